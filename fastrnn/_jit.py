@@ -1,0 +1,136 @@
+"""The one place for Numba's flags, the disk cache of compiled kernels, and its off-switch.
+
+Set ``FASTRNN_CACHE=0`` to neither read nor write compiled kernels on disk, ``NUMBA_CACHE_DIR`` to choose where they
+are kept, ``NUMBA_DISABLE_JIT=1`` to run every kernel as plain Python, and ``FASTRNN_SIMD_BITS`` to force the width of
+the vectors (128, 256 or 512).
+"""
+
+import functools
+import hashlib
+import inspect
+import os
+import pathlib
+import pickle
+import uuid
+
+import llvmlite.binding as llvm
+import numba
+from numba.core import config, types
+from numba.core.caching import FunctionCache
+from numba.core.serialize import dumps
+
+_PACKAGE = pathlib.Path(__file__).parent
+
+CACHE_ENABLED = os.environ.get("FASTRNN_CACHE", "1") != "0"
+
+# IEEE semantics (no reassociation, NaN and infinity kept); "contract" lets a multiplication and an addition fuse.
+# Without error_model="numpy" a division may raise, which keeps a loop from vectorizing.
+_FLAGS = {"error_model": "numpy", "fastmath": {"contract"}, "nogil": True}
+
+
+@functools.cache
+def simd_bits():
+    """Return the width in bits of the widest vector registers of this machine (or what ``FASTRNN_SIMD_BITS`` says)."""
+    forced = os.environ.get("FASTRNN_SIMD_BITS")
+    if forced is not None:
+        if forced not in ("128", "256", "512"):
+            raise ValueError(f"FASTRNN_SIMD_BITS must be 128, 256 or 512, got {forced!r}.")
+        return int(forced)
+    features = llvm.get_host_cpu_features()
+    if features.get("avx512f"):
+        return 512
+    return 256 if features.get("avx2") and features.get("fma") else 128
+
+
+@functools.cache
+def package_stamp():
+    """Return a digest of every source file of the package, so that an edit anywhere makes all cached kernels stale."""
+    digest = hashlib.sha256()
+    for path in sorted(_PACKAGE.rglob("*.py")):
+        digest.update(str(path.relative_to(_PACKAGE)).encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _class_stamp(argument):
+    """Return what identifies the class of a NamedTuple argument: a cell's code is chosen by it."""
+    cls = argument.instance_class
+    stamp = f"{cls.__module__}.{cls.__qualname__}"
+    if not cls.__module__.startswith("fastrnn."):  # a user's own cell: its file is not in the package's stamp
+        stamp += hashlib.sha256(pathlib.Path(inspect.getfile(cls)).read_bytes()).hexdigest()
+    return stamp
+
+
+class _KernelFiles:
+    """One file for each compiled specialisation, named by the stamp of the package and a digest of the signature.
+
+    Numba's own index maps signatures to numbered files; it knows of edits in one source file only, and two processes
+    that write it at once can leave a signature pointing at another's code.
+    """
+
+    def __init__(self, folder, base):
+        self.folder = pathlib.Path(folder)
+        self.base = base
+
+    def _path(self, key):
+        signature, target, code = key
+        classes = [_class_stamp(a) for a in signature if isinstance(a, types.BaseNamedTuple)]
+        parts = (str(signature), classes, target, code, numba.__version__, simd_bits())
+        digest = hashlib.sha256(repr(parts).encode()).hexdigest()[:24]
+        return self.folder / f"{self.base}.{package_stamp()}.{digest}.nbc"
+
+    def load(self, key):
+        """Return what was saved under `key`, or None (also when the file cannot be read: it is made again)."""
+        try:
+            return pickle.loads(self._path(key).read_bytes())
+        except Exception:
+            return None
+
+    def save(self, key, data):
+        """Write `data` under `key`, whole or not at all, and drop the files of earlier states of the package."""
+        path = self._path(key)
+        temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+        try:
+            temporary.write_bytes(dumps(data))
+            temporary.replace(path)
+        except OSError:  # a full or read-only disk costs the cache, not the result
+            temporary.unlink(missing_ok=True)
+            return
+        for old in self.folder.glob(f"{self.base}.*.nbc"):
+            if not old.name.startswith(f"{self.base}.{package_stamp()}."):
+                old.unlink(missing_ok=True)
+
+    def flush(self):
+        """Delete every file of this kernel."""
+        for path in self.folder.glob(f"{self.base}.*.nbc"):
+            path.unlink(missing_ok=True)
+
+
+class _KernelCache(FunctionCache):
+    """Numba's function cache on `_KernelFiles`."""
+
+    def __init__(self, py_func):
+        super().__init__(py_func)
+        self._cache_file = _KernelFiles(self._cache_path, self._impl.filename_base)
+
+
+def kernel(function=None, **options):
+    """Compile `function` with the package's flags when it is first called, and keep the result on disk.
+
+    Parameters
+    ----------
+    function : callable
+        A function in Numba's nopython subset.
+    **options
+        Further options of ``numba.njit``, ``forceinline=True`` for instance.
+
+    Returns
+    -------
+    numba dispatcher, or `function` itself under ``NUMBA_DISABLE_JIT=1``
+    """
+    if function is None:
+        return functools.partial(kernel, **options)
+    dispatcher = numba.njit(**{**_FLAGS, **options})(function)
+    if CACHE_ENABLED and not config.DISABLE_JIT:
+        dispatcher._cache = _KernelCache(function)
+    return dispatcher
