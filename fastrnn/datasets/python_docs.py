@@ -19,8 +19,8 @@ _DESCR = """\
 Sentences of the Python language reference
 ------------------------------------------
 The running text of ``pydoc_data.topics``, which holds the pages of the language reference that ``help()`` shows
-(here of Python {version}): one sentence an element, in the order of the topics' names. Headings, code, grammars and tables
-are left out, and so are marks of emphasis and every sentence that stood before (topics quote each other).
+(here of Python {version}): one sentence an element, in the order of the topics' names. Headings, code, grammars and
+tables are left out, and so are marks of emphasis and every sentence that stood before (topics quote each other).
 
 :Number of sentences: {n_sentences}
 :Language: English
