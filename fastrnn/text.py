@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastrnn.persistence import write_atomically
+from fastrnn.persistence import replaced_file
 
 SPECIAL_TOKENS = ("<pad>", "<unk>", "<s>", "</s>")
 PAD_ID, UNK_ID, START_ID, END_ID = range(4)
@@ -276,6 +276,7 @@ class Vocabulary:
         Parameters
         ----------
         token_lists : iterable of list of str
+            The sentences.
 
         Returns
         -------
@@ -290,25 +291,57 @@ class Vocabulary:
         Parameters
         ----------
         token_lists : iterable of list of str
+            The sentences.
 
         Returns
         -------
         ids, offsets : as from `encode_corpus`
         """
-        grown = defaultdict(itertools.count(len(SPECIAL_TOKENS)).__next__, zip(SPECIAL_TOKENS, range(4), strict=True))
+        everything = Vocabulary()
+        ids, offsets = everything.extend_encode_corpus(token_lists)
+        new_ids = self.fit_counts(everything.tokens, np.bincount(ids, minlength=len(everything)))
+        return new_ids[ids], offsets
+
+    def extend_encode_corpus(self, token_lists):
+        """Add all tokens of a text that are not there yet, whatever the limits, and encode it.
+
+        Parameters
+        ----------
+        token_lists : iterable of list of str
+            The sentences.
+
+        Returns
+        -------
+        ids, offsets : as from `encode_corpus`
+        """
+        grown = defaultdict(itertools.count(len(self)).__next__, self._ids)
         ids, offsets = _encode(token_lists, grown)
-        tokens = list(grown)
-        counts = np.bincount(ids, minlength=len(tokens))
-        kept = counts >= self.min_count
-        kept[: len(SPECIAL_TOKENS)] = True
-        if self.max_size is not None:
-            order = np.argsort(-counts[4:], kind="stable") + 4
-            kept[order[self.max_size - 4 :]] = False
-        if not kept.all():
-            tokens = [token for token, is_kept in zip(tokens, kept, strict=True) if is_kept]
-            ids = np.where(kept, np.cumsum(kept, dtype=np.int32) - np.int32(1), np.int32(UNK_ID))[ids]
-        self._set_tokens(tokens)
+        self._set_tokens(grown)
         return ids, offsets
+
+    def fit_counts(self, tokens, counts):
+        """Take over those of `tokens` that `min_count` and `max_size` allow.
+
+        Parameters
+        ----------
+        tokens : list of str
+            The special tokens, then others in the order that they are to have.
+        counts : int array (n_tokens,)
+            How often each appeared.
+
+        Returns
+        -------
+        int32 array (n_tokens,)
+            The new ids of `tokens`: ``unk_id`` for those that were left out.
+        """
+        n_special = len(SPECIAL_TOKENS)
+        kept = counts >= self.min_count
+        kept[:n_special] = True
+        if self.max_size is not None:
+            most_frequent_first = np.argsort(-counts[n_special:], kind="stable") + n_special
+            kept[most_frequent_first[self.max_size - n_special :]] = False
+        self._set_tokens(itertools.compress(tokens, kept))
+        return np.where(kept, np.cumsum(kept, dtype=np.int32) - np.int32(1), np.int32(UNK_ID))
 
     def encode(self, tokens):
         """Return the ids of `tokens` as an int32 array (n_tokens,); unknown tokens have ``unk_id``."""
@@ -368,7 +401,8 @@ class Vocabulary:
             "max_size": None if self.max_size is None else int(self.max_size),
             "tokens": self.tokens,
         }
-        write_atomically(path, json.dumps(content, indent=0).encode())
+        with replaced_file(path) as temporary:
+            temporary.write_text(json.dumps(content, indent=0))
 
     @classmethod
     def load(cls, path):
@@ -416,3 +450,36 @@ def _encode(token_lists, ids_of):
             "sentences are padded, opened and closed by the model; remove it from the text."
         )
     return ids, offsets
+
+
+def close_sentences(ids, offsets, start=False):
+    """Write ``</s>`` after every sentence, and ``<s>`` before it if that is asked for.
+
+    Parameters
+    ----------
+    ids : int32 array (n_tokens,)
+    offsets : int64 array (n_sentences + 1,)
+        As from `Vocabulary.encode_corpus`.
+    start : bool
+        Whether ``<s>`` is written before every sentence too.
+
+    Returns
+    -------
+    ids : int32 array (n_tokens + n_sentences,), or (n_tokens + 2 * n_sentences,) with `start`
+    offsets : int64 array (n_sentences + 1,)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> close_sentences(np.array([7, 8, 9], dtype=np.int32), np.array([0, 2, 3]))
+    (array([7, 8, 3, 9, 3], dtype=int32), array([0, 3, 5]))
+    """
+    added = 1 + start  # marks a sentence
+    sentences = np.arange(len(offsets) - 1)
+    closed_offsets = offsets + added * np.arange(len(offsets))
+    closed = np.empty(closed_offsets[-1], np.int32)
+    closed[np.arange(len(ids)) + np.repeat(added * sentences + start, np.diff(offsets))] = ids
+    if start:
+        closed[closed_offsets[:-1]] = START_ID
+    closed[closed_offsets[1:] - 1] = END_ID
+    return closed, closed_offsets
