@@ -20,7 +20,6 @@ import fastrnn
 # A token that is seen once in the training text becomes <unk>, so that every model learns what to expect of a word it
 # does not know; otherwise the unknown words of the test text are a matter of luck for a network.
 _MIN_COUNT = 2
-_CELLS = ("rnn", "gru", "lstm")
 _SAMPLE_LENGTH = {"words": 40, "whitespace": 40, "chars": 200}
 _MIN_LINES, _MIN_CHARACTERS = 10, 1000
 
@@ -136,10 +135,12 @@ def _orders(text):
 
 
 def _cells(text):
+    from fastrnn.cells import CELLS
+
     cells = list(dict.fromkeys(text.split(","))) if text else []
     for cell in cells:
-        if cell not in _CELLS:
-            raise argparse.ArgumentTypeError(f"expected cells among {', '.join(_CELLS)}, got {cell!r}")
+        if cell not in CELLS:
+            raise argparse.ArgumentTypeError(f"expected cells among {', '.join(CELLS)}, got {cell!r}")
     return cells
 
 
@@ -170,10 +171,12 @@ def compare(arguments):
         )
     except ValueError as error:  # a text that a model cannot learn from: too short, or with a reserved token
         raise _UserError(f"{source}: {error}") from error
-    _write_outputs(arguments, data, results, characters)
-    print(format_results(results, characters))
-    for result in results:
-        print(f"\n{result.model}:\n{textwrap.indent(result.sample, '  ')}")
+    try:
+        _write_outputs(arguments, data, results, characters)
+    finally:  # the results are shown also when they cannot be written
+        print(format_results(results, characters))
+        for result in results:
+            print(f"\n{result.model}:\n{textwrap.indent(result.sample, '  ')}")
 
 
 def build_models(arguments, vocabulary):
@@ -304,16 +307,17 @@ def _format_data(data):
 def _write_outputs(arguments, data, results, characters):
     """Write the files that ``--json`` and ``--plot`` ask for."""
     from fastrnn.comparison import plot_results
-    from fastrnn.persistence import write_atomically
+    from fastrnn.persistence import replaced_file
 
     try:
         if arguments.json:
             content = {"data": data, "models": [_finite(dataclasses.asdict(result)) for result in results]}
-            write_atomically(arguments.json, (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode())
+            with replaced_file(arguments.json) as temporary:
+                temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         if arguments.plot:
             plot_results(results, arguments.plot, characters)
     except OSError as error:
-        raise _UserError(f"{error.filename}: {error.strerror}") from error
+        raise _UserError(f"the results could not be written: {error}") from error
 
 
 def _finite(result):

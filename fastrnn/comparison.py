@@ -1,7 +1,6 @@
 """Language models side by side on one text: what each costs, and how well it predicts."""
 
 import dataclasses
-import io
 import math
 import pathlib
 import time
@@ -11,7 +10,7 @@ from numba.core import event
 from sklearn.utils.validation import has_fit_parameter
 from tqdm import tqdm
 
-from fastrnn.persistence import write_atomically
+from fastrnn.persistence import replaced_file
 
 
 @dataclasses.dataclass(frozen=True)
@@ -218,6 +217,5 @@ def plot_results(results, path, characters=False):
     axes.margins(x=0.15, y=0.1)
     axes.grid(alpha=0.3)
     axes.legend()
-    picture = io.BytesIO()
-    figure.savefig(picture, format=pathlib.Path(path).suffix[1:], dpi=150)
-    write_atomically(path, picture.getvalue())
+    with replaced_file(path) as temporary:
+        figure.savefig(temporary, format=pathlib.Path(path).suffix[1:], dpi=150)

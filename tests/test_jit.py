@@ -94,9 +94,8 @@ pathlib.Path.write_bytes = write_bytes
 
 
 def test_kernels_are_plain_functions_without_the_compiler(probe):
-    assert probe.run("from fastrnn.probe import probe; print(type(probe).__name__, probe(3))", NUMBA_DISABLE_JIT="1") == (
-        "function 7"
-    )
+    code = "from fastrnn.probe import probe; print(type(probe).__name__, probe(3))"
+    assert probe.run(code, NUMBA_DISABLE_JIT="1") == "function 7"
 
 
 CELL = """
