@@ -1,0 +1,226 @@
+"""Packed matrix products, C += A·B, for tall and for skinny A.
+
+B is packed once into panels: `PANEL_VECTORS` vectors of columns side by side, row after row, so that the innermost loop
+reads it in one stream. A tile of up to `TILE_ROWS` rows of C and one panel's columns stays in registers while that loop
+adds up all of K: element by element A is spread over a vector and multiplied with the panel's row.
+
+Every element of C is summed over k in ascending order by one chain of additions, whatever the shape of the tiles and
+however the rows and panels are spread over threads: results do not depend on either.
+"""
+
+import numpy as np
+from llvmlite import ir
+from numba.core import cgutils, types
+
+from fastrnn._jit import kernel, simd_bits
+from fastrnn.simd import (
+    Vector,
+    fmuladd,
+    array_pointer,
+    lanes,
+    lanes_of,
+    load,
+    load_first,
+    primitive,
+    spread_lanes,
+    store,
+    store_first,
+)
+
+PANEL_VECTORS = 4  # a panel's width in vectors; the four gates of an LSTM for one vector of hidden units
+# 6 rows x 4 vectors of sums, 4 of the panel and 1 of A fill the 32 registers of AVX-512; AVX2 and SSE2 have 16.
+TILE_ROWS = 6 if simd_bits() == 512 else 3
+# A panel's block of K rows is to stay in the first-level cache (32 KB and more) while all tiles pass over it.
+BLOCK_DEPTH = 96
+
+
+def _tile(c, c_offset, c_row, a, a_offset, a_row, a_depth, panel, panel_offset, depth, rows, vectors):
+    """Add A·panel to one tile of C: `rows` rows of `vectors` vectors."""
+    width = lanes_of(c)
+    flat_a, flat_c = a.reshape(-1), c.reshape(-1)
+    b = panel.reshape(-1)[panel_offset : panel_offset + depth * vectors * width].reshape(depth, vectors * width)
+    for i in range(rows):
+        row = flat_a[a_offset + i * a_row :: a_depth][:depth] @ b
+        for v in range(vectors):
+            begin = c_offset + i * c_row + v * width
+            flat_c[begin : begin + width] += row[v * width : (v + 1) * width]
+
+
+@primitive(_tile)
+def tile(typingctx, c, c_offset, c_row, a, a_offset, a_row, a_depth, panel, panel_offset, depth, rows, vectors):
+    """Type and lower `_tile`: a call of the function that `_emit_tiles` writes, once for each element type."""
+    intp = types.intp
+    sig = types.void(c, intp, intp, a, intp, intp, intp, panel, intp, intp, intp, intp)
+
+    def lower(context, builder, sig, args):
+        c_value, c_offset, c_row, a_value, a_offset, a_row, a_depth, panel_value, panel_offset, *sizes = args
+        c_pointer = array_pointer(context, builder, c, c_value, c_offset)
+        a_pointer = array_pointer(context, builder, a, a_value, a_offset)
+        b_pointer = array_pointer(context, builder, panel, panel_value, panel_offset)
+        values = [c_pointer, c_row, a_pointer, a_row, a_depth, b_pointer, *sizes]
+        function_type = ir.FunctionType(ir.VoidType(), [v.type for v in values])
+        function = cgutils.get_or_insert_function(builder.module, function_type, f"fastrnn_tile_{c.dtype}")
+        if function.is_declaration:
+            _emit_tiles(function, Vector(c.dtype))
+        builder.call(function, values)
+        return context.get_dummy_value()
+
+    return sig, lower
+
+
+def _emit_tiles(function, vector):
+    """Write the body of the tile function: one loop over K for each height and width, chosen by a switch."""
+    function.linkage = "linkonce_odr"
+    function.attributes.add("noinline")  # a copy at every call would cost seconds of compilation
+    *operands, depth, rows, vectors = function.args
+    builder = ir.IRBuilder(function.append_basic_block("entry"))
+    index = depth.type
+    done = function.append_basic_block("done")
+    switch = builder.switch(builder.add(builder.mul(vectors, index(TILE_ROWS + 1)), rows), done)
+    for v in range(1, PANEL_VECTORS + 1):
+        for r in range(1, TILE_ROWS + 1):
+            block = function.append_basic_block(f"tile_{r}x{v}")
+            switch.add_case(index(v * (TILE_ROWS + 1) + r), block)
+            builder.position_at_end(block)
+            _emit_tile(builder, vector, r, v, *operands, depth)
+            builder.branch(done)
+    builder.position_at_end(done)
+    builder.ret_void()
+
+
+def _emit_tile(builder, vector, rows, vectors, c, c_row, a, a_row, a_depth, b, depth):
+    """Write the loop over K for a tile of `rows` rows and `vectors` vectors."""
+    index = depth.type
+    element = vector.dtype.bitwidth // 8
+    pointer_type = ir.VectorType(a.type.pointee, vector.lanes).as_pointer()
+
+    def place(base, offset):
+        return builder.bitcast(builder.gep(base, [offset]), pointer_type)
+
+    places = [
+        place(c, builder.add(builder.mul(index(r), c_row), index(v * vector.lanes)))
+        for r in range(rows)
+        for v in range(vectors)
+    ]
+    sums = [cgutils.alloca_once_value(builder, builder.load(p, align=element)) for p in places]
+    a_rows = [builder.gep(a, [builder.mul(index(r), a_row)]) for r in range(rows)]
+    with cgutils.for_range(builder, depth) as loop:
+        b_row = builder.mul(loop.index, index(vectors * vector.lanes))
+        b_vectors = [
+            builder.load(place(b, builder.add(b_row, index(v * vector.lanes))), align=element) for v in range(vectors)
+        ]
+        step = builder.mul(loop.index, a_depth)
+        for r in range(rows):
+            spread = spread_lanes(builder, vector, builder.load(builder.gep(a_rows[r], [step])))
+            for v in range(vectors):
+                total = sums[r * vectors + v]
+                builder.store(fmuladd(builder, spread, b_vectors[v], builder.load(total)), total)
+    for where, total in zip(places, sums, strict=True):
+        builder.store(builder.load(total), where, align=element)
+
+
+@kernel(inline="always")
+def panel_product(c, c_offset, c_row, a, a_offset, a_row, a_depth, panel, panel_offset, rows, depth, vectors):
+    """Add A·panel to `rows` rows of C, in tiles of nearly equal height, K in blocks that stay in the nearest cache."""
+    tiles = (rows + TILE_ROWS - 1) // TILE_ROWS
+    width = vectors * lanes(c)
+    for k in range(0, depth, BLOCK_DEPTH):
+        block = min(BLOCK_DEPTH, depth - k)
+        row = 0
+        for t in range(tiles):
+            height = (rows - row) // (tiles - t)
+            tile(c, c_offset + row * c_row, c_row, a, a_offset + row * a_row + k * a_depth, a_row, a_depth,
+                 panel, panel_offset + k * width, block, height, vectors)  # fmt: skip
+            row += height
+
+
+@kernel
+def pack(panels, b, b_offset, b_row, b_column, depth, columns):
+    """Write the (depth, columns) matrix B into panels, the last one padded with zero columns to whole vectors."""
+    width = lanes(panels)
+    place = 0
+    for first in range(0, columns, PANEL_VECTORS * width):
+        used = min(columns - first, PANEL_VECTORS * width)
+        padded = (used + width - 1) // width * width
+        source = b_offset + first * b_column
+        if b_column == 1:
+            for k in range(depth):
+                for j in range(0, used, width):
+                    store(panels, place + k * padded + j, load_first(b, source + k * b_row + j, used - j))
+        else:
+            flat_b, flat_panels = b.reshape(b.size), panels.reshape(panels.size)
+            for j in range(padded):
+                for k in range(depth):
+                    value = flat_b[source + k * b_row + j * b_column] if j < used else flat_b.dtype.type(0)
+                    flat_panels[place + k * padded + j] = value
+        place += depth * padded
+
+
+def packed_size(depth, columns, dtype):
+    """Return how many elements the panels of a (depth, columns) matrix take."""
+    width = simd_bits() // (8 * np.dtype(dtype).itemsize)
+    return depth * (-(-columns // width) * width)
+
+
+@kernel(inline="always")
+def packed_product(c, c_offset, c_row, a, a_offset, a_row, a_depth, panels, rows, depth, columns):
+    """Compute C += A·B for rows of C that are whole vectors long; B (depth, columns) is packed in `panels`."""
+    width = lanes(c)
+    for first in range(0, columns, PANEL_VECTORS * width):
+        vectors = (min(columns - first, PANEL_VECTORS * width) + width - 1) // width
+        panel_product(c, c_offset + first, c_row, a, a_offset, a_row, a_depth, panels, first * depth, rows, depth,
+                      vectors)  # fmt: skip
+
+
+@kernel(inline="always")
+def product_block(c, c_offset, c_row, a, a_offset, a_row, a_depth, panels, edge, rows, depth, columns):
+    """Compute C += A·B as `packed_product`, for rows of C of any length: the last columns go through `edge`."""
+    width = lanes(c)
+    whole = columns // width * width
+    panel_width = PANEL_VECTORS * width
+    inner = columns // panel_width * panel_width if whole < columns else columns
+    packed_product(c, c_offset, c_row, a, a_offset, a_row, a_depth, panels, rows, depth, inner)
+    if inner == columns:
+        return
+    used = columns - inner  # less than a panel, and not whole vectors
+    vectors = (used + width - 1) // width
+    for row in range(0, rows, TILE_ROWS):
+        height = min(TILE_ROWS, rows - row)
+        for i in range(height):
+            for j in range(0, used, width):
+                source = c_offset + (row + i) * c_row + inner + j
+                store(edge, i * panel_width + j, load_first(c, source, used - j))
+        panel_product(edge, 0, panel_width, a, a_offset + row * a_row, a_row, a_depth, panels, inner * depth, height,
+                      depth, vectors)  # fmt: skip
+        for i in range(height):
+            for j in range(0, used, width):
+                target = c_offset + (row + i) * c_row + inner + j
+                store_first(c, target, load(edge, i * panel_width + j), used - j)
+
+
+PACK_DEPTH = 2 * BLOCK_DEPTH
+PACK_COLUMNS = 512
+
+
+def scratch_size(dtype):
+    """Return how many elements the scratch array of `gemm` needs."""
+    return PACK_DEPTH * PACK_COLUMNS + TILE_ROWS * PANEL_VECTORS * lanes_of(np.empty(0, dtype))
+
+
+@kernel
+def gemm(c, c_offset, c_row, a, a_offset, a_row, a_depth, b, b_offset, b_row, b_column, rows, columns, depth, scratch):
+    """Compute C += A·B with any strides of A and B; rows of C are contiguous.
+
+    Element (m, k) of A stands at ``a_offset + m * a_row + k * a_depth``, element (k, n) of B at
+    ``b_offset + k * b_row + n * b_column``, element (m, n) of C at ``c_offset + m * c_row + n``. B is packed block by
+    block into `scratch`, of `scratch_size` elements.
+    """
+    panels = scratch[: PACK_DEPTH * PACK_COLUMNS]
+    edge = scratch[PACK_DEPTH * PACK_COLUMNS :]
+    for n in range(0, columns, PACK_COLUMNS):
+        block_columns = min(PACK_COLUMNS, columns - n)
+        for k in range(0, depth, PACK_DEPTH):
+            block_depth = min(PACK_DEPTH, depth - k)
+            pack(panels, b, b_offset + k * b_row + n * b_column, b_row, b_column, block_depth, block_columns)
+            product_block(c, c_offset + n, c_row, a, a_offset + k * a_depth, a_row, a_depth, panels, edge, rows,
+                          block_depth, block_columns)  # fmt: skip

@@ -1,0 +1,82 @@
+"""What all layers share: named parameters, gradients beside them, and their exchange as a state dict."""
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+from fastrnn.kernels.threads import effective_n_jobs
+
+
+class Layer:
+    """Base class of the layers: owns parameters and gradients, and calls kernels.
+
+    Parameters
+    ----------
+    dtype : {"float32", "float64"}, default="float32"
+        Type of the parameters and of everything that the layer computes.
+    random_state : int, RandomState instance or None, default=None
+        Source of the initial parameters and of dropout masks.
+    n_jobs : int or None, default=None
+        Threads; None takes all cores, as far as the work is worth it.
+
+    Attributes
+    ----------
+    parameters : dict of str to ndarray
+        The parameters under torch's names, with torch's shapes. The arrays stay the same objects for the layer's life.
+    grads : dict of str to ndarray
+        The gradients, with the same keys and shapes; `backward` adds to them.
+    """
+
+    def __init__(self, *, dtype="float32", random_state=None, n_jobs=None):
+        if dtype not in ("float32", "float64", np.float32, np.float64):
+            raise ValueError(f"dtype must be 'float32' or 'float64', got {dtype!r}.")
+        effective_n_jobs(n_jobs)  # refuses what is no number of threads
+        self.dtype = np.dtype(dtype)
+        self.random_state = check_random_state(random_state)
+        self.n_jobs = n_jobs
+        self.parameters = {}
+        self.grads = {}
+
+    def _add_parameter(self, name, value):
+        """Register a parameter and its gradient."""
+        self.parameters[name] = np.ascontiguousarray(value, self.dtype)
+        self.grads[name] = np.zeros_like(self.parameters[name])
+
+    def _uniform(self, bound, shape):
+        """Return numbers drawn uniformly from ±`bound`."""
+        return self.random_state.uniform(-bound, bound, shape)
+
+    def state_dict(self):
+        """Return a copy of the parameters: dict of name to array, names and shapes as torch's."""
+        return {name: value.copy() for name, value in self.parameters.items()}
+
+    def load_state_dict(self, state_dict):
+        """Copy parameters in.
+
+        Parameters
+        ----------
+        state_dict : mapping of str to array-like
+            One array for each parameter, of its shape.
+
+        Raises
+        ------
+        ValueError
+            A parameter is missing, unknown, or of another shape; nothing is changed then.
+        """
+        missing, unknown = self.parameters.keys() - state_dict.keys(), state_dict.keys() - self.parameters.keys()
+        if missing or unknown:
+            raise ValueError(
+                f"state_dict must have the keys {sorted(self.parameters)}: "
+                f"missing {sorted(missing)}, unknown {sorted(unknown)}."
+            )
+        values = {name: np.asarray(state_dict[name]) for name in self.parameters}
+        for name, value in values.items():
+            if value.shape != self.parameters[name].shape:
+                expected = self.parameters[name].shape
+                raise ValueError(f"state_dict[{name!r}] must have shape {expected}, got {value.shape}.")
+        for name, value in values.items():
+            self.parameters[name][...] = value
+
+    def zero_grad(self):
+        """Set all gradients to zero."""
+        for gradient in self.grads.values():
+            gradient.fill(0)
