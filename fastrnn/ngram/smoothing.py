@@ -123,9 +123,11 @@ def _report_failed_discounts(failed, fallback):
     problem = f"The Kneser-Ney discounts of order {orders} cannot be estimated: too few n-grams appear once to 4 times"
     if not fallback:
         raise ValueError(f"{problem}; allow discount_fallback, lower the order or give more text.")
-    # A closed vocabulary (characters, a min_count) has no rare words by its nature, and it matters little there.
-    report = _LOGGER.info if failed == [1] else warnings.warn
-    report(f"{problem}; 0.5, 1 and 1.5 are used.")
+    message = f"{problem}; 0.5, 1 and 1.5 are used."
+    if failed == [1]:  # characters, like any closed vocabulary, have no rare unigrams; it matters little
+        _LOGGER.info(message)
+    else:
+        warnings.warn(message, stacklevel=2)
 
 
 def _unigram_probabilities(counts, discounts):
