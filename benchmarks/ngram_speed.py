@@ -27,7 +27,7 @@ def main(order):
 
     def fit_ids():
         text, _ = close_sentences(*encoded, start=True)
-        modified_kneser_ney(count_ngrams(text, order, len(vocabulary)), text)
+        modified_kneser_ney(count_ngrams(text, order, len(vocabulary)))
 
     ids, offsets = close_sentences(*encoded)
     tasks = {

@@ -14,9 +14,9 @@ from fastrnn.text import START_ID, Vocabulary, close_sentences
 MAX_ORDER = 16
 
 _SMOOTHINGS = {
-    "modified_kneser_ney": lambda model, counts, text: modified_kneser_ney(counts, text, model.discount_fallback),
-    "add_k": lambda model, counts, text: additive(counts, model.k),
-    "mle": lambda model, counts, text: additive(counts, 0),
+    "modified_kneser_ney": lambda counts, model: modified_kneser_ney(counts, model.discount_fallback),
+    "add_k": lambda counts, model: additive(counts, model.k),
+    "mle": lambda counts, model: additive(counts, 0),
 }
 
 
@@ -142,36 +142,32 @@ class NGramLanguageModel(BaseLanguageModel):
     def _fit(self, X, seen, text):
         """Learn from `text` (ids of the vocabulary `seen`, which holds all its tokens), and from X after it."""
         self._check_parameters()
-        given = self.vocabulary is not None
-        vocabulary = self.vocabulary if given else Vocabulary(self.min_count, self.max_vocab)
         seen = Vocabulary.from_tokens(seen.tokens)
         ids, offsets = seen.extend_encode_corpus(self._read_training_text(X))
         text = np.concatenate([text, close_sentences(ids, offsets, start=True)[0]])
-        if given:
-            ids_of_seen = vocabulary.encode(seen.tokens)
-        else:
+        if self.vocabulary is None:
+            vocabulary = Vocabulary(self.min_count, self.max_vocab)
             ids_of_seen = vocabulary.fit_counts(seen.tokens, np.bincount(text, minlength=len(seen)))
-        counted_text = ids_of_seen[text]
-        counts = count_ngrams(counted_text, self.order, len(vocabulary))
-        estimates = _SMOOTHINGS[self.smoothing](self, counts, counted_text)
+        else:
+            vocabulary = Vocabulary.from_tokens(self.vocabulary.tokens)  # a copy: what is given may be fitted again
+            ids_of_seen = vocabulary.encode(seen.tokens)
+        counts = count_ngrams(ids_of_seen[text], self.order, len(vocabulary))
+        estimates = _SMOOTHINGS[self.smoothing](counts, self)
 
         self._seen, self._text = seen, text
-        self._set_estimates(vocabulary, counts, estimates)
-        return self
-
-    def _set_estimates(self, vocabulary, counts, estimates):
-        self.vocabulary_ = vocabulary
-        self.n_ngrams_ = np.diff(counts.level_starts).tolist()
-        self.n_ngrams_[0] -= 1  # <pad>
-        self.discounts_ = estimates.discounts
         self._table = NGramTable(
             counts.words, counts.suffixes, estimates.probabilities, counts.first_child, estimates.backoffs
         )
+        self.vocabulary_ = vocabulary
+        self.discounts_ = estimates.discounts
+        self.n_ngrams_ = np.diff(counts.level_starts).tolist()
+        self.n_ngrams_[0] -= 1  # <pad>
+        return self
 
     def _check_parameters(self):
         if not isinstance(self.order, numbers.Integral) or not 1 <= self.order <= MAX_ORDER:
             raise ValueError(f"order must be an integer from 1 to {MAX_ORDER}, got {self.order!r}.")
-        if self.smoothing not in _SMOOTHINGS:
+        if self.smoothing not in list(_SMOOTHINGS):
             raise ValueError(f"smoothing must be one of {', '.join(_SMOOTHINGS)}, got {self.smoothing!r}.")
         if not isinstance(self.k, numbers.Real) or not 0 < self.k < np.inf:
             raise ValueError(f"k must be a number above 0, got {self.k!r}.")

@@ -135,9 +135,11 @@ def test_order_of_sentences_is_irrelevant(train, test, seed):
 def test_given_vocabulary():
     vocabulary = Vocabulary.from_tokens(["c", "b", "never"])
     model = NGramLanguageModel(2, smoothing="mle", vocabulary=vocabulary).fit(["a b", "b c b"])
-    assert model.vocabulary_ is vocabulary
+    assert model.vocabulary_ == vocabulary
     assert model.n_ngrams_ == [6, 6]
     np.testing.assert_allclose(model.predict_proba([""])[0], [0, 0.5, 0, 0, 0, 0.5, 0])
+    vocabulary.fit([["more", "words", "than", "before"]])
+    assert model.vocabulary_.tokens[4:] == ["c", "b", "never"]
 
 
 def test_mle_by_hand():
@@ -199,6 +201,7 @@ def test_fallback_of_unigrams_alone_is_logged(caplog):
         ({"order": 0}, "order must be an integer from 1 to 16, got 0"),
         ({"order": 17}, "order must be an integer from 1 to 16, got 17"),
         ({"order": 2.0}, "order must be an integer from 1 to 16, got 2.0"),
+        ({"smoothing": ["mle"]}, "smoothing must be one of"),
         ({"smoothing": "kn"}, "smoothing must be one of modified_kneser_ney, add_k, mle, got 'kn'"),
         ({"k": 0}, "k must be a number above 0, got 0"),
         ({"k": math.nan}, "k must be a number above 0, got nan"),
