@@ -128,7 +128,7 @@ def array_pointer(context, builder, array_type, array, offset):
     return builder.gep(data, [offset])
 
 
-def _vector_of(array):
+def vector_of(array):
     """Return the vector type for the elements of a C-contiguous array type."""
     if not (isinstance(array, types.Array) and array.layout == "C" and isinstance(array.dtype, types.Float)):
         raise TypeError(f"A vector needs a C-contiguous array of floating-point numbers, got {array}.")
@@ -157,7 +157,7 @@ def lanes_of(array):
 @primitive(lanes_of)
 def lanes(typingctx, array):
     """Type and lower `lanes_of`."""
-    count = _vector_of(array).lanes
+    count = vector_of(array).lanes
     return types.intp(array), lambda context, builder, sig, args: context.get_constant(types.intp, count)
 
 
@@ -169,7 +169,7 @@ def _load(array, offset):
 @primitive(_load)
 def load(typingctx, array, offset):
     """Type and lower `_load`."""
-    vector = _vector_of(array)
+    vector = vector_of(array)
 
     def lower(context, builder, sig, args):
         return load_vector(context, builder, vector, array, *args)
@@ -185,7 +185,7 @@ def _store(array, offset, vector):
 @primitive(_store)
 def store(typingctx, array, offset, value):
     """Type and lower `_store`."""
-    vector = _vector_of(array)
+    vector = vector_of(array)
 
     def lower(context, builder, sig, args):
         store_vector(context, builder, vector, array, *args)
@@ -224,7 +224,7 @@ def _masked(builder, vector, name, args):
 @primitive(_load_first)
 def load_first(typingctx, array, offset, count):
     """Type and lower `_load_first`."""
-    vector = _vector_of(array)
+    vector = vector_of(array)
 
     def lower(context, builder, sig, args):
         value, offset, count = args
@@ -245,7 +245,7 @@ def _store_first(array, offset, vector, count):
 @primitive(_store_first)
 def store_first(typingctx, array, offset, value, count):
     """Type and lower `_store_first`."""
-    vector = _vector_of(array)
+    vector = vector_of(array)
 
     def lower(context, builder, sig, args):
         array_value, offset, value, count = args
@@ -371,6 +371,18 @@ def _emit_positive(builder, vector, x):
     return builder.select(builder.fcmp_ordered(">", x, zero), _splat(vector, 1.0), zero)
 
 
+def _emit_sigmoid_slope(builder, vector, y):
+    return builder.fmul(y, builder.fsub(_splat(vector, 1.0), y))
+
+
+def _emit_tanh_slope(builder, vector, y):
+    return builder.fsub(_splat(vector, 1.0), builder.fmul(y, y))
+
+
+def _emit_zero(builder, vector, x):
+    return _splat(vector, 0.0)
+
+
 def _elementwise(python, emit):
     """Build a primitive of one argument: `emit` on vectors, the compiled Python body on a scalar."""
 
@@ -415,6 +427,21 @@ def _python_relu(x):
     return np.where(x < 0, 0, x)
 
 
+def _python_sigmoid_slope(y):
+    """Return the slope of sigmoid where its value is y."""
+    return y * (1 - y)
+
+
+def _python_tanh_slope(y):
+    """Return the slope of tanh where its value is y."""
+    return 1 - y * y
+
+
+def _python_zero(x):
+    """Return a zero of the kind of x."""
+    return np.zeros_like(x)
+
+
 def _python_positive(x):
     """Return 1 where x > 0 and 0 elsewhere: the slope of relu."""
     return np.where(x > 0, np.ones_like(x), 0)
@@ -426,19 +453,22 @@ tanh = _elementwise(_python_tanh, _emit_tanh)
 sqrt = _elementwise(_python_sqrt, _emit_sqrt)
 relu = _elementwise(_python_relu, _emit_relu)
 positive = _elementwise(_python_positive, _emit_positive)
+sigmoid_slope = _elementwise(_python_sigmoid_slope, _emit_sigmoid_slope)
+tanh_slope = _elementwise(_python_tanh_slope, _emit_tanh_slope)
+zero = _elementwise(_python_zero, _emit_zero)
 
 
 # ----------------------------------------------------------------------------------------------- tuples of vectors
 
 
-def load_strided(vector_count, context, builder, array_type, array, offset, stride):
-    """Emit the loads of `vector_count` vectors that stand `stride` elements apart; return the LLVM values."""
-    vector = _vector_of(array_type)
+def emit_load_many(context, builder, count, array_type, array, offset, stride):
+    """Emit the loads of `count` vectors that stand `stride` elements apart; return the LLVM tuple of them."""
+    vector = vector_of(array_type)
     values = []
-    for _ in range(vector_count):
+    for _ in range(count):
         values.append(load_vector(context, builder, vector, array_type, array, offset))
         offset = builder.add(offset, stride)
-    return values
+    return context.make_tuple(builder, types.UniTuple(vector, count), values)
 
 
 def _store_many(array, offset, stride, vectors):
@@ -450,7 +480,7 @@ def _store_many(array, offset, stride, vectors):
 @primitive(_store_many)
 def store_many(typingctx, array, offset, stride, vectors):
     """Type and lower `_store_many`."""
-    vector = _vector_of(array)
+    vector = vector_of(array)
     expected = types.UniTuple(vector, len(vectors))
 
     def lower(context, builder, sig, args):

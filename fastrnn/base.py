@@ -1,0 +1,411 @@
+"""What all language models share: how text comes in, scores, perplexity, prediction, sampling, files."""
+
+import abc
+import numbers
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from fastrnn.persistence import load_model, save_model
+from fastrnn.text import END_ID, PAD_ID, START_ID, UNK_ID, Vocabulary, close_sentences, get_tokenizer, tokenize_corpus
+
+# Rows of (contexts, vocabulary) probabilities are made in blocks of about this many values (32 MB).
+_BLOCK = 1 << 22
+
+
+class Perplexity(float):
+    """A perplexity, which knows what it was measured on.
+
+    Its value is exp(-mean natural-log probability) over all tokens, ``</s>`` included, ``<s>`` not, tokens out of the
+    vocabulary counted with the probability of ``<unk>``.
+
+    Attributes
+    ----------
+    n_tokens : int
+        The number of tokens, ``</s>`` counted.
+    n_oov : int
+        How many of them were out of the vocabulary.
+    without_oov : float
+        The perplexity when those are left out of the sum and of the count.
+
+    Examples
+    --------
+    >>> perplexity = Perplexity(12.5, n_tokens=100, n_oov=3, without_oov=11.0)
+    >>> perplexity < 13, perplexity.n_oov
+    (True, 3)
+    """
+
+    def __new__(cls, value, n_tokens, n_oov, without_oov):
+        """Make a float with attributes."""
+        self = super().__new__(cls, value)
+        self.n_tokens = n_tokens
+        self.n_oov = n_oov
+        self.without_oov = without_oov
+        return self
+
+    def __getnewargs__(self):
+        return float(self), self.n_tokens, self.n_oov, self.without_oov
+
+
+class BaseLanguageModel(BaseEstimator, abc.ABC):
+    """The methods that n-gram and recurrent language models share.
+
+    A subclass has the constructor parameters `tokenizer`, `lowercase` and `vocabulary`, sets ``vocabulary_`` when it is
+    fitted, and writes the abstract methods below. Those speak of ids only. A *state* is whatever the model remembers of
+    n contexts, a row each.
+    """
+
+    @abc.abstractmethod
+    def _token_log_probs(self, ids, offsets):
+        """Return the natural log probability of every token.
+
+        Parameters
+        ----------
+        ids : int32 array (n_tokens,)
+            Sentences, each closed by ``</s>``; ``<s>`` is not written, but stands before each.
+        offsets : int64 array (n_sentences + 1,)
+            Sentence i is ``ids[offsets[i]:offsets[i + 1]]``.
+
+        Returns
+        -------
+        float64 array (n_tokens,)
+        """
+
+    @abc.abstractmethod
+    def _read_contexts(self, ids, offsets):
+        """Return the state after reading ``<s>`` and the open contexts ``ids[offsets[i]:offsets[i + 1]]``."""
+
+    @abc.abstractmethod
+    def _next_probabilities(self, state):
+        """Return the distribution of the next token, a new float64 array (n, V), for the n rows of a state."""
+
+    @abc.abstractmethod
+    def _advance(self, state, ids):
+        """Return the state after one more token a row; `ids` is an int32 array (n,)."""
+
+    @abc.abstractmethod
+    def _take(self, state, rows):
+        """Return the state of these rows (n_rows,) only, in this order, repetitions allowed."""
+
+    @abc.abstractmethod
+    def _get_learned(self):
+        """Return what `save` has to keep besides parameters and vocabulary: a dict of plain values, one of arrays."""
+
+    @abc.abstractmethod
+    def _set_learned(self, content, arrays):
+        """Take back what `_get_learned` returned."""
+
+    def _check_text_parameters(self):
+        """Raise ValueError if a parameter that says how text is read is wrong."""
+        get_tokenizer(self.tokenizer)
+        if self.vocabulary is not None:
+            if not isinstance(self.vocabulary, Vocabulary):
+                raise ValueError(f"vocabulary must be None or a fitted Vocabulary, got {self.vocabulary!r:.80}.")
+            if len(self.vocabulary) == len(Vocabulary()):
+                raise ValueError("vocabulary is empty: fit it before it is given to a model.")
+
+    def _read_training_text(self, X):
+        """Return the token lists of X, which must not be empty."""
+        self._check_text_parameters()
+        token_lists = tokenize_corpus(X, self.tokenizer, self.lowercase)
+        if not token_lists:
+            raise ValueError("X is empty: a language model needs at least one sentence.")
+        return token_lists
+
+    def _encode(self, X):
+        """Return ids (n_tokens,) and offsets (n_sentences + 1,) of a text for a fitted model."""
+        check_is_fitted(self)
+        return self.vocabulary_.encode_corpus(tokenize_corpus(X, self.tokenizer, self.lowercase))
+
+    def _score_tokens(self, X):
+        """Return ids, offsets and natural log probabilities of the tokens of X, ``</s>`` after each sentence."""
+        ids, offsets = close_sentences(*self._encode(X))
+        return ids, offsets, self._token_log_probs(ids, offsets)
+
+    def token_log_probs(self, X):
+        """Return the log probability of every token of a text.
+
+        Parameters
+        ----------
+        X : iterable of (str or list of str)
+            A sentence, line or document each.
+
+        Returns
+        -------
+        list of float64 array (n_tokens + 1,)
+            For each sentence the natural logarithm of the probability of each of its tokens, and of ``</s>``.
+        """
+        _, offsets, log_probs = self._score_tokens(X)
+        return np.split(log_probs, offsets[1:-1]) if len(offsets) > 1 else []
+
+    def score_samples(self, X):
+        """Return the log likelihood of every sentence.
+
+        Parameters
+        ----------
+        X : iterable of (str or list of str)
+            A sentence, line or document each.
+
+        Returns
+        -------
+        float64 array (n_sentences,)
+            The natural logarithm of the probability of each sentence, ``</s>`` included.
+        """
+        _, offsets, log_probs = self._score_tokens(X)
+        return np.add.reduceat(log_probs, offsets[:-1])
+
+    def score(self, X, y=None):
+        """Return the mean log likelihood of a token.
+
+        Parameters
+        ----------
+        X : iterable of (str or list of str)
+            A sentence, line or document each.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        float
+            The mean natural logarithm of the probability of a token, ``</s>`` counted: higher is better.
+        """
+        log_probs = self._score_tokens(X)[2]
+        _require_tokens(log_probs)
+        return float(log_probs.mean())
+
+    def perplexity(self, X):
+        """Return the perplexity of a text.
+
+        Parameters
+        ----------
+        X : iterable of (str or list of str)
+            A sentence, line or document each.
+
+        Returns
+        -------
+        Perplexity
+            A float (lower is better), which also says how many tokens there were, how many of them out of the
+            vocabulary, and the perplexity without those.
+        """
+        ids, _, log_probs = self._score_tokens(X)
+        _require_tokens(log_probs)
+        known = ids != UNK_ID
+        with np.errstate(over="ignore"):  # where a token has probability 0
+            value, without_oov = np.exp(-log_probs.mean()), np.exp(-log_probs[known].mean())
+        n_oov = len(ids) - int(np.count_nonzero(known))
+        return Perplexity(float(value), n_tokens=len(ids), n_oov=n_oov, without_oov=float(without_oov))
+
+    def predict_proba(self, X):
+        """Return the distribution of the next token.
+
+        Parameters
+        ----------
+        X : iterable of (str or list of str)
+            The contexts: beginnings of sentences. ``""`` or ``[]`` is the start of a sentence.
+
+        Returns
+        -------
+        float64 array (n_contexts, V)
+            The columns are in the order of ``vocabulary_.tokens``.
+        """
+        return self._next_probabilities(self._read_contexts(*self._encode(X)))
+
+    def predict(self, X):
+        """Return the most probable next token.
+
+        Parameters
+        ----------
+        X : iterable of (str or list of str)
+            The contexts: beginnings of sentences. ``""`` or ``[]`` is the start of a sentence.
+
+        Returns
+        -------
+        object array (n_contexts,) of str
+            ``</s>`` where the sentence most probably ends.
+        """
+        ids, offsets = self._encode(X)
+        state = self._read_contexts(ids, offsets)
+        best = np.empty(len(offsets) - 1, np.intp)
+        for rows in self._row_blocks(len(best)):
+            best[rows] = self._next_probabilities(self._take(state, rows)).argmax(axis=1)
+        return np.array(self.vocabulary_.tokens, dtype=object)[best]
+
+    def sample(
+        self,
+        n_samples=1,
+        max_length=100,
+        temperature=1.0,
+        top_k=None,
+        top_p=None,
+        prompt=None,
+        random_state=None,
+    ):
+        """Draw texts from the model, token after token.
+
+        Parameters
+        ----------
+        n_samples : int
+            The number of texts.
+        max_length : int
+            The largest number of tokens that are drawn for a text. It ends before that when ``</s>`` is drawn (or when
+            the model gives no token that can be drawn a probability).
+        temperature : float
+            Probabilities are raised to the power 1 / temperature: below 1 the probable tokens become more so.
+        top_k : int or None
+            Draw among the `top_k` most probable tokens only; 1 always takes the most probable one.
+        top_p : float or None
+            Draw among the most probable tokens only, as few as make up this probability together (nucleus sampling,
+            Holtzman et al., 2020). Of both, `top_k` cuts first.
+        prompt : str, list of str or None
+            The beginning of each text.
+        random_state : int, RandomState instance or None
+            The seed of the draws.
+
+        Returns
+        -------
+        list of str
+            The texts, each with its prompt. ``<pad>``, ``<unk>`` and ``<s>`` are never drawn.
+        """
+        check_is_fitted(self)
+        _check_integer("n_samples", n_samples)
+        _check_integer("max_length", max_length)
+        _check_choice(temperature, top_k, top_p)
+        random_state = check_random_state(random_state)
+        if prompt is not None and not isinstance(prompt, str | list | tuple):
+            raise ValueError(f"prompt must be None, a string or a list of tokens, got {prompt!r:.80}.")
+        (prompt,) = tokenize_corpus([prompt or []], self.tokenizer, self.lowercase)
+        context = self._read_contexts(*self.vocabulary_.encode_corpus([prompt]))
+        join = get_tokenizer(self.tokenizer).join
+        texts = []
+        for rows in self._row_blocks(n_samples):
+            state = self._take(context, np.zeros(len(rows), np.intp))
+            for ids in self._draw(state, len(rows), max_length, temperature, top_k, top_p, random_state):
+                texts.append(join(prompt + self.vocabulary_.decode(ids)))
+        return texts
+
+    def _draw(self, state, n_samples, max_length, temperature, top_k, top_p, random_state):
+        """Return the drawn ids of each text, a list of lists."""
+        drawn = [[] for _ in range(n_samples)]
+        open_texts = np.arange(n_samples)
+        for _ in range(max_length):
+            probabilities = self._next_probabilities(state)
+            ids = choose_tokens(probabilities, temperature, top_k, top_p, random_state)
+            going_on = np.flatnonzero(ids != END_ID)
+            if not going_on.size:
+                break
+            open_texts, ids = open_texts[going_on], ids[going_on]
+            for text, token in zip(open_texts.tolist(), ids.tolist(), strict=True):
+                drawn[text].append(token)
+            state = self._advance(self._take(state, going_on), ids)
+        return drawn
+
+    def _row_blocks(self, n):
+        """Cut the rows 0 to n - 1 into blocks whose probabilities over the vocabulary fit into bounded memory."""
+        size = max(1, _BLOCK // len(self.vocabulary_))
+        return [np.arange(start, min(start + size, n)) for start in range(0, n, size)]
+
+    def save(self, path):
+        """Write the fitted model to one safetensors file, which holds no code.
+
+        Parameters
+        ----------
+        path : str or os.PathLike
+            The file. It is replaced whole or not at all.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is no plain value (a callable tokenizer for instance): the message says what to do.
+        """
+        check_is_fitted(self)
+        params = self.get_params(deep=False)
+        content, arrays = self._get_learned()
+        content = {
+            **content,
+            "tokens": self.vocabulary_.tokens,
+            "vocabulary_given": params.pop("vocabulary") is not None,
+        }
+        save_model(path, type(self).__name__, params, content, arrays)
+
+    @classmethod
+    def load(cls, path):
+        """Read a model that `save` wrote.
+
+        Parameters
+        ----------
+        path : str or os.PathLike
+            The file.
+
+        Returns
+        -------
+        A fitted model of this class.
+
+        Raises
+        ------
+        ValueError
+            If the file is no saved model, is damaged, or holds a model of another class.
+        """
+        params, content, arrays = load_model(path, cls.__name__)
+        vocabulary = Vocabulary.from_tokens(content.pop("tokens"))
+        model = cls(**params, vocabulary=vocabulary if content.pop("vocabulary_given") else None)
+        model.vocabulary_ = vocabulary
+        model._set_learned(content, arrays)
+        return model
+
+
+def choose_tokens(probabilities, temperature, top_k, top_p, random_state):
+    """Draw one token a row.
+
+    Parameters
+    ----------
+    probabilities : float64 array (n, V)
+        The distribution of each row; overwritten.
+    temperature, top_k, top_p :
+        As in `BaseLanguageModel.sample`.
+    random_state : RandomState instance
+
+    Returns
+    -------
+    int32 array (n,)
+        The tokens: never ``<pad>``, ``<unk>`` or ``<s>``, and ``</s>`` where nothing else has a probability.
+    """
+    p = probabilities
+    p[:, [PAD_ID, UNK_ID, START_ID]] = 0
+    p[~p.any(axis=1), END_ID] = 1
+    if temperature != 1:
+        p /= p.max(axis=1, keepdims=True)  # the largest stays 1, however low the temperature
+        np.power(p, 1 / temperature, out=p)
+    if top_k is not None and top_k < p.shape[1]:
+        np.put_along_axis(p, np.argpartition(p, -top_k, axis=1)[:, :-top_k], 0, axis=1)
+    if top_p is not None and top_p < 1:
+        order = np.argsort(-p, axis=1, kind="stable")
+        ranked = np.take_along_axis(p, order, axis=1)
+        before = np.cumsum(ranked, axis=1) - ranked  # what the more probable tokens have together
+        ranked[before >= top_p * ranked.sum(axis=1, keepdims=True)] = 0
+        np.put_along_axis(p, order, ranked, axis=1)
+    cumulated = np.cumsum(p, axis=1, out=p)
+    total = cumulated[:, -1]
+    # Strictly below the total, so that a token of probability 0 is never drawn.
+    thresholds = np.minimum(random_state.random_sample(len(p)) * total, np.nextafter(total, 0))
+    return (cumulated > thresholds[:, np.newaxis]).argmax(axis=1).astype(np.int32)
+
+
+def _require_tokens(log_probs):
+    if not len(log_probs):
+        raise ValueError("X is empty: there is no token to average over.")
+
+
+def _check_integer(name, value):
+    if not isinstance(value, numbers.Integral) or value < 1:
+        raise ValueError(f"{name} must be an integer of at least 1, got {value!r}.")
+
+
+def _check_choice(temperature, top_k, top_p):
+    if not isinstance(temperature, numbers.Real) or not 0 < temperature < np.inf:
+        raise ValueError(f"temperature must be a number above 0, got {temperature!r}.")
+    if top_k is not None:
+        _check_integer("top_k", top_k)
+    if top_p is not None and (not isinstance(top_p, numbers.Real) or not 0 < top_p <= 1):
+        raise ValueError(f"top_p must be a number above 0 and at most 1, got {top_p!r}.")

@@ -1,0 +1,49 @@
+"""The vanilla recurrent cells."""
+
+from typing import NamedTuple
+
+from fastrnn.simd import positive, relu, tanh, tanh_slope, zero
+
+
+class RNNTanh(NamedTuple):
+    """Vanilla recurrent cell (Elman 1990): h' = tanh(W_ih x + b_ih + W_hh h + b_hh)."""
+
+    states = ("h",)
+    gates = ("h",)
+    slots = ("h",)
+    input_slots = (0,)
+    recurrent_slots = (0,)
+
+    @staticmethod
+    def forward(z, state):
+        """Return the new state and what backward needs."""
+        h = tanh(z[0])
+        return (h,), (h,)
+
+    @staticmethod
+    def backward(saved, state, new_state, d_new_state):
+        """Return the gradients of the pre-activation and, past the recurrent product, of the state before."""
+        dh = d_new_state[0]
+        return (dh * tanh_slope(saved[0]),), (zero(dh),)
+
+
+class RNNReLU(NamedTuple):
+    """Vanilla recurrent cell with a rectifier: h' = max(0, W_ih x + b_ih + W_hh h + b_hh)."""
+
+    states = ("h",)
+    gates = ("h",)
+    slots = ("h",)
+    input_slots = (0,)
+    recurrent_slots = (0,)
+
+    @staticmethod
+    def forward(z, state):
+        """Return the new state and what backward needs."""
+        h = relu(z[0])
+        return (h,), (h,)
+
+    @staticmethod
+    def backward(saved, state, new_state, d_new_state):
+        """Return the gradients of the pre-activation and, past the recurrent product, of the state before."""
+        dh = d_new_state[0]
+        return (dh * positive(saved[0]),), (zero(dh),)

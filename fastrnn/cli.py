@@ -1,0 +1,325 @@
+"""The ``fastrnn`` command.
+
+What takes long to import is imported where it is used: ``--help`` and a wrong argument answer at once.
+"""
+
+import argparse
+import contextlib
+import dataclasses
+import json
+import math
+import pathlib
+import platform
+import signal
+import sys
+import tempfile
+import textwrap
+
+import fastrnn
+
+# A token that is seen once in the training text becomes <unk>, so that every model learns what to expect of a word it
+# does not know; otherwise the unknown words of the test text are a matter of luck for a network.
+_MIN_COUNT = 2
+_SAMPLE_LENGTH = {"words": 40, "whitespace": 40, "chars": 200}
+_MIN_LINES, _MIN_CHARACTERS = 10, 1000
+
+
+class _UserError(Exception):
+    """What the user can put right: one line, exit status 2."""
+
+
+class _Interrupt(BaseException):
+    """Ctrl-C. Not a KeyboardInterrupt: an estimator's ``fit`` takes that as the order to stop early, and goes on."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argument parser that says what is wrong in one line."""
+
+    def error(self, message):
+        self.exit(2, f"{self.prog}: error: {message}\n")
+
+
+def main(argv=None):
+    """Run the ``fastrnn`` command.
+
+    Parameters
+    ----------
+    argv : list of str or None
+        The arguments after the command's name; None takes those of the process.
+
+    Returns
+    -------
+    int
+        The exit status: 0, 2 after a mistake in the arguments or files, 130 after Ctrl-C.
+    """
+    arguments = _parse(argv)
+    sys.stdout.reconfigure(errors="replace")  # a sample may hold characters that the terminal does not know
+    previous = signal.signal(signal.SIGINT, _interrupt)
+    try:
+        compare(arguments)
+    except _UserError as error:
+        print(f"fastrnn compare: error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except _Interrupt:
+        print("fastrnn compare: interrupted", file=sys.stderr)
+        return 130
+    finally:
+        signal.signal(signal.SIGINT, previous)
+    return 0
+
+
+def _interrupt(signum, frame):
+    raise _Interrupt
+
+
+def _parse(argv):
+    """Return the arguments of the command line; exit with status 2 if one is wrong."""
+    parser = _Parser(prog="fastrnn", description=fastrnn.__doc__)
+    parser.add_argument("--version", action="version", version=f"fastrnn {fastrnn.__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    compare = commands.add_parser(
+        "compare",
+        help="train n-gram and recurrent language models on a text and compare them",
+        description="Train n-gram and recurrent language models on the first 80%% of a text, and compare them on the "
+        "rest: 10%% to stop early by, 10%% to test. Words: cut between lines, each line is a sentence. Characters: the "
+        "text is one document.",
+    )
+    compare.add_argument(
+        "files", nargs="*", metavar="FILE", help="text in UTF-8 (default: English text that comes with Python)"
+    )
+    compare.add_argument("--tokenizer", choices=["words", "whitespace", "chars"], default="words")
+    compare.add_argument(
+        "--orders", type=_orders, default=[2, 3, 5], metavar="N,N", help="orders of the n-gram models (default: 2,3,5)"
+    )
+    compare.add_argument(
+        "--cells",
+        type=_cells,
+        default=["rnn", "gru", "lstm"],
+        metavar="CELL,CELL",
+        help="cells of the recurrent networks (default: rnn,gru,lstm)",
+    )
+    compare.add_argument(
+        "--hidden-size", type=_positive, default=128, metavar="N", help="units of a network (default: 128)"
+    )
+    compare.add_argument(
+        "--max-iter", type=_positive, default=10, metavar="N", help="most epochs a network trains (default: 10)"
+    )
+    compare.add_argument("--seed", type=_seed, default=0, metavar="N", help="(default: 0)")
+    compare.add_argument("--json", type=pathlib.Path, metavar="OUT", help="write the results to this file")
+    compare.add_argument(
+        "--plot", type=pathlib.Path, metavar="OUT.png", help="draw perplexity against memory (needs matplotlib)"
+    )
+    arguments = parser.parse_args(argv)
+    if not arguments.orders and not arguments.cells:
+        compare.error("--orders and --cells are both empty: there is no model to compare")
+    return arguments
+
+
+def _integer(text, minimum, maximum):
+    with contextlib.suppress(ValueError):
+        if minimum <= int(text) <= maximum:
+            return int(text)
+    raise argparse.ArgumentTypeError(f"expected an integer from {minimum} to {maximum}, got {text!r}")
+
+
+def _positive(text):
+    return _integer(text, 1, 1_000_000)
+
+
+def _seed(text):
+    return _integer(text, 0, 2**32 - 1)
+
+
+def _orders(text):
+    return list(dict.fromkeys(_integer(order, 1, 20) for order in text.split(",") if text))
+
+
+def _cells(text):
+    from fastrnn.cells import CELLS
+
+    cells = list(dict.fromkeys(text.split(","))) if text else []
+    for cell in cells:
+        if cell not in CELLS:
+            raise argparse.ArgumentTypeError(f"expected cells among {', '.join(CELLS)}, got {cell!r}")
+    return cells
+
+
+def compare(arguments):
+    """Carry out ``fastrnn compare``.
+
+    Parameters
+    ----------
+    arguments : argparse.Namespace
+        What the command line said.
+    """
+    characters = arguments.tokenizer == "chars"
+    _check_outputs(arguments)
+    source, text = _read(arguments.files)
+    parts = _split(source, text, characters)
+
+    from fastrnn.comparison import compare_language_models, format_results
+
+    try:
+        vocabulary, data = _describe(source, arguments.tokenizer, *parts)
+        print(_format_data(data), end="\n\n", flush=True)
+        results = compare_language_models(
+            build_models(arguments, vocabulary),
+            *parts,
+            sample_length=_SAMPLE_LENGTH[arguments.tokenizer],
+            random_state=arguments.seed,
+            verbose=1,
+        )
+    except ValueError as error:  # a text that a model cannot learn from: too short, or with a reserved token
+        raise _UserError(f"{source}: {error}") from error
+    try:
+        _write_outputs(arguments, data, results, characters)
+    finally:  # the results are shown also when they cannot be written
+        print(format_results(results, characters))
+        for result in results:
+            print(f"\n{result.model}:\n{textwrap.indent(result.sample, '  ')}")
+
+
+def build_models(arguments, vocabulary):
+    """Return the models to compare, by name.
+
+    Parameters
+    ----------
+    arguments : argparse.Namespace
+        What the command line said.
+    vocabulary : Vocabulary
+        The vocabulary that all of them share.
+
+    Returns
+    -------
+    dict of str to language model
+    """
+    from fastrnn.language_model import RNNLanguageModel
+    from fastrnn.ngram import NGramLanguageModel
+
+    shared = {"tokenizer": arguments.tokenizer, "vocabulary": vocabulary}
+    models = {f"{order}-gram": NGramLanguageModel(order=order, **shared) for order in arguments.orders}
+    for cell in arguments.cells:
+        models[f"{cell.upper()} {arguments.hidden_size}"] = RNNLanguageModel(
+            cell=cell,
+            embedding_size=arguments.hidden_size,
+            hidden_size=arguments.hidden_size,
+            max_iter=arguments.max_iter,
+            random_state=arguments.seed,
+            verbose=int(sys.stderr.isatty()),
+            **shared,
+        )
+    return models
+
+
+def _check_outputs(arguments):
+    """Find out before the long work whether its results can be written."""
+    for option, path in (("--json", arguments.json), ("--plot", arguments.plot)):
+        if path is None:
+            continue
+        if path.is_dir():
+            raise _UserError(f"{option} {path}: is a directory")
+        if any(path.exists() and pathlib.Path(file).exists() and path.samefile(file) for file in arguments.files):
+            raise _UserError(f"{option} {path}: would replace the text that is read")
+        try:
+            with tempfile.TemporaryFile(dir=path.parent):
+                pass
+        except OSError as error:
+            raise _UserError(f"{option} {path}: {error.strerror}") from error
+    if arguments.plot:
+        _check_picture(arguments.plot)
+
+
+def _check_picture(path):
+    try:
+        from matplotlib.backend_bases import FigureCanvasBase
+    except ImportError as error:
+        raise _UserError("--plot needs matplotlib: pip install 'fastrnn[plot]'") from error
+    endings = FigureCanvasBase.get_supported_filetypes()
+    if path.suffix[1:].lower() not in endings:
+        raise _UserError(f"--plot {path}: the file's name must end in one of .{', .'.join(sorted(endings))}")
+
+
+def _read(files):
+    """Return the name of the source and its text."""
+    if not files:
+        from fastrnn.datasets import load_python_docs
+
+        sentences = load_python_docs().data
+        return f"Python {platform.python_version()} documentation (pydoc_data.topics)", "\n".join(sentences)
+    return ", ".join(files), "\n".join(map(_read_file, files))
+
+
+def _read_file(file):
+    try:
+        text = pathlib.Path(file).read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise _UserError(f"{file}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise _UserError(f"{file}: not a text file in UTF-8") from error
+    if "\0" in text:
+        raise _UserError(f"{file}: not a text file (it holds a NUL byte)")
+    if not text.strip():
+        raise _UserError(f"{file}: the file is empty")
+    return text.rstrip("\n")
+
+
+def _split(source, text, characters):
+    """Return the first 80% of the text, the next 10% and the last 10%, each as a list of str."""
+    units = text if characters else [line for line in text.split("\n") if line.strip()]
+    name, least = ("characters", _MIN_CHARACTERS) if characters else ("lines of text", _MIN_LINES)
+    if len(units) < least:
+        raise _UserError(f"{source}: too short: {len(units)} {name}, at least {least} are needed")
+    first, second = len(units) * 8 // 10, len(units) * 9 // 10
+    parts = units[:first], units[first:second], units[second:]
+    return [[part] for part in parts] if characters else parts
+
+
+def _describe(source, tokenizer, train, valid, test):
+    """Return the vocabulary of the training text, and what is to be known of the data as a dict for the JSON."""
+    from fastrnn.text import Vocabulary, tokenize_corpus
+
+    tokens = {
+        name: tokenize_corpus(part, tokenizer) for name, part in (("train", train), ("valid", valid), ("test", test))
+    }
+    vocabulary = Vocabulary(min_count=_MIN_COUNT).fit(tokens["train"])
+    ids = {name: vocabulary.encode_corpus(sentences)[0] for name, sentences in tokens.items()}
+    data = {
+        "source": source,
+        "tokenizer": tokenizer,
+        "vocabulary_size": len(vocabulary),
+        "sentences": {name: len(sentences) for name, sentences in tokens.items()},
+        "tokens": {name: len(part) for name, part in ids.items()},
+        "out_of_vocabulary": {name: int((part == vocabulary.unk_id).sum()) for name, part in ids.items()},
+    }
+    return vocabulary, data
+
+
+def _format_data(data):
+    lines = [data["source"], f"{data['vocabulary_size']:,} entries in the vocabulary: tokens seen at least twice"]
+    for name, n_tokens in data["tokens"].items():
+        unknown = data["out_of_vocabulary"][name] / n_tokens if n_tokens else 0.0
+        lines.append(
+            f"{name:>5}: {n_tokens:,} tokens in {data['sentences'][name]:,} texts, {unknown:.1%} out of vocabulary"
+        )
+    return "\n".join(lines)
+
+
+def _write_outputs(arguments, data, results, characters):
+    """Write the files that ``--json`` and ``--plot`` ask for."""
+    from fastrnn.comparison import plot_results
+    from fastrnn.persistence import replaced_file
+
+    try:
+        if arguments.json:
+            content = {"data": data, "models": [_finite(dataclasses.asdict(result)) for result in results]}
+            with replaced_file(arguments.json) as temporary:
+                temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        if arguments.plot:
+            plot_results(results, arguments.plot, characters)
+    except OSError as error:
+        raise _UserError(f"the results could not be written: {error}") from error
+
+
+def _finite(result):
+    """Return `result` with None for the numbers that JSON cannot hold: infinity and NaN."""
+    return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in result.items()}

@@ -1,0 +1,221 @@
+"""Language models side by side on one text: what each costs, and how well it predicts."""
+
+import dataclasses
+import math
+import pathlib
+import time
+import warnings
+
+from numba.core import event
+from sklearn.utils.validation import has_fit_parameter
+from tqdm import tqdm
+
+from fastrnn.persistence import replaced_file
+
+
+@dataclasses.dataclass(frozen=True)
+class LanguageModelResult:
+    """What `compare_language_models` measured of one model.
+
+    Attributes
+    ----------
+    model : str
+        The model's name.
+    kind : {"ngram", "rnn"}
+        Whether it counts n-grams or is a recurrent network.
+    parameters : int
+        N-grams of all orders, or parameters of the network.
+    bytes : int
+        Memory of the learned arrays.
+    fit_seconds : float
+        Wall time of ``fit``, without the time in which kernels were compiled (they are kept on disk: a machine pays
+        that once).
+    valid_perplexity, test_perplexity : float
+        Perplexity a token, the end of each text counted, tokens out of vocabulary counted as ``<unk>``.
+    tokens_per_second : float
+        Tokens of the test text that were scored a second, from text, compilation left out.
+    sample : str
+        A text drawn from the model.
+    """
+
+    model: str
+    kind: str
+    parameters: int
+    bytes: int
+    fit_seconds: float
+    valid_perplexity: float
+    test_perplexity: float
+    tokens_per_second: float
+    sample: str
+
+
+def compare_language_models(models, train, valid, test, *, sample_length=40, random_state=None, verbose=0):
+    """Fit language models to one text and measure them on another.
+
+    Parameters
+    ----------
+    models : dict of str to language model
+        Models by name, `NGramLanguageModel`, `RNNLanguageModel` or alike; they are fitted in place. Perplexities can
+        be compared only between models of the same tokens: give all of them one `vocabulary`.
+    train, valid, test : list of str
+        Sentences, lines or documents to learn from, to stop early by, and to measure on.
+    sample_length : int
+        The largest number of tokens in a sample.
+    random_state : int, RandomState instance or None
+        Seed of the samples; the models have their own.
+    verbose : int
+        1 shows a progress bar on stderr if that is a terminal.
+
+    Returns
+    -------
+    list of LanguageModelResult
+        Best first: ordered by the perplexity on the test text.
+
+    Raises
+    ------
+    ValueError
+        If a text is a bare string, or whatever a model's ``fit`` refuses.
+
+    Warns
+    -----
+    UserWarning
+        If the vocabularies of the models differ.
+
+    Examples
+    --------
+    >>> from fastrnn import NGramLanguageModel
+    >>> from fastrnn.comparison import compare_language_models
+    >>> models = {f"{order}-gram": NGramLanguageModel(order=order, smoothing="add_k") for order in (1, 2)}
+    >>> lines = ["the cat sat on the mat", "the dog sat on the cat"] * 10
+    >>> results = compare_language_models(models, lines, lines, lines)
+    >>> [result.model for result in results]
+    ['2-gram', '1-gram']
+    """
+    texts = {"train": train, "valid": valid, "test": test}
+    for name, text in texts.items():
+        if isinstance(text, str):
+            raise ValueError(f"{name} must be a list of strings, string object received: put it into a list.")
+    progress = tqdm(models.items(), unit="model", leave=False, disable=None if verbose else True)
+    results = []
+    for name, model in progress:
+        progress.set_description(name)
+        results.append(_measure(name, model, texts, sample_length, random_state))
+    vocabularies = [model.vocabulary_ for model in models.values()]
+    if any(vocabulary != vocabularies[0] for vocabulary in vocabularies):
+        warnings.warn("The models have different vocabularies, so their perplexities cannot be compared.", stacklevel=2)
+    return sorted(results, key=lambda result: (math.isnan(result.test_perplexity), result.test_perplexity))
+
+
+def _measure(name, model, texts, sample_length, random_state):
+    """Fit one model and return its `LanguageModelResult`."""
+    watched = {"X_val": texts["valid"]} if has_fit_parameter(model, "X_val") else {}
+    _, fit_seconds = _timed(model.fit, texts["train"], **watched)
+    valid_perplexity = model.perplexity(texts["valid"])
+    test_perplexity, test_seconds = _timed(model.perplexity, texts["test"])
+    is_ngram = hasattr(model, "n_ngrams_")
+    return LanguageModelResult(
+        model=name,
+        kind="ngram" if is_ngram else "rnn",
+        parameters=int(sum(model.n_ngrams_) if is_ngram else model.n_parameters_),
+        bytes=int(model.nbytes_),
+        fit_seconds=fit_seconds,
+        valid_perplexity=float(valid_perplexity),
+        test_perplexity=float(test_perplexity),
+        tokens_per_second=test_perplexity.n_tokens / test_seconds,
+        sample=model.sample(max_length=sample_length, random_state=random_state)[0],
+    )
+
+
+def _timed(function, *args, **kwargs):
+    """Call `function`; return its result and the seconds it took, without those in which Numba compiled."""
+    with event.install_timer("numba:compile", lambda seconds: None) as compiling:
+        start = time.perf_counter()
+        result = function(*args, **kwargs)
+        seconds = time.perf_counter() - start
+    return result, seconds - (compiling.duration if compiling.done else 0.0)
+
+
+def format_results(results, characters=False):
+    """Lay out results as a table of plain text.
+
+    Parameters
+    ----------
+    results : list of LanguageModelResult
+        In the order of the rows.
+    characters : bool
+        Whether tokens are characters, so that bits a character (the binary logarithm of the perplexity) stand too.
+
+    Returns
+    -------
+    str
+        One line a model under a line of headings.
+
+    Examples
+    --------
+    >>> from fastrnn.comparison import LanguageModelResult, format_results
+    >>> print(format_results([LanguageModelResult("LSTM", "rnn", 51280, 205120, 12.25, 8.1, 8.0, 90000.0, "")]))
+    model  n-grams or parameters    memory  fit seconds  valid perplexity  test perplexity  tokens/s
+    LSTM                  51,280  205.1 kB         12.2              8.10             8.00    90,000
+    """
+    headings = ["model", "n-grams or parameters", "memory", "fit seconds", "valid perplexity", "test perplexity"]
+    headings += ["valid bits/char", "test bits/char"] * characters + ["tokens/s"]
+    rows = [headings]
+    for result in results:
+        perplexities = (result.valid_perplexity, result.test_perplexity)
+        row = [result.model, f"{result.parameters:,}", _format_bytes(result.bytes), f"{result.fit_seconds:.1f}"]
+        row += [f"{perplexity:,.2f}" for perplexity in perplexities]
+        row += [f"{math.log2(perplexity):.3f}" for perplexity in perplexities if characters]
+        rows.append([*row, f"{result.tokens_per_second:,.0f}"])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join([row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))])
+        for row in rows
+    )
+
+
+def _format_bytes(n):
+    for unit in ("B", "kB", "MB"):
+        if n < 1000:
+            return f"{n:.1f} {unit}" if unit != "B" else f"{n} B"
+        n /= 1000
+    return f"{n:.1f} GB"
+
+
+def plot_results(results, path, characters=False):
+    """Draw perplexity against memory into a file.
+
+    Parameters
+    ----------
+    results : list of LanguageModelResult
+    path : str or os.PathLike
+        The picture, in the format that its ending names (``.png``, ``.svg``, ``.pdf``, …); replaced whole or not at
+        all.
+    characters : bool
+        Whether tokens are characters, so that bits a character are drawn instead.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed (it comes with the extra ``plot``).
+    """
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import FuncFormatter
+
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    axes = figure.add_subplot()
+    for kind, label, marker in (("ngram", "n-gram model", "s"), ("rnn", "recurrent network", "o")):
+        chosen = [result for result in results if result.kind == kind]
+        heights = [math.log2(r.test_perplexity) if characters else r.test_perplexity for r in chosen]
+        axes.plot([r.bytes for r in chosen], heights, marker, label=label)
+        for result, height in zip(chosen, heights, strict=True):
+            axes.annotate(result.model, (result.bytes, height), xytext=(6, 4), textcoords="offset points")
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda n, _: _format_bytes(n)))
+    axes.xaxis.set_minor_formatter(FuncFormatter(lambda n, _: ""))
+    axes.set_xlabel("memory of the learned arrays")
+    axes.set_ylabel("bits a character on the test text" if characters else "perplexity on the test text")
+    axes.margins(x=0.15, y=0.1)
+    axes.grid(alpha=0.3)
+    axes.legend()
+    with replaced_file(path) as temporary:
+        figure.savefig(temporary, format=pathlib.Path(path).suffix[1:], dpi=150)

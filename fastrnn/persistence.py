@@ -1,0 +1,140 @@
+"""Files on disk: written whole or not at all, and a saved model as one safetensors file that holds no code."""
+
+import contextlib
+import json
+import os
+import pathlib
+import uuid
+import zlib
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+_FORMAT_VERSION = 1
+
+
+@contextlib.contextmanager
+def replaced_file(path):
+    """Give a temporary file name in the folder of `path`; on leaving without an error it takes the place of `path`.
+
+    A full disk or an interrupt leaves what was there before, and no half-written file.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        The file to write.
+
+    Yields
+    ------
+    pathlib.Path
+        The temporary file, for the body to write and close.
+    """
+    path = pathlib.Path(path)
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        yield temporary
+        with open(temporary, "r+b") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def save_model(path, class_name, params, content, arrays):
+    """Write a model to one safetensors file, whole or not at all.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        The file, which is replaced if it exists.
+    class_name : str
+        The estimator's class.
+    params : dict of str -> object
+        The constructor's parameters: plain values (numbers, strings, None, lists and dicts of them).
+    content : dict of str -> object
+        What else has to be kept, in plain values: the vocabulary's tokens for instance.
+    arrays : dict of str -> ndarray
+        The learned arrays.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is no plain value.
+    """
+    header = json.dumps(
+        {
+            "version": _FORMAT_VERSION,
+            "class": class_name,
+            "params": {name: _plain_parameter(name, value) for name, value in params.items()},
+            "content": content,
+        }
+    )
+    arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    with replaced_file(path) as temporary:
+        save_file(arrays, temporary, {"fastrnn": header, "checksum": _checksum(header, arrays)})
+
+
+def load_model(path, class_name):
+    """Read a model that `save_model` wrote.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        The file.
+    class_name : str
+        The class that is expected in it.
+
+    Returns
+    -------
+    params, content : dict
+    arrays : dict of str -> ndarray
+
+    Raises
+    ------
+    ValueError
+        If the file is no saved model, is damaged, comes from another version of the format or holds another class.
+    """
+    with open(path, "rb"):  # a missing or unreadable file: Python's own error names it best
+        pass
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (a file is no dict)
+    except SafetensorError as error:
+        raise ValueError(f"{path} is no saved model, or it is damaged ({error}).") from None
+    if "fastrnn" not in metadata:
+        raise ValueError(f"{path} is no model saved by fastrnn.")
+    if metadata.get("checksum") != _checksum(metadata["fastrnn"], arrays):
+        raise ValueError(f"{path} is damaged: its checksum does not match.")
+    header = json.loads(metadata["fastrnn"])
+    if header["version"] != _FORMAT_VERSION:
+        raise ValueError(
+            f"{path} has version {header['version']} of the file format, this fastrnn reads {_FORMAT_VERSION}."
+        )
+    if header["class"] != class_name:
+        raise ValueError(f"{path} holds a {header['class']}, not a {class_name}: use {header['class']}.load.")
+    return header["params"], header["content"], arrays
+
+
+def _plain_parameter(name, value):
+    value = value.item() if isinstance(value, np.generic) else value
+    try:
+        json.dumps(value)
+    except TypeError:
+        plain = '"whitespace"' if name == "tokenizer" else "None"
+        advice = " and give the model lists of tokens instead of texts" if name == "tokenizer" else ""
+        raise ValueError(
+            f"{name}={value!r:.80} cannot be stored in a file, which holds no code: "
+            f"call set_params({name}={plain}) before saving{advice}."
+        ) from None
+    return value
+
+
+def _checksum(header, arrays):
+    checksum = zlib.crc32(header.encode())
+    for name in sorted(arrays):
+        array = arrays[name]
+        checksum = zlib.crc32(f"{name} {array.dtype.str} {array.shape}".encode(), checksum)
+        checksum = zlib.crc32(array.reshape(-1).view(np.uint8), checksum)
+    return f"{checksum:08x}"

@@ -1,0 +1,485 @@
+"""From text to token ids and back: tokenizers and the vocabulary."""
+
+import functools
+import itertools
+import json
+import numbers
+import pathlib
+import re
+import unicodedata
+from collections import defaultdict
+from typing import NamedTuple
+
+import numpy as np
+
+from fastrnn.persistence import replaced_file
+
+SPECIAL_TOKENS = ("<pad>", "<unk>", "<s>", "</s>")
+PAD_ID, UNK_ID, START_ID, END_ID = range(4)
+
+_FORMAT = "fastrnn-vocabulary"
+_FORMAT_VERSION = 1
+
+# Without a space to the left, without a space to the right, and quotation marks that open and close with one sign.
+_CLOSING = frozenset([*",.;:!?%)]}…»”’、。，！？；：）」』।", "..."])
+_OPENING = frozenset("([{«“‘$£€#¿¡（「『")
+_STRAIGHT_QUOTES = frozenset("\"'`")
+
+
+class Tokenizer(NamedTuple):
+    """A way to cut a text into tokens, and the way back.
+
+    Attributes
+    ----------
+    split : callable, str -> list of str
+        Cuts a text.
+    join : callable, list of str -> str
+        Puts tokens together into a text that reads well; what `split` dropped (the spaces) is guessed.
+    """
+
+    split: object
+    join: object
+
+
+@functools.cache
+def _word_pattern():
+    """Compile the pattern of the "words" tokenizer (at first use: it asks Unicode for all combining marks)."""
+    # re's \w leaves out the combining marks that vowels of Hindi, Thai, … and decomposed accents are written with.
+    # As ranges: a class of 2,400 single characters is ten times slower.
+    code_points = [c for c in range(0x300, 0x20000) if unicodedata.category(chr(c)).startswith("M")]
+    runs = itertools.groupby(enumerate(code_points), lambda pair: pair[1] - pair[0])
+    runs = [[code_point for _, code_point in run] for _, run in runs]
+    marks = "".join(f"{chr(run[0])}-{chr(run[-1])}" for run in runs)
+    return re.compile(
+        r"\w+(?:"
+        r"['’\-\u200c\u200d]\w+"  # don't  o’clock  well-known
+        r"|(?<=\d)[.,:]\d\w*"  # 3.14  1,000  10:30
+        rf"|[{marks}]+\w*"
+        r")*"
+        r"|\.\.+|--+|<unk>|[^\w\s]"
+    )
+
+
+def _split_words(text):
+    return _word_pattern().findall(text)
+
+
+def _join_words(tokens):
+    pieces = []
+    glue = True  # no space before the next token
+    inside = set()  # the straight quotation marks that are open
+    for token in tokens:
+        opens = token in _STRAIGHT_QUOTES and token not in inside
+        closes = token in inside
+        if not (glue or closes or token in _CLOSING or token == "/"):
+            pieces.append(" ")
+        pieces.append(token)
+        if token in _STRAIGHT_QUOTES:
+            inside ^= {token}
+        glue = opens or token in _OPENING or token == "/"
+    return "".join(pieces)
+
+
+TOKENIZERS = {
+    "words": Tokenizer(_split_words, _join_words),
+    "whitespace": Tokenizer(str.split, " ".join),
+    "chars": Tokenizer(list, "".join),
+}
+
+
+def get_tokenizer(tokenizer):
+    """Return the tokenizer that an estimator's `tokenizer` parameter asks for.
+
+    Parameters
+    ----------
+    tokenizer : {"words", "whitespace", "chars"} or callable
+        - "words": words, numbers and punctuation marks. A word keeps its inner apostrophes and hyphens (``don't``,
+          ``well-known``), a number its inner points, commas and colons (``1,000.5``); every other sign stands alone,
+          but for runs of points or hyphens and the token ``<unk>``.
+        - "whitespace": what ``str.split()`` gives.
+        - "chars": every character, spaces included.
+        - a callable takes a text and returns its tokens as a list of str.
+
+    Returns
+    -------
+    Tokenizer
+        With the functions ``split`` and ``join``. The tokens of a callable are joined with spaces.
+
+    Raises
+    ------
+    ValueError
+        If `tokenizer` is none of these.
+
+    Examples
+    --------
+    >>> words = get_tokenizer("words")
+    >>> words.split("Don't panic (yet): it costs 1,000.5 well-spent dollars...")
+    ["Don't", 'panic', '(', 'yet', ')', ':', 'it', 'costs', '1,000.5', 'well-spent', 'dollars', '...']
+    >>> words.join(["Don't", "panic", "(", "yet", ")", "!"])
+    "Don't panic (yet)!"
+    """
+    if callable(tokenizer):
+        return Tokenizer(tokenizer, " ".join)
+    if not isinstance(tokenizer, str) or tokenizer not in TOKENIZERS:
+        names = ", ".join(map(repr, TOKENIZERS))
+        raise ValueError(f"tokenizer must be {names} or a callable, got {tokenizer!r}.")
+    return TOKENIZERS[tokenizer]
+
+
+def tokenize_corpus(X, tokenizer="words", lowercase=False):
+    """Turn what a language model is given into lists of tokens.
+
+    Parameters
+    ----------
+    X : iterable of (str or list of str)
+        A sentence, line or document each, as text or already cut into tokens. A generator is read once.
+    tokenizer : {"words", "whitespace", "chars"} or callable
+        What cuts the texts, see `get_tokenizer`. Lists of tokens are taken as they are.
+    lowercase : bool
+        Whether texts and tokens are converted to lower case first.
+
+    Returns
+    -------
+    list of list of str
+
+    Raises
+    ------
+    ValueError
+        If X is a string, bytes, None or not iterable, or if an element is neither a text nor a list of tokens (the
+        message names its index).
+
+    Examples
+    --------
+    >>> tokenize_corpus(["Hello, world", ["already", "cut"]], lowercase=True)
+    [['hello', ',', 'world'], ['already', 'cut']]
+    """
+    if isinstance(X, str | bytes | bytearray):
+        kind = "string" if isinstance(X, str) else type(X).__name__
+        raise ValueError(f"Iterable over raw text documents expected, {kind} object received: put it into a list.")
+    split = get_tokenizer(tokenizer).split
+    try:
+        elements = iter(X)
+    except TypeError:
+        raise ValueError(f"X must be an iterable of strings or of lists of tokens, got {X!r:.80}.") from None
+    return [_tokens_of(element, index, split, lowercase) for index, element in enumerate(elements)]
+
+
+def _tokens_of(element, index, split, lowercase):
+    if isinstance(element, str):
+        tokens = split(element.lower() if lowercase else element)
+        if not isinstance(tokens, list) or not _all_str(tokens):
+            raise ValueError(f"tokenizer must return a list of str, got {tokens!r:.80} for X[{index}].")
+        return tokens
+    if isinstance(element, np.ndarray) and element.ndim == 1:
+        element = element.tolist()
+    if not isinstance(element, list | tuple):
+        raise ValueError(f"X[{index}] must be a string or a list of tokens, got {element!r:.80}.")
+    if not _all_str(element):
+        place, token = next((p, t) for p, t in enumerate(element) if not isinstance(t, str))
+        raise ValueError(f"X[{index}][{place}] must be a token (a string), got {token!r:.80}.")
+    return [token.lower() for token in element] if lowercase else list(element)
+
+
+def _all_str(tokens):
+    return set(map(type, tokens)) <= {str} or all(isinstance(token, str) for token in tokens)
+
+
+class _TokenIds(dict):
+    """Token -> id, where any other token has the id of ``<unk>``."""
+
+    def __missing__(self, token):
+        return UNK_ID
+
+
+class Vocabulary:
+    """The tokens that a model knows, each with an id.
+
+    The ids 0 to 3 are ``<pad> <unk> <s> </s>``; then come the tokens of the text in their order of appearance, with or
+    without `max_size`. A literal ``<unk>`` in a text is what it says: an unknown token, never one of the counted ones.
+
+    Parameters
+    ----------
+    min_count : int
+        Tokens that appear less often than this are unknown.
+    max_size : int or None
+        The largest size of the vocabulary, the four special tokens included. The most frequent tokens are kept; among
+        equally frequent ones those that appeared first.
+
+    Attributes
+    ----------
+    tokens : list of str
+        All tokens; a token's place is its id.
+    pad_id, unk_id, start_id, end_id : int
+        The ids of ``<pad>``, ``<unk>``, ``<s>`` and ``</s>``.
+
+    Examples
+    --------
+    >>> vocabulary = Vocabulary().fit([["to", "be", "or", "not", "to", "be"]])
+    >>> vocabulary.tokens
+    ['<pad>', '<unk>', '<s>', '</s>', 'to', 'be', 'or', 'not']
+    >>> vocabulary.encode(["not", "today"])
+    array([7, 1], dtype=int32)
+    >>> vocabulary.decode([7, 1])
+    ['not', '<unk>']
+    """
+
+    pad_id, unk_id, start_id, end_id = PAD_ID, UNK_ID, START_ID, END_ID
+
+    def __init__(self, min_count=1, max_size=None):
+        if not isinstance(min_count, numbers.Integral) or min_count < 1:
+            raise ValueError(f"min_count must be an integer of at least 1, got {min_count!r}.")
+        if max_size is not None and (not isinstance(max_size, numbers.Integral) or max_size <= len(SPECIAL_TOKENS)):
+            raise ValueError(f"max_size must be None or an integer of at least 5, got {max_size!r}.")
+        self.min_count = min_count
+        self.max_size = max_size
+        self._set_tokens(SPECIAL_TOKENS)
+
+    def _set_tokens(self, tokens):
+        self.tokens = list(tokens)
+        self._ids = _TokenIds(zip(self.tokens, range(len(self.tokens)), strict=True))
+
+    @classmethod
+    def from_tokens(cls, tokens):
+        """Make a vocabulary of given tokens.
+
+        Parameters
+        ----------
+        tokens : iterable of str
+            The tokens in the order of their ids; the four special tokens are put in front unless they stand there.
+
+        Returns
+        -------
+        Vocabulary
+
+        Raises
+        ------
+        ValueError
+            If a token is no string, stands twice, or is a special token in the wrong place.
+        """
+        if isinstance(tokens, str):
+            raise ValueError("tokens must be an iterable of strings, got a string.")
+        tokens = list(tokens)
+        if tuple(tokens[: len(SPECIAL_TOKENS)]) != SPECIAL_TOKENS:
+            tokens[:0] = SPECIAL_TOKENS
+        vocabulary = cls()
+        if not _all_str(tokens):
+            raise ValueError("tokens must be strings.")
+        vocabulary._set_tokens(tokens)
+        if len(vocabulary._ids) != len(tokens):
+            twice = next(token for place, token in enumerate(tokens) if vocabulary._ids[token] != place)
+            raise ValueError(f"tokens holds {twice!r} twice.")
+        return vocabulary
+
+    def fit(self, token_lists):
+        """Learn the tokens of a text.
+
+        Parameters
+        ----------
+        token_lists : iterable of list of str
+            The sentences.
+
+        Returns
+        -------
+        self : Vocabulary
+        """
+        self.fit_encode_corpus(token_lists)
+        return self
+
+    def fit_encode_corpus(self, token_lists):
+        """Learn the tokens of a text and encode it, in one pass: faster than `fit`, then `encode_corpus`.
+
+        Parameters
+        ----------
+        token_lists : iterable of list of str
+            The sentences.
+
+        Returns
+        -------
+        ids, offsets : as from `encode_corpus`
+        """
+        everything = Vocabulary()
+        ids, offsets = everything.extend_encode_corpus(token_lists)
+        new_ids = self.fit_counts(everything.tokens, np.bincount(ids, minlength=len(everything)))
+        return new_ids[ids], offsets
+
+    def extend_encode_corpus(self, token_lists):
+        """Add all tokens of a text that are not there yet, whatever the limits, and encode it.
+
+        Parameters
+        ----------
+        token_lists : iterable of list of str
+            The sentences.
+
+        Returns
+        -------
+        ids, offsets : as from `encode_corpus`
+        """
+        grown = defaultdict(itertools.count(len(self)).__next__, self._ids)
+        ids, offsets = _encode(token_lists, grown)
+        self._set_tokens(grown)
+        return ids, offsets
+
+    def fit_counts(self, tokens, counts):
+        """Take over those of `tokens` that `min_count` and `max_size` allow.
+
+        Parameters
+        ----------
+        tokens : list of str
+            The special tokens, then others in the order that they are to have.
+        counts : int array (n_tokens,)
+            How often each appeared.
+
+        Returns
+        -------
+        int32 array (n_tokens,)
+            The new ids of `tokens`: ``unk_id`` for those that were left out.
+        """
+        n_special = len(SPECIAL_TOKENS)
+        kept = counts >= self.min_count
+        kept[:n_special] = True
+        if self.max_size is not None:
+            most_frequent_first = np.argsort(-counts[n_special:], kind="stable") + n_special
+            kept[most_frequent_first[self.max_size - n_special :]] = False
+        self._set_tokens(itertools.compress(tokens, kept))
+        return np.where(kept, np.cumsum(kept, dtype=np.int32) - np.int32(1), np.int32(UNK_ID))
+
+    def encode(self, tokens):
+        """Return the ids of `tokens` as an int32 array (n_tokens,); unknown tokens have ``unk_id``."""
+        return np.fromiter(map(self._ids.__getitem__, tokens), np.int32, len(tokens))
+
+    def decode(self, ids):
+        """Return the tokens with these ids as a list of str."""
+        return [self.tokens[i] for i in np.asarray(ids, dtype=np.intp).tolist()]
+
+    def encode_corpus(self, token_lists):
+        """Encode sentences into one array.
+
+        Parameters
+        ----------
+        token_lists : iterable of list of str
+
+        Returns
+        -------
+        ids : int32 array (n_tokens,)
+            The ids of all sentences, one after another; neither ``<s>`` nor ``</s>`` is added.
+        offsets : int64 array (n_sentences + 1,)
+            Sentence i is ``ids[offsets[i]:offsets[i + 1]]``.
+
+        Raises
+        ------
+        ValueError
+            If ``<pad>``, ``<s>`` or ``</s>`` stands in a sentence (``<unk>`` may: an unknown token).
+        """
+        return _encode(token_lists, self._ids)
+
+    def __len__(self):
+        return len(self.tokens)
+
+    def __contains__(self, token):
+        return token in self._ids
+
+    def __eq__(self, other):
+        return isinstance(other, Vocabulary) and self.tokens == other.tokens
+
+    __hash__ = None
+
+    def __repr__(self):
+        return f"<Vocabulary of {len(self)} tokens>"
+
+    def save(self, path):
+        """Write the vocabulary to a JSON file.
+
+        Parameters
+        ----------
+        path : str or os.PathLike
+            The file, which is replaced whole or not at all.
+        """
+        content = {
+            "format": _FORMAT,
+            "version": _FORMAT_VERSION,
+            "min_count": int(self.min_count),
+            "max_size": None if self.max_size is None else int(self.max_size),
+            "tokens": self.tokens,
+        }
+        with replaced_file(path) as temporary:
+            temporary.write_text(json.dumps(content, indent=0))
+
+    @classmethod
+    def load(cls, path):
+        """Read a vocabulary that `save` wrote.
+
+        Parameters
+        ----------
+        path : str or os.PathLike
+
+        Returns
+        -------
+        Vocabulary
+
+        Raises
+        ------
+        ValueError
+            If the file is no saved vocabulary.
+        """
+        try:
+            content = json.loads(pathlib.Path(path).read_bytes())
+            known = content["format"] == _FORMAT and content["version"] == _FORMAT_VERSION
+            limits, tokens = (content["min_count"], content["max_size"]), content["tokens"]
+        except (ValueError, LookupError, TypeError):
+            known = False
+        if not known or not isinstance(tokens, list):
+            raise ValueError(f"{path} is no vocabulary saved by this version of fastrnn.")
+        vocabulary = cls.from_tokens(tokens)
+        vocabulary.min_count, vocabulary.max_size = limits
+        return vocabulary
+
+
+def _encode(token_lists, ids_of):
+    """Map all tokens through `ids_of`; return ids (n_tokens,) int32 and offsets (n_sentences + 1,) int64."""
+    token_lists = token_lists if isinstance(token_lists, list | tuple) else list(token_lists)
+    offsets = np.zeros(len(token_lists) + 1, np.int64)
+    np.cumsum(np.fromiter(map(len, token_lists), np.int64, len(token_lists)), out=offsets[1:])
+    tokens = itertools.chain.from_iterable(token_lists)
+    ids = np.fromiter(map(ids_of.__getitem__, tokens), np.int32, offsets[-1])
+    reserved = (ids == PAD_ID) | (ids == START_ID) | (ids == END_ID)
+    if reserved.any():
+        place = int(np.argmax(reserved))
+        sentence = int(np.searchsorted(offsets, place, side="right")) - 1
+        raise ValueError(
+            f"X[{sentence}] contains the token {SPECIAL_TOKENS[ids[place]]!r}, which is reserved: "
+            "sentences are padded, opened and closed by the model; remove it from the text."
+        )
+    return ids, offsets
+
+
+def close_sentences(ids, offsets, start=False):
+    """Write ``</s>`` after every sentence, and ``<s>`` before it if that is asked for.
+
+    Parameters
+    ----------
+    ids : int32 array (n_tokens,)
+    offsets : int64 array (n_sentences + 1,)
+        As from `Vocabulary.encode_corpus`.
+    start : bool
+        Whether ``<s>`` is written before every sentence too.
+
+    Returns
+    -------
+    ids : int32 array (n_tokens + n_sentences,), or (n_tokens + 2 * n_sentences,) with `start`
+    offsets : int64 array (n_sentences + 1,)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> close_sentences(np.array([7, 8, 9], dtype=np.int32), np.array([0, 2, 3]))
+    (array([7, 8, 3, 9, 3], dtype=int32), array([0, 3, 5]))
+    """
+    added = 1 + start  # marks a sentence
+    sentences = np.arange(len(offsets) - 1)
+    closed_offsets = offsets + added * np.arange(len(offsets))
+    closed = np.empty(closed_offsets[-1], np.int32)
+    closed[np.arange(len(ids)) + np.repeat(added * sentences + start, np.diff(offsets))] = ids
+    if start:
+        closed[closed_offsets[:-1]] = START_ID
+    closed[closed_offsets[1:] - 1] = END_ID
+    return closed, closed_offsets

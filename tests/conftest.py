@@ -1,0 +1,67 @@
+"""What tests share: the folder of real data, and a copy of the package to run and edit in a process of its own."""
+
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import pytest
+from hypothesis import settings
+
+import fastrnn
+
+settings.register_profile("fastrnn", deadline=None)  # the first example compiles
+settings.load_profile("fastrnn")
+
+
+def _folder(variable):
+    if variable not in os.environ:
+        pytest.skip(f"{variable} is not set")
+    return pathlib.Path(os.environ[variable])
+
+
+@pytest.fixture(scope="session")
+def data_dir():
+    """Return the folder with the real corpora; skip the test where there is none."""
+    return _folder("FASTRNN_DATA")
+
+
+@pytest.fixture(scope="session")
+def reference_dir():
+    """Return the folder with the results of other programs on these corpora; skip the test where there is none."""
+    return _folder("FASTRNN_REFERENCE")
+
+
+class PackageCopy:
+    """A copy of the package's sources in `folder`, with no compiled kernels beside them."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        package = pathlib.Path(fastrnn.__file__).parent
+        shutil.copytree(package, folder / "fastrnn", ignore=shutil.ignore_patterns("__pycache__"))
+
+    def run(self, code, **environment):
+        """Run `code` in a new process that imports this copy; return what it printed."""
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith(("NUMBA_", "FASTRNN_"))}
+        process = subprocess.run(
+            [sys.executable, "-B", "-c", code],
+            cwd=self.folder,
+            env={**inherited, "PYTHONPATH": str(self.folder), **environment},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert process.returncode == 0, process.stderr
+        return process.stdout.strip()
+
+    def kernel_files(self):
+        """Return the names of the compiled kernels on disk."""
+        return sorted(path.name for path in self.folder.rglob("*.nbc"))
+
+
+@pytest.fixture
+def package_copy(tmp_path):
+    """Return a `PackageCopy` in a temporary folder."""
+    return PackageCopy(tmp_path)

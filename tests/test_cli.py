@@ -1,0 +1,261 @@
+"""The ``fastrnn`` command: what it prints, writes, refuses and returns."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+import fastrnn
+from fastrnn import cli
+from tests.fakes import NetworkModel, UnigramModel
+
+MODEL_KEYS = "model kind parameters bytes fit_seconds valid_perplexity test_perplexity tokens_per_second sample".split()
+TEXT = "".join(
+    f"The {noun} of line {i} is here, and the {noun} is old.\n" for i, noun in enumerate(["dog", "cat"] * 30)
+)
+
+
+@pytest.fixture
+def quick_models(monkeypatch):
+    """Let the command compare models that fit in an instant."""
+
+    def build_models(arguments, vocabulary):
+        shared = {"vocabulary": vocabulary, "tokenizer": arguments.tokenizer}
+        return {"flat": UnigramModel(pseudo_count=1e6, **shared), "counts": NetworkModel(**shared)}
+
+    monkeypatch.setattr(cli, "build_models", build_models)
+
+
+@pytest.fixture
+def text_file(tmp_path):
+    path = tmp_path / "text.txt"
+    path.write_text(TEXT)
+    return path
+
+
+def run(capsys, *arguments):
+    """Run the command in this process; return its exit status and what it wrote to stdout and stderr."""
+    try:
+        status = cli.main(["compare", *map(str, arguments)])
+    except SystemExit as end:  # argparse
+        status = end.code
+    captured = capsys.readouterr()
+    return status, captured.out, captured.err
+
+
+@pytest.mark.usefixtures("quick_models")
+class TestResults:
+    def test_the_table_stands_best_first_and_a_sample_follows(self, capsys, text_file):
+        status, out, err = run(capsys, text_file)
+        assert (status, err) == (0, "")
+        lines = out.split("\n")
+        assert lines[0] == str(text_file)
+        place = next(i for i, line in enumerate(lines) if line.startswith("model"))
+        assert lines[place + 1].startswith("counts ")
+        assert lines[place + 2].startswith("flat ")
+        assert "bits/char" not in out
+        assert lines.index("counts:") < lines.index("flat:")
+        assert lines[lines.index("counts:") + 1].startswith("  ")
+
+    def test_the_split_is_contiguous_and_the_vocabulary_comes_from_the_training_part(self, capsys, tmp_path):
+        path = tmp_path / "text.txt"
+        lines = ["both both"] * 8 + ["valid both"] + ["test test test"]
+        path.write_text("\n\n".join(lines) + "\n\n")
+        status, _, _ = run(capsys, path, "--json", tmp_path / "out.json")
+        data = json.loads((tmp_path / "out.json").read_text())["data"]
+        assert status == 0
+        assert data["vocabulary_size"] == 5
+        assert data["sentences"] == {"train": 8, "valid": 1, "test": 1}
+        assert data["tokens"] == {"train": 16, "valid": 2, "test": 3}
+        assert data["out_of_vocabulary"] == {"train": 0, "valid": 1, "test": 3}
+
+    def test_a_token_seen_once_is_unknown(self, capsys, tmp_path):
+        path = tmp_path / "text.txt"
+        path.write_text("twice\n" * 7 + "once\n" + "once\n" * 2)
+        run(capsys, path, "--json", tmp_path / "out.json")
+        data = json.loads((tmp_path / "out.json").read_text())["data"]
+        assert data["out_of_vocabulary"] == {"train": 1, "valid": 1, "test": 1}
+
+    def test_characters_are_cut_as_one_document(self, capsys, tmp_path):
+        path = tmp_path / "text.txt"
+        path.write_text("abcde\n" * 200)
+        status, out, _ = run(capsys, path, "--tokenizer", "chars", "--json", tmp_path / "out.json")
+        data = json.loads((tmp_path / "out.json").read_text())["data"]
+        assert status == 0
+        assert "test bits/char" in out
+        assert data["sentences"] == {"train": 1, "valid": 1, "test": 1}
+        assert data["tokens"] == {"train": 959, "valid": 120, "test": 120}
+        assert data["vocabulary_size"] == 4 + 6
+
+    def test_several_files_are_read_in_order(self, capsys, tmp_path):
+        for name in ("b", "a"):
+            (tmp_path / name).write_text(f"{name}\n" * 5)
+        run(capsys, tmp_path / "b", tmp_path / "a", "--json", tmp_path / "out.json")
+        data = json.loads((tmp_path / "out.json").read_text())["data"]
+        assert data["source"] == f"{tmp_path / 'b'}, {tmp_path / 'a'}"
+        assert data["out_of_vocabulary"] == {"train": 0, "valid": 0, "test": 0}
+        assert data["vocabulary_size"] == 6
+
+    def test_the_json_is_complete_and_replaces_what_was_there(self, capsys, text_file, tmp_path):
+        out = tmp_path / "out.json"
+        out.write_text("old")
+        status, _, _ = run(capsys, text_file, "--json", out)
+        content = json.loads(out.read_text())
+        assert status == 0
+        assert set(content) == {"data", "models"}
+        assert [list(model) for model in content["models"]] == [MODEL_KEYS] * 2
+        assert [model["kind"] for model in content["models"]] == ["rnn", "ngram"]
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["out.json", "text.txt"]
+
+    def test_the_plot_is_written(self, capsys, text_file, tmp_path):
+        status, _, _ = run(capsys, text_file, "--plot", tmp_path / "out.png")
+        assert status == 0
+        assert (tmp_path / "out.png").read_bytes().startswith(b"\x89PNG")
+
+    def test_the_same_seed_gives_the_same_samples(self, capsys, text_file):
+        outs = [run(capsys, text_file, "--seed", seed)[1].partition("\n\ncounts:")[2] for seed in (1, 1, 2)]
+        assert outs[0] == outs[1] != outs[2]
+
+    def test_python_documentation_is_the_default(self, capsys):
+        status, out, _ = run(capsys)
+        assert status == 0
+        assert "pydoc_data.topics" in out.split("\n")[0]
+
+    def test_results_that_cannot_be_written_are_shown(self, capsys, text_file, tmp_path, monkeypatch):
+        def fail(*arguments):
+            raise OSError("No space left on device")
+
+        monkeypatch.setattr("fastrnn.comparison.plot_results", fail)
+        status, out, err = run(capsys, text_file, "--plot", tmp_path / "out.png")
+        assert status == 2
+        assert "counts" in out
+        assert err == "fastrnn compare: error: the results could not be written: No space left on device\n"
+
+
+class TestMistakes:
+    """One clear line, exit status 2, before any model is fitted."""
+
+    @pytest.fixture(autouse=True)
+    def _no_models(self, monkeypatch):
+        monkeypatch.setattr(cli, "build_models", lambda *_: pytest.fail("models were built"))
+
+    def check(self, capsys, *arguments, says):
+        status, out, err = run(capsys, *arguments)
+        assert status == 2
+        assert out == ""
+        assert err.startswith("fastrnn compare: error: ")
+        assert err.count("\n") == 1
+        assert err.endswith("\n")
+        assert says in err
+
+    def test_missing_file(self, capsys, tmp_path):
+        self.check(capsys, tmp_path / "none.txt", says="none.txt: No such file or directory")
+
+    def test_folder(self, capsys, tmp_path):
+        self.check(capsys, tmp_path, says=f"{tmp_path}: Is a directory")
+
+    @pytest.mark.parametrize("content", [b"", b" \n\n\t\n"])
+    def test_empty_file(self, capsys, tmp_path, content):
+        (tmp_path / "empty.txt").write_bytes(content)
+        self.check(capsys, tmp_path / "empty.txt", says="empty.txt: the file is empty")
+
+    @pytest.mark.parametrize("content", [b"\x89PNG\r\n\x1a\n\xff\xfe" * 99, b"text\n\0\n" * 99])
+    def test_binary_file(self, capsys, tmp_path, content):
+        (tmp_path / "binary").write_bytes(content)
+        self.check(capsys, tmp_path / "binary", says="binary: not a text file")
+
+    def test_short_text(self, capsys, tmp_path):
+        (tmp_path / "short.txt").write_text("one\ntwo\n")
+        self.check(capsys, tmp_path / "short.txt", says="short.txt: too short: 2 lines of text, at least 10")
+        self.check(
+            capsys, tmp_path / "short.txt", "--tokenizer", "chars", says="too short: 7 characters, at least 1000"
+        )
+
+    @pytest.mark.parametrize(
+        ("arguments", "says"),
+        [
+            (["--tokenizer", "bytes"], "'bytes'"),
+            (["--orders", "2,x"], "argument --orders: expected an integer from 1 to 20, got 'x'"),
+            (["--orders", "0"], "got '0'"),
+            (["--cells", "lstm,elman"], "argument --cells: expected cells among rnn, "),
+            (["--cells", "", "--orders", ""], "there is no model to compare"),
+            (["--hidden-size", "-3"], "argument --hidden-size: expected an integer from 1"),
+            (["--max-iter", "0"], "argument --max-iter"),
+            (["--seed", "-1"], "argument --seed"),
+            (["--plot", "out.txt"], "--plot out.txt: the file's name must end in one of"),
+            (["--json", "no/such/folder/out.json"], "--json no/such/folder/out.json: No such file or directory"),
+        ],
+    )
+    def test_wrong_value(self, capsys, arguments, says):
+        self.check(capsys, *arguments, says=says)
+
+    def test_output_is_a_folder(self, capsys, tmp_path):
+        self.check(capsys, "--json", tmp_path, says="is a directory")
+
+    def test_output_would_replace_the_text(self, capsys, text_file):
+        self.check(capsys, text_file, "--json", text_file, says="would replace the text")
+        assert text_file.read_text() == TEXT
+
+    def test_matplotlib_is_missing(self, capsys, monkeypatch, tmp_path):
+        monkeypatch.setitem(sys.modules, "matplotlib.backend_bases", None)
+        self.check(capsys, "--plot", tmp_path / "out.png", says="pip install 'fastrnn[plot]'")
+
+    def test_unknown_command(self, capsys):
+        with pytest.raises(SystemExit, match="2"):
+            cli.main(["contrast"])
+        assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.usefixtures("quick_models")
+def test_reserved_tokens_in_the_text(capsys, tmp_path):
+    path = tmp_path / "text.txt"
+    path.write_text("a b </s>\n" * 20)
+    status, _, err = run(capsys, path, "--tokenizer", "whitespace")
+    assert status == 2
+    assert err.startswith(f"fastrnn compare: error: {path}: ")
+    assert "'</s>'" in err
+
+
+def test_ctrl_c_ends_the_command_even_within_fit(capsys, text_file, monkeypatch, tmp_path):
+    class InterruptedModel(UnigramModel):
+        def fit(self, X, y=None):
+            try:
+                signal.raise_signal(signal.SIGINT)
+            except KeyboardInterrupt:  # as networks do, to keep the last finished epoch
+                pytest.fail("the estimator took the interrupt")
+
+    monkeypatch.setattr(cli, "build_models", lambda _, vocabulary: {"m": InterruptedModel(vocabulary=vocabulary)})
+    handler = signal.getsignal(signal.SIGINT)
+    status, _, err = run(capsys, text_file, "--json", tmp_path / "out.json")
+    assert (status, err) == (130, "fastrnn compare: interrupted\n")
+    assert signal.getsignal(signal.SIGINT) is handler
+    assert not (tmp_path / "out.json").exists()
+
+
+def run_process(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "fastrnn", *arguments],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+    )
+
+
+def test_it_runs_as_a_module():
+    process = run_process("--version")
+    assert (process.returncode, process.stdout) == (0, f"fastrnn {fastrnn.__version__}\n")
+    process = run_process("compare", "no such file")
+    assert (process.returncode, process.stdout) == (2, "")
+    assert process.stderr == "fastrnn compare: error: no such file: No such file or directory\n"
+
+
+def test_help_names_every_option():
+    process = run_process("compare", "--help")
+    assert process.returncode == 0
+    for option in "--tokenizer --orders --cells --hidden-size --max-iter --seed --json --plot".split():
+        assert option in process.stdout

@@ -1,0 +1,169 @@
+"""The cache of compiled kernels: what it finds again, and what it must not."""
+
+import pytest
+
+from fastrnn import _jit
+
+PROBE = """
+from fastrnn._jit import kernel
+from fastrnn.helper import double
+
+@kernel
+def probe(x):
+    return double(x) + 1
+"""
+HELPER = """
+from fastrnn._jit import kernel
+
+@kernel
+def double(x):
+    return 2 * x
+"""
+COMPILED = """
+from numba.core import event
+with event.install_recorder("numba:compile") as compiled:
+    from fastrnn.probe import probe
+    print(probe(3), len(compiled.buffer) // 2)
+"""
+
+
+@pytest.fixture
+def probe(package_copy):
+    """Return a copy of the package with a kernel `probe` that calls a kernel of another file."""
+    (package_copy.folder / "fastrnn/probe.py").write_text(PROBE)
+    (package_copy.folder / "fastrnn/helper.py").write_text(HELPER)
+    return package_copy
+
+
+def test_a_second_process_compiles_nothing(probe):
+    assert probe.run(COMPILED) == "7 2"
+    assert len(probe.kernel_files()) == 2
+    assert probe.run(COMPILED) == "7 0"
+
+
+def test_an_edit_in_another_file_is_seen_and_drops_the_old_kernels(probe):
+    assert probe.run(COMPILED) == "7 2"
+    before = probe.kernel_files()
+    (probe.folder / "fastrnn/helper.py").write_text(HELPER.replace("2 * x", "5 * x"))
+    assert probe.run(COMPILED) == "16 2"
+    after = probe.kernel_files()
+    assert len(after) == 2
+    assert not set(before) & set(after)
+
+
+def test_unreadable_kernel_is_compiled_again(probe):
+    probe.run(COMPILED)
+    files = list(probe.folder.rglob("*.nbc"))
+    for file, damaged in zip(files, (b"", files[1].read_bytes()[:100]), strict=True):
+        file.write_bytes(damaged)
+    assert probe.run(COMPILED) == "7 2"
+    assert probe.run(COMPILED) == "7 0"
+
+
+def test_the_cache_can_be_switched_off(probe):
+    assert probe.run(COMPILED, FASTRNN_CACHE="0") == "7 2"
+    assert probe.kernel_files() == []
+    probe.run(COMPILED)
+    assert probe.run(COMPILED, FASTRNN_CACHE="0") == "7 2"
+
+
+def test_the_place_of_the_cache_can_be_chosen(probe, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("kernels")
+    assert probe.run(COMPILED, NUMBA_CACHE_DIR=str(elsewhere)) == "7 2"
+    assert len(list(elsewhere.rglob("*.nbc"))) == 2
+    assert probe.kernel_files() == []
+
+
+def test_kernels_of_other_vector_widths_are_kept_apart(probe):
+    assert probe.run(COMPILED, FASTRNN_SIMD_BITS="128") == "7 2"
+    assert probe.run(COMPILED, FASTRNN_SIMD_BITS="256") == "7 2"
+    assert probe.run(COMPILED, FASTRNN_SIMD_BITS="128") == "7 0"
+
+
+def test_a_disk_that_cannot_be_written_costs_no_result(probe):
+    full_disk = """
+import pathlib
+
+def write_bytes(self, data):
+    raise OSError("No space left on device")
+
+pathlib.Path.write_bytes = write_bytes
+"""
+    assert probe.run(full_disk + COMPILED) == "7 2"
+    assert probe.kernel_files() == []
+
+
+def test_kernels_are_plain_functions_without_the_compiler(probe):
+    code = "from fastrnn.probe import probe; print(type(probe).__name__, probe(3))"
+    assert probe.run(code, NUMBA_DISABLE_JIT="1") == "function 7"
+
+
+CELL = """
+from typing import NamedTuple
+from numba.extending import overload
+from numba.core import types
+from dispatch import step
+
+class Cell(NamedTuple):
+    bias: float
+
+@overload(step)
+def _step(cell, x):
+    if isinstance(cell, types.BaseNamedTuple) and cell.instance_class is Cell:
+        return lambda cell, x: x * FACTOR + cell.bias
+"""
+DISPATCH = """
+from fastrnn._jit import kernel
+
+def step(cell, x):
+    raise NotImplementedError
+
+@kernel
+def drive(cell, x):
+    return step(cell, x)
+"""
+DRIVE = """
+import {0}, dispatch
+print(dispatch.drive({0}.Cell(1.0), 10.0), sum(dispatch.drive.stats.cache_hits.values()))
+"""
+
+
+def test_cells_of_the_same_name_do_not_share_a_kernel(package_copy):
+    (package_copy.folder / "dispatch.py").write_text(DISPATCH)
+    for module, factor in (("first", "2"), ("second", "3")):
+        (package_copy.folder / f"{module}.py").write_text(CELL.replace("FACTOR", factor))
+    drive = {module: DRIVE.format(module) for module in ("first", "second")}
+    assert package_copy.run(drive["first"]) == "21.0 0"
+    assert package_copy.run(drive["second"]) == "31.0 0"
+    assert package_copy.run(drive["first"]) == "21.0 1"
+    assert package_copy.run(drive["second"]) == "31.0 1"
+
+
+def test_an_edit_of_a_cell_outside_the_package_is_seen(package_copy):
+    (package_copy.folder / "dispatch.py").write_text(DISPATCH)
+    for factor, expected in (("2", "21.0 0"), ("2", "21.0 1"), ("3", "31.0 0")):
+        (package_copy.folder / "mine.py").write_text(CELL.replace("FACTOR", factor))
+        assert package_copy.run(DRIVE.format("mine")) == expected
+
+
+def test_the_stamp_covers_every_file_and_its_name(package_copy, monkeypatch):
+    stamp = _jit.package_stamp.__wrapped__
+    monkeypatch.setattr(_jit, "_PACKAGE", package_copy.folder / "fastrnn")
+    stamps = [stamp(), stamp()]
+    assert stamps[0] == stamps[1]
+    folder = package_copy.folder / "fastrnn/deeper/still"
+    folder.mkdir(parents=True)
+    (folder / "new.py").write_text("x = 1\n")
+    stamps.append(stamp())
+    (folder / "new.py").write_text("x = 2\n")
+    stamps.append(stamp())
+    (folder / "new.py").rename(folder / "renamed.py")
+    stamps.append(stamp())
+    assert len(set(stamps[1:])) == 4
+
+
+@pytest.mark.parametrize("bits", ["64", "wide", ""])
+def test_a_wrong_vector_width_is_refused(monkeypatch, bits):
+    monkeypatch.setenv("FASTRNN_SIMD_BITS", bits)
+    with pytest.raises(ValueError, match="FASTRNN_SIMD_BITS must be 128, 256 or 512"):
+        _jit.simd_bits.__wrapped__()

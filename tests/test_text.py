@@ -1,0 +1,239 @@
+"""Tests of `fastrnn.text`."""
+
+import copy
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fastrnn.text import SPECIAL_TOKENS, Vocabulary, get_tokenizer, tokenize_corpus
+
+ORDINARY_TOKENS = st.text(min_size=1, max_size=3).filter(lambda token: token not in SPECIAL_TOKENS)
+TOKEN_LISTS = st.lists(st.lists(ORDINARY_TOKENS, max_size=8), max_size=6)
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [
+        ("", []),
+        (" \n\t", []),
+        ("Hello, world!", ["Hello", ",", "world", "!"]),
+        ("I don't, O’Hara’s o'clock", ["I", "don't", ",", "O’Hara’s", "o'clock"]),
+        ("'quoted'", ["'", "quoted", "'"]),
+        ("3.14, 1,000.50 and 10:30.", ["3.14", ",", "1,000.50", "and", "10:30", "."]),
+        ("end.Next 5.x", ["end", ".", "Next", "5", ".", "x"]),
+        ("well-known -- a - b", ["well-known", "--", "a", "-", "b"]),
+        ("wait... no!!", ["wait", "...", "no", "!", "!"]),
+        ("the <unk> word", ["the", "<unk>", "word"]),
+        ("“Où?” naïve Ωμέγα война", ["“", "Où", "?", "”", "naïve", "Ωμέγα", "война"]),
+        ("नमस्ते दुनिया।", ["नमस्ते", "दुनिया", "।"]),
+        ("e\u0301te\u0301", ["e\u0301te\u0301"]),
+        ("می\u200cخواهم", ["می\u200cخواهم"]),
+        ("snake_case f(x)", ["snake_case", "f", "(", "x", ")"]),
+    ],
+)
+def test_words(text, tokens):
+    assert get_tokenizer("words").split(text) == tokens
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Hello, world! It's 10:30 (almost)...",
+        "“Well,” he said, ‘yes’; and/or no?",
+        'He said "yes" and "no".',
+        "It costs $5.50 [net] — 50% off.",
+        "well-known -- a - b",
+    ],
+)
+def test_words_are_joined_as_they_stood(text):
+    words = get_tokenizer("words")
+    assert words.join(words.split(text)) == text
+
+
+@given(st.text())
+def test_chars_and_whitespace_come_back(text):
+    chars, whitespace = get_tokenizer("chars"), get_tokenizer("whitespace")
+    assert chars.join(chars.split(text)) == text
+    assert whitespace.join(whitespace.split(text)) == " ".join(text.split())
+
+
+@given(st.text())
+def test_words_lose_only_spaces(text):
+    assert "".join(get_tokenizer("words").split(text)) == "".join(text.split())
+
+
+def test_callable_tokenizer():
+    tokenizer = get_tokenizer(lambda text: text.split("-"))
+    assert tokenizer.split("a-b") == ["a", "b"]
+    assert tokenizer.join(["a", "b"]) == "a b"
+
+
+@pytest.mark.parametrize("tokenizer", ["word", None, 3])
+def test_unknown_tokenizer(tokenizer):
+    with pytest.raises(ValueError, match="tokenizer must be 'words', 'whitespace', 'chars' or a callable, got"):
+        get_tokenizer(tokenizer)
+
+
+def test_corpus_takes_texts_and_token_lists():
+    X = ["One two", ["Three", "four five"], ("six",), np.array(["seven"]), "", []]
+    expected = [["one", "two"], ["three", "four five"], ["six"], ["seven"], [], []]
+    assert tokenize_corpus(X, lowercase=True) == expected
+    assert tokenize_corpus(iter(X), lowercase=True) == expected
+    assert tokenize_corpus(np.array(["a b", "c"])) == [["a", "b"], ["c"]]
+
+
+def test_corpus_copies_token_lists():
+    tokens = ["a"]
+    assert tokenize_corpus([tokens])[0] is not tokens
+
+
+@pytest.mark.parametrize(
+    ("X", "message"),
+    [
+        ("text", "Iterable over raw text documents expected, string object received"),
+        (b"text", "Iterable over raw text documents expected, bytes object received"),
+        (None, "X must be an iterable of strings or of lists of tokens, got None"),
+        (3, "X must be an iterable of strings or of lists of tokens, got 3"),
+        (["a", None], r"X\[1\] must be a string or a list of tokens, got None"),
+        (["a", b"b"], r"X\[1\] must be a string or a list of tokens, got b'b'"),
+        ([["a", 1.5]], r"X\[0\]\[1\] must be a token \(a string\), got 1.5"),
+        ([["a"], [["b"]]], r"X\[1\]\[0\] must be a token \(a string\), got \['b'\]"),
+    ],
+)
+def test_corpus_refuses(X, message):
+    with pytest.raises(ValueError, match=message):
+        tokenize_corpus(X)
+
+
+@pytest.mark.parametrize("result", ["ab", [1, 2], None])
+def test_callable_tokenizer_with_a_wrong_result(result):
+    with pytest.raises(ValueError, match=r"tokenizer must return a list of str, got .* for X\[0\]"):
+        tokenize_corpus(["a b"], tokenizer=lambda text: result)
+
+
+def test_vocabulary_is_in_order_of_appearance():
+    vocabulary = Vocabulary().fit([["b", "a"], [], ["c", "a", "b"]])
+    assert vocabulary.tokens == ["<pad>", "<unk>", "<s>", "</s>", "b", "a", "c"]
+    assert len(vocabulary) == 7
+    assert "a" in vocabulary
+    assert "z" not in vocabulary
+    assert "<unk>" in vocabulary
+    assert (vocabulary.pad_id, vocabulary.unk_id, vocabulary.start_id, vocabulary.end_id) == (0, 1, 2, 3)
+
+
+def test_vocabulary_limits():
+    corpus = [["rare", "a", "b", "b", "c", "c", "d", "d", "d"]]
+    assert Vocabulary(min_count=2).fit(corpus).tokens[4:] == ["b", "c", "d"]
+    assert Vocabulary(max_size=6).fit(corpus).tokens[4:] == ["b", "d"]
+    assert Vocabulary(min_count=3, max_size=6).fit(corpus).tokens[4:] == ["d"]
+    assert Vocabulary(max_size=100).fit(corpus).tokens[4:] == ["rare", "a", "b", "c", "d"]
+
+
+@given(TOKEN_LISTS, st.integers(1, 3), st.none() | st.integers(5, 8))
+def test_vocabulary_keeps_the_most_frequent(token_lists, min_count, max_size):
+    tokens = [token for sentence in token_lists for token in sentence]
+    first = {token: tokens.index(token) for token in set(tokens)}
+    frequent = [token for token in first if tokens.count(token) >= min_count]
+    frequent.sort(key=lambda token: (-tokens.count(token), first[token]))
+    kept = frequent if max_size is None else frequent[: max_size - 4]
+    vocabulary = Vocabulary(min_count, max_size)
+    ids, offsets = vocabulary.fit_encode_corpus(token_lists)
+    assert vocabulary.tokens == [*SPECIAL_TOKENS, *sorted(kept, key=first.get)]
+    expected_ids, expected_offsets = vocabulary.encode_corpus(token_lists)
+    np.testing.assert_array_equal(ids, expected_ids)
+    np.testing.assert_array_equal(offsets, expected_offsets)
+    assert ids.dtype == expected_ids.dtype == np.int32
+
+
+@given(TOKEN_LISTS, TOKEN_LISTS)
+def test_corpus_is_encoded_as_its_sentences(train, test):
+    vocabulary = Vocabulary().fit(train)
+    ids, offsets = vocabulary.encode_corpus(iter(test))
+    assert ids.dtype == np.int32
+    assert offsets.dtype == np.int64
+    assert offsets.shape == (len(test) + 1,)
+    for i, tokens in enumerate(test):
+        sentence = ids[offsets[i] : offsets[i + 1]]
+        np.testing.assert_array_equal(sentence, vocabulary.encode(tokens))
+        assert vocabulary.decode(sentence) == [t if t in vocabulary else "<unk>" for t in tokens]
+
+
+def test_literal_unk_is_unknown():
+    vocabulary = Vocabulary()
+    ids, _ = vocabulary.fit_encode_corpus([["a", "<unk>", "a"]])
+    assert vocabulary.tokens[4:] == ["a"]
+    assert ids.tolist() == [4, 1, 4]
+
+
+@pytest.mark.parametrize("token", ["<s>", "</s>", "<pad>"])
+def test_reserved_tokens_are_refused(token):
+    vocabulary = Vocabulary().fit([["a"]])
+    for encode in (vocabulary.encode_corpus, vocabulary.fit, Vocabulary().fit):
+        with pytest.raises(ValueError, match=rf"X\[2\] contains the token '{token}', which is reserved"):
+            encode([["a"], [], ["a", token], ["a"]])
+    assert vocabulary.tokens[4:] == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"min_count": 0}, "min_count must be an integer of at least 1, got 0"),
+        ({"min_count": 1.5}, "min_count must be an integer of at least 1, got 1.5"),
+        ({"max_size": 4}, "max_size must be None or an integer of at least 5, got 4"),
+        ({"max_size": "all"}, "max_size must be None or an integer of at least 5, got 'all'"),
+    ],
+)
+def test_vocabulary_parameters(parameters, message):
+    with pytest.raises(ValueError, match=message):
+        Vocabulary(**parameters)
+
+
+def test_from_tokens():
+    vocabulary = Vocabulary.from_tokens(["x", "y"])
+    assert vocabulary.tokens == [*SPECIAL_TOKENS, "x", "y"]
+    assert Vocabulary.from_tokens(vocabulary.tokens) == vocabulary
+    assert copy.deepcopy(vocabulary) == vocabulary
+    assert copy.deepcopy(vocabulary).encode(["y", "z"]).tolist() == [5, 1]
+    with pytest.raises(ValueError, match="tokens holds 'x' twice"):
+        Vocabulary.from_tokens(["x", "y", "x"])
+    with pytest.raises(ValueError, match="tokens holds '<s>' twice"):
+        Vocabulary.from_tokens(["x", "<s>"])
+    with pytest.raises(ValueError, match="tokens must be strings"):
+        Vocabulary.from_tokens(["x", 1])
+    with pytest.raises(ValueError, match="tokens must be an iterable of strings, got a string"):
+        Vocabulary.from_tokens("xyz")
+
+
+@given(token_lists=TOKEN_LISTS)
+def test_save_and_load(tmp_path_factory, token_lists):
+    path = tmp_path_factory.mktemp("vocabulary") / "vocabulary.json"
+    vocabulary = Vocabulary(min_count=2, max_size=7).fit([*token_lists, ["\n", "é", "\ud800"] * 2])
+    vocabulary.save(path)
+    loaded = Vocabulary.load(path)
+    assert loaded == vocabulary
+    assert (loaded.min_count, loaded.max_size) == (2, 7)
+    assert [entry.name for entry in path.parent.iterdir()] == ["vocabulary.json"]
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff", b"[]", b"{}", b'{"format": "fastrnn-vocabulary", "version": 99}'])
+def test_load_refuses_other_files(tmp_path, content):
+    path = tmp_path / "other.json"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"other\.json is no vocabulary saved by this version of fastrnn"):
+        Vocabulary.load(path)
+
+
+def test_failed_save_keeps_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "vocabulary.json"
+    Vocabulary().fit([["old"]]).save(path)
+
+    def full_disk(descriptor):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr("os.fsync", full_disk)
+    with pytest.raises(OSError, match="No space left"):
+        Vocabulary().fit([["new"]]).save(path)
+    assert Vocabulary.load(path).tokens[4:] == ["old"]
+    assert [entry.name for entry in tmp_path.iterdir()] == ["vocabulary.json"]
