@@ -269,7 +269,7 @@ class RNNLanguageModel(BaseLanguageModel):
             raise ValueError("X_val is empty: validation needs at least one sentence.")
         random_state = check_random_state(self.random_state)
         network = self.network_ if going_on else self._make_network(vocabulary, random_state)
-        optimizer = make_optimizer(self.optimizer, self.learning_rate_init, self.alpha)
+        optimizer = make_optimizer(self.optimizer, learning_rate=self.learning_rate_init, weight_decay=self.alpha)
         history = training.train(
             network,
             optimizer,
@@ -307,7 +307,7 @@ class RNNLanguageModel(BaseLanguageModel):
         random_state = check_random_state(self.random_state)
         network = self.network_ if going_on else self._make_network(vocabulary, random_state)
         optimizer = getattr(self, "_optimizer", None) or make_optimizer(
-            self.optimizer, self.learning_rate_init, self.alpha
+            self.optimizer, learning_rate=self.learning_rate_init, weight_decay=self.alpha
         )
         history = training.train(
             network,
