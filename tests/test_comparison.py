@@ -2,11 +2,12 @@
 
 import math
 
+import numba
 import numpy as np
 import pytest
 from matplotlib.image import imread
+from numba.core import event
 
-from fastrnn._jit import kernel
 from fastrnn.comparison import LanguageModelResult, compare_language_models, format_results, plot_results
 from fastrnn.text import Vocabulary
 from tests.fakes import NetworkModel, UnigramModel
@@ -58,7 +59,7 @@ def test_different_vocabularies_are_warned_of():
 def test_compilation_does_not_count_as_fitting():
     class CompilingModel(UnigramModel):
         def fit(self, X, y=None):
-            kernel(slow_to_compile)(np.ones(3))
+            numba.njit(slow_to_compile)(np.ones(3))
             return super().fit(X)
 
     def slow_to_compile(x):
@@ -66,8 +67,6 @@ def test_compilation_does_not_count_as_fitting():
         for _ in range(3):
             y = np.sqrt(y * y + x) / (y + 2) + np.sort(x)
         return y.sum()
-
-    from numba.core import event
 
     with event.install_timer("numba:compile", lambda seconds: None) as compiling:
         (result,) = compare_language_models({"model": CompilingModel(vocabulary=VOCABULARY)}, TRAIN, VALID, TEST)
