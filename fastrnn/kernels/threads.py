@@ -5,7 +5,7 @@ Waking a thread costs 0.05 to 0.2 ms; `worth` keeps work that is too small for t
 
 import os
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 
 import numpy as np
 
@@ -73,15 +73,25 @@ def run(function, calls):
     Raises
     ------
     Exception
-        The first one that a call raised, after all have ended.
+        The first one that a call raised. All calls have ended then, also after an interrupt: nothing writes to the
+        arrays any more.
     """
+    if len(calls) == 1:
+        function(*calls[0])
+        return
     futures = [_executor().submit(function, *arguments) for arguments in calls[1:]]
     try:
         for arguments in calls[:1]:
             function(*arguments)
     finally:
-        for future in futures:
-            future.exception()  # waits: the arrays must not be touched while a thread still works on them
+        interrupted = False
+        while not all(future.done() for future in futures):
+            try:
+                wait(futures)
+            except KeyboardInterrupt:
+                interrupted = True
+        if interrupted:
+            raise KeyboardInterrupt
     for future in futures:
         future.result()
 

@@ -239,9 +239,7 @@ class _Recurrent(Layer):
         self._layers = [
             [self._add_direction(k, d) for d in range(self.directions)] for k in range(num_layers)
         ]  # fmt: skip
-        self._dropouts = [
-            Dropout(dropout, dtype=dtype, random_state=self.random_state) for _ in range(num_layers - 1)
-        ]  # fmt: skip
+        self._dropouts = [Dropout(dropout, dtype=dtype, random_state=self.random_state) for _ in range(num_layers)][1:]
         self._kept = None
 
     def _add_direction(self, layer, direction):

@@ -1,0 +1,278 @@
+import inspect
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fastrnn.layers import GRU, LSTM, RNN
+from tests import reference
+
+LAYERS = {
+    "rnn": RNN,
+    "rnn_relu": lambda *args, **options: RNN(*args, nonlinearity="relu", **options),
+    "gru": GRU,
+    "lstm": LSTM,
+}
+
+
+def as_array(state):
+    return np.stack(state) if isinstance(state, tuple) else state[None]
+
+
+def as_state(states):
+    return tuple(states) if len(states) > 1 else states[0]
+
+
+def problem(cell, layers=2, bidirectional=True, steps=5, batch=4, inputs=3, hidden=5, seed=0, **options):
+    """Return a layer with random input, states, ragged lengths and upstream gradients."""
+    rng = np.random.default_rng(seed)
+    layer = LAYERS[cell](inputs, hidden, layers, bidirectional=bidirectional, random_state=seed, **options)
+    directions = 2 if bidirectional else 1
+    states = (2 if cell == "lstm" else 1, layers * directions, batch, hidden)
+    lengths = rng.integers(0, steps + 1, batch)
+    lengths[rng.integers(batch)] = steps
+    return {
+        "layer": layer,
+        "x": rng.standard_normal((steps, batch, inputs)),
+        "state": rng.standard_normal(states),
+        "lengths": lengths,
+        "dy": rng.standard_normal((steps, batch, directions * hidden)),
+        "d_final": rng.standard_normal(states),
+    }
+
+
+def run(p, training=False):
+    y, state = p["layer"].forward(p["x"], as_state(p["state"]), p["lengths"], training=training)
+    return y, as_array(state)
+
+
+@pytest.mark.parametrize("cell", LAYERS)
+@pytest.mark.parametrize(("layers", "bidirectional"), [(1, False), (2, True)])
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-12), ("float32", 2e-6)])
+def test_forward_equals_the_reference(cell, layers, bidirectional, dtype, tolerance):
+    p = problem(cell, layers, bidirectional, hidden=19, dtype=dtype)
+    expected_y, expected_state = reference.network(
+        cell, p["x"], p["state"], p["lengths"], p["layer"].state_dict(), layers, bidirectional
+    )
+    for training in (False, True):
+        y, state = run(p, training)
+        assert y.dtype == dtype
+        np.testing.assert_allclose(y, expected_y, atol=tolerance)
+        np.testing.assert_allclose(state, expected_state, atol=tolerance)
+
+
+@pytest.mark.parametrize("cell", LAYERS)
+@pytest.mark.parametrize(("layers", "bidirectional"), [(1, False), (2, True)])
+def test_gradients_equal_central_differences(cell, layers, bidirectional):
+    p = problem(cell, layers, bidirectional, dtype="float64")
+    layer = p["layer"]
+    run(p, training=True)
+    dx, d_initial = layer.backward(p["dy"], as_state(p["d_final"]))
+    gradients = {"x": dx, "state": as_array(d_initial), **layer.grads}
+    arrays = {"x": p["x"], "state": p["state"], **layer.parameters}
+
+    def loss():
+        y, state = run(p)
+        return (y * p["dy"]).sum() + (state * p["d_final"]).sum()
+
+    rng = np.random.default_rng(1)
+    for name, gradient in gradients.items():
+        for _ in range(3):
+            direction = rng.standard_normal(gradient.shape)
+            slope = reference.central_difference(loss, arrays[name], direction)
+            assert (gradient * direction).sum() == pytest.approx(slope, rel=1e-6, abs=1e-7), name
+
+
+@pytest.mark.parametrize("cell", LAYERS)
+def test_float32_gradients_equal_float64_gradients(cell):
+    p, q = (problem(cell, hidden=37, dtype=dtype) for dtype in ("float32", "float64"))
+    q["layer"].load_state_dict(p["layer"].state_dict())
+    results = []
+    for case in (p, q):
+        run(case, training=True)
+        dx, d_initial = case["layer"].backward(case["dy"], as_state(case["d_final"]))
+        results.append({"x": dx, "state": as_array(d_initial), **case["layer"].grads})
+    for name, expected in results[1].items():
+        np.testing.assert_allclose(results[0][name], expected, atol=1e-5 * np.abs(expected).max(), err_msg=name)
+
+
+@pytest.mark.parametrize("cell", LAYERS)
+def test_gradients_add_up_until_zero_grad(cell):
+    p = problem(cell, dtype="float64")
+    once = {}
+    for repeat in (1, 2):
+        run(p, training=True)
+        p["layer"].backward(p["dy"], as_state(p["d_final"]))
+        if repeat == 1:
+            once = {name: gradient.copy() for name, gradient in p["layer"].grads.items()}
+    for name, gradient in p["layer"].grads.items():
+        np.testing.assert_allclose(gradient, 2 * once[name], rtol=1e-12, err_msg=name)
+    p["layer"].zero_grad()
+    assert all((gradient == 0).all() for gradient in p["layer"].grads.values())
+
+
+@pytest.mark.parametrize("cell", LAYERS)
+@pytest.mark.parametrize("jobs", [2, 3])
+def test_the_number_of_threads_changes_no_bit(cell, jobs, monkeypatch):
+    monkeypatch.setattr("fastrnn.kernels.threads._FLOPS_PER_THREAD", 1)
+    outcomes = []
+    for n_jobs in (1, jobs):
+        p = problem(cell, batch=7, hidden=21, n_jobs=n_jobs)
+        y, state = run(p, training=True)
+        dx, d_initial = p["layer"].backward(p["dy"], as_state(p["d_final"]))
+        outcomes.append({"y": y, "state": state, "dx": dx, "d_initial": as_array(d_initial), **p["layer"].grads})
+    for name in outcomes[0]:
+        np.testing.assert_array_equal(outcomes[0][name], outcomes[1][name], err_msg=name)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.data(), st.sampled_from(sorted(LAYERS)), st.booleans())
+def test_padding_and_order_of_the_batch_change_nothing(data, cell, bidirectional):
+    lengths = data.draw(st.lists(st.integers(0, 6), min_size=1, max_size=5))
+    order = data.draw(st.permutations(range(len(lengths))))
+    steps = max([*lengths, 1])
+    p = problem(cell, 1, bidirectional, steps=steps, batch=len(lengths), dtype="float64")
+    p["lengths"] = np.array(lengths)
+    y, state = run(p, training=True)
+    dx, _ = p["layer"].backward(p["dy"])
+    gradients = {name: g.copy() for name, g in p["layer"].grads.items()}
+    padding = np.arange(steps)[:, None] >= p["lengths"]
+    assert (y[padding] == 0).all()
+    assert (dx[padding] == 0).all()
+
+    p["layer"].zero_grad()
+    garbage = np.where(padding[:, :, None], np.nan, p["x"])  # not a bit of padding may be read into a result
+    more = np.full((2, *p["x"].shape[1:]), np.nan)
+    x = np.concatenate([garbage, more])[:, order]
+    y2, state2 = p["layer"].forward(x, as_state(p["state"][:, :, order]), p["lengths"][order], training=True)
+    dx2, _ = p["layer"].backward(np.concatenate([p["dy"], np.ones((2, *p["dy"].shape[1:]))])[:, order])
+    np.testing.assert_allclose(y2[:steps], y[:, order], rtol=1e-12)
+    np.testing.assert_allclose(as_array(state2), state[:, :, order], rtol=1e-12)
+    np.testing.assert_allclose(dx2[:steps], dx[:, order], rtol=1e-10, atol=1e-12)
+    for name, gradient in gradients.items():
+        np.testing.assert_allclose(p["layer"].grads[name], gradient, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("cell", LAYERS)
+def test_a_sequence_in_two_pieces_is_the_sequence(cell):
+    p = problem(cell, bidirectional=False, steps=9)
+    y, final = p["layer"].forward(p["x"])
+    first, state = p["layer"].forward(p["x"][:4])
+    second, state = p["layer"].forward(p["x"][4:], state)
+    np.testing.assert_array_equal(y, np.concatenate([first, second]))
+    np.testing.assert_array_equal(as_array(final), as_array(state))
+
+
+@pytest.mark.parametrize("cell", LAYERS)
+def test_batch_first_is_the_transposed_batch(cell):
+    p = problem(cell, batch_first=True)
+    q = problem(cell)
+    y, _ = p["layer"].forward(p["x"].swapaxes(0, 1), training=True)
+    expected, _ = q["layer"].forward(q["x"], training=True)
+    np.testing.assert_array_equal(y, expected.swapaxes(0, 1))
+    dx, _ = p["layer"].backward(p["dy"].swapaxes(0, 1))
+    expected, _ = q["layer"].backward(q["dy"])
+    np.testing.assert_array_equal(dx, expected.swapaxes(0, 1))
+
+
+@pytest.mark.parametrize("cell", LAYERS)
+def test_without_bias(cell):
+    p = problem(cell, bias=False, dtype="float64")
+    assert not any(name.startswith("bias") for name in p["layer"].parameters)
+    y, _ = run(p, training=True)
+    expected, _ = reference.network(cell, p["x"], p["state"], p["lengths"], p["layer"].state_dict(), 2, True)
+    np.testing.assert_allclose(y, expected, atol=1e-12)
+    p["layer"].backward(p["dy"])
+
+
+def test_empty_batches_and_sequences():
+    layer = LSTM(3, 4, num_layers=2, bidirectional=True, random_state=0)
+    for steps, batch in ((0, 2), (3, 0)):
+        y, (h, _) = layer.forward(np.zeros((steps, batch, 3)), training=True)
+        assert y.shape == (steps, batch, 8)
+        assert h.shape == (4, batch, 4)
+        dx, _ = layer.backward(np.zeros((steps, batch, 8)))
+        assert dx.shape == (steps, batch, 3)
+    state = np.ones((4, 2, 4), "float32")
+    y, (h, c) = layer.forward(np.ones((3, 2, 3)), (state, 2 * state), lengths=[0, 0])
+    np.testing.assert_array_equal(h, state)
+    np.testing.assert_array_equal(c, 2 * state)
+
+
+def test_dropout_is_between_the_layers_and_only_in_training():
+    p = problem("lstm", bidirectional=False, dropout=0.5, dtype="float64")
+    plain = problem("lstm", bidirectional=False, dtype="float64")
+    plain["layer"].load_state_dict(p["layer"].state_dict())
+    np.testing.assert_array_equal(run(p)[0], run(plain)[0])
+    assert not np.array_equal(run(p, training=True)[0], run(plain, training=True)[0])
+    same = problem("lstm", bidirectional=False, dropout=0.5, dtype="float64")
+    again = problem("lstm", bidirectional=False, dropout=0.5, dtype="float64")
+    np.testing.assert_array_equal(run(same, training=True)[0], run(again, training=True)[0])
+
+
+def test_gradients_through_dropout_with_the_mask_held():
+    p = problem("gru", bidirectional=False, dropout=0.4, dtype="float64")
+    layer = p["layer"]
+    fresh = layer._dropouts[0]._random.bit_generator.state
+
+    def outcome(training=True):
+        layer._dropouts[0]._random.bit_generator.state = fresh  # the same mask every time
+        return run(p, training)
+
+    outcome()
+    dx, _ = layer.backward(p["dy"])
+    direction = np.random.default_rng(2).standard_normal(dx.shape)
+    slope = reference.central_difference(lambda: (outcome()[0] * p["dy"]).sum(), p["x"], direction)
+    assert (dx * direction).sum() == pytest.approx(slope, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda layer: layer.forward(np.zeros((5, 3))), r"x must have shape \(T, B, input_size\).*got \(5, 3\)"),
+        (lambda layer: layer.forward(np.zeros((5, 2, 4))), r"input_size=3, got \(5, 2, 4\)"),
+        (lambda layer: layer.forward(np.zeros((5, 2, 3)), lengths=[5, 6]), "lengths must be between 0 and 5.*6"),
+        (lambda layer: layer.forward(np.zeros((5, 2, 3)), lengths=[-1, 5]), "lengths must be between 0 and 5.*-1"),
+        (lambda layer: layer.forward(np.zeros((5, 2, 3)), lengths=[5]), "lengths must be 2 integers"),
+        (lambda layer: layer.forward(np.zeros((5, 2, 3)), lengths=[5.0, 1.0]), "lengths must be 2 integers"),
+        (lambda layer: layer.forward(np.zeros((5, 2, 3)), np.zeros((1, 3, 4))), r"state must be h of shape \(1, 2, 4\)"),
+        (lambda layer: GRU(3, 0), "hidden_size must be an integer of at least 1, got 0"),
+        (lambda layer: GRU(3, 4, dropout=1.0), "p, the probability of dropout"),
+        (lambda layer: RNN(3, 4, nonlinearity="sin"), "nonlinearity must be 'tanh' or 'relu', got 'sin'"),
+        (lambda layer: GRU(3, 4, dtype="float16"), "dtype must be 'float32' or 'float64', got 'float16'"),
+        (lambda layer: GRU(3, 4, n_jobs=0), "n_jobs must be None or an integer other than 0, got 0"),
+        (lambda layer: layer.load_state_dict({}), "missing"),
+    ],
+)
+def test_bad_input_is_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call(GRU(3, 4))
+
+
+def test_backward_needs_a_training_pass_each_time():
+    layer = GRU(3, 4)
+    x, dy = np.zeros((5, 2, 3)), np.zeros((5, 2, 4))
+    layer.forward(x)
+    with pytest.raises(RuntimeError, match="training=True"):
+        layer.backward(dy)
+    layer.forward(x, training=True)
+    with pytest.raises(ValueError, match="dy must have the shape of the output"):
+        layer.backward(dy[1:])
+    layer.backward(dy)
+    with pytest.raises(RuntimeError, match="training=True"):
+        layer.backward(dy)
+
+
+def test_prediction_keeps_nothing_that_grows_with_the_steps():
+    layer = LSTM(8, 16, n_jobs=1)
+    sizes = []
+    for steps in (400, 4000):
+        layer.forward(np.zeros((steps, 4, 8), "float32"))
+        sizes.append(sum(a.nbytes for a in layer._layers[0][0].work._arrays.values()))
+    assert sizes[0] == sizes[1]
+
+
+def test_signatures_are_alike():
+    names = [list(inspect.signature(cls).parameters) for cls in (GRU, LSTM)]
+    assert names[0] == names[1]
