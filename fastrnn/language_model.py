@@ -1,5 +1,6 @@
 """Recurrent language models."""
 
+import itertools
 import numbers
 
 import numpy as np
@@ -351,7 +352,9 @@ class RNNLanguageModel(BaseLanguageModel):
             return self.vocabulary
         vocabulary = Vocabulary(self.min_count, self.max_vocab).fit(sentences)
         if len(vocabulary) == len(Vocabulary()):
-            raise ValueError(f"X has no token that appears min_count={self.min_count} times: there is nothing to learn.")
+            raise ValueError(
+                f"X has no token that appears min_count={self.min_count} times: there is nothing to learn."
+            )
         return vocabulary
 
     def _make_network(self, vocabulary, random_state):
@@ -420,7 +423,7 @@ class RNNLanguageModel(BaseLanguageModel):
         lengths = np.diff(offsets) + 1
         inputs = np.zeros((lengths.max(initial=1), len(lengths)), np.int32)
         inputs[0] = self._start()
-        for column, (begin, end) in enumerate(zip(offsets[:-1], offsets[1:], strict=True)):
+        for column, (begin, end) in enumerate(itertools.pairwise(offsets)):
             inputs[1 : end - begin + 1, column] = ids[begin:end]
         y, state = self.network_.hidden(inputs, lengths=lengths)
         return y[lengths - 1, np.arange(len(lengths))], state
