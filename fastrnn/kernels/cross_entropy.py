@@ -1,0 +1,262 @@
+"""Softmax cross-entropy of an output layer, logits = x·Wᵀ + b, without ever holding the logits of all rows.
+
+The rows of x are taken in panels, and the logits of a panel are computed transposed: one line for each class, with the
+panel's rows side by side in vector lanes. So W is read as it stands, the softmax runs down the lines with no reduction
+across lanes, and a panel of probabilities already is what the product for dx wants as its packed operand. The classes
+are taken in blocks that stay in the nearest cache: each block keeps its own maximum m, its exponentials e^(l - m) and
+their sum, and the factors between blocks come in when all are known.
+
+In training the probabilities of a chunk of panels are kept, for the gradient of W: at most `CHUNK_SIZE` numbers, or
+one vector of rows where there are so many classes that even these are more.
+"""
+
+import math
+
+import numpy as np
+
+from fastrnn._jit import kernel
+from fastrnn.kernels.gemm import PANEL_VECTORS, TILE_ROWS, pack, panel_product, product_block
+from fastrnn.kernels.threads import run, scratch, split, worth
+from fastrnn.simd import Vector, exp, lanes, lanes_of, load, load_first, primitive, store, store_first, sum_lanes
+
+CHUNK_SIZE = 4_000_000  # probabilities that are kept at once
+CLASS_BLOCK = 96
+# Below every logit that matters, and finite: all logits of a block may be minus infinity.
+_LOWEST = -1e38
+
+
+def _maximum(a, b):
+    """Return the larger of two vectors, lane by lane; `b` where one of them is NaN."""
+    return np.where(a > b, a, b)
+
+
+@primitive(_maximum)
+def maximum(typingctx, a, b):
+    """Type and lower `_maximum`."""
+    if not isinstance(a, Vector):
+        return None
+
+    def lower(context, builder, sig, args):
+        return builder.select(builder.fcmp_ordered(">", *args), *args)
+
+    return a(a, a), lower
+
+
+@kernel
+def softmax(logits):
+    """Replace each row of logits (N, V) by its softmax."""
+    classes = logits.shape[1]
+    for row in range(len(logits)):
+        start = row * classes
+        largest = _LOWEST
+        for v in range(classes):
+            largest = max(largest, logits[row, v])
+        total = 0.0
+        for v in range(0, classes, lanes(logits)):
+            store_first(logits, start + v, exp(load_first(logits, start + v, classes - v) - largest), classes - v)
+            total += sum_lanes(load_first(logits, start + v, classes - v))
+        for v in range(0, classes, lanes(logits)):
+            store_first(logits, start + v, load_first(logits, start + v, classes - v) / total, classes - v)
+
+
+@kernel(inline="always")
+def _block_exponentials(logits, offset, padded, block, maxima, sums, place):
+    """Replace a block of logits l by e^(l - m), with m the maximum in each lane; put m and the sums into tables."""
+    # logits[offset:] (block, padded), maxima[place:] (padded,), sums[place:] (padded,)
+    for j in range(0, padded, lanes(logits)):
+        largest = maximum(load(logits, offset + j), _LOWEST)
+        for v in range(1, block):
+            largest = maximum(load(logits, offset + v * padded + j), largest)
+        total = largest - largest  # 0, or NaN where a logit is infinite, as the probabilities will be
+        for v in range(block):
+            value = exp(load(logits, offset + v * padded + j) - largest)
+            store(logits, offset + v * padded + j, value)
+            total += value
+        store(maxima, place + j, largest)
+        store(sums, place + j, total)
+
+
+@kernel(inline="always")
+def _join_blocks(maxima, sums, padded, blocks):
+    """Replace each block's maximum m by its factor e^(m - M); M and the joint sum become the tables' last lines."""
+    # maxima, sums (blocks + 1, padded)
+    end = blocks * padded
+    for j in range(0, padded, lanes(maxima)):
+        largest = load(maxima, j)
+        for place in range(j, end, padded):
+            largest = maximum(load(maxima, place), largest)
+        total = largest - largest
+        for place in range(j, end, padded):
+            factor = exp(load(maxima, place) - largest)
+            store(maxima, place, factor)
+            total += factor * load(sums, place)
+        store(maxima, end + j, largest)
+        store(sums, end + j, total)
+
+
+@kernel(inline="always")
+def _panel_log_probs(log_probs, probabilities, panel, line, x_panel, weight, bias, targets, maxima, sums, row, rows):
+    """Compute the block-wise exponentials of a panel's logits, the tables of `_join_blocks`, and log p of the targets.
+
+    `line` is the distance between the lines of two classes, or 0 to overwrite one block of classes with the next.
+    """
+    classes, features = weight.shape
+    padded = (rows + lanes(weight) - 1) // lanes(weight) * lanes(weight)
+    blocks = (classes + CLASS_BLOCK - 1) // CLASS_BLOCK
+    for b in range(blocks):
+        first = b * CLASS_BLOCK
+        block = min(CLASS_BLOCK, classes - first)
+        start = panel + first * line
+        for v in range(block):
+            probabilities[start + v * padded : start + (v + 1) * padded] = bias[first + v]
+        panel_product(probabilities, start, padded, weight, first * features, features, 1, x_panel, 0, block, features,
+                      padded // lanes(weight))  # fmt: skip
+        for i in range(rows):
+            v = targets[row + i] - first
+            if 0 <= v < block:
+                log_probs[row + i] = probabilities[start + v * padded + i]
+        _block_exponentials(probabilities, start, padded, block, maxima, sums, b * padded)
+    _join_blocks(maxima, sums, padded, blocks)
+    for i in range(rows):
+        last = blocks * padded + i
+        log_probs[row + i] -= maxima[last] + math.log(sums[last])
+
+
+@kernel(inline="always")
+def _panel_gradient(dx_panel, probabilities, panel, weight, targets, weights, maxima, sums, row, rows):
+    """Turn a panel's exponentials into the gradient of its logits, (p - 1[target]) · weight; compute dxᵀ from it."""
+    classes, features = weight.shape
+    padded = (rows + lanes(weight) - 1) // lanes(weight) * lanes(weight)
+    blocks = (classes + CLASS_BLOCK - 1) // CLASS_BLOCK
+    dx_panel[: features * padded] = 0
+    for b in range(blocks):
+        first = b * CLASS_BLOCK
+        block = min(CLASS_BLOCK, classes - first)
+        start = panel + first * padded
+        for j in range(0, padded, lanes(weight)):  # lanes beyond the last row get the weight 0
+            share = load_first(weights, row + j, rows - j) / load(sums, blocks * padded + j)
+            factor = load(maxima, b * padded + j) * share
+            for v in range(block):
+                place = start + v * padded + j
+                store(probabilities, place, load(probabilities, place) * factor)
+        for i in range(rows):
+            v = targets[row + i] - first
+            if 0 <= v < block:
+                probabilities[start + v * padded + i] -= weights[row + i]
+        panel_product(dx_panel, 0, padded, weight, first * features, 1, features, probabilities, start, features, block,
+                      padded // lanes(weight))  # fmt: skip
+
+
+@kernel
+def cross_entropy_rows(log_probs, dx, probabilities, x, weight, bias, targets, weights, buffer, begin, end, width,
+                       training):  # fmt: skip
+    """Compute log p of the targets of rows `begin` to `end - 1`; in training also dx, and the gradient of the logits.
+
+    The latter, with -log p counted `weights` times, is left in `probabilities`: panel by panel of `width` rows,
+    (V, rows of the panel) each. Without training that is a buffer for one block of classes.
+    """
+    # log_probs (R,) float64, dx (R, H), x (R, H), weight (V, H), bias (V,), targets (R,) int64, weights (R,)
+    classes, features = weight.shape
+    x_panel, dx_panel = buffer[: features * width], buffer[features * width : 2 * features * width]
+    table = width * (1 + (classes + CLASS_BLOCK - 1) // CLASS_BLOCK)
+    maxima = buffer[2 * features * width : 2 * features * width + table]
+    sums = buffer[2 * features * width + table :]
+    for row in range(begin, end, width):
+        rows = min(width, end - row)
+        padded = (rows + lanes(x) - 1) // lanes(x) * lanes(x)
+        panel = (row - begin) * classes if training else 0
+        pack(x_panel, x, row * features, 1, features, features, rows)
+        _panel_log_probs(log_probs, probabilities, panel, padded if training else 0, x_panel, weight, bias, targets,
+                         maxima, sums, row, rows)  # fmt: skip
+        if training:
+            _panel_gradient(dx_panel, probabilities, panel, weight, targets, weights, maxima, sums, row, rows)
+            for i in range(rows):
+                for k in range(features):
+                    dx[row + i, k] = dx_panel[k * padded + i]
+
+
+@kernel
+def cross_entropy_classes(dweight, dbias, dlogits, x, buffer, begin, end, width, first_class, last_class):
+    """Add the gradient of a range of classes: dweight += dlogitsᵀ·x and dbias += the sum of dlogits over its rows.
+
+    `dlogits` holds the rows `begin` to `end - 1`, as `cross_entropy_rows` leaves them.
+    """
+    # dweight (V, H), dbias (V,), x (R, H)
+    classes, features = dweight.shape
+    edge = buffer[: TILE_ROWS * PANEL_VECTORS * lanes(x)]
+    x_panels = buffer[edge.size :]
+    line = (features + lanes(x) - 1) // lanes(x) * lanes(x)
+    for row in range(begin, end, width):
+        pack(x_panels[(row - begin) * line :], x, row * features, features, 1, min(width, end - row), features)
+    for first in range(first_class, last_class, CLASS_BLOCK):
+        block = min(CLASS_BLOCK, last_class - first)
+        for row in range(begin, end, width):
+            rows = min(width, end - row)
+            padded = (rows + lanes(x) - 1) // lanes(x) * lanes(x)
+            start = (row - begin) * classes + first * padded
+            product_block(dweight, first * features, features, dlogits, start, padded, 1,
+                          x_panels[(row - begin) * line :], edge, block, rows, features)  # fmt: skip
+            for v in range(block):
+                total = load(dlogits, start + v * padded)
+                for j in range(lanes(x), padded, lanes(x)):
+                    total += load(dlogits, start + v * padded + j)
+                dbias[first + v] += sum_lanes(total)
+
+
+def panel_layout(rows, classes, dtype, threads):
+    """Return how many rows make a panel and how many a chunk, so that panels spread evenly over the threads."""
+    vector = lanes_of(np.empty(0, dtype))
+    widest = max(1, min(PANEL_VECTORS, CHUNK_SIZE // (threads * classes * vector))) * vector
+    rounds = -(-rows // (threads * widest))
+    width = -(-rows // (threads * rounds * vector)) * vector
+    chunks = -(-rounds // max(1, CHUNK_SIZE // (threads * classes * width)))
+    return width, -(-rounds // chunks) * threads * width
+
+
+def _buffers(rows, dtype, width, features, classes, threads, training):
+    """Return an array for the probabilities of `rows` rows and one a thread for the rest, all parts of one scratch."""
+    vector = lanes_of(np.empty(0, dtype))
+    kept = classes * rows if training else threads * CLASS_BLOCK * width
+    own = 2 * width * (features + 1 + -(-classes // CLASS_BLOCK))
+    if training:
+        own = max(own, TILE_ROWS * PANEL_VECTORS * vector + rows * (-(-features // vector) * vector))
+    whole = scratch(kept + threads * own, dtype)
+    return whole[:kept], whole[kept:].reshape(threads, own)
+
+
+def cross_entropy_forward(log_probs, x, weight, bias, targets, n_jobs=None):
+    """Compute log p of the target of each row of x."""
+    # log_probs (R,) float64, x (R, H), weight (V, H), bias (V,), targets (R,) int64
+    classes, features = weight.shape
+    threads = worth(n_jobs, 2 * len(x) * weight.size)
+    width, _ = panel_layout(len(x), classes, x.dtype, threads)
+    blocks, buffers = _buffers(len(x), x.dtype, width, features, classes, threads, training=False)
+    cuts = split(len(x), threads, width)
+    calls = [
+        (log_probs, x, block, x, weight, bias, targets, bias, own, begin, end, width, False)
+        for (begin, end), block, own in zip(cuts, blocks.reshape(threads, -1), buffers, strict=False)
+    ]
+    run(cross_entropy_rows, calls)
+
+
+def cross_entropy_backward(log_probs, dx, dweight, dbias, x, weight, bias, targets, weights, n_jobs=None):
+    """Compute log p of the target of each row of x, and the gradients of the loss, the sum of -log p times `weights`.
+
+    dx is overwritten, dweight and dbias are added to.
+    """
+    # log_probs (R,) float64, dx, x (R, H), dweight, weight (V, H), dbias, bias (V,), targets (R,) int64, weights (R,)
+    classes, features = weight.shape
+    threads = worth(n_jobs, 6 * len(x) * weight.size)
+    width, chunk = panel_layout(len(x), classes, x.dtype, threads)
+    kept, buffers = _buffers(min(chunk, -(-len(x) // width) * width), x.dtype, width, features, classes, threads, True)
+    for start in range(0, len(x), chunk):
+        stop = min(start + chunk, len(x))
+        run(cross_entropy_rows, [
+            (log_probs, dx, kept[begin * classes :], x, weight, bias, targets, weights, own, start + begin, start + end,
+             width, True)
+            for (begin, end), own in zip(split(stop - start, threads, width), buffers, strict=False)
+        ])  # fmt: skip
+        run(cross_entropy_classes, [
+            (dweight, dbias, kept, x, own, start, stop, width, first, last)
+            for (first, last), own in zip(split(classes, threads), buffers, strict=False)
+        ])  # fmt: skip

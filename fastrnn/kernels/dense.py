@@ -1,0 +1,99 @@
+"""The dense layer y = x·Wᵀ + b, its gradient, and the activation functions after it."""
+
+import numpy as np
+
+from fastrnn._jit import kernel
+from fastrnn.kernels.gemm import PANEL_VECTORS, gemm, scratch_size
+from fastrnn.kernels.threads import run, scratch, split, worth
+from fastrnn.simd import lanes, lanes_of, load_first, sigmoid, store_first, sum_lanes, tanh
+
+FEW_ROWS = 4  # up to so many rows of x, packing W costs more than the product with it
+
+
+def product(c, a, b, n_jobs=None):
+    """Compute C += A·B on several threads; the result does not depend on their number.
+
+    Parameters
+    ----------
+    c : ndarray (M, N)
+        C-contiguous.
+    a : ndarray (M, K)
+    b : ndarray (K, N)
+        Of the type of `c`, C-contiguous or transposed views of such arrays.
+    n_jobs : int or None
+    """
+    rows, depth = a.shape
+    columns = b.shape[1]
+    a_row, a_depth = (stride // a.itemsize for stride in a.strides)
+    b_row, b_column = (stride // b.itemsize for stride in b.strides)
+    flat_c, flat_a, flat_b = c.reshape(-1), a.ravel(order="K"), b.ravel(order="K")
+    threads = worth(n_jobs, 2 * rows * columns * depth)
+    size = scratch_size(c.dtype)
+    slices = scratch(threads * size, c.dtype).reshape(threads, size)
+    calls = []
+    if columns > rows:  # no thread packs what another one packs
+        for (begin, end), own in zip(split(columns, threads, PANEL_VECTORS * lanes_of(c)), slices, strict=False):
+            calls.append((flat_c, begin, columns, flat_a, 0, a_row, a_depth, flat_b, begin * b_column, b_row,
+                          b_column, rows, end - begin, depth, own))  # fmt: skip
+    else:
+        for (begin, end), own in zip(split(rows, threads), slices, strict=False):
+            calls.append((flat_c, begin * columns, columns, flat_a, begin * a_row, a_row, a_depth, flat_b, 0, b_row,
+                          b_column, end - begin, columns, depth, own))  # fmt: skip
+    run(gemm, calls)
+
+
+@kernel
+def dot_rows(y, x, weight, begin, end):
+    """Add x·Wᵀ to the columns `begin` to `end - 1` of y, as one dot product each: W is read once and not packed."""
+    # y (M, N), x (M, K), weight (N, K)
+    depth = weight.shape[1]
+    for n in range(begin, end):
+        for m in range(len(x)):
+            total = load_first(x, m * depth, depth) * load_first(weight, n * depth, depth)
+            for k in range(lanes(x), depth, lanes(x)):
+                total += load_first(x, m * depth + k, depth - k) * load_first(weight, n * depth + k, depth - k)
+            y[m, n] += sum_lanes(total)
+
+
+def dense_forward(y, x, weight, bias, n_jobs=None):
+    """Compute y = x·Wᵀ + b; `bias` may be None."""
+    # y (M, N), x (M, K), weight (N, K), bias (N,)
+    y[...] = 0 if bias is None else bias
+    if len(x) > FEW_ROWS:
+        product(y, x, weight.T, n_jobs)
+        return
+    threads = worth(n_jobs, 4 * weight.size)  # reading W takes longer than multiplying with it
+    run(dot_rows, [(y, x, weight, begin, end) for begin, end in split(len(weight), threads)])
+
+
+def dense_backward(dx, dweight, dbias, dy, x, weight, n_jobs=None):
+    """Compute dx = dy·W, dweight += dyᵀ·x and dbias += the sum of dy over its rows; `dbias` may be None."""
+    # dx (M, K), dweight (N, K), dbias (N,), dy (M, N), x (M, K), weight (N, K)
+    dx.fill(0)
+    product(dx, dy, weight, n_jobs)
+    product(dweight, dy.T, x, n_jobs)
+    if dbias is not None:
+        dbias += dy.sum(axis=0)
+
+
+def activate(y, activation):
+    """Replace y by its activation, in place."""
+    if activation == "relu":
+        np.maximum(y, 0, out=y)
+    else:
+        _squash(y.reshape(-1), activation == "tanh")
+
+
+@kernel
+def _squash(y, hyperbolic):
+    """Replace y (N,) by tanh(y) or sigmoid(y)."""
+    for i in range(0, y.size, lanes(y)):
+        value = load_first(y, i, y.size - i)
+        store_first(y, i, tanh(value) if hyperbolic else sigmoid(value), y.size - i)
+
+
+def activation_gradient(dy, y, activation):
+    """Return dy times the slope of the activation, which for all of them follows from its value y."""
+    if activation == "relu":
+        return dy * (y > 0)
+    return dy * (1 - y * y) if activation == "tanh" else dy * (y * (1 - y))

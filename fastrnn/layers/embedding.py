@@ -1,0 +1,113 @@
+"""The embedding layer: a vector for each token id."""
+
+import numpy as np
+
+from fastrnn.kernels.embedding import embedding_backward, embedding_forward
+from fastrnn.layers._layer import Layer
+
+
+class Embedding(Layer):
+    """Table of vectors that is looked up by integer ids.
+
+    Parameters
+    ----------
+    num_embeddings : int
+        Number of ids, V.
+    embedding_dim : int
+        Length of a vector, D.
+    padding_idx : int or None, default=None
+        An id whose vector starts as zeros and gets no gradient.
+    dtype, random_state, n_jobs
+        As in every layer, see `Layer`.
+
+    Attributes
+    ----------
+    parameters : dict
+        ``weight`` (V, D), drawn from the standard normal distribution.
+    rows : ndarray of int64 or None
+        Sorted rows of ``grads["weight"]`` that `backward` wrote since the last `zero_grad`; all others are zero.
+        None where any row may have been written, which is so when the table is tied to an output layer.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastrnn.layers.embedding import Embedding
+    >>> layer = Embedding(10, 3, random_state=0)
+    >>> layer.forward([[1, 2], [1, 7]], training=True).shape
+    (2, 2, 3)
+    >>> layer.backward(np.ones((2, 2, 3)))
+    >>> layer.rows
+    array([1, 2, 7])
+    >>> layer.grads["weight"][1]
+    array([2., 2., 2.], dtype=float32)
+    """
+
+    def __init__(
+        self, num_embeddings, embedding_dim, padding_idx=None, *, dtype="float32", random_state=None, n_jobs=None
+    ):
+        super().__init__(dtype=dtype, random_state=random_state, n_jobs=n_jobs)
+        if padding_idx is not None and not 0 <= padding_idx < num_embeddings:
+            raise ValueError(f"padding_idx must be None or from 0 to {num_embeddings - 1}, got {padding_idx!r}.")
+        self.num_embeddings = num_embeddings
+        self.embedding_dim = embedding_dim
+        self.padding_idx = padding_idx
+        weight = self.random_state.standard_normal((num_embeddings, embedding_dim))
+        if padding_idx is not None:
+            weight[padding_idx] = 0
+        self._add_parameter("weight", weight)
+        self.rows = np.empty(0, np.int64)
+        self._ids = None
+
+    def forward(self, ids, training=False):
+        """Look vectors up.
+
+        Parameters
+        ----------
+        ids : array-like of int, any shape
+        training : bool, default=False
+            Keep the ids for `backward`.
+
+        Returns
+        -------
+        ndarray (*ids.shape, D)
+
+        Raises
+        ------
+        ValueError
+            `ids` are not integers from 0 to V - 1.
+        """
+        ids = np.asarray(ids)
+        if ids.dtype.kind not in "iu" and ids.size:
+            raise ValueError(f"ids must be integers, got an array of {ids.dtype}.")
+        flat = np.ascontiguousarray(ids, np.int64).reshape(-1)
+        if flat.size and not (flat.min() >= 0 and flat.max() < self.num_embeddings):
+            raise ValueError(f"ids must be from 0 to {self.num_embeddings - 1}, got {flat.min()} to {flat.max()}.")
+        out = np.empty((flat.size, self.embedding_dim), self.dtype)
+        embedding_forward(out, self.parameters["weight"], flat)
+        self._ids = flat.copy() if training else None  # the caller may reuse his array before backward
+        return out.reshape(*ids.shape, self.embedding_dim)
+
+    def backward(self, dy):
+        """Add the gradient of the vectors that the last `forward` looked up to ``grads["weight"]``.
+
+        Parameters
+        ----------
+        dy : array-like (*ids.shape, D)
+            Gradient of the loss with respect to what `forward` returned.
+        """
+        if self._ids is None:
+            raise RuntimeError("backward needs a call of forward with training=True before it.")
+        dy = np.ascontiguousarray(dy, self.dtype).reshape(self._ids.size, self.embedding_dim)
+        padding = -1 if self.padding_idx is None else self.padding_idx
+        embedding_backward(self.grads["weight"], dy, self._ids, padding)
+        if self.rows is not None:
+            used = np.union1d(self.rows, self._ids)
+            self.rows = used[used != padding]
+
+    def zero_grad(self):
+        """Set the gradient to zero: only the rows that were written, where they are known."""
+        if self.rows is None:
+            super().zero_grad()
+        else:
+            self.grads["weight"][self.rows] = 0
+            self.rows = np.empty(0, np.int64)

@@ -1,0 +1,180 @@
+"""The output layer: a distribution over classes for each row, and its cross-entropy."""
+
+import numpy as np
+
+from fastrnn.kernels.cross_entropy import cross_entropy_backward, cross_entropy_forward, softmax
+from fastrnn.layers.dense import Dense
+
+
+class Softmax(Dense):
+    """Dense layer whose outputs are the logits of a softmax, with the cross-entropy as its loss.
+
+    `loss` and the methods beside it never hold more than a bounded part of the logits, see
+    `fastrnn.kernels.cross_entropy`. The gradient comes from `loss_and_gradient`, in one go with the loss; `forward` and
+    `backward` are those of `Dense`, on the logits.
+
+    Parameters
+    ----------
+    in_features : int
+        Length of the last axis of x, H.
+    num_classes : int
+        Number of classes, V.
+    bias : bool, default=True
+        Whether there is a b.
+    dtype, random_state, n_jobs
+        As in every layer, see `Layer`.
+
+    Attributes
+    ----------
+    parameters : dict
+        ``weight`` (V, H) and ``bias`` (V,), as in `Dense`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastrnn.layers.softmax import Softmax
+    >>> layer = Softmax(4, 10, random_state=0)
+    >>> x, targets = np.ones((2, 3, 4)), np.array([[1, 2, 3], [4, -1, -1]])
+    >>> loss, dx = layer.loss_and_gradient(x, targets, weights=1 / 4)
+    >>> dx.shape
+    (2, 3, 4)
+    >>> bool(np.isclose(loss, layer.loss(x, targets) / 4))
+    True
+    """
+
+    def __init__(self, in_features, num_classes, bias=True, *, dtype="float32", random_state=None, n_jobs=None):
+        super().__init__(in_features, num_classes, bias, dtype=dtype, random_state=random_state, n_jobs=n_jobs)
+        self.num_classes = num_classes
+
+    def tie(self, embedding):
+        """Share the weight and its gradient with an embedding: from now on both layers hold the embedding's arrays.
+
+        Parameters
+        ----------
+        embedding : Embedding
+            With V embeddings of length H, of this layer's type. Its gradient is dense from now on (``rows`` is None).
+
+        References
+        ----------
+        Press and Wolf, "Using the output embedding to improve language models", EACL 2017.
+        """
+        weight = embedding.parameters["weight"]
+        expected = self.parameters["weight"]
+        if weight.shape != expected.shape or weight.dtype != expected.dtype:
+            raise ValueError(
+                f"embedding must have a weight of shape {expected.shape} and type {expected.dtype}, "
+                f"got {weight.shape} and {weight.dtype}."
+            )
+        self.parameters["weight"] = weight
+        self.grads["weight"] = embedding.grads["weight"]
+        embedding.rows = None
+
+    def log_probs(self, x, targets):
+        """Return the natural logarithm of the probability of each target.
+
+        Parameters
+        ----------
+        x : array-like (..., H)
+        targets : array-like of int (...)
+            Classes; negative ones are ignored.
+
+        Returns
+        -------
+        ndarray of float64 (...)
+            0 where the target is ignored.
+        """
+        targets = np.asarray(targets)
+        x, chosen, used = self._examples(x, targets)
+        log_probs = np.empty(len(x))
+        cross_entropy_forward(log_probs, x, self.parameters["weight"], self._bias(), chosen, self.n_jobs)
+        result = np.zeros(targets.size)
+        result[used] = log_probs
+        return result.reshape(targets.shape)
+
+    def probabilities(self, x):
+        """Return the distribution over all classes.
+
+        Parameters
+        ----------
+        x : array-like (..., H)
+
+        Returns
+        -------
+        ndarray (..., V)
+        """
+        probabilities = self.forward(x)
+        softmax(probabilities.reshape(-1, self.num_classes))
+        return probabilities
+
+    def loss(self, x, targets, weights=None):
+        """Return the cross-entropy, the sum of -log p of the targets.
+
+        Parameters
+        ----------
+        x : array-like (..., H)
+        targets : array-like of int (...)
+            Classes; negative ones are ignored.
+        weights : float or array-like (...), default=None
+            Factors of the summands; None stands for 1.
+
+        Returns
+        -------
+        float
+        """
+        log_probs = self.log_probs(x, targets)
+        weights = np.broadcast_to(np.asarray(1 if weights is None else weights, np.float64), log_probs.shape)
+        used = (np.asarray(targets) >= 0) & (weights != 0)
+        return -float(np.dot(log_probs[used], weights[used]))
+
+    def loss_and_gradient(self, x, targets, weights=None):
+        """Return the loss and its gradient with respect to x, and add to the gradients of the parameters.
+
+        Parameters
+        ----------
+        x : array-like (..., H)
+        targets : array-like of int (...)
+            Classes; negative ones are ignored: their rows of dx are 0.
+        weights : float or array-like (...), default=None
+            Factors of the summands of the loss; ``1 / n`` gives the mean of n targets, None the sum.
+
+        Returns
+        -------
+        loss : float
+            As `loss` computes it.
+        dx : ndarray (..., H)
+        """
+        targets = np.asarray(targets)
+        weights = np.broadcast_to(np.asarray(1 if weights is None else weights, self.dtype), targets.shape)
+        shape = np.shape(x)
+        x, chosen, used = self._examples(x, targets, weights != 0)
+        weights = weights.reshape(-1)[used]
+        log_probs, dx = np.empty(len(x)), np.empty_like(x)
+        grads = self.grads
+        dbias = grads["bias"] if "bias" in grads else np.empty(self.num_classes, self.dtype)
+        cross_entropy_backward(log_probs, dx, grads["weight"], dbias, x, self.parameters["weight"], self._bias(),
+                               chosen, weights, self.n_jobs)  # fmt: skip
+        loss = -float(np.dot(log_probs, weights.astype(np.float64)))
+        if len(x) == targets.size:
+            return loss, dx.reshape(shape)
+        full = np.zeros((targets.size, self.in_features), self.dtype)
+        full[used] = dx
+        return loss, full.reshape(shape)
+
+    def _bias(self):
+        """Return the bias, zeros where there is none."""
+        return self.parameters["bias"] if "bias" in self.parameters else np.zeros(self.num_classes, self.dtype)
+
+    def _examples(self, x, targets, wanted=True):
+        """Return the rows of x and the targets that count, and the flat indices of these."""
+        x = np.asarray(x)
+        if targets.shape != x.shape[:-1]:
+            raise ValueError(f"targets must have shape {x.shape[:-1]}, got {targets.shape}.")
+        if targets.dtype.kind not in "iu" and targets.size:
+            raise ValueError(f"targets must be integers, got an array of {targets.dtype}.")
+        if targets.size and targets.max() >= self.num_classes:
+            raise ValueError(f"targets must be below {self.num_classes}, got {targets.max()}.")
+        rows = self._rows(x)
+        used = np.flatnonzero((targets >= 0) & wanted)
+        if used.size < len(rows):
+            rows = rows[used]
+        return rows, targets.reshape(-1)[used].astype(np.int64), used
