@@ -19,7 +19,7 @@ def load_lines():
     if "FASTRNN_DATA" in os.environ:
         folder = pathlib.Path(os.environ["FASTRNN_DATA"]) / "warandpeace"
         return [(folder / f"{name}.txt").read_text(encoding="utf-8").splitlines() for name in ("train", "test")]
-    lines = load_python_docs()
+    lines = load_python_docs().data
     cut = len(lines) * 9 // 10
     return [lines[:cut], lines[cut:]]
 
