@@ -1,5 +1,6 @@
 """Recurrent language models."""
 
+import itertools
 import numbers
 
 import numpy as np
@@ -109,6 +110,8 @@ class RNNLanguageModel(BaseLanguageModel):
         Whether texts are converted to lower case first.
     min_count : int, default=1
         Tokens that appear less often are unknown.
+    max_vocab : int or None, default=None
+        Largest size of the vocabulary, the four special tokens included; the most frequent tokens are kept.
     vocabulary : Vocabulary or None, default=None
         A fitted vocabulary to be used as it is; None learns one from the text.
     bptt_length : int, default=35
@@ -182,6 +185,7 @@ class RNNLanguageModel(BaseLanguageModel):
         tokenizer="words",
         lowercase=False,
         min_count=1,
+        max_vocab=None,
         vocabulary=None,
         bptt_length=35,
         batch_size=20,
@@ -210,6 +214,7 @@ class RNNLanguageModel(BaseLanguageModel):
         self.tokenizer = tokenizer
         self.lowercase = lowercase
         self.min_count = min_count
+        self.max_vocab = max_vocab
         self.vocabulary = vocabulary
         self.bptt_length = bptt_length
         self.batch_size = batch_size
@@ -345,9 +350,11 @@ class RNNLanguageModel(BaseLanguageModel):
         """Return the given vocabulary, or one learned from the training text."""
         if self.vocabulary is not None:
             return self.vocabulary
-        vocabulary = Vocabulary(min_count=self.min_count).fit(sentences)
+        vocabulary = Vocabulary(self.min_count, self.max_vocab).fit(sentences)
         if len(vocabulary) == len(Vocabulary()):
-            raise ValueError(f"X has no token that appears min_count={self.min_count} times: there is nothing to learn.")
+            raise ValueError(
+                f"X has no token that appears min_count={self.min_count} times: there is nothing to learn."
+            )
         return vocabulary
 
     def _make_network(self, vocabulary, random_state):
@@ -416,7 +423,7 @@ class RNNLanguageModel(BaseLanguageModel):
         lengths = np.diff(offsets) + 1
         inputs = np.zeros((lengths.max(initial=1), len(lengths)), np.int32)
         inputs[0] = self._start()
-        for column, (begin, end) in enumerate(zip(offsets[:-1], offsets[1:], strict=True)):
+        for column, (begin, end) in enumerate(itertools.pairwise(offsets)):
             inputs[1 : end - begin + 1, column] = ids[begin:end]
         y, state = self.network_.hidden(inputs, lengths=lengths)
         return y[lengths - 1, np.arange(len(lengths))], state

@@ -40,9 +40,9 @@ def train(network, optimizer, epochs, *, max_iter, clip_norm=None, validate=None
     """Train a network, and leave it with its best weights.
 
     With `validate`, these are the weights after the epoch with the highest score, otherwise those after the last epoch.
-    An interrupt (Ctrl-C) ends the training with the weights of the finished epochs and a warning, or passes through, with
-    the weights as before, if none is finished. A loss that is not finite ends it with the last weights that gave a
-    finite loss over an epoch, and a warning.
+    An interrupt (Ctrl-C) ends the training with the weights of the finished epochs and a warning; if none is finished,
+    it passes through and the weights are as before. A loss that is not finite ends the training with the weights of the
+    finished epochs and a warning.
 
     Parameters
     ----------
@@ -108,8 +108,8 @@ def train(network, optimizer, epochs, *, max_iter, clip_norm=None, validate=None
         )
     except NonFiniteLossError:
         warnings.warn(
-            f"The loss became infinite or NaN in epoch {epoch + 1}: the training stops with the last weights that gave a "
-            f"finite one. A smaller learning_rate_init (now {optimizer.learning_rate:g}) or clip_norm may help.",
+            f"The loss became infinite or NaN in epoch {epoch + 1}: the training stops with the weights of the epochs "
+            f"before. A smaller learning_rate_init (now {optimizer.learning_rate:g}) or clip_norm may help.",
             ConvergenceWarning,
             stacklevel=3,
         )

@@ -382,7 +382,7 @@ class Recurrent(Layer):
         lengths = np.asarray(lengths)
         if lengths.shape != (batch,) or not np.issubdtype(lengths.dtype, np.integer):
             raise ValueError(
-                f"lengths must be {batch} integers, one a sequence, got shape {lengths.shape} and dtype {lengths.dtype}."
+                f"lengths must be {batch} integers, one a sequence, got shape {lengths.shape} of {lengths.dtype}."
             )
         if batch and (lengths.min() < 0 or lengths.max() > steps):
             raise ValueError(
