@@ -95,11 +95,11 @@ def compare_language_models(models, train, valid, test, *, sample_length=40, ran
     for name, text in texts.items():
         if isinstance(text, str):
             raise ValueError(f"{name} must be a list of strings, string object received: put it into a list.")
-    progress = tqdm(models.items(), unit="model", leave=False, disable=None if verbose else True)
     results = []
-    for name, model in progress:
-        progress.set_description(name)
-        results.append(_measure(name, model, texts, sample_length, random_state))
+    with tqdm(models.items(), unit="model", leave=False, disable=None if verbose else True) as progress:
+        for name, model in progress:
+            progress.set_description(name)
+            results.append(_measure(name, model, texts, sample_length, random_state))
     vocabularies = [model.vocabulary_ for model in models.values()]
     if any(vocabulary != vocabularies[0] for vocabulary in vocabularies):
         warnings.warn("The models have different vocabularies, so their perplexities cannot be compared.", stacklevel=2)
