@@ -227,6 +227,17 @@ def test_reserved_tokens_in_the_text(capsys, tmp_path):
     assert "'</s>'" in err
 
 
+def test_models_too_large_for_the_memory(capsys, text_file, monkeypatch):
+    class LargeModel(UnigramModel):
+        def fit(self, X, y=None):
+            raise MemoryError("Unable to allocate 14.6 TiB")
+
+    monkeypatch.setattr(cli, "build_models", lambda _, vocabulary: {"m": LargeModel(vocabulary=vocabulary)})
+    status, _, err = run(capsys, text_file)
+    assert status == 2
+    assert err == "fastrnn compare: error: the models need too much memory: Unable to allocate 14.6 TiB\n"
+
+
 def test_ctrl_c_ends_the_command_even_within_fit(capsys, text_file, monkeypatch, tmp_path):
     class InterruptedModel(UnigramModel):
         def fit(self, X, y=None):
