@@ -1,3 +1,24 @@
 """Recurrent networks and n-gram language models with a scikit-learn API, on Numba kernels."""
 
+import importlib
+
 __version__ = "0.1.0.dev0"
+
+_PUBLIC = {  # imported when they are first used, so that `import fastrnn` stays light
+    "NGramLanguageModel": "fastrnn.ngram",
+    "RNNLanguageModel": "fastrnn.language_model",
+    "Vocabulary": "fastrnn.text",
+    "compare_language_models": "fastrnn.comparison",
+}
+
+__all__ = ["__version__", *_PUBLIC]
+
+
+def __getattr__(name):
+    if name in _PUBLIC:
+        return getattr(importlib.import_module(_PUBLIC[name]), name)
+    raise AttributeError(f"module 'fastrnn' has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted([*globals(), *_PUBLIC])

@@ -9,7 +9,17 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from fastrnn.persistence import load_model, save_model
-from fastrnn.text import END_ID, PAD_ID, START_ID, UNK_ID, Vocabulary, close_sentences, get_tokenizer, tokenize_corpus
+from fastrnn.text import (
+    END_ID,
+    PAD_ID,
+    SPECIAL_TOKENS,
+    START_ID,
+    UNK_ID,
+    Vocabulary,
+    close_sentences,
+    get_tokenizer,
+    tokenize_corpus,
+)
 
 # Rows of (contexts, vocabulary) probabilities are made in blocks of about this many values (32 MB).
 _BLOCK = 1 << 22
@@ -52,9 +62,9 @@ class Perplexity(float):
 class BaseLanguageModel(BaseEstimator, abc.ABC):
     """The methods that n-gram and recurrent language models share.
 
-    A subclass has the constructor parameters `tokenizer`, `lowercase` and `vocabulary`, sets ``vocabulary_`` when it is
-    fitted, and writes the abstract methods below. Those speak of ids only. A *state* is whatever the model remembers of
-    n contexts, a row each.
+    A subclass has the constructor parameters `tokenizer`, `lowercase`, `min_count`, `max_vocab` and `vocabulary`, sets
+    ``vocabulary_`` when it is fitted, and writes the abstract methods below. Those speak of ids only. A *state* is
+    whatever the model remembers of n contexts, a row each.
     """
 
     @abc.abstractmethod
@@ -100,10 +110,13 @@ class BaseLanguageModel(BaseEstimator, abc.ABC):
     def _check_text_parameters(self):
         """Raise ValueError if a parameter that says how text is read is wrong."""
         get_tokenizer(self.tokenizer)
+        _check_integer("min_count", self.min_count)
+        if self.max_vocab is not None:
+            _check_integer("max_vocab", self.max_vocab, minimum=len(SPECIAL_TOKENS) + 1)
         if self.vocabulary is not None:
             if not isinstance(self.vocabulary, Vocabulary):
                 raise ValueError(f"vocabulary must be None or a fitted Vocabulary, got {self.vocabulary!r:.80}.")
-            if len(self.vocabulary) == len(Vocabulary()):
+            if len(self.vocabulary) == len(SPECIAL_TOKENS):
                 raise ValueError("vocabulary is empty: fit it before it is given to a model.")
 
     def _read_training_text(self, X):
@@ -397,9 +410,9 @@ def _require_tokens(log_probs):
         raise ValueError("X is empty: there is no token to average over.")
 
 
-def _check_integer(name, value):
-    if not isinstance(value, numbers.Integral) or value < 1:
-        raise ValueError(f"{name} must be an integer of at least 1, got {value!r}.")
+def _check_integer(name, value, minimum=1):
+    if not isinstance(value, numbers.Integral) or value < minimum:
+        raise ValueError(f"{name} must be an integer of at least {minimum}, got {value!r}.")
 
 
 def _check_choice(temperature, top_k, top_p):

@@ -14,6 +14,7 @@ import signal
 import sys
 import tempfile
 import textwrap
+import warnings
 
 import fastrnn
 
@@ -56,7 +57,9 @@ def main(argv=None):
     sys.stdout.reconfigure(errors="replace")  # a sample may hold characters that the terminal does not know
     previous = signal.signal(signal.SIGINT, _interrupt)
     try:
-        compare(arguments)
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            compare(arguments)
     except _UserError as error:
         print(f"fastrnn compare: error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
@@ -70,6 +73,12 @@ def main(argv=None):
 
 def _interrupt(signum, frame):
     raise _Interrupt
+
+
+def _show_warning(message, *details):
+    from tqdm import tqdm
+
+    tqdm.write(f"fastrnn compare: warning: {message}", file=sys.stderr)
 
 
 def _parse(argv):
@@ -131,7 +140,7 @@ def _seed(text):
 
 
 def _orders(text):
-    return list(dict.fromkeys(_integer(order, 1, 20) for order in text.split(",") if text))
+    return list(dict.fromkeys(_integer(order, 1, 16) for order in text.split(",") if text))
 
 
 def _cells(text):
@@ -205,7 +214,7 @@ def build_models(arguments, vocabulary):
             hidden_size=arguments.hidden_size,
             max_iter=arguments.max_iter,
             random_state=arguments.seed,
-            verbose=int(sys.stderr.isatty()),
+            verbose=1,
             **shared,
         )
     return models

@@ -155,14 +155,14 @@ def format_results(results, characters=False):
     >>> from fastrnn.comparison import LanguageModelResult, format_results
     >>> print(format_results([LanguageModelResult("LSTM", "rnn", 51280, 205120, 12.25, 8.1, 8.0, 90000.0, "")]))
     model  n-grams or parameters    memory  fit seconds  valid perplexity  test perplexity  tokens/s
-    LSTM                  51,280  205.1 kB         12.2              8.10             8.00    90,000
+    LSTM                  51,280  205.1 kB        12.25              8.10             8.00    90,000
     """
     headings = ["model", "n-grams or parameters", "memory", "fit seconds", "valid perplexity", "test perplexity"]
     headings += ["valid bits/char", "test bits/char"] * characters + ["tokens/s"]
     rows = [headings]
     for result in results:
         perplexities = (result.valid_perplexity, result.test_perplexity)
-        row = [result.model, f"{result.parameters:,}", _format_bytes(result.bytes), f"{result.fit_seconds:.1f}"]
+        row = [result.model, f"{result.parameters:,}", _format_bytes(result.bytes), f"{result.fit_seconds:.2f}"]
         row += [f"{perplexity:,.2f}" for perplexity in perplexities]
         row += [f"{math.log2(perplexity):.3f}" for perplexity in perplexities if characters]
         rows.append([*row, f"{result.tokens_per_second:,.0f}"])

@@ -181,7 +181,11 @@ def _tokens_of(element, index, split, lowercase):
 
 
 def _all_str(tokens):
-    return set(map(type, tokens)) <= {str} or all(isinstance(token, str) for token in tokens)
+    try:
+        "".join(tokens)  # the fastest way to look at every type
+    except TypeError:
+        return False
+    return True
 
 
 class _TokenIds(dict):

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import warnings
 
 import pytest
 
@@ -24,7 +25,7 @@ def quick_models(monkeypatch):
 
     def build_models(arguments, vocabulary):
         shared = {"vocabulary": vocabulary, "tokenizer": arguments.tokenizer}
-        return {"flat": UnigramModel(pseudo_count=1e6, **shared), "counts": NetworkModel(**shared)}
+        return {"flat": UnigramModel(k=1e6, **shared), "counts": NetworkModel(**shared)}
 
     monkeypatch.setattr(cli, "build_models", build_models)
 
@@ -178,7 +179,7 @@ class TestMistakes:
         ("arguments", "says"),
         [
             (["--tokenizer", "bytes"], "'bytes'"),
-            (["--orders", "2,x"], "argument --orders: expected an integer from 1 to 20, got 'x'"),
+            (["--orders", "2,x"], "argument --orders: expected an integer from 1 to 16, got 'x'"),
             (["--orders", "0"], "got '0'"),
             (["--cells", "lstm,elman"], "argument --cells: expected cells among rnn, "),
             (["--cells", "", "--orders", ""], "there is no model to compare"),
@@ -233,6 +234,18 @@ def test_ctrl_c_ends_the_command_even_within_fit(capsys, text_file, monkeypatch,
     assert (status, err) == (130, "fastrnn compare: interrupted\n")
     assert signal.getsignal(signal.SIGINT) is handler
     assert not (tmp_path / "out.json").exists()
+
+
+@pytest.mark.filterwarnings("default::UserWarning")
+def test_a_warning_is_one_line(capsys, text_file, monkeypatch):
+    class WarningModel(UnigramModel):
+        def fit(self, X, y=None):
+            warnings.warn("The text is small.", UserWarning, stacklevel=2)
+            return super().fit(X)
+
+    monkeypatch.setattr(cli, "build_models", lambda _, vocabulary: {"m": WarningModel(vocabulary=vocabulary)})
+    status, _, err = run(capsys, text_file)
+    assert (status, err) == (0, "fastrnn compare: warning: The text is small.\n")
 
 
 def run_process(*arguments):

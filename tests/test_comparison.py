@@ -2,11 +2,12 @@
 
 import math
 
+import numba
 import numpy as np
 import pytest
 from matplotlib.image import imread
+from numba.core import event
 
-from fastrnn._jit import kernel
 from fastrnn.comparison import LanguageModelResult, compare_language_models, format_results, plot_results
 from fastrnn.text import Vocabulary
 from tests.fakes import NetworkModel, UnigramModel
@@ -19,12 +20,12 @@ VOCABULARY = Vocabulary().fit([["a", "b", "c"]])
 
 def test_results_are_measured_and_ordered():
     models = {
-        "flat": UnigramModel(vocabulary=VOCABULARY, pseudo_count=1e9),
+        "flat": UnigramModel(vocabulary=VOCABULARY, k=1e9),
         "counts": NetworkModel(vocabulary=VOCABULARY),
     }
     best, worst = compare_language_models(models, TRAIN, VALID, TEST, sample_length=5, random_state=0)
     assert (best.model, best.kind, worst.model, worst.kind) == ("counts", "rnn", "flat", "ngram")
-    assert (best.parameters, best.bytes) == (7, 7 * 8)
+    assert (best.parameters, best.bytes) == (7, models["counts"].nbytes_)
     # Of 12 counts: a 3 + 1, b 1 + 1, c 1 + 1, </s> 2 + 1, <unk> 1. TEST is a b </s> <unk> a a </s>.
     probabilities = np.array([4, 2, 3, 1, 4, 4, 3]) / 12
     assert best.test_perplexity == pytest.approx(np.exp(-np.log(probabilities).mean()))
@@ -58,7 +59,7 @@ def test_different_vocabularies_are_warned_of():
 def test_compilation_does_not_count_as_fitting():
     class CompilingModel(UnigramModel):
         def fit(self, X, y=None):
-            kernel(slow_to_compile)(np.ones(3))
+            numba.njit(slow_to_compile)(np.ones(3))
             return super().fit(X)
 
     def slow_to_compile(x):
@@ -66,8 +67,6 @@ def test_compilation_does_not_count_as_fitting():
         for _ in range(3):
             y = np.sqrt(y * y + x) / (y + 2) + np.sort(x)
         return y.sum()
-
-    from numba.core import event
 
     with event.install_timer("numba:compile", lambda seconds: None) as compiling:
         (result,) = compare_language_models({"model": CompilingModel(vocabulary=VOCABULARY)}, TRAIN, VALID, TEST)
@@ -84,8 +83,8 @@ def test_the_table_is_aligned():
     heading, *rows = format_results(RESULTS).split("\n")
     assert heading.split("  ")[0].strip() == "model"
     assert [len(row) for row in rows] == [len(heading)] * 2
-    assert rows[0].split() == ["LSTM", "1,234,567", "4.9", "MB", "12.3", "9.00", "8.00", "98,765"]
-    assert rows[1].split() == ["3-gram", "999", "999", "B", "0.0", "1,234.50", "inf", "2,000,000"]
+    assert rows[0].split() == ["LSTM", "1,234,567", "4.9", "MB", "12.34", "9.00", "8.00", "98,765"]
+    assert rows[1].split() == ["3-gram", "999", "999", "B", "0.04", "1,234.50", "inf", "2,000,000"]
 
 
 def test_characters_have_bits_too():

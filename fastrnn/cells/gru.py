@@ -6,7 +6,7 @@ from fastrnn.simd import sigmoid, sigmoid_slope, tanh, tanh_slope
 
 
 class GRU(NamedTuple):
-    """Gated recurrent unit with the reset gate after the recurrent product, as torch and cuDNN have it (Cho et al. 2014).
+    """Gated recurrent unit (Cho et al. 2014), the reset gate behind the recurrent product as torch and cuDNN have it.
 
     r = σ(zr), z = σ(zz), n = tanh(xn + r·hn), h' = n + z·(h − n)
     with zr and zz as in the other cells, xn = W_in x + b_in and hn = W_hn h + b_hn.

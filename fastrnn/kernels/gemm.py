@@ -15,8 +15,8 @@ from numba.core import cgutils, types
 from fastrnn._jit import kernel, simd_bits
 from fastrnn.simd import (
     Vector,
-    fmuladd,
     array_pointer,
+    fmuladd,
     lanes,
     lanes_of,
     load,

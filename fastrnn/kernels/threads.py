@@ -3,6 +3,7 @@
 Waking a thread costs 0.05 to 0.2 ms; `worth` keeps work that is too small for that on the calling thread.
 """
 
+import itertools
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -58,7 +59,7 @@ def split(count, parts, multiple=1):
     units = -(-count // multiple)
     parts = max(1, min(parts, units))
     bounds = [min(count, (units * k + parts - 1) // parts * multiple) for k in range(parts + 1)]
-    return [(begin, end) for begin, end in zip(bounds, bounds[1:], strict=False) if begin < end or count == 0]
+    return [(begin, end) for begin, end in itertools.pairwise(bounds) if begin < end or count == 0]
 
 
 def run(function, calls):

@@ -1,6 +1,7 @@
 """The order in which a batch of sequences is computed: longest first, step after step, without padding."""
 
 import functools
+import itertools
 
 import numpy as np
 
@@ -101,4 +102,4 @@ class Packing:
         work = np.concatenate([[0], np.cumsum(self.lengths)])
         cuts = np.searchsorted(work, work[-1] * np.arange(parts + 1) / parts, side="left")
         cuts[-1] = self.batch
-        return [(int(a), int(b)) for a, b in zip(cuts, cuts[1:], strict=False) if a < b]
+        return [(int(a), int(b)) for a, b in itertools.pairwise(cuts) if a < b]

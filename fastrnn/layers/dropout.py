@@ -20,7 +20,7 @@ class Dropout(Layer):
     >>> import numpy as np
     >>> from fastrnn.layers import Dropout
     >>> Dropout(0.5, random_state=0).forward(np.ones(6, "float32"), training=True)
-    array([2., 0., 0., 0., 0., 0.], dtype=float32)
+    array([0., 0., 0., 0., 0., 2.], dtype=float32)
     """
 
     def __init__(self, p=0.5, *, dtype="float32", random_state=None, n_jobs=None):

@@ -1,5 +1,6 @@
 """The recurrent layers: any cell, in several layers, one or both directions, over padded or ragged batches."""
 
+import difflib
 import functools
 
 import numpy as np
@@ -26,6 +27,9 @@ class _Workspace:
     def __init__(self, dtype):
         self.dtype = dtype
         self._arrays = {}
+
+    def __reduce__(self):
+        return _Workspace, (self.dtype,)  # copies and files do not need what is in it
 
     def take(self, name, *shape):
         """Return an array of `shape` with arbitrary contents, valid until `name` is taken again."""
@@ -222,12 +226,31 @@ class _Direction:
         return dx
 
 
-class _Recurrent(Layer):
-    """Layers of one cell; the subclasses name the cell and shape the state."""
+class Recurrent(Layer):
+    """Recurrent network of any cell.
 
-    def __init__(self, cell, input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, *,
-                 dtype, random_state, n_jobs):  # fmt: skip
+    Parameters
+    ----------
+    cell : str
+        Name of the cell, a key of `fastrnn.cells.CELLS`.
+    input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, dtype, random_state, n_jobs
+        As in `RNN`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastrnn.layers import Recurrent
+    >>> y, h = Recurrent("gru", 3, 5, random_state=0).forward(np.ones((7, 2, 3)))
+    >>> y.shape, h.shape
+    ((7, 2, 5), (1, 2, 5))
+    """
+
+    def __init__(self, cell, input_size, hidden_size, num_layers=1, bias=True, batch_first=False, dropout=0.0,
+                 bidirectional=False, *, dtype="float32", random_state=None, n_jobs=None):  # fmt: skip
         super().__init__(dtype=dtype, random_state=random_state, n_jobs=n_jobs)
+        if cell not in CELLS:
+            near = difflib.get_close_matches(str(cell), CELLS) or sorted(CELLS)
+            raise ValueError(f"cell must be one of {sorted(CELLS)}, got {cell!r}; did you mean {' or '.join(near)}?")
         for name, value in (("input_size", input_size), ("hidden_size", hidden_size), ("num_layers", num_layers)):
             if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:
                 raise ValueError(f"{name} must be an integer of at least 1, got {value!r}.")
@@ -359,7 +382,7 @@ class _Recurrent(Layer):
         lengths = np.asarray(lengths)
         if lengths.shape != (batch,) or not np.issubdtype(lengths.dtype, np.integer):
             raise ValueError(
-                f"lengths must be {batch} integers, one a sequence, got shape {lengths.shape} and dtype {lengths.dtype}."
+                f"lengths must be {batch} integers, one a sequence, got shape {lengths.shape} of {lengths.dtype}."
             )
         if batch and (lengths.min() < 0 or lengths.max() > steps):
             raise ValueError(
@@ -385,7 +408,7 @@ class _Recurrent(Layer):
         return states[0] if len(states) == 1 else tuple(states)
 
 
-class RNN(_Recurrent):
+class RNN(Recurrent):
     """Vanilla recurrent network (Elman 1990), with torch's names and layouts.
 
     Parameters
@@ -427,7 +450,7 @@ class RNN(_Recurrent):
                          n_jobs=n_jobs)  # fmt: skip
 
 
-class GRU(_Recurrent):
+class GRU(Recurrent):
     """Gated recurrent units with the reset gate after the recurrent product (Cho et al. 2014), as torch has them.
 
     Parameters
@@ -451,7 +474,7 @@ class GRU(_Recurrent):
                          dtype=dtype, random_state=random_state, n_jobs=n_jobs)  # fmt: skip
 
 
-class LSTM(_Recurrent):
+class LSTM(Recurrent):
     """Long short-term memory (Hochreiter & Schmidhuber 1997), with torch's names, layouts and gate order i, f, g, o.
 
     Parameters

@@ -236,7 +236,10 @@ def test_gradients_through_dropout_with_the_mask_held():
         (lambda layer: layer.forward(np.zeros((5, 2, 3)), lengths=[-1, 5]), "lengths must be between 0 and 5.*-1"),
         (lambda layer: layer.forward(np.zeros((5, 2, 3)), lengths=[5]), "lengths must be 2 integers"),
         (lambda layer: layer.forward(np.zeros((5, 2, 3)), lengths=[5.0, 1.0]), "lengths must be 2 integers"),
-        (lambda layer: layer.forward(np.zeros((5, 2, 3)), np.zeros((1, 3, 4))), r"state must be h of shape \(1, 2, 4\)"),
+        (
+            lambda layer: layer.forward(np.zeros((5, 2, 3)), np.zeros((1, 3, 4))),
+            r"state must be h of shape \(1, 2, 4\)",
+        ),
         (lambda layer: GRU(3, 0), "hidden_size must be an integer of at least 1, got 0"),
         (lambda layer: GRU(3, 4, dropout=1.0), "p, the probability of dropout"),
         (lambda layer: RNN(3, 4, nonlinearity="sin"), "nonlinearity must be 'tanh' or 'relu', got 'sin'"),

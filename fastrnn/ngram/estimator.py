@@ -1,0 +1,232 @@
+"""The n-gram language model."""
+
+import numbers
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from fastrnn.base import BaseLanguageModel
+from fastrnn.ngram.counting import count_ngrams
+from fastrnn.ngram.queries import EMPTY_CONTEXT, NGramTable, next_probabilities, walk
+from fastrnn.ngram.smoothing import additive, modified_kneser_ney
+from fastrnn.text import START_ID, Vocabulary, close_sentences
+
+MAX_ORDER = 16
+
+
+class NGramLanguageModel(BaseLanguageModel):
+    """N-gram language model.
+
+    The probability of a token depends on the `order` - 1 tokens before it. Counts come from compiled sorts of the text,
+    probabilities from compiled walks over arrays.
+
+    Parameters
+    ----------
+    order : int
+        The largest length of an n-gram, 1 to 16.
+    smoothing : {"modified_kneser_ney", "add_k", "mle"}
+        - "modified_kneser_ney": interpolated modified Kneser-Ney [1]_ [2]_, with the numbers of KenLM's ``lmplz``.
+        - "add_k": relative frequencies after adding `k` to every count; all tokens are equally probable after a context
+          that was never seen.
+        - "mle": relative frequencies. What was never seen has probability 0, and so has every token after a context
+          that was never seen; a perplexity can be infinite.
+    tokenizer : {"words", "whitespace", "chars"} or callable
+        What cuts texts into tokens, see `fastrnn.text.get_tokenizer`.
+    lowercase : bool
+        Whether text is converted to lower case first.
+    min_count : int
+        Tokens that appear less often than this in the training text become ``<unk>``.
+    max_vocab : int or None
+        The largest size of the vocabulary, four special tokens included; the most frequent tokens are kept.
+    vocabulary : Vocabulary or None
+        A fitted vocabulary that is used as it is, for models that share one; `min_count` and `max_vocab` do not apply.
+    k : float
+        What "add_k" adds, above 0.
+    discount_fallback : bool
+        Whether "modified_kneser_ney" uses the discounts 0.5, 1 and 1.5, with a warning, for an order whose discounts
+        cannot be estimated: small texts, or texts of few different tokens, have too few n-grams that appear once to four
+        times. Otherwise that is an error.
+
+    Attributes
+    ----------
+    vocabulary_ : Vocabulary
+        The tokens. Those of the training text that are not in it count as the ordinary token ``<unk>``.
+    n_ngrams_ : list of int
+        How many different n-grams there are of each order; ``<unk>``, ``<s>`` and ``</s>`` are unigrams.
+    discounts_ : float64 array (order, 3) or None
+        Of "modified_kneser_ney": what is taken from the counts 1, 2, and 3 or more of each order.
+    nbytes_ : int
+        The bytes of the arrays that probabilities are looked up in. The training text is kept besides, for
+        `partial_fit`, with 4 bytes a token.
+
+    References
+    ----------
+    .. [1] Stanley F. Chen and Joshua Goodman, "An empirical study of smoothing techniques for language modeling", 1998.
+    .. [2] Kenneth Heafield et al., "Scalable modified Kneser-Ney language model estimation", ACL 2013.
+
+    Examples
+    --------
+    >>> model = NGramLanguageModel(order=2, smoothing="add_k", k=0.1)
+    >>> model = model.fit(["the cat sat", "the dog sat", "the cat ran"])
+    >>> model.predict(["", "the"])
+    array(['the', 'cat'], dtype=object)
+    >>> print(f"{model.perplexity(['the cat sat', 'the bird sat']):.2f}")
+    3.83
+    """
+
+    def __init__(
+        self,
+        order=3,
+        smoothing="modified_kneser_ney",
+        tokenizer="words",
+        lowercase=False,
+        min_count=1,
+        max_vocab=None,
+        vocabulary=None,
+        k=1.0,
+        discount_fallback=True,
+    ):
+        self.order = order
+        self.smoothing = smoothing
+        self.tokenizer = tokenizer
+        self.lowercase = lowercase
+        self.min_count = min_count
+        self.max_vocab = max_vocab
+        self.vocabulary = vocabulary
+        self.k = k
+        self.discount_fallback = discount_fallback
+
+    def fit(self, X, y=None):
+        """Learn from a text, and forget what was learned before.
+
+        Parameters
+        ----------
+        X : iterable of (str or list of str)
+            A sentence, line or document each.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : NGramLanguageModel
+        """
+        return self._fit(X, Vocabulary(), np.empty(0, np.int32))
+
+    def partial_fit(self, X, y=None):
+        """Add a text to what was learned before.
+
+        The result is that of one `fit` to all text together, the vocabulary included, and it takes as long: few large
+        pieces are better than many small ones.
+
+        Parameters
+        ----------
+        X : iterable of (str or list of str)
+            A sentence, line or document each.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : NGramLanguageModel
+        """
+        if not hasattr(self, "_text"):
+            return self.fit(X)
+        return self._fit(X, self._seen, self._text)
+
+    def _fit(self, X, seen, text):
+        """Learn from `text` (ids of the vocabulary `seen`), and from X after it."""
+        self._check_parameters()
+        seen = Vocabulary.from_tokens(seen.tokens)
+        ids, offsets = seen.extend_encode_corpus(self._read_training_text(X))
+        text = np.concatenate([text, close_sentences(ids, offsets, start=True)[0]])
+        if self.vocabulary is None:
+            vocabulary = Vocabulary(self.min_count, self.max_vocab)
+            new_ids = vocabulary.fit_counts(seen.tokens, np.bincount(text, minlength=len(seen)))
+        else:
+            vocabulary = self.vocabulary
+            new_ids = vocabulary.encode(seen.tokens)
+        counted_text = new_ids[text]
+        counts = count_ngrams(counted_text, self.order, len(vocabulary))
+        estimates = _SMOOTHINGS[self.smoothing](self, counts, counted_text)
+
+        self._seen, self._text = seen, text
+        self._set_estimates(vocabulary, counts, estimates)
+        return self
+
+    def _set_estimates(self, vocabulary, counts, estimates):
+        self.vocabulary_ = vocabulary
+        self.n_ngrams_ = np.diff(counts.level_starts).tolist()
+        self.n_ngrams_[0] -= 1  # <pad>
+        self.discounts_ = estimates.discounts
+        self._table = NGramTable(
+            counts.words, counts.suffixes, estimates.probabilities, counts.first_child, estimates.backoffs
+        )
+
+    def _check_parameters(self):
+        if not isinstance(self.order, numbers.Integral) or not 1 <= self.order <= MAX_ORDER:
+            raise ValueError(f"order must be an integer from 1 to {MAX_ORDER}, got {self.order!r}.")
+        if self.smoothing not in _SMOOTHINGS:
+            raise ValueError(f"smoothing must be one of {', '.join(_SMOOTHINGS)}, got {self.smoothing!r}.")
+        if not isinstance(self.k, numbers.Real) or not 0 < self.k < np.inf:
+            raise ValueError(f"k must be a number above 0, got {self.k!r}.")
+
+    @property
+    def nbytes_(self):
+        """Return the bytes of the arrays that probabilities are looked up in."""
+        check_is_fitted(self)
+        return sum(array.nbytes for array in self._table)
+
+    def _start_contexts(self, n):
+        has_contexts = len(self._table.backoffs) > 0  # unigrams have none
+        return np.full(n, START_ID if has_contexts else EMPTY_CONTEXT, np.int32)
+
+    def _walk(self, ids, offsets, contexts):
+        """Return the probabilities of `ids`, float64 (n_tokens,); `contexts` (n,) moves to the end of each text."""
+        probabilities = np.empty(len(ids))
+        walk(self._table, ids, offsets, contexts, probabilities)
+        return probabilities
+
+    def _token_log_probs(self, ids, offsets):
+        probabilities = self._walk(ids, offsets, self._start_contexts(len(offsets) - 1))
+        with np.errstate(divide="ignore"):  # probability 0
+            return np.log(probabilities, out=probabilities)
+
+    def _read_contexts(self, ids, offsets):
+        contexts = self._start_contexts(len(offsets) - 1)
+        self._walk(ids, offsets, contexts)
+        return contexts
+
+    def _next_probabilities(self, state):
+        probabilities = np.empty((len(state), len(self.vocabulary_)))
+        next_probabilities(self._table, state, probabilities)
+        return probabilities
+
+    def _advance(self, state, ids):
+        contexts = state.copy()
+        self._walk(ids, np.arange(len(ids) + 1), contexts)
+        return contexts
+
+    def _take(self, state, rows):
+        return state[rows]
+
+    def _get_learned(self):
+        content = {
+            "n_ngrams": self.n_ngrams_,
+            "discounts": None if self.discounts_ is None else self.discounts_.tolist(),
+            "seen_tokens": None if self._seen == self.vocabulary_ else self._seen.tokens,
+        }
+        return content, {"text": self._text, **self._table._asdict()}
+
+    def _set_learned(self, content, arrays):
+        self.n_ngrams_ = content["n_ngrams"]
+        self.discounts_ = None if content["discounts"] is None else np.array(content["discounts"])
+        self._seen = Vocabulary.from_tokens(content["seen_tokens"] or self.vocabulary_.tokens)
+        self._text = arrays.pop("text")
+        self._table = NGramTable(**arrays)
+
+
+_SMOOTHINGS = {
+    "modified_kneser_ney": lambda model, counts, text: modified_kneser_ney(counts, text, model.discount_fallback),
+    "add_k": lambda model, counts, text: additive(counts, model.k),
+    "mle": lambda model, counts, text: additive(counts, 0),
+}
