@@ -28,7 +28,7 @@ from fastrnn.cells._cell import (
     output_backward,
 )
 from fastrnn.kernels.gemm import PANEL_VECTORS, packed_product, panel_product
-from fastrnn.simd import add_many, lanes, load, load_first, store, store_first, store_many, sum_lanes
+from fastrnn.simd import add_many, lanes, load, load_first, store, store_first, store_many, sum_lanes, zero
 
 EPSILON = 1e-5  # added to the variance of layer normalization
 
@@ -78,7 +78,8 @@ class Gradients(NamedTuple):
 
     states: object  # (N, B, padded), in: of the final states; out: of the initial ones
     units: object  # (B, unit parameters, padded), zeros before
-    operand: object  # (B, padded) zeros before, or None: what comes back through the recurrent product under a mask
+    through: object  # (·, B, padded), [0] takes what comes back through the recurrent product: states itself…
+    operand: object  # … or, under a mask, this array (1, B, padded) of zeros; otherwise None
     late: object  # (B, padded), or None
     output: object  # (R, padded), gradient of the projected output, or None
     carried: object  # (N, B, padded), what passes a step by zoneout, or None
@@ -180,7 +181,6 @@ def recurrence_backward(gradients, memory, cell, dy, weights, masks, schedule, f
     offsets, state_rows = schedule.offsets, schedule.state_rows
     recurrent_begin, recurrent_columns = schedule.spans[2], schedule.spans[3]
     width, padded = gates.shape[1], states.shape[2]
-    through = d_states if gradients.operand is None else gradients.operand
     for t in range(len(offsets) - 2, -1, -1):
         rows = _alive(offsets, t, first, last)
         row, before = offsets[t] + first, state_rows[t] + first
@@ -195,8 +195,8 @@ def recurrence_backward(gradients, memory, cell, dy, weights, masks, schedule, f
         _late_product_backward(gradients.late, gates, d_states, cell, states, masks.recurrent, weights.late,
                                schedule.spans, row, before, first, rows)  # fmt: skip
         _standardize_products_backward(memory.scales, gates, gradients.row, schedule.spans, row, first, rows)
-        packed_product(through, first * padded, padded, gates, row * width + recurrent_begin, width, 1,
-                       weights.recurrent, rows, recurrent_columns, padded)  # fmt: skip
+        packed_product(gradients.through, first * padded, padded, gates, row * width + recurrent_begin, width, 1,
+                       weights.recurrent, rows, recurrent_columns, dy.shape[1])  # fmt: skip
         _mask_operands_backward(gradients.operand, d_states, masks.recurrent, first, rows)
         _carry(gradients.carried, d_states, first, rows)
 
@@ -224,11 +224,19 @@ def _step_backward(gates, d_states, d_units, cell, states, standardized, units, 
             d_new_state = load_states(cell, d_states, d_place, d_stride)
             saved = load_slots(cell, gates, place, padded)
             state = load_states(cell, states, (before + b) * padded + j, stride)
-            extra = load(states if standardized is None else standardized, (row + b) * padded + j)
+            extra = _load_standardized(standardized, states, (row + b) * padded + j)
             dz, d_state, d_unit = backward(cell, saved, state, load_units(cell, units, j, padded), d_new_state, extra)
             store_many(gates, place, padded, dz)
             store_many(d_states, d_place, d_stride, d_state)
             add_many(d_units, (first + b) * unit_stride + j, padded, d_unit)
+
+
+@kernel
+def _load_standardized(standardized, states, place):
+    """Return a vector of the standardized state, or any vector where there is none."""
+    if standardized is None:
+        return load(states, 0)
+    return load(standardized, place)
 
 
 # --------------------------------------------------------------------- late product: a gate before the product (GRU)
@@ -384,7 +392,7 @@ def _project(raw, states, panels, row, after, rows, columns):
                 place = (after + b) * padded + j
                 value = load(states, place)
                 store(raw, (row + b) * padded + j, value)
-                store(states, place, value - value)
+                store(states, place, zero(value))
         packed_product(states, after * padded, padded, raw, row * padded, padded, 1, panels, rows, padded, columns)
 
 
@@ -451,8 +459,8 @@ def _mask_operands(mask, operands, states, first, after, rows):
 def _mask_operands_backward(d_operand, d_states, mask, first, rows):
     """Add what came through the recurrent product under the mask."""
     if d_operand is not None:
-        d_states[0, first : first + rows] += d_operand[first : first + rows] * mask[first : first + rows]
-        d_operand[first : first + rows] = 0
+        d_states[0, first : first + rows] += d_operand[0, first : first + rows] * mask[first : first + rows]
+        d_operand[0, first : first + rows] = 0
 
 
 @kernel
