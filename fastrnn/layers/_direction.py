@@ -302,7 +302,9 @@ class Direction:
         calls = [(gradients, memory, self.cell, dy, weights, masks, schedule, a, b) for a, b in shards]
         threads.run(recurrence.recurrence_backward, calls)
         self._weight_gradients(x, memory, gradients, packing, drawn)
-        d_initial = [plane[:, : values.shape[1]].copy() for plane, values in zip(gradients.states, d_final, strict=True)]
+        d_initial = [
+            plane[:, : values.shape[1]].copy() for plane, values in zip(gradients.states, d_final, strict=True)
+        ]
         return self._input_gradient(memory.gates, x), d_initial
 
     def _gradient_room(self, rows, batch, d_final, masks):
@@ -336,7 +338,9 @@ class Direction:
             self._add_product("weight_hh", cell.recurrent_slots, gates, before, slice(cut), mask)
         if self.late_slots:
             mask = None if drawn.weight_hh is None else drawn.weight_hh[cut:]
-            self._add_product("weight_hh", self.late_slots, gates, memory.late[:, : self.hidden], slice(cut, None), mask)
+            self._add_product(
+                "weight_hh", self.late_slots, gates, memory.late[:, : self.hidden], slice(cut, None), mask
+            )
         if self._has("weight_hr"):
             total = self.work.zeros("weight gradient", self.output, self.hidden)
             product(total, gradients.output[:, : self.output].T, memory.raw[:, : self.hidden], self.n_jobs)

@@ -346,7 +346,8 @@ class Recurrent(Layer):
                 ]
             else:
                 update = [
-                    np.full((1, size), 1 - rate, self.dtype) for rate, size in zip(self.zoneout, self._sizes, strict=True)
+                    np.full((1, size), 1 - rate, self.dtype)
+                    for rate, size in zip(self.zoneout, self._sizes, strict=True)
                 ]
         if not training:
             return Drawn(update=update)
