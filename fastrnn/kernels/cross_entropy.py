@@ -121,7 +121,7 @@ def _panel_log_probs(log_probs, probabilities, panel, line, x_panel, weight, bia
     _join_blocks(maxima, sums, padded, blocks)
     for i in range(rows):
         last = blocks * padded + i
-        log_probs[row + i] -= maxima[last] + math.log(sums[last])
+        log_probs[row + i] -= np.float64(maxima[last]) + math.log(np.float64(sums[last]))
 
 
 @kernel(inline="always")
@@ -201,15 +201,14 @@ def cross_entropy_classes(dweight, dbias, dlogits, x, buffer, begin, end, width,
             product_block(dweight, first * features, features, dlogits, start, padded, 1,
                           x_panels[(row - begin) * line :], edge, block, rows, features)  # fmt: skip
             for v in range(block):
-                total = load(dlogits, start + v * padded)
-                for j in range(lanes(x), padded, lanes(x)):
-                    total += load(dlogits, start + v * padded + j)
-                dbias[first + v] += sum_lanes(total)
+                for j in range(0, padded, lanes(x)):  # vector by vector: the sum must not depend on the panels' width
+                    dbias[first + v] += sum_lanes(load(dlogits, start + v * padded + j))
 
 
 def panel_layout(rows, features, classes, dtype, threads):
     """Return how many rows make a panel and how many a chunk, so that panels spread evenly over the threads."""
     vector = lanes_of(np.empty(0, dtype))
+    rows = max(rows, 1)
     most = max(CHUNK_SIZE, features * classes) // (threads * classes)  # rows of a chunk for each thread
     widest = max(1, min(PANEL_VECTORS, most // vector)) * vector
     rounds = -(-rows // (threads * widest))
