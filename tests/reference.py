@@ -76,8 +76,8 @@ def lstm_step(cell, xs, hs, state, p):
 def network(cell, x, state, lengths, parameters, num_layers=1, bidirectional=False, zoneout=None):
     """Return outputs (T, B, directions · H) and final states, a list of (layers · directions, B, size).
 
-    x (T, B, D), state a list of (layers · directions, B, size), parameters as a state dict of float64 arrays. zoneout is
-    the share of the old value in each state.
+    x (T, B, D), state a list of (layers · directions, B, size), parameters as a state dict of float64 arrays. zoneout
+    is the share of the old value in each state.
     """
     steps, batch, _ = x.shape
     final = [np.array(part, float) for part in state]

@@ -6,10 +6,10 @@ inlines its equations and is found again in the disk cache.
 
 import functools
 
-import numba
 from numba.core import types
 from numba.core.extending import overload
 
+from fastrnn._jit import kernel
 from fastrnn.simd import emit_load_many, load, primitive, vector_of
 
 DEFAULTS = {"parameters": (), "late_slots": (), "normalized": False, "standardized_state": None, "initializers": {}}
@@ -61,7 +61,7 @@ def output_backward(cell, z, standardized, units, dh):
 
 @functools.cache
 def _compiled(step):
-    return numba.njit(forceinline=True, error_model="numpy", fastmath={"contract"})(step)
+    return kernel(step, cache=False, forceinline=True)
 
 
 @overload(forward)

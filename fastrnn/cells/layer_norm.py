@@ -4,6 +4,7 @@ The pre-activations from the input and those from the state before are standardi
 of a row (mean 0, variance 1); gains and biases stand in the equations.
 """
 
+from types import MappingProxyType
 from typing import NamedTuple
 
 from fastrnn.simd import sigmoid, sigmoid_slope, tanh, tanh_slope, zero
@@ -24,8 +25,15 @@ class LayerNormLSTM(NamedTuple):
     standardized_state = 1
     parameters = (("weight_norm_ih", 4), ("weight_norm_hh", 4), ("bias_norm", 4), ("weight_norm_c", 1),
                   ("bias_norm_c", 1))  # fmt: skip
-    initializers = {"weight_norm_ih": "ones", "weight_norm_hh": "ones", "bias_norm": "zeros", "weight_norm_c": "ones",
-                    "bias_norm_c": "zeros"}  # fmt: skip
+    initializers = MappingProxyType(
+        {
+            "weight_norm_ih": "ones",
+            "weight_norm_hh": "ones",
+            "bias_norm": "zeros",
+            "weight_norm_c": "ones",
+            "bias_norm_c": "zeros",
+        }
+    )
 
     @staticmethod
     def forward(z, state, units):
@@ -83,7 +91,9 @@ class LayerNormGRU(NamedTuple):
     recurrent_slots = (3, 4, 5)
     normalized = True
     parameters = (("weight_norm_ih", 3), ("weight_norm_hh", 3), ("bias_norm", 3), ("bias_norm_hn", 1))
-    initializers = {"weight_norm_ih": "ones", "weight_norm_hh": "ones", "bias_norm": "zeros", "bias_norm_hn": "zeros"}
+    initializers = MappingProxyType(
+        {"weight_norm_ih": "ones", "weight_norm_hh": "ones", "bias_norm": "zeros", "bias_norm_hn": "zeros"}
+    )
 
     @staticmethod
     def forward(z, state, units):

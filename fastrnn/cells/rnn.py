@@ -1,5 +1,6 @@
 """The vanilla recurrent cells."""
 
+from types import MappingProxyType
 from typing import NamedTuple
 
 from fastrnn.simd import positive, relu, tanh, tanh_slope, zero
@@ -57,7 +58,7 @@ class IRNN(NamedTuple):
     slots = ("h",)
     input_slots = (0,)
     recurrent_slots = (0,)
-    initializers = {"weight_hh": "identity", "bias_ih": "zeros", "bias_hh": "zeros"}
+    initializers = MappingProxyType({"weight_hh": "identity", "bias_ih": "zeros", "bias_hh": "zeros"})
     forward = staticmethod(RNNReLU.forward)
     backward = staticmethod(RNNReLU.backward)
 
@@ -71,7 +72,7 @@ class IndRNN(NamedTuple):
     input_slots = (0,)
     recurrent_slots = ()
     parameters = (("weight_hh", 1),)
-    initializers = {"weight_hh": "unit_interval"}
+    initializers = MappingProxyType({"weight_hh": "unit_interval"})
 
     @staticmethod
     def forward(z, state, units):

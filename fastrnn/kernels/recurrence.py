@@ -8,8 +8,8 @@ A row of `gates` has `slots` pre-activations for each of `padded` hidden units (
 beyond `hidden` are zero), a slot behind the other. Forward turns them into what backward needs, and backward turns that
 into their gradients, in place; the weight gradients are then single products over all rows.
 
-A step is the recurrent product and the cell. What only some cells or layers have are stages around them, each a function
-whose first argument is None where there is no such stage: its body is left out then when the driver is compiled.
+A step is the recurrent product and the cell. What only some cells or layers have are stages around them, each a
+function whose first argument is None where there is no such stage: its body is left out when the driver is compiled.
 """
 
 import math
@@ -407,7 +407,7 @@ def _project_backward(d_output, d_states, panels, row, first, rows, columns):
                        padded)  # fmt: skip
 
 
-# ------------------------------------------------------------------------------ regularizers: zoneout, recurrent dropout
+# ----------------------------------------------------------------------------- regularizers: zoneout, recurrent dropout
 
 
 @kernel

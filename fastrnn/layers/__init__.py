@@ -7,7 +7,6 @@ from fastrnn.layers.embedding import Embedding
 from fastrnn.layers.recurrent import GRU, LSTM, RNN, Recurrent
 from fastrnn.layers.softmax import Softmax
 
-
 __all__ = ["GRU", "LSTM", "RNN", "Dense", "Dropout", "Embedding", "Recurrent", "Softmax", "cells"]
 
 
