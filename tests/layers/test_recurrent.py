@@ -286,3 +286,226 @@ def test_prediction_keeps_nothing_that_grows_with_the_steps():
         layer.forward(np.zeros((steps, 4, 8), "float32"))
         sizes.append(sum(a.nbytes for a in layer._layers[0][0].work._arrays.values()))
     assert sizes[0] == sizes[1]
+
+
+# ---------------------------------------------------------------------------------- topologies and regularizers
+
+
+def check_gradients(p, prepare=lambda: None, names=None):
+    """Compare all gradients with central differences, in training; `prepare` makes every pass draw the same masks."""
+    layer = p["layer"]
+
+    def outcome():
+        prepare()
+        return run(p, training=True)
+
+    outcome()
+    dx, d_initial = layer.backward(p["dy"], as_state(p["d_final"]))
+    gradients = {"x": dx, **dict(enumerate(as_list(d_initial))), **layer.grads}
+    arrays = {"x": p["x"], **dict(enumerate(p["state"])), **layer.parameters}
+
+    def loss():
+        y, state = outcome()
+        return (y * p["dy"]).sum() + sum((s * d).sum() for s, d in zip(state, p["d_final"], strict=True))
+
+    rng = np.random.default_rng(1)
+    for name, gradient in gradients.items():
+        direction = rng.standard_normal(gradient.shape)
+        slope = reference.central_difference(loss, arrays[name], direction)
+        assert (gradient * direction).sum() == pytest.approx(slope, rel=1e-6, abs=1e-7), name
+
+
+def held(layer):
+    """Return a function that puts all sources of masks back to where they are now."""
+    sources = [layer._random, *(dropout._random for dropout in layer._dropouts)]
+    fresh = [source.bit_generator.state for source in sources]
+
+    def prepare():
+        for source, state in zip(sources, fresh, strict=True):
+            source.bit_generator.state = state
+
+    return prepare
+
+
+EVERYTHING = {"zoneout": 0.2, "recurrent_dropout": 0.2, "weight_dropout": 0.2, "dropout": 0.2}
+
+
+@pytest.mark.parametrize(
+    ("cell", "options"),
+    [
+        ("lstm", {"zoneout": 0.3}),
+        ("lstm", {"recurrent_dropout": 0.3}),
+        ("lstm", {"weight_dropout": 0.3}),
+        ("lstm", {"dropout": 0.3, "locked_dropout": True}),
+        *((cell, EVERYTHING) for cell in ("lstm", "gru_reset_before", "lstm_layer_norm", PROJECTED)),
+    ],
+)
+def test_gradients_under_regularizers_with_the_masks_held(cell, options):
+    p = problem(cell, dtype="float64", **options)
+    prepare = held(p["layer"])
+    check_gradients(p, prepare)
+    first = run(p)[0]
+    np.testing.assert_array_equal(run(p)[0], first)  # nothing is drawn at prediction
+    prepare()
+    trained = run(p, training=True)[0]
+    assert not np.allclose(trained, first)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"merge": "sum"},
+        {"merge": "mean"},
+        {"residual": True, "layers": 3},
+        {"reverse": True, "bidirectional": False},
+        {"reverse": True, "bidirectional": False, "residual": True, "layers": 3},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_gradients_of_topologies(cell, options):
+    check_gradients(problem(cell, dtype="float64", **options))
+
+
+def test_merged_directions_are_sums_and_means_of_their_outputs():
+    p = problem("gru", layers=1, dtype="float64")
+    concatenated = run(p)[0]
+    hidden = concatenated.shape[2] // 2
+    both = concatenated[..., :hidden] + concatenated[..., hidden:]
+    for merge, expected in (("sum", both), ("mean", both / 2)):
+        q = problem("gru", layers=1, dtype="float64", merge=merge)
+        np.testing.assert_allclose(run(q)[0], expected, rtol=1e-12)
+
+
+def test_reverse_is_the_second_of_two_directions():
+    both = problem("lstm", layers=1, dtype="float64")
+    one = problem("lstm", layers=1, bidirectional=False, reverse=True, dtype="float64")
+    state_dict = {n.removesuffix("_reverse"): v for n, v in both["layer"].state_dict().items() if n.endswith("_reverse")}
+    one["layer"].load_state_dict(state_dict)
+    one["lengths"], one["state"] = both["lengths"], [part[1:] for part in both["state"]]
+    one["x"] = both["x"]
+    np.testing.assert_array_equal(run(one)[0], run(both)[0][..., 5:])
+
+
+def test_residual_adds_the_input_from_the_second_layer_on():
+    plain, residual = (problem("gru", 2, False, dtype="float64", residual=r) for r in (False, True))
+    first = problem("gru", 1, False, dtype="float64")
+    first["layer"].load_state_dict({n: v for n, v in plain["layer"].state_dict().items() if n.endswith("l0")})
+    first["state"], first["lengths"] = [part[:1] for part in plain["state"]], plain["lengths"]
+    first["x"] = residual["x"] = plain["x"]
+    residual["lengths"], residual["state"] = plain["lengths"], plain["state"]
+    np.testing.assert_allclose(run(residual)[0], run(plain)[0] + run(first)[0], rtol=1e-12)
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_all_states(bidirectional):
+    p = problem("lstm", 2, bidirectional, dtype="float64")
+    y, final, (h, c) = p["layer"].forward(p["x"], as_state(p["state"]), p["lengths"], return_all_states=True)
+    last = [h[2 + d] for d in range(2)] if bidirectional else [h[1]]
+    np.testing.assert_array_equal(np.concatenate(last, axis=2), y)
+    for b, length in enumerate(p["lengths"]):
+        assert (c[:, length:, b] == 0).all()
+        if length:
+            ends = [0 if bidirectional and n % 2 else length - 1 for n in range(len(h))]
+            np.testing.assert_array_equal(c[np.arange(len(c)), ends, b], final[1][:, b])
+
+
+def test_learned_initial_states_are_used_where_none_is_given_and_have_gradients():
+    p = problem("lstm", dtype="float64", learn_initial_state=True)
+    layer = p["layer"]
+    given = tuple(np.repeat(layer.parameters[f"initial_{n}"][:, None], 4, axis=1) for n in ("h", "c"))
+    expected, _ = layer.forward(p["x"], given, p["lengths"])
+    y, _ = layer.forward(p["x"], None, p["lengths"], training=True)
+    np.testing.assert_array_equal(y, expected)
+    layer.backward(p["dy"])
+    direction = np.random.default_rng(3).standard_normal(layer.parameters["initial_c"].shape)
+    slope = reference.central_difference(
+        lambda: (layer.forward(p["x"], None, p["lengths"])[0] * p["dy"]).sum(), layer.parameters["initial_c"], direction
+    )
+    assert (layer.grads["initial_c"] * direction).sum() == pytest.approx(slope, rel=1e-6)
+
+
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+def test_zoneout_takes_the_expectation_at_prediction(cell):
+    shares = [0.3] if cell == "gru" else [0.1, 0.4]
+    p = problem(cell, 1, False, dtype="float64", zoneout=tuple(shares))
+    state_dict = p["layer"].state_dict()
+    expected, final = reference.network(cell, p["x"], p["state"], p["lengths"], state_dict, zoneout=shares)
+    y, state = run(p)
+    np.testing.assert_allclose(y, expected, atol=1e-12)
+    for got, value in zip(state, final, strict=True):
+        np.testing.assert_allclose(got, value, atol=1e-12)
+
+
+def test_masks_have_their_rates_and_scales():
+    layer = Recurrent("rnn", 3, 50, recurrent_dropout=0.25, weight_dropout=0.25, zoneout=0.25, random_state=0)
+    layer.forward(np.ones((40, 8, 3)), training=True)
+    drawn = layer._layers[0][0].kept[-1]
+    for mask in (drawn.recurrent, drawn.weight_hh):
+        assert set(np.unique(mask)) == {np.float32(0), np.float32(4 / 3)}
+        assert (mask == 0).mean() == pytest.approx(0.25, abs=0.06)
+    (update,) = drawn.update
+    assert set(np.unique(update)) == {0, 1}
+    assert (update == 0).mean() == pytest.approx(0.25, abs=0.02)
+
+
+def test_locked_dropout_is_the_same_at_every_step():
+    layer = Recurrent("rnn", 3, 200, 2, dropout=0.5, locked_dropout=True, random_state=0)
+    layer.forward(np.ones((6, 3, 3)), lengths=[6, 2, 4], training=True)
+    mask = layer._dropouts[0]._mask
+    np.testing.assert_array_equal(mask[:3], mask[3:6])  # packed: three sequences are alive at the steps 0 and 1
+    assert (mask[0] == 0).mean() == pytest.approx(0.5, abs=0.1)
+    assert not np.array_equal(mask[0], mask[1])
+
+
+@pytest.mark.parametrize("name", ["uniform", "glorot", "orthogonal", "identity", "zeros", "ones", "unit_interval"])
+def test_initializers(name):
+    layer = GRU(7, 11, initializers={"weight_hh": name}, random_state=0)
+    blocks = np.split(layer.parameters["weight_hh_l0"].astype(float), 3)
+    for block in blocks:
+        if name == "orthogonal":
+            np.testing.assert_allclose(block @ block.T, np.eye(11), atol=1e-6)
+        elif name == "identity":
+            np.testing.assert_array_equal(block, np.eye(11))
+        elif name in ("zeros", "ones"):
+            assert (block == (name == "ones")).all()
+        else:
+            low, high = {"uniform": (-(11**-0.5), 11**-0.5), "glorot": (-((6 / 22) ** 0.5), (6 / 22) ** 0.5)}.get(
+                name, (0, 1)
+            )
+            assert low <= block.min() < low + 0.1 * (high - low)
+            assert high - 0.1 * (high - low) < block.max() <= high
+
+
+def test_forget_bias_and_irnn_start():
+    layer = LSTM(3, 4, forget_bias=2.0)
+    total = layer.parameters["bias_ih_l0"] + layer.parameters["bias_hh_l0"]
+    np.testing.assert_array_equal(total[4:8], 2.0)
+    assert abs(total[:4]).max() <= 1
+    irnn = Recurrent("irnn", 3, 4)
+    np.testing.assert_array_equal(irnn.parameters["weight_hh_l0"], np.eye(4))
+    assert (irnn.parameters["bias_ih_l0"] == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: Recurrent("gruu", 3, 4), "cell must be one of .*did you mean gru"),
+        (lambda: Recurrent(3, 3, 4), "cell must be a name or an instance of a cell class"),
+        (lambda: GRU(3, 4, merge="max"), "merge must be one of"),
+        (lambda: GRU(3, 4, zoneout=(0.1, 0.1)), "zoneout must be a number or one for each"),
+        (lambda: GRU(3, 4, zoneout=1.0), "zoneout must be at least 0 and below 1"),
+        (lambda: GRU(3, 4, recurrent_dropout=-0.1), "recurrent_dropout must be at least 0"),
+        (lambda: GRU(3, 4, bidirectional=True, reverse=True), "reverse=True is for one direction"),
+        (lambda: Recurrent("gru", 3, 4, proj_size=2), "proj_size needs a cell"),
+        (lambda: LSTM(3, 4, proj_size=4), "proj_size must be an integer from 0 to hidden_size - 1"),
+        (lambda: LSTM(3, 4, peephole="after"), "peephole must be False, True or 'before'"),
+        (lambda: GRU(3, 4, initializers={"weight": "ones"}), "initializers must name parameters"),
+        (lambda: GRU(3, 4, initializers={"weight_hh": "orthagonal"}), "did you mean 'orthogonal'"),
+        (lambda: GRU(3, 4, initializers={"bias_ih": "identity"}), "identity is for matrices"),
+        (lambda: GRU(3, 4, forget_bias=1.0), "forget_bias needs a cell with a gate 'f'"),
+    ],
+)
+def test_bad_options_are_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
