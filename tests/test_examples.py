@@ -24,8 +24,29 @@ def test_compare_language_models(capsys):
         assert f"\n{result.model}: {result.sample}\n" in out
 
 
+def figures(name, monkeypatch, capsys, *arguments):
+    """Run an example as a script; return the numbers that it prints."""
+    monkeypatch.setattr("sys.argv", [name, *arguments])
+    runpy.run_path(EXAMPLES / name, run_name="__main__")
+    return [float(number) for number in re.findall(r"(?<![\w.])\d+(?:\.\d+)?(?:e-?\d+)?", capsys.readouterr().out)]
+
+
+def test_custom_cell(monkeypatch, capsys):
+    error, _, remembered = figures("custom_cell.py", monkeypatch, capsys)
+    assert error < 1e-6
+    assert remembered > 90
+
+
+def test_four_shapes(monkeypatch, capsys):
+    points, wave_error, _, majorities, parities = figures("four_shapes.py", monkeypatch, capsys)
+    assert points > 85
+    assert wave_error < 0.05
+    assert majorities > 90
+    assert parities > 90
+
+
 def test_every_example_is_tested():
-    tested = {"hello.py", "compare_language_models.py"}
+    tested = {"hello.py", "compare_language_models.py", "custom_cell.py", "four_shapes.py"}
     assert {path.name for path in EXAMPLES.glob("*.py")} == tested
 
 

@@ -4,10 +4,25 @@ from fastrnn.cells import CELLS
 from fastrnn.layers.dense import Dense
 from fastrnn.layers.dropout import Dropout
 from fastrnn.layers.embedding import Embedding
+from fastrnn.layers.gradcheck import gradcheck
+from fastrnn.layers.penalties import activity_penalty, temporal_activity_penalty
 from fastrnn.layers.recurrent import GRU, LSTM, RNN, Recurrent
 from fastrnn.layers.softmax import Softmax
 
-__all__ = ["GRU", "LSTM", "RNN", "Dense", "Dropout", "Embedding", "Recurrent", "Softmax", "cells"]
+__all__ = [
+    "GRU",
+    "LSTM",
+    "RNN",
+    "Dense",
+    "Dropout",
+    "Embedding",
+    "Recurrent",
+    "Softmax",
+    "activity_penalty",
+    "cells",
+    "gradcheck",
+    "temporal_activity_penalty",
+]
 
 
 def cells():

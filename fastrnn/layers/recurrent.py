@@ -193,7 +193,7 @@ class Recurrent(Layer):
 
     # ----------------------------------------------------------------------------------------------------- passes
 
-    def forward(self, x, state=None, lengths=None, training=False, return_all_states=False):
+    def forward(self, x, state=None, lengths=None, training=False, return_all_states=False, check_finite=True):
         """Run the layers over a batch of sequences.
 
         Parameters
@@ -209,6 +209,8 @@ class Recurrent(Layer):
             the output.
         return_all_states : bool, default=False
             Whether to return the states of every layer after every step too.
+        check_finite : bool, default=True
+            Whether to refuse NaN and infinity in x (padding aside).
 
         Returns
         -------
@@ -222,7 +224,7 @@ class Recurrent(Layer):
         Raises
         ------
         ValueError
-            An argument has the wrong shape or a length is outside 0 to T.
+            An argument has the wrong shape, a length is outside 0 to T, or x is not finite.
         """
         x = np.ascontiguousarray(x, self.dtype)
         if x.ndim != 3 or x.shape[2] != self.input_size:
@@ -234,6 +236,8 @@ class Recurrent(Layer):
         initial = self._initial(self._learned(batch) if learned else state, batch, packing, "state")
         final, collected = [np.empty_like(part) for part in initial], []
         rows = packing.pack(x)
+        if check_finite and not np.isfinite(rows).all():
+            raise ValueError("x must be finite, got NaN or infinity in the steps of a sequence.")
         for k, layer in enumerate(self._layers):
             inputs, outputs = rows, []
             for d, direction in enumerate(layer):

@@ -380,7 +380,9 @@ def test_merged_directions_are_sums_and_means_of_their_outputs():
 def test_reverse_is_the_second_of_two_directions():
     both = problem("lstm", layers=1, dtype="float64")
     one = problem("lstm", layers=1, bidirectional=False, reverse=True, dtype="float64")
-    state_dict = {n.removesuffix("_reverse"): v for n, v in both["layer"].state_dict().items() if n.endswith("_reverse")}
+    state_dict = {
+        n.removesuffix("_reverse"): v for n, v in both["layer"].state_dict().items() if n.endswith("_reverse")
+    }
     one["layer"].load_state_dict(state_dict)
     one["lengths"], one["state"] = both["lengths"], [part[1:] for part in both["state"]]
     one["x"] = both["x"]
