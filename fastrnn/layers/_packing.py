@@ -49,6 +49,11 @@ class Packing:
         steps = np.repeat(np.arange(len(counts)), counts)
         return steps, np.arange(self.offsets[-1]) - self.offsets[steps]
 
+    @property
+    def places(self):
+        """For each packed row, the place of its sequence in the packed batch (R,)."""
+        return self._steps_and_places[1]
+
     @functools.cached_property
     def rows(self):
         """Row of the padded batch, seen as (steps · batch, …), for each packed row (R,); None if they are the same."""
