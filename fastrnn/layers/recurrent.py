@@ -198,8 +198,8 @@ class Recurrent(Layer):
 
         Parameters
         ----------
-        x : array-like (T, B, input_size), or (B, T, input_size) with ``batch_first=True``
-            The sequences, padded to the same length.
+        x : array-like (T, B, input_size), or (B, T, input_size) with ``batch_first=True``, or list of (T_i, input_size)
+            The sequences, padded to the same length; or as a list of arrays of their own lengths.
         state : array (num_layers · directions, B, hidden_size), or a tuple of one for each state, default=None
             Initial states; None is zeros, or the learned ones.
         lengths : array-like (B,) of int, default=None
@@ -215,7 +215,7 @@ class Recurrent(Layer):
         Returns
         -------
         y : ndarray (T, B, output_size), or (B, T, …) with ``batch_first=True``
-            Outputs of the last layer, zeros behind the end of a sequence.
+            Outputs of the last layer, zeros behind the end of a sequence; a list if x is one.
         state : as the argument
             States after the last step of each sequence.
         all_states : as the argument, with T (and B) as in y before the last axis
@@ -226,6 +226,9 @@ class Recurrent(Layer):
         ValueError
             An argument has the wrong shape, a length is outside 0 to T, or x is not finite.
         """
+        listed = isinstance(x, list | tuple) and lengths is None and all(np.ndim(part) == 2 for part in x)
+        if listed:
+            x, lengths = self._pad(x)
         x = np.ascontiguousarray(x, self.dtype)
         if x.ndim != 3 or x.shape[2] != self.input_size:
             layout = "(B, T, input_size)" if self.batch_first else "(T, B, input_size)"
@@ -260,9 +263,9 @@ class Recurrent(Layer):
                 rows = rows + inputs
             if k < self.num_layers - 1:
                 rows = self._dropouts[k].forward(rows, training=training, sequences=packing.places)
-        self._kept = (packing, x.shape, learned) if training else None
+        self._kept = (packing, x.shape, learned, lengths if listed else None) if training else None
         y = packing.unpack(rows, (*x.shape[:2], self.output_size))
-        result = y, self._state([packing.unsort(part) for part in final])
+        result = self._cut(y, lengths) if listed else y, self._state([packing.unsort(part) for part in final])
         if return_all_states:
             result += (self._state([np.stack(parts) for parts in zip(*collected, strict=True)]),)
         return result
@@ -272,14 +275,14 @@ class Recurrent(Layer):
 
         Parameters
         ----------
-        dy : array-like, shape of y
+        dy : array-like, shape of y (a list if y is one)
             Gradient of the output; what stands behind the end of a sequence is ignored.
         dstate : as the state, default=None
             Gradient of the final states; None is zeros.
 
         Returns
         -------
-        dx : ndarray, shape of x
+        dx : ndarray, shape of x (a list if x is one)
         dstate : as the state
             Gradient of the initial states.
 
@@ -292,7 +295,13 @@ class Recurrent(Layer):
         """
         if self._kept is None:
             raise RuntimeError("backward needs a forward pass with training=True before it, once for each backward.")
-        packing, x_shape, learned = self._kept
+        packing, x_shape, learned, lengths = self._kept
+        if lengths is not None:
+            if [len(part) for part in dy] != list(lengths):
+                raise ValueError(
+                    f"dy must be a list of arrays as long as those of x, got {[len(p) for p in dy]} steps."
+                )
+            dy, _ = self._pad(dy)
         dy = np.ascontiguousarray(dy, self.dtype)
         expected = (*x_shape[:2], self.output_size)
         if dy.shape != expected:
@@ -320,7 +329,25 @@ class Recurrent(Layer):
         if learned:
             for name, values in zip(self.cell.states, d_initial, strict=True):
                 self.grads[f"initial_{name}"] += values.sum(axis=1)
-        return packing.unpack(d_rows, x_shape), self._state([packing.unsort(part) for part in d_initial])
+        dx = packing.unpack(d_rows, x_shape)
+        dx = dx if lengths is None else self._cut(dx, lengths)
+        return dx, self._state([packing.unsort(part) for part in d_initial])
+
+    def _pad(self, sequences):
+        """Return a list of arrays (T_i, n) as a padded batch, and their lengths."""
+        widths = {part.shape[1] for part in map(np.asarray, sequences)}
+        if len(widths) > 1:
+            raise ValueError(f"A list of sequences must have the same number of columns in all, got {sorted(widths)}.")
+        lengths = np.array([len(part) for part in sequences], np.int64)
+        padded = np.zeros((len(sequences), lengths.max(initial=0), *(widths or {self.input_size})), self.dtype)
+        for row, part in zip(padded, sequences, strict=True):
+            row[: len(part)] = part
+        return padded if self.batch_first else padded.swapaxes(0, 1), lengths
+
+    def _cut(self, padded, lengths):
+        """Return a padded batch as a list of arrays (T_i, n)."""
+        rows = padded if self.batch_first else padded.swapaxes(0, 1)
+        return [row[:length].copy() for row, length in zip(rows, lengths, strict=True)]
 
     def _merge(self, outputs):
         """Put the outputs of the directions together."""

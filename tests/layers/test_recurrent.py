@@ -198,6 +198,27 @@ def test_without_bias(cell):
     p["layer"].backward(p["dy"])
 
 
+@pytest.mark.parametrize("batch_first", [False, True])
+def test_a_list_of_sequences_is_a_ragged_batch(batch_first):
+    p = problem("gru", dtype="float64")
+    q = problem("gru", dtype="float64", batch_first=batch_first)
+    y, state = run(p, training=True)
+    dx, _ = p["layer"].backward(p["dy"])
+    cut = [(slice(length), b) for b, length in enumerate(p["lengths"])]
+    listed, same_state = q["layer"].forward([p["x"][c] for c in cut], as_state(p["state"]), training=True)
+    np.testing.assert_array_equal(same_state, state[0])
+    listed_dx, _ = q["layer"].backward([p["dy"][c] for c in cut])
+    for got, got_dx, c in zip(listed, listed_dx, cut, strict=True):
+        np.testing.assert_array_equal(got, y[c])
+        np.testing.assert_array_equal(got_dx, dx[c])
+    q["layer"].forward([p["x"][c] for c in cut], training=True)
+    with pytest.raises(ValueError, match="dy must be a list of arrays as long as those of x"):
+        q["layer"].backward([p["dy"][c][:-1] for c in cut])
+    with pytest.raises(ValueError, match="same number of columns in all"):
+        q["layer"].forward([np.zeros((2, 3)), np.zeros((2, 4))])
+    assert q["layer"].forward([])[0] == []
+
+
 def test_empty_batches_and_sequences():
     layer = LSTM(3, 4, num_layers=2, bidirectional=True, random_state=0)
     for steps, batch in ((0, 2), (3, 0)):
@@ -244,6 +265,7 @@ def test_gradients_through_dropout_with_the_mask_held():
     [
         (lambda layer: layer.forward(np.zeros((5, 3))), r"x must have shape \(T, B, input_size\).*got \(5, 3\)"),
         (lambda layer: layer.forward(np.zeros((5, 2, 4))), r"input_size=3, got \(5, 2, 4\)"),
+        (lambda layer: layer.forward(np.full((5, 2, 3), np.nan)), "x must be finite, got NaN"),
         (lambda layer: layer.forward(np.zeros((5, 2, 3)), lengths=[5, 6]), "lengths must be between 0 and 5.*6"),
         (lambda layer: layer.forward(np.zeros((5, 2, 3)), lengths=[-1, 5]), "lengths must be between 0 and 5.*-1"),
         (lambda layer: layer.forward(np.zeros((5, 2, 3)), lengths=[5]), "lengths must be 2 integers"),

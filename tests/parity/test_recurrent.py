@@ -8,6 +8,7 @@ import pytest
 from fastrnn.layers import GRU, LSTM, RNN
 
 torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN:UserWarning")
 
 CELLS = {
     "rnn": (RNN, torch.nn.RNN, {}),
