@@ -476,6 +476,10 @@ class RNNLanguageModel(BaseLanguageModel):
     def _token_log_probs(self, ids, offsets):
         return self._log_probs(self.network_, ids, offsets)
 
+    def _draw(self, *arguments):
+        with self.network_.recurrent.held_weights():
+            return super()._draw(*arguments)
+
     def _read_contexts(self, ids, offsets):
         lengths = np.diff(offsets) + 1
         inputs = np.zeros((lengths.max(initial=1), len(lengths)), np.int32)

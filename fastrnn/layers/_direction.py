@@ -1,5 +1,7 @@
 """One direction of one recurrent layer: a cell, run over packed rows."""
 
+import contextlib
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -25,7 +27,7 @@ class Workspace:
 
     def take(self, name, *shape):
         """Return an array of `shape` with arbitrary contents, valid until `name` is taken again."""
-        size = int(np.prod(shape))
+        size = math.prod(shape)
         array = self._arrays.get(name)
         if array is None or array.size < size:
             self._arrays[name] = array = np.empty(size, self.dtype)
@@ -91,8 +93,10 @@ class Direction:
             spans += [min(slots, default=0) * self.padded, len(slots) * self.padded]
         standardized = declared(cell, "standardized_state")
         self.spans = (*spans, hidden, len(cell.gates), -1 if standardized is None else standardized)
+        slots = {"bias_ih": cell.input_slots, "bias_hh": cell.recurrent_slots + self.late_slots}
+        self.biases = [(f"{name}_{suffix}", list(s)) for name, s in slots.items() if f"{name}_{suffix}" in parameters]
         self.work = Workspace(self.dtype)
-        self.kept = None
+        self.kept = self._held = None
 
     # ---------------------------------------------------------------------------------------------------- weights
 
@@ -128,15 +132,9 @@ class Direction:
     def _bias(self):
         """Return the sum of both biases, slot by slot: (slots · padded,)."""
         bias = self.work.zeros("bias", len(self.cell.slots), self.padded)
-        for name, slots in self._biases():
-            values = self.parameters[f"{name}_{self.suffix}"].reshape(len(slots), self.hidden)
-            bias[list(slots), : self.hidden] += values
+        for name, slots in self.biases:
+            bias[slots, : self.hidden] += self.parameters[name].reshape(len(slots), self.hidden)
         return bias.reshape(-1)
-
-    def _biases(self):
-        """Return the names of the biases that there are, with their slots."""
-        slots = {"bias_ih": self.cell.input_slots, "bias_hh": self.cell.recurrent_slots + self.late_slots}
-        return [(name, slots) for name, slots in slots.items() if self._has(name)]
 
     def _units(self):
         """Return the parameters of each unit: (unit parameters, padded)."""
@@ -230,24 +228,12 @@ class Direction:
         shards = packing.shards(self._threads(rows, x.shape[1]))
         largest = max((b - a for a, b in shards), default=1)
         chunk = max(1, _CHUNK_BYTES // (largest * self.width * x.itemsize))
+        gate_rows, state_rows = packing.schedule(None if keep else min(chunk, steps))
         if keep:
-            gate_rows = packing.offsets[:-1]
-            state_rows = np.concatenate([[0], batch + packing.offsets[:-1]])
             memory = self._memory(batch + rows, rows, batch, initial, drawn)
         else:
-            gate_rows = np.arange(steps) % chunk * batch
-            state_rows = np.arange(steps + 1) % 2 * batch
             memory = self._memory(2 * batch, min(chunk, steps) * batch, batch, initial, drawn)
-        recurrent, late = self._recurrent_weights(drawn)
-        none = self.work.take("none", 0)
-        weights = recurrence.Weights(
-            input=self._packed("weight_ih", self._input_weight(), True),
-            recurrent=none if recurrent is None else self._packed("weight_hh", recurrent, True),
-            late=self._packed_late(late, True),
-            projection=self._projection(True),
-            bias=self._bias(),
-            units=self._units(),
-        )
+        weights = self._forward_weights(drawn) if self._held is None else self._held
         schedule = recurrence.Schedule(packing.offsets, gate_rows, state_rows, self.spans)
         masks = self._masks(drawn)
         y = np.empty((rows, self.output), x.dtype)
@@ -257,6 +243,32 @@ class Direction:
         final = [plane[last, : values.shape[1]] for plane, values in zip(memory.states, initial, strict=True)]
         self.kept = (x, memory, schedule, masks, packing, drawn) if keep else None
         return y, final
+
+    def _forward_weights(self, drawn):
+        """Return the weights packed for the forward pass."""
+        recurrent, late = self._recurrent_weights(drawn)
+        return recurrence.Weights(
+            input=self._packed("weight_ih", self._input_weight(), True),
+            recurrent=self.work.take("none", 0) if recurrent is None else self._packed("weight_hh", recurrent, True),
+            late=self._packed_late(late, True),
+            projection=self._projection(True),
+            bias=self._bias(),
+            units=self._units(),
+        )
+
+    @property
+    def is_held(self):
+        """Whether `held` is in force."""
+        return self._held is not None
+
+    @contextlib.contextmanager
+    def held(self):
+        """Pack the weights once for all forward passes within; they must not change meanwhile."""
+        self._held = self._forward_weights(Drawn())
+        try:
+            yield
+        finally:
+            self._held = None
 
     def _packed_late(self, late, transposed):
         """Return the late weight packed; its operands have padded rows."""
@@ -346,11 +358,11 @@ class Direction:
             product(total, gradients.output[:, : self.output].T, memory.raw[:, : self.hidden], self.n_jobs)
             self.grads[f"weight_hr_{self.suffix}"] += total
         sums = self.work.zeros("bias gradient", len(cell.slots), self.padded)
-        if self._biases():
+        if self.biases:
             recurrence.column_sums(sums, gates, 0, sums.size)
-        for name, slots in self._biases():
-            total = self.grads[f"{name}_{self.suffix}"].reshape(len(slots), self.hidden)
-            total += sums[list(slots), : self.hidden]
+        for name, slots in self.biases:
+            total = self.grads[name].reshape(len(slots), self.hidden)
+            total += sums[slots, : self.hidden]
         first = 0
         for name, count in declared(cell, "parameters"):
             values = gradients.units[:, first : first + count, : self.hidden].sum(axis=0)

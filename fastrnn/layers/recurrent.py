@@ -1,7 +1,9 @@
 """The recurrent layers: any cell, in several layers, one or both directions, over padded or ragged batches."""
 
+import contextlib
 import difflib
 import functools
+import itertools
 import numbers
 
 import numpy as np
@@ -239,6 +241,8 @@ class Recurrent(Layer):
         initial = self._initial(self._learned(batch) if learned else state, batch, packing, "state")
         final, collected = [np.empty_like(part) for part in initial], []
         rows = packing.pack(x)
+        if training and self._layers[0][0].is_held:
+            raise RuntimeError("Nothing can be trained while held_weights is in force.")
         if check_finite and not np.isfinite(rows).all():
             raise ValueError("x must be finite, got NaN or infinity in the steps of a sequence.")
         for k, layer in enumerate(self._layers):
@@ -269,6 +273,26 @@ class Recurrent(Layer):
         if return_all_states:
             result += (self._state([np.stack(parts) for parts in zip(*collected, strict=True)]),)
         return result
+
+    @contextlib.contextmanager
+    def held_weights(self):
+        """Prepare the weights once for all predictions within the context, for many short ones.
+
+        The parameters must not change, and nothing may be trained, before it ends.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastrnn.layers import GRU
+        >>> layer, h = GRU(3, 5, random_state=0), None
+        >>> with layer.held_weights():
+        ...     for _ in range(4):
+        ...         y, h = layer.forward(np.ones((1, 2, 3)), h)
+        """
+        with contextlib.ExitStack() as stack:
+            for direction in itertools.chain(*self._layers):
+                stack.enter_context(direction.held())
+            yield
 
     def backward(self, dy, dstate=None):
         """Propagate gradients back through the last `forward` with ``training=True``, and add to `grads`.

@@ -233,6 +233,19 @@ def test_empty_batches_and_sequences():
     np.testing.assert_array_equal(c, 2 * state)
 
 
+@pytest.mark.parametrize("cell", ["gru_reset_before", PROJECTED, "lstm_layer_norm"])
+def test_held_weights_change_nothing(cell):
+    p = problem(cell)
+    expected, _ = run(p)
+    with p["layer"].held_weights():
+        for _ in range(2):
+            np.testing.assert_array_equal(run(p)[0], expected)
+        with pytest.raises(RuntimeError, match="held_weights"):
+            run(p, training=True)
+    p["layer"].parameters["weight_ih_l0"][...] = 0
+    assert not np.array_equal(run(p)[0], expected)
+
+
 def test_dropout_is_between_the_layers_and_only_in_training():
     p = problem("lstm", bidirectional=False, dropout=0.5, dtype="float64")
     plain = problem("lstm", bidirectional=False, dtype="float64")
