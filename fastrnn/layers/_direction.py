@@ -227,12 +227,12 @@ class Direction:
         rows, steps, batch = len(x), len(packing.offsets) - 1, packing.batch
         shards = packing.shards(self._threads(rows, x.shape[1]))
         largest = max((b - a for a, b in shards), default=1)
-        chunk = max(1, _CHUNK_BYTES // (largest * self.width * x.itemsize))
-        gate_rows, state_rows = packing.schedule(None if keep else min(chunk, steps))
+        chunk = max(1, min(steps, _CHUNK_BYTES // (largest * self.width * x.itemsize)))
+        gate_rows, state_rows = packing.schedule(None if keep else chunk)
         if keep:
             memory = self._memory(batch + rows, rows, batch, initial, drawn)
         else:
-            memory = self._memory(2 * batch, min(chunk, steps) * batch, batch, initial, drawn)
+            memory = self._memory(2 * batch, chunk * batch, batch, initial, drawn)
         weights = self._forward_weights(drawn) if self._held is None else self._held
         schedule = recurrence.Schedule(packing.offsets, gate_rows, state_rows, self.spans)
         masks = self._masks(drawn)
