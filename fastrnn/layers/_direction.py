@@ -226,7 +226,7 @@ class Direction:
         """
         rows, steps, batch = len(x), len(packing.offsets) - 1, packing.batch
         shards = packing.shards(self._threads(rows, x.shape[1]))
-        largest = max((b - a for a, b in shards), default=1)
+        largest = max([1, *(b - a for a, b in shards)])
         chunk = max(1, min(steps, _CHUNK_BYTES // (largest * self.width * x.itemsize)))
         gate_rows, state_rows = packing.schedule(None if keep else chunk)
         if keep:
