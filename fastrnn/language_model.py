@@ -311,31 +311,12 @@ class RNNLanguageModel(BaseLanguageModel):
         self._check_parameters()
         sentences = self._read_training_text(X)
         validation = None if X_val is None else tokenize_corpus(X_val, self.tokenizer, self.lowercase)
+        if validation is not None and not validation:
+            raise ValueError("X_val is empty: validation needs at least one sentence.")
         if validation is None and self.early_stopping:
             sentences, validation = _split_end(sentences, self.validation_fraction)
         going_on = self.warm_start and hasattr(self, "network_")
-        vocabulary = self.vocabulary_ if going_on else self._make_vocabulary(sentences)
-        text = close_sentences(*vocabulary.encode_corpus(sentences))
-        held_out = None if validation is None else close_sentences(*vocabulary.encode_corpus(validation))
-        if held_out is not None and not len(held_out[0]):
-            raise ValueError("X_val is empty: validation needs at least one sentence.")
-        random_state = check_random_state(self.random_state)
-        network = self.network_ if going_on else self._make_network(vocabulary, random_state)
-        optimizer = make_optimizer(self.optimizer, learning_rate=self.learning_rate_init, weight_decay=self.alpha)
-        history = training.train(
-            network,
-            optimizer,
-            self._epochs(*text, random_state),
-            max_iter=self.max_iter,
-            clip_norm=self.clip_norm,
-            validate=None if held_out is None else lambda: float(self._log_probs(network, *held_out).mean()),
-            n_iter_no_change=self.n_iter_no_change if self.early_stopping else None,
-            tol=self.tol,
-            progress=self.verbose > 0,
-            name=f"{self.cell} language model",
-        )
-        self._set_fitted(network, vocabulary, optimizer, history, going_on)
-        return self
+        return self._train(sentences, validation, going_on, self._new_optimizer(), self.max_iter)
 
     def partial_fit(self, X, y=None):
         """Take one epoch over a further text.
@@ -353,20 +334,28 @@ class RNNLanguageModel(BaseLanguageModel):
         """
         self._check_parameters()
         sentences = self._read_training_text(X)
-        going_on = hasattr(self, "network_")
+        optimizer = getattr(self, "_optimizer", None) or self._new_optimizer()
+        return self._train(sentences, None, hasattr(self, "network_"), optimizer, max_iter=1)
+
+    def _new_optimizer(self):
+        return make_optimizer(self.optimizer, learning_rate=self.learning_rate_init, weight_decay=self.alpha)
+
+    def _train(self, sentences, validation, going_on, optimizer, max_iter):
+        """Train a new network, or the one there is, on token lists; set the learned attributes."""
         vocabulary = self.vocabulary_ if going_on else self._make_vocabulary(sentences)
         text = close_sentences(*vocabulary.encode_corpus(sentences))
+        held_out = None if validation is None else close_sentences(*vocabulary.encode_corpus(validation))
         random_state = check_random_state(self.random_state)
         network = self.network_ if going_on else self._make_network(vocabulary, random_state)
-        optimizer = getattr(self, "_optimizer", None) or make_optimizer(
-            self.optimizer, learning_rate=self.learning_rate_init, weight_decay=self.alpha
-        )
         history = training.train(
             network,
             optimizer,
             self._epochs(*text, random_state),
-            max_iter=1,
+            max_iter=max_iter,
             clip_norm=self.clip_norm,
+            validate=None if held_out is None else lambda: float(self._log_probs(network, *held_out).mean()),
+            n_iter_no_change=self.n_iter_no_change if self.early_stopping else None,
+            tol=self.tol,
             progress=self.verbose > 0,
             name=f"{self.cell} language model",
         )
