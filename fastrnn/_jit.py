@@ -114,13 +114,15 @@ class _KernelCache(FunctionCache):
         self._cache_file = _KernelFiles(self._cache_path, self._impl.filename_base)
 
 
-def kernel(function=None, **options):
+def kernel(function=None, *, cache=True, **options):
     """Compile `function` with the package's flags when it is first called, and keep the result on disk.
 
     Parameters
     ----------
     function : callable
         A function in Numba's nopython subset.
+    cache : bool, default=True
+        Whether to keep the result on disk: not for functions of users, which the stamp of the package does not cover.
     **options
         Further options of ``numba.njit``, ``forceinline=True`` for instance.
 
@@ -129,8 +131,8 @@ def kernel(function=None, **options):
     numba dispatcher, or `function` itself under ``NUMBA_DISABLE_JIT=1``
     """
     if function is None:
-        return functools.partial(kernel, **options)
+        return functools.partial(kernel, cache=cache, **options)
     dispatcher = numba.njit(**{**_FLAGS, **options})(function)
-    if CACHE_ENABLED and not config.DISABLE_JIT:
+    if cache and CACHE_ENABLED and not config.DISABLE_JIT:
         dispatcher._cache = _KernelCache(function)
     return dispatcher
