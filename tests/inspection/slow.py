@@ -19,7 +19,7 @@ def run(cell, x, parameters, num_layers=1, bidirectional=False, shift=None):
             names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
             weights = [np.asarray(parameters[f"{name}_{suffix}"], float) for name in names]
             states = np.zeros((2 if cell == "lstm" else 1, len(x), weights[1].shape[1]))
-            current = tuple(np.zeros_like(states[:, 0]))
+            current = tuple(np.zeros((len(states), states.shape[2])))
             for t in reversed(range(len(x))) if d else range(len(x)):
                 current = reference.step(cell, x[t], current, *weights)
                 if shift is not None and shift[:2] == (k * directions + d, t):
@@ -31,6 +31,7 @@ def run(cell, x, parameters, num_layers=1, bidirectional=False, shift=None):
     return everything
 
 
-def gradient_norm(loss, hidden, epsilon=1e-5):
-    """Return the norm of the gradient of loss(vector) at zero, by central differences."""
-    return np.linalg.norm([(loss(epsilon * e) - loss(-epsilon * e)) / (2 * epsilon) for e in np.eye(hidden)])
+def gradient_norm(loss, place, hidden, epsilon=1e-5):
+    """Return the norm of the gradient of loss(shift) by the state at `place`, by central differences."""
+    moved = [(loss((*place, epsilon * e)), loss((*place, -epsilon * e))) for e in np.eye(hidden)]
+    return np.linalg.norm([above - below for above, below in moved]) / (2 * epsilon)

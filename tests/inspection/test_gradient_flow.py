@@ -1,3 +1,5 @@
+from functools import partial
+
 import numpy as np
 import pytest
 from sklearn.exceptions import NotFittedError
@@ -46,7 +48,7 @@ def test_a_layer_equals_central_differences(cell, layers, bidirectional):
             for b, x in enumerate(sequences):
                 for t in range(len(x)):
                     lag = t if name.endswith("_reverse") else len(x) - 1 - t
-                    norms[b, lag] = slow.gradient_norm(lambda v, x=x, t=t: loss(x, (k, t, n, v)), 3)
+                    norms[b, lag] = slow.gradient_norm(partial(loss, x), (k, t, n), 3)
             np.testing.assert_allclose(flow.norms[n, k], mean_by_lag(norms), rtol=1e-6, atol=1e-9)
 
 
@@ -54,13 +56,8 @@ def test_a_language_model_equals_central_differences(model):
     texts = ["the keys to the cabinet are", "a key", "the unheard-of"]
     flow = gradient_flow(model, texts)
     network, vocabulary = model.network_, model.vocabulary_
-    embedding, weight, bias = (
-        array.astype(float)
-        for array in (
-            network.embedding.parameters["weight"],
-            *(network.output.parameters[n] for n in ("weight", "bias")),
-        )
-    )
+    embedding = network.embedding.parameters["weight"].astype(float)
+    weight, bias = (network.output.parameters[name].astype(float) for name in ("weight", "bias"))
 
     def loss(ids, shift):
         x = embedding[[vocabulary.end_id, *ids[:-1]]]  # the running text went on from the end of what came before
@@ -74,8 +71,7 @@ def test_a_language_model_equals_central_differences(model):
         for b, text in enumerate(texts):
             ids = vocabulary.encode(text.split())
             for t in range(len(ids)):
-                shifted = (lambda v, ids=ids, t=t: loss(ids, (k, t, 0, v)))  # fmt: skip
-                norms[b, len(ids) - 1 - t] = slow.gradient_norm(shifted, 4)
+                norms[b, len(ids) - 1 - t] = slow.gradient_norm(partial(loss, ids), (k, t, 0), 4)
         np.testing.assert_allclose(flow.norms[0, k], mean_by_lag(norms), rtol=1e-5, atol=1e-9)
 
 
