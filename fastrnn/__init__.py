@@ -9,6 +9,7 @@ _PUBLIC = {  # imported when they are first used, so that `import fastrnn` stays
     "RNNLanguageModel": "fastrnn.language_model",
     "Vocabulary": "fastrnn.text",
     "compare_language_models": "fastrnn.comparison",
+    "scan": "fastrnn._scan",
 }
 
 __all__ = ["__version__", *_PUBLIC]

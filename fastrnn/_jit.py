@@ -129,7 +129,8 @@ def kernel(function=None, *, cache=True, **options):
     function : callable
         A function in Numba's nopython subset.
     cache : bool, default=True
-        Whether to keep it on disk; of no use for what is only inlined into other kernels.
+        Whether to keep it on disk: not what is only inlined into other kernels, nor functions of users, which the stamp
+        of the package does not cover.
     **options
         Further options of ``numba.njit``, ``forceinline=True`` for instance.
 

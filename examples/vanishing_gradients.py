@@ -1,0 +1,216 @@
+"""Why gates: gradients vanish in a vanilla recurrent network, and what it cannot learn because of that.
+
+Two tasks where the answer stands far back. In the *adding problem* (Hochreiter and Schmidhuber 1997) a sequence of 200
+random numbers comes with a mark at two of them, one in each half, and their sum is wanted: who always answers 1 has a
+mean squared error of 1/6 = 0.1667. In *number agreement* (Linzen et al. 2016) a language model reads "the keys to the
+cabinet near the windows ..." and is asked whether "is" or "are" follows: the nouns in between say nothing.
+
+The first table has the norm of the gradient of the last output by the state at some lags (see
+``fastrnn.inspection.gradient_flow``), before training and after; the second the errors; the third the accuracy by the
+number of words between subject and verb, where 0.5 is guessing.
+
+    python vanishing_gradients.py                                      # a glance, a few seconds
+    python vanishing_gradients.py --steps 5000 --plot vanishing.png    # the figures below
+
+FIGURES
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from fastrnn import RNNLanguageModel
+from fastrnn.inspection import GradientFlowDisplay, gradient_flow, singular_values
+from fastrnn.kernels.clipping import clip_grad_norm
+from fastrnn.layers import GRU, LSTM, RNN, Dense, Recurrent
+from fastrnn.optimizers import Adam
+
+SEQUENCE, BATCH, HIDDEN = 200, 50, 64
+SOLVED, CHECK_EVERY = 0.01, 50
+LAGS = (0, 10, 50, 100, 199)
+
+
+class Configuration(NamedTuple):
+    """A network for the adding problem."""
+
+    name: str
+    make: Callable[[int], Recurrent]  # from a seed
+    learning_rate: float
+
+
+def chrono_lstm(seed):
+    """Return an LSTM whose forget gates begin with memories of 1 to T steps (Tallec and Ollivier 2018)."""
+    layer = LSTM(2, HIDDEN, random_state=seed)
+    memory = np.log(np.random.default_rng(seed).uniform(1, SEQUENCE - 1, HIDDEN))
+    layer.parameters["bias_hh_l0"][: 2 * HIDDEN] = 0
+    layer.parameters["bias_ih_l0"][: 2 * HIDDEN] = np.concatenate([-memory, memory])  # the gates i and f
+    return layer
+
+
+CONFIGURATIONS = [
+    Configuration("tanh RNN", lambda seed: RNN(2, HIDDEN, random_state=seed), 1e-3),
+    Configuration("GRU", lambda seed: GRU(2, HIDDEN, random_state=seed), 5e-3),
+    Configuration("LSTM", chrono_lstm, 5e-3),
+]
+
+
+# ------------------------------------------------------------------------------------------------- the adding problem
+
+
+def adding_problem(n, rng):
+    """Return n sequences (T, n, 2) of numbers and marks, and the sums of the marked numbers (n,)."""
+    half = SEQUENCE // 2
+    x = np.zeros((SEQUENCE, n, 2), "float32")
+    x[:, :, 0] = rng.random((SEQUENCE, n))
+    marked = rng.integers(half, size=n), rng.integers(half, SEQUENCE, size=n)
+    for place in marked:
+        x[place, np.arange(n), 1] = 1
+    return x, (x[:, :, 0] * x[:, :, 1]).sum(axis=0)
+
+
+class Regressor:
+    """A recurrent layer, and a dense layer on its last output."""
+
+    def __init__(self, layer, seed):
+        self.layer, self.dense = layer, Dense(layer.hidden_size, 1, random_state=seed)
+        self.parameters = {**self.layer.parameters, **self.dense.parameters}
+        self.grads = {**self.layer.grads, **self.dense.grads}
+
+    def predict(self, x):
+        """Return the answers (B,) to sequences (T, B, 2)."""
+        y, _ = self.layer.forward(x)
+        return self.dense.forward(y[-1])[:, 0]
+
+    def set_gradients(self, x, target):
+        """Set the gradients of the mean squared error of a batch."""
+        self.layer.zero_grad()
+        self.dense.zero_grad()
+        y, _ = self.layer.forward(x, training=True)
+        answer = self.dense.forward(y[-1], training=True)
+        dy = np.zeros_like(y)
+        dy[-1] = self.dense.backward(2 / len(target) * (answer - target[:, None]))
+        self.layer.backward(dy)
+
+
+def learn_adding(network, learning_rate, steps, seed):
+    """Train until the problem is solved, at most `steps` steps; return (steps taken, mean squared error)."""
+    optimizer, rng = Adam(learning_rate), np.random.default_rng(seed)
+    x_test, y_test = adding_problem(1000, np.random.default_rng(seed + 1000))
+    for step in range(1, steps + 1):
+        network.set_gradients(*adding_problem(BATCH, rng))
+        clip_grad_norm(network.grads, 1.0)
+        optimizer.step(network.parameters, network.grads)
+        if step % CHECK_EVERY == 0 or step == steps:
+            error = float(np.mean((network.predict(x_test) - y_test) ** 2))
+            if error < SOLVED:
+                break
+    return step, error
+
+
+def compare_on_adding(steps, seed, axes=(None, None)):
+    """Print the gradient flow before and after training, and the errors; return (steps, error) by name."""
+    x, _ = adding_problem(20, np.random.default_rng(seed))
+    results, times = {}, {}
+    print(f"Norm of dL/dh at lags {LAGS}; verdict on the recurrent weights")
+    for name, make, learning_rate in CONFIGURATIONS:
+        layer = make(seed)
+        show_flow(f"{name}, before", layer, x, axes[0], name)
+        begin = time.perf_counter()
+        results[name] = learn_adding(Regressor(layer, seed), learning_rate, steps, seed)
+        times[name] = time.perf_counter() - begin
+        show_flow(f"{name}, after", layer, x, axes[1], name)
+    print(f"\nAdding problem, T = {SEQUENCE}, batch {BATCH}")
+    for name, (taken, error) in results.items():
+        verdict = "solved" if error < SOLVED else "not solved"
+        print(f"{name:10} {verdict:10} after {taken:4} steps, mean squared error {error:.4f}, {times[name]:.0f} s")
+    return results
+
+
+def show_flow(title, layer, x, ax, name):
+    """Print a row of the first table; draw the line if there are axes."""
+    flow = gradient_flow(layer, x, random_state=0)
+    gates = zip(singular_values(layer).names, singular_values(layer).verdicts, strict=True)
+    verdicts = ", ".join(f"{gate.partition('.')[2]}: {verdict}" for gate, verdict in gates)
+    print(f"{title:16}", *(f"{flow.norms[0, 0, lag]:8.1e}" for lag in LAGS), "", verdicts)
+    if ax is not None:
+        GradientFlowDisplay(flow, name).plot(ax)
+
+
+# --------------------------------------------------------------------------------------------------- number agreement
+
+NOUNS = "key cabinet dog window author book road farmer picture table".split()
+PREPOSITIONS = "to near behind above beside".split()
+ADJECTIVES = "old new here lost red".split()
+MOST_NOUNS = 10  # between subject and verb
+CELLS = ("rnn", "gru", "lstm")
+
+
+def agreement_sentence(n_between, rng):
+    """Return the words of a sentence with so many nouns between subject and verb, each singular or plural."""
+    plural = rng.integers(2, size=n_between + 1)
+    nouns = [noun + "s" * number for noun, number in zip(rng.choice(NOUNS, n_between + 1), plural, strict=True)]
+    words = ["the", nouns[0]]
+    for preposition, noun in zip(rng.choice(PREPOSITIONS, n_between), nouns[1:], strict=True):
+        words += [str(preposition), "the", noun]
+    return [*words, "are" if plural[0] else "is", str(rng.choice(ADJECTIVES))]
+
+
+def accuracy(model, n_between, rng, n=500):
+    """Return how often the right form of the verb is the more probable one."""
+    sentences = [agreement_sentence(n_between, rng) for _ in range(n)]
+    proba = model.predict_proba([words[:-2] for words in sentences])
+    singular, plural = (proba[:, model.vocabulary_.tokens.index(verb)] for verb in ("is", "are"))
+    return float(np.mean((plural > singular) == [words[-2] == "are" for words in sentences]))
+
+
+def compare_on_agreement(steps, seed, ax=None):
+    """Train a language model with each cell, and print its accuracy by distance; return these by cell."""
+    rng = np.random.default_rng(seed)
+    sentences = [agreement_sentence(n, rng) for n in rng.integers(1, MOST_NOUNS + 1, BATCH * steps)]
+    distances = range(1, MOST_NOUNS + 1)
+    print(f"\nNumber agreement after {len(sentences)} sentences: accuracy by words between subject and verb")
+    print(f"{'':10}", *(f"{3 * n:5}" for n in distances))
+    results = {}
+    for cell in CELLS:
+        model = RNNLanguageModel(
+            cell, HIDDEN, HIDDEN, tokenizer="whitespace", carry_state=False, batch_size=BATCH, bptt_length=3 * MOST_NOUNS + 5,
+            learning_rate_init=5e-3, max_iter=1, early_stopping=False, random_state=seed,
+        ).fit(sentences)  # fmt: skip
+        results[cell] = [accuracy(model, n, np.random.default_rng(seed + 1)) for n in distances]
+        print(f"{cell:10}", *(f"{share:5.2f}" for share in results[cell]))
+        if ax is not None:
+            ax.plot([3 * n for n in distances], results[cell], "o-", label=cell)
+    return results
+
+
+def main():
+    """Run both comparisons."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--steps", type=int, default=100, help="most steps of training; 5000 for the real figures")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--plot", metavar="OUT.png", help="draw gradient flow and accuracy (needs matplotlib)")
+    arguments = parser.parse_args()
+    axes = [None] * 3
+    if arguments.plot:
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(13, 4), layout="constrained")
+        axes = figure.subplots(1, 3)
+    adding = compare_on_adding(arguments.steps, arguments.seed, axes[:2])
+    agreement = compare_on_agreement(arguments.steps, arguments.seed, axes[2])
+    if arguments.plot:
+        axes[1].sharey(axes[0])
+        for ax, title in zip(axes, ("Adding problem, before training", "after training", "Number agreement"), strict=True):
+            ax.set_title(title)
+        axes[2].set(xlabel="words between subject and verb", ylabel="accuracy", ylim=(0, 1.05))
+        axes[2].grid(alpha=0.3)
+        axes[2].legend()
+        figure.savefig(arguments.plot, dpi=150)
+    return adding, agreement
+
+
+if __name__ == "__main__":
+    adding, agreement = main()

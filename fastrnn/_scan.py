@@ -1,0 +1,308 @@
+"""`scan`: a function applied along the first axis of arrays, what it returned handed on to the next call.
+
+The file is not called ``scan.py``: the module ``fastrnn.scan`` would stand in the way of the function of that name.
+"""
+
+import functools
+import hashlib
+import types as python_types
+
+import numba
+import numpy as np
+from numba.core import config, types
+from numba.core.errors import NumbaError, TypingError
+from numba.core.extending import is_jitted, overload
+from numba.np.numpy_support import as_dtype
+
+from fastrnn._jit import kernel
+
+_KEPT_LOOPS = 64  # compiled loops that are kept, one a function
+
+
+def scan(fn, elems, initializer=None, reverse=False):
+    """Apply a function to one element after the other, and return what it returned at every step.
+
+    The result is ``a[0] = fn(initializer, elems[0])``, ``a[1] = fn(a[0], elems[1])`` and so on, stacked: what
+    TensorFlow's ``tf.scan`` computes (and, in functional languages, ``scanl`` and ``scanl1``). There is no gradient.
+
+    A function that is jitted, or that Numba can compile, runs in one compiled loop; any other callable is called from
+    Python.
+
+    Parameters
+    ----------
+    fn : callable
+        ``fn(accumulator, element)`` returns the next accumulator. Both are tuples, structured as `initializer` and
+        `elems` are, of read-only arrays, or of scalars where no axis is left; or only one of these.
+    elems : array-like (T, ...), or tuple of such, nested or not
+        Element t is ``elems[t]``, or the tuple of ``part[t]`` of all arrays.
+    initializer : array-like, scalar, or tuple of such, nested or not, default=None
+        The first accumulator. It fixes structure, shapes and dtypes: what `fn` returns is converted to them within its
+        kind of number, from float64 to float32 for instance, but never from float to int. None takes the first element,
+        which is then the first result too.
+    reverse : bool, default=False
+        Whether to begin at the last element; results stand at the place of their elements all the same.
+
+    Returns
+    -------
+    ndarray (T, ...), or tuple of such
+        The accumulators, in the structure of `initializer`.
+
+    Raises
+    ------
+    ValueError
+        The arrays of `elems` are not of the same length, there is none, or there is neither an element nor an
+        initializer; or what `fn` returned has not the structure, shape or kind of number of the first accumulator.
+    TypeError
+        `fn` is not callable.
+
+    Notes
+    -----
+    The first call with a function, or with arguments of other types, compiles for about a second; that is kept for as
+    long as the process lives (64 functions at most) and never on disk. Numba takes what a function uses from outside,
+    global variables or those of an enclosing function, as constants. `scan` compiles a plain function again where such
+    a value has changed; what changes from call to call is better a part of `elems` or of the accumulator. What is
+    jitted keeps Numba's rules: it does not see such changes. In a compiled function ``np.random`` draws from Numba's
+    generator, not from NumPy's.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastrnn import scan
+    >>> scan(lambda total, x: total + x, np.array([1, 2, 3, 4]))
+    array([ 1,  3,  6, 10])
+    >>> scan(lambda total, x: 0.5 * total + x, np.array([1, 2, 3, 4]), initializer=8.0, reverse=True)
+    array([3.75, 5.5 , 7.  , 8.  ])
+
+    Fibonacci numbers, with two numbers as accumulator:
+
+    >>> scan(lambda pair, _: (pair[1], pair[0] + pair[1]), np.zeros(6), initializer=(0, 1))
+    (array([1, 1, 2, 3, 5, 8]), array([ 1,  2,  3,  5,  8, 13]))
+    """
+    if not callable(fn):
+        raise TypeError(f"fn must be a function of an accumulator and an element, got {fn!r:.80}.")
+    elems = _map(functools.partial(np.asarray, order="C"), elems, "elems")
+    steps = _length(elems)
+    if initializer is None:
+        if steps == 0:
+            raise ValueError("elems is empty: without an element, scan needs an initializer.")
+        first = _map(lambda part: (part[-1:] if reverse else part[:1]).reshape(part.shape[1:]), elems)
+        elems = _map(lambda part: part[:-1] if reverse else part[1:], elems)
+        steps -= 1
+    else:
+        first = _map(np.asarray, initializer, "initializer")
+    # The first accumulator stands before the first step's result, which is behind it if the steps go backwards.
+    out = _map(lambda part: np.empty((steps + 1, *part.shape), part.dtype), first)
+    put(out, steps if reverse else 0, first)
+    _fill(fn, out, _map(_read_only, elems), steps, bool(reverse))
+    if initializer is None:
+        return out
+    return _map(lambda part: part[:-1] if reverse else part[1:], out)
+
+
+def take(tree, t):
+    """Return row t of every array of a tree, in the tree's structure."""
+    if isinstance(tree, tuple):
+        return tuple(take(part, t) for part in tree)
+    return tree[t]
+
+
+def put(tree, t, value):
+    """Write an accumulator into row t of every array of a tree; raise ValueError if it does not fit."""
+    if isinstance(tree, tuple):
+        if not isinstance(value, tuple) or len(value) != len(tree):
+            got = f"a tuple of {len(value)}" if isinstance(value, tuple) else type(value).__name__
+            raise ValueError(f"fn must return a tuple of {len(tree)} where the first accumulator has one, got {got}.")
+        for part, new in zip(tree, value, strict=True):
+            put(part, t, new)
+        return
+    value = np.asarray(value)
+    expected = tree.shape[1:]
+    if value.shape != expected:
+        raise ValueError(f"fn must keep the shape of the first accumulator, {expected}, got {value.shape}.")
+    if not _fits(value.dtype, tree.dtype):
+        raise ValueError(
+            f"fn must keep the kind of number of the first accumulator, {tree.dtype}, got {value.dtype}: "
+            f"the initializer fixes it."
+        )
+    tree[t] = value
+
+
+def _fits(dtype, expected):
+    return np.can_cast(dtype, expected, "same_kind" if expected.kind in "biufc" else "safe")
+
+
+@overload(take)
+def _take(tree, t):
+    if not isinstance(tree, types.BaseTuple):
+        return lambda tree, t: tree[t]
+    if len(tree) == 1:
+        return lambda tree, t: (take(tree[0], t),)
+    return lambda tree, t: (take(tree[0], t),) + take(tree[1:], t)  # noqa: RUF005 (Numba knows no star here)
+
+
+@overload(put)
+def _put(tree, t, value):
+    if isinstance(tree, types.BaseTuple):
+        return _put_tuple(tree, value)
+    dtype = as_dtype(getattr(value, "dtype", types.unliteral(value)))
+    if getattr(value, "ndim", 0) != tree.ndim - 1 or not _fits(dtype, as_dtype(tree.dtype)):
+        raise TypingError("fn must keep dimensions and kind of number of the first accumulator.")
+
+    def put_scalar(tree, t, value):
+        tree[t] = value
+
+    def put_array(tree, t, value):
+        if value.shape != tree.shape[1:]:
+            raise ValueError("fn must keep the shape of the first accumulator.")
+        tree[t] = value
+
+    return put_scalar if tree.ndim == 1 else put_array
+
+
+def _put_tuple(tree, value):
+    if not isinstance(value, types.BaseTuple) or len(value) != len(tree):
+        raise TypingError("fn must keep the structure of the first accumulator.")
+
+    def put_last(tree, t, value):
+        put(tree[0], t, value[0])
+
+    def put_first(tree, t, value):
+        put(tree[0], t, value[0])
+        put(tree[1:], t, value[1:])
+
+    return put_last if len(tree) == 1 else put_first
+
+
+def _loop(out, given, elems, fn, steps, reverse):
+    """Do all steps; `given` are read-only views of `out`: `fn` must not change what is a result already."""
+    for k in range(steps):
+        t = steps - 1 - k if reverse else k
+        before, after = (t + 1, t) if reverse else (t, t + 1)
+        put(out, after, fn(take(given, before), take(elems, t)))
+
+
+def _fill(fn, out, elems, steps, reverse):
+    """Fill `out` in a compiled loop, or where that is not possible in Python."""
+    given = _map(_read_only, out)
+    if not config.DISABLE_JIT and (is_jitted(fn) or isinstance(fn, python_types.FunctionType)):
+        try:
+            if _compiled_loop(_Function(fn)).fill(out, given, elems, steps, reverse):
+                return
+        except Exception:  # again in Python, which says what is wrong with its own message and traceback
+            pass
+    _loop(out, given, elems, fn, steps, reverse)
+
+
+class _CompiledLoop:
+    """The loop for one function, compiled for the types it is called with."""
+
+    def __init__(self, fn):
+        # Bounds are checked, so that a wrong index is an error as it is in Python.
+        self._step = fn if is_jitted(fn) else kernel(fn, cache=False, boundscheck=True)
+        self._loop = kernel(_loop, cache=False)
+        self._compiles = {}  # by the types of the arguments
+
+    def fill(self, out, given, elems, steps, reverse):
+        """Fill `out`; return False if Numba says that it cannot compile the function."""
+        arguments = (out, given, elems, self._step, steps, reverse)
+        signature = tuple(numba.typeof(argument) for argument in arguments)
+        if signature not in self._compiles:
+            self._compiles[signature] = self._compile(signature)
+        if self._compiles[signature]:
+            self._loop(*arguments)
+        return self._compiles[signature]
+
+    def _compile(self, signature):
+        try:
+            self._loop.compile(signature)
+        except (NumbaError, NotImplementedError):
+            return False
+        return True
+
+
+@functools.lru_cache(maxsize=_KEPT_LOOPS)
+def _compiled_loop(function):
+    return _CompiledLoop(function.fn)
+
+
+class _Function:
+    """A function, equal to another one if Numba would compile the same code for both."""
+
+    def __init__(self, fn):
+        self.fn = fn
+        self._identity = id(fn) if is_jitted(fn) else _identity(fn)
+
+    def __eq__(self, other):
+        return self._identity == other._identity
+
+    def __hash__(self):
+        return hash(self._identity)
+
+
+def _identity(fn):
+    """Return the code of a function with all that Numba compiles into it as constants."""
+    names = _names(fn.__code__)
+    cells = dict(zip(fn.__code__.co_freevars, fn.__closure__ or (), strict=True))
+    used = [(name, fn.__globals__[name]) for name in sorted(names) if name in fn.__globals__]
+    used += [(name, cell.cell_contents) for name, cell in cells.items() if _is_set(cell)]
+    used += [
+        (f"{module}.{name}", getattr(value, name))
+        for module, value in used
+        if isinstance(value, python_types.ModuleType)
+        for name in sorted(names)
+        if hasattr(value, name)
+    ]
+    used += [("", fn.__defaults__), *sorted((fn.__kwdefaults__ or {}).items())]
+    return fn.__code__, tuple((name, _fingerprint(value)) for name, value in used)
+
+
+def _names(code):
+    """Return the names of what a function takes from outside, and of attributes, inner functions included."""
+    inner = [constant for constant in code.co_consts if isinstance(constant, python_types.CodeType)]
+    return set(code.co_names).union(*(_names(part) for part in inner))
+
+
+def _is_set(cell):
+    try:
+        cell.cell_contents  # noqa: B018 (raises where the variable has no value yet)
+    except ValueError:
+        return False
+    return True
+
+
+def _fingerprint(value):
+    """Return something hashable that differs where a value does: of arrays the contents, of objects their identity."""
+    if isinstance(value, np.ndarray) and not value.dtype.hasobject:
+        return value.dtype.str, value.shape, hashlib.sha256(np.ascontiguousarray(value)).digest()
+    if isinstance(value, tuple):
+        return tuple(_fingerprint(part) for part in value)
+    if isinstance(value, bool | int | float | complex | str | bytes | np.generic | None):
+        return type(value), repr(value)
+    return id(value)  # stays its own as long as the cache holds the function, which holds the value
+
+
+def _map(function, tree, name="tree"):
+    """Return the tree with a function applied to every leaf."""
+    if not isinstance(tree, tuple):
+        return function(tree)
+    if not tree:
+        raise ValueError(f"{name} must be arrays or tuples of arrays, got an empty tuple.")
+    return tuple(_map(function, part, name) for part in tree)
+
+
+def _read_only(array):
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+def _length(elems):
+    """Return the common length of all arrays."""
+    arrays = []
+    _map(arrays.append, elems)
+    if any(array.ndim == 0 for array in arrays):
+        raise ValueError("elems must have a first axis to go along, got a scalar.")
+    lengths = {len(array) for array in arrays}
+    if len(lengths) > 1:
+        raise ValueError(f"elems must be arrays of the same length, got {sorted(lengths)}.")
+    return lengths.pop()

@@ -1,0 +1,25 @@
+"""A look inside recurrent networks: how far gradients reach, what weights, gates and states do, as numbers and charts.
+
+Everything takes a fitted `RNNLanguageModel` with texts, or a recurrent layer with arrays. The charts need matplotlib
+(extra ``plot``), which is imported when one is drawn.
+"""
+
+from fastrnn.inspection._gate_activations import GateActivations, GateActivationsDisplay, gate_activations
+from fastrnn.inspection._gradient_flow import GradientFlow, GradientFlowDisplay, gradient_flow
+from fastrnn.inspection._hidden_states import HiddenStates, HiddenStatesDisplay, hidden_states
+from fastrnn.inspection._singular_values import SingularValues, SingularValuesDisplay, singular_values
+
+__all__ = [
+    "GateActivations",
+    "GateActivationsDisplay",
+    "GradientFlow",
+    "GradientFlowDisplay",
+    "HiddenStates",
+    "HiddenStatesDisplay",
+    "SingularValues",
+    "SingularValuesDisplay",
+    "gate_activations",
+    "gradient_flow",
+    "hidden_states",
+    "singular_values",
+]

@@ -1,0 +1,142 @@
+"""What the gates of a recurrent network do at each token."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from fastrnn.inspection._inputs import read_one
+from fastrnn.inspection._plots import default_name, direction_index, new_axes, show_activations
+from fastrnn.inspection._unrolled import unroll
+
+
+class GateActivations(NamedTuple):
+    """What `gate_activations` returns.
+
+    Attributes
+    ----------
+    values : ndarray (layers · directions, G, T, H)
+        The value of each gate at each token, for each hidden unit.
+    gates : tuple of str
+        The names of the G gates, in the order of the weights: ``("i", "f", "g", "o")`` for an LSTM.
+    names : tuple of str
+        The layers and directions as in the names of parameters: ``"l0"``, ``"l0_reverse"``, ``"l1"``, ...
+    tokens : list of str or None
+        The T tokens of the text; None if a layer was given an array.
+    """
+
+    values: np.ndarray
+    gates: tuple
+    names: tuple
+    tokens: list | None
+
+
+def gate_activations(model, text):
+    """Return the values of all gates at every token of a text.
+
+    They are computed in float64, step by step in NumPy, with the cell's own equations. They are values behind the
+    nonlinearity: from 0 to 1 for a gate proper, from -1 to 1 for what is let through (``g`` of an LSTM, ``n`` of a GRU;
+    a vanilla network has only that, named ``h``). The symbol that a language model reads before a text is not in the
+    result.
+
+    Parameters
+    ----------
+    model : RNNLanguageModel or Recurrent
+        A fitted language model, or a recurrent layer.
+    text : str or list of str, or ndarray (T, D)
+        One text for a language model; one sequence for a layer.
+
+    Returns
+    -------
+    GateActivations
+
+    Examples
+    --------
+    >>> from fastrnn import RNNLanguageModel
+    >>> from fastrnn.inspection import gate_activations
+    >>> model = RNNLanguageModel("gru", 8, 8, max_iter=1, random_state=0).fit(["the cat sat", "a dog sat"] * 9)
+    >>> gates = gate_activations(model, "the dog sat")
+    >>> gates.tokens, gates.gates, gates.values.shape
+    (['the', 'dog', 'sat'], ('r', 'z', 'n'), (1, 3, 3, 8))
+    """
+    inputs = read_one(model, text)
+    unrolled = unroll(inputs.layer, inputs.sequences)
+    cell = inputs.layer.cell
+    values = [
+        unrolled.in_time(trace.kept[list(cell.input_slots)], k)[:, inputs.n_before :, 0]
+        for k, trace in enumerate(unrolled.traces)
+    ]
+    tokens = None if inputs.tokens is None else inputs.tokens[0]
+    return GateActivations(np.stack(values), cell.gates, unrolled.names, tokens)
+
+
+class GateActivationsDisplay:
+    """Chart of the gates of one layer: a panel a gate, a row a unit, a column a token.
+
+    Parameters
+    ----------
+    result : GateActivations
+    name : str
+        The model's name in the title.
+    layer : str, default="l0"
+        Layer and direction, one of ``result.names``.
+
+    Attributes
+    ----------
+    images_ : list of matplotlib AxesImage
+        One for each gate.
+    axes_ : ndarray of matplotlib Axes (G,)
+    figure_ : matplotlib Figure
+    """
+
+    def __init__(self, result, name, layer="l0"):
+        self._index = direction_index(layer, result.names)
+        self.result = result
+        self.name = name
+        self.layer = layer
+
+    @classmethod
+    def from_estimator(cls, estimator, text, *, layer="l0", name=None, **kwargs):
+        """Compute the gates of a model for a text and draw them.
+
+        Parameters
+        ----------
+        estimator, text
+            As `model` and `text` of `gate_activations`.
+        layer : str, default="l0"
+            Layer and direction as in the names of parameters, ``"l1"`` or ``"l0_reverse"`` for instance.
+        name : str or None, default=None
+            The model's name in the title; None takes its cell's.
+        **kwargs
+            Options of matplotlib's ``imshow``.
+
+        Returns
+        -------
+        GateActivationsDisplay
+        """
+        name = default_name(estimator) if name is None else name
+        return cls(gate_activations(estimator, text), name, layer).plot(**kwargs)
+
+    def plot(self, **kwargs):
+        """Draw one panel for each gate, in a new figure.
+
+        Parameters
+        ----------
+        **kwargs
+            Options of matplotlib's ``imshow``.
+
+        Returns
+        -------
+        GateActivationsDisplay
+        """
+        values = self.result.values[self._index]  # (G, T, H)
+        gates, steps, _ = values.shape
+        size = (float(np.clip(2.5 + 0.25 * steps, 5, 14)), 1 + 1.7 * gates)
+        self.axes_ = new_axes(nrows=gates, sharex=True, squeeze=False, figsize=size)[:, 0]
+        self.figure_ = self.axes_[0].figure
+        self.figure_.suptitle(f"{self.name}, {self.layer}")
+        tokens = self.result.tokens
+        self.images_ = [
+            show_activations(ax, gate, tokens if ax is self.axes_[-1] else None, kind, **kwargs)
+            for ax, gate, kind in zip(self.axes_, values, self.result.gates, strict=True)
+        ]
+        return self

@@ -1,0 +1,214 @@
+"""How far back the gradient of a recurrent network reaches."""
+
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+from fastrnn.inspection._inputs import read_inputs
+from fastrnn.inspection._plots import default_name, new_axes
+from fastrnn.inspection._unrolled import unroll
+
+
+class GradientFlow(NamedTuple):
+    """What `gradient_flow` returns.
+
+    Attributes
+    ----------
+    norms : ndarray (N, layers · directions, T)
+        Norm of the gradient of the loss by each state of each layer and direction, at lags 0 to T - 1: lag 0 is the
+        state after the last step that this direction reads. The mean of the sequences that are long enough.
+    states : tuple of str
+        The names of the N states: ``("h",)``, or ``("h", "c")`` for an LSTM.
+    names : tuple of str
+        The layers and directions as in the names of parameters: ``"l0"``, ``"l0_reverse"``, ``"l1"``, ...
+    """
+
+    norms: np.ndarray
+    states: tuple
+    names: tuple
+
+
+def gradient_flow(model, X, random_state=None):
+    """Return the norm of the gradient of a loss at the end of a sequence by the states at every lag before it.
+
+    The loss of a language model is -log p of the last token of a text, given those before. For a recurrent layer it is
+    a random projection of the last output: the scalar product with a random vector of length 1, the same for all
+    sequences. The last output of a reverse direction is that at the first step.
+
+    The gradient by a state counts all its ways to the loss: through the next step and, for h, through the layer above.
+    It is computed in float64, step by step in NumPy.
+
+    Parameters
+    ----------
+    model : RNNLanguageModel or Recurrent
+        A fitted language model, or a recurrent layer (RNN, GRU, LSTM, ...).
+    X : iterable of (str or list of str), or array, or list of ndarray (T_i, D)
+        For a language model, texts of at least one token, each read on its own; for a layer, a batch in its layout
+        (T, B, D) or (B, T, D), or sequences of their own lengths.
+    random_state : int, RandomState instance or None, default=None
+        Draws the projection for a layer.
+
+    Returns
+    -------
+    GradientFlow
+
+    Raises
+    ------
+    ValueError
+        X is empty or a sequence is, or X has the wrong shape.
+
+    References
+    ----------
+    Bengio, Simard and Frasconi, "Learning long-term dependencies with gradient descent is difficult", IEEE Transactions
+    on Neural Networks 5, 1994. Pascanu, Mikolov and Bengio, "On the difficulty of training recurrent neural networks",
+    ICML 2013.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastrnn.inspection import gradient_flow
+    >>> from fastrnn.layers import RNN
+    >>> x = np.random.default_rng(0).standard_normal((30, 8, 2))
+    >>> flow = gradient_flow(RNN(2, 16, random_state=0), x, random_state=0)
+    >>> flow.norms.shape, flow.names
+    ((1, 1, 30), ('l0',))
+    >>> bool(np.isclose(flow.norms[0, 0, 0], 1)), bool(flow.norms[0, 0, 29] < 1e-6)
+    (True, True)
+    """
+    inputs = read_inputs(model, X)
+    if not inputs.sequences:
+        raise ValueError("X is empty: gradient_flow needs at least one sequence.")
+    if inputs.tokens is None:
+        unrolled = unroll(inputs.layer, inputs.sequences)
+        d_final = _projection(unrolled, check_random_state(random_state))
+    else:
+        unrolled = unroll(inputs.layer, [sequence[:-1] for sequence in inputs.sequences])
+        d_final = _loss_gradient(model.network_.output, unrolled, inputs.ids)
+    if (unrolled.lengths == 0).any():
+        raise ValueError(f"X[{unrolled.lengths.argmin()}] is empty: there is no last step.")
+    d_states = unrolled.backward(d_final)
+    norms = np.stack([_mean_norms(d, unrolled.lengths) for d in d_states], axis=1)
+    return GradientFlow(norms, inputs.layer.cell.states, unrolled.names)
+
+
+def _projection(unrolled, random_state):
+    """Return the gradient (directions, B, H) of a random projection of the last output."""
+    directions, hidden = unrolled.layer.directions, unrolled.layer.hidden_size
+    vector = random_state.standard_normal((directions, 1, hidden))
+    return np.broadcast_to(vector / np.linalg.norm(vector), (directions, len(unrolled.lengths), hidden))
+
+
+def _loss_gradient(output, unrolled, ids):
+    """Return the gradient (1, B, H) of -log p of the last token of each text by the last output."""
+    texts = np.arange(len(ids))
+    h = unrolled.traces[-1].states[0, unrolled.lengths, texts]  # (B, H)
+    weight = output.parameters["weight"].astype(np.float64)
+    logits = h @ weight.T + output.parameters["bias"]
+    p = np.exp(logits - logits.max(axis=1, keepdims=True))
+    p /= p.sum(axis=1, keepdims=True)
+    p[texts, [text[-1] if len(text) else 0 for text in ids]] -= 1
+    return (p @ weight)[None]
+
+
+def _mean_norms(d_states, lengths):
+    """Return the norms at each lag (N, T) of gradients (N, T, B, H) by the states after each step."""
+    steps = d_states.shape[1]
+    norms = np.linalg.norm(d_states, axis=3)
+    places = lengths - 1 - np.arange(steps)[:, None]  # (lag, B)
+    by_lag = np.where(places >= 0, norms[:, np.maximum(places, 0), np.arange(len(lengths))], 0)
+    return by_lag.sum(axis=2) / (places >= 0).sum(axis=1)
+
+
+class GradientFlowDisplay:
+    """Chart of the norm of the gradient against the lag.
+
+    Use `from_estimator`; give it the axes of the display before to see several models on one chart.
+
+    Parameters
+    ----------
+    flow : GradientFlow
+    name : str
+        The model's name in the legend.
+    state : str, default="h"
+        Which of the states.
+
+    Attributes
+    ----------
+    lines_ : list of matplotlib Line2D
+        One for each layer and direction.
+    ax_ : matplotlib Axes
+    figure_ : matplotlib Figure
+
+    Examples
+    --------
+    >>> from fastrnn.inspection import GradientFlowDisplay
+    >>> from fastrnn.layers import GRU, RNN
+    >>> import numpy as np
+    >>> x = np.zeros((50, 1, 2))
+    >>> display = GradientFlowDisplay.from_estimator(RNN(2, 16), x)  # doctest: +SKIP
+    >>> GradientFlowDisplay.from_estimator(GRU(2, 16), x, ax=display.ax_)  # doctest: +SKIP
+    """
+
+    def __init__(self, flow, name, state="h"):
+        if state not in flow.states:
+            raise ValueError(f"state must be one of {flow.states}, got {state!r}.")
+        self.flow = flow
+        self.name = name
+        self.state = state
+
+    @classmethod
+    def from_estimator(cls, estimator, X, *, state="h", random_state=None, name=None, ax=None, **kwargs):
+        """Compute the gradient flow of a model and draw it.
+
+        Parameters
+        ----------
+        estimator, X, random_state
+            As `model`, X and `random_state` of `gradient_flow`.
+        state : str, default="h"
+            Which of the states.
+        name : str or None, default=None
+            The model's name in the legend; None takes its cell's.
+        ax : matplotlib Axes or None, default=None
+            Where to draw; None makes a new figure.
+        **kwargs
+            Options of matplotlib's ``plot``.
+
+        Returns
+        -------
+        GradientFlowDisplay
+        """
+        flow = gradient_flow(estimator, X, random_state)
+        return cls(flow, default_name(estimator) if name is None else name, state).plot(ax, **kwargs)
+
+    def plot(self, ax=None, **kwargs):
+        """Draw one line for each layer and direction.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes or None, default=None
+            Where to draw; None makes a new figure.
+        **kwargs
+            Options of matplotlib's ``plot``.
+
+        Returns
+        -------
+        GradientFlowDisplay
+        """
+        self.ax_ = new_axes(ax)
+        self.figure_ = self.ax_.figure
+        self.lines_ = []
+        norms = self.flow.norms[self.flow.states.index(self.state)]
+        for k, (label, values) in enumerate(zip(self.flow.names, norms, strict=True)):
+            label = self.name if len(norms) == 1 else f"{self.name}, {label}"
+            style = {"linestyle": ("-", "--", "-.", ":")[k % 4], "label": label, **kwargs}
+            if self.lines_:  # one colour for a model
+                style["color"] = self.lines_[0].get_color()
+            lags = np.flatnonzero(values > 0)  # what underflowed has no place on a logarithmic axis
+            self.lines_ += self.ax_.plot(lags, values[lags], **style)
+        self.ax_.set_yscale("log")
+        self.ax_.set_xlabel("lag: steps back from the loss")
+        self.ax_.set_ylabel(f"norm of dL/d{self.state}")
+        self.ax_.grid(alpha=0.3)
+        self.ax_.legend()
+        return self

@@ -1,0 +1,190 @@
+"""What a recurrent network remembers at each token."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from fastrnn.inspection._inputs import read_inputs, read_one
+from fastrnn.inspection._plots import default_name, direction_index, new_axes, show_text
+from fastrnn.inspection._unrolled import unroll
+
+
+class HiddenStates(NamedTuple):
+    """What `hidden_states` returns.
+
+    Attributes
+    ----------
+    values : list of ndarray (N, layers · directions, T_i, H)
+        For each sequence the states after each step.
+    states : tuple of str
+        The names of the N states: ``("h",)``, or ``("h", "c")`` for an LSTM.
+    names : tuple of str
+        The layers and directions as in the names of parameters: ``"l0"``, ``"l0_reverse"``, ``"l1"``, ...
+    tokens : list of (list of str) or None
+        The tokens of each text; None if a layer was given arrays.
+    """
+
+    values: list
+    states: tuple
+    names: tuple
+    tokens: list | None
+
+
+def hidden_states(model, X):
+    """Return all states of a recurrent network at every step: h, and c where the cell has one.
+
+    Every sequence is read on its own, from zero states, in float64. The states after the symbol that a language model
+    reads before a text are not in the result.
+
+    Parameters
+    ----------
+    model : RNNLanguageModel or Recurrent
+        A fitted language model, or a recurrent layer.
+    X : iterable of (str or list of str), or array, or list of ndarray (T_i, D)
+        Texts for a language model; for a layer, a batch in its layout (T, B, D) or (B, T, D), or sequences of their own
+        lengths.
+
+    Returns
+    -------
+    HiddenStates
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastrnn.inspection import hidden_states
+    >>> from fastrnn.layers import LSTM
+    >>> result = hidden_states(LSTM(3, 8, num_layers=2, random_state=0), [np.ones((5, 3)), np.ones((7, 3))])
+    >>> result.states, result.names, [values.shape for values in result.values]
+    (('h', 'c'), ('l0', 'l1'), [(2, 2, 5, 8), (2, 2, 7, 8)])
+    """
+    inputs = read_inputs(model, X)
+    return _states_of(inputs)
+
+
+def _states_of(inputs):
+    unrolled = unroll(inputs.layer, inputs.sequences)
+    together = [unrolled.in_time(trace.states[:, 1:], k) for k, trace in enumerate(unrolled.traces)]
+    together = np.stack(together, axis=1)  # (N, layers · directions, T, B, H)
+    values = [together[:, :, inputs.n_before : length, b].copy() for b, length in enumerate(unrolled.lengths)]
+    return HiddenStates(values, inputs.layer.cell.states, unrolled.names, inputs.tokens)
+
+
+class HiddenStatesDisplay:
+    """A text, coloured by the activation of one hidden unit.
+
+    The picture that shows what single units of a language model watch: quotation marks, the place in a line, the number
+    of a noun (Karpathy, Johnson and Fei-Fei, "Visualizing and understanding recurrent networks", 2015).
+
+    Parameters
+    ----------
+    result : HiddenStates
+        Of one text.
+    name : str
+        The model's name in the title.
+    unit : int or None, default=None
+        Which hidden unit; None takes the one that varies most.
+    layer : str, default="l0"
+        Layer and direction, one of ``result.names``.
+    state : str, default="h"
+        Which of the states.
+
+    Attributes
+    ----------
+    unit : int
+    activations : ndarray (T,)
+        What the tokens are coloured by.
+    boxes_ : list of matplotlib Rectangle
+        The ground of each token.
+    ax_ : matplotlib Axes
+    figure_ : matplotlib Figure
+    """
+
+    def __init__(self, result, name, unit=None, layer="l0", state="h"):
+        if result.tokens is None or len(result.tokens) != 1:
+            raise ValueError("result must be that of a language model for one text.")
+        if state not in result.states:
+            raise ValueError(f"state must be one of {result.states}, got {state!r}.")
+        values = result.values[0][result.states.index(state), direction_index(layer, result.names)]  # (T, H)
+        if not len(values):
+            raise ValueError("The text is empty.")
+        if unit is None:
+            unit = int(values.var(axis=0).argmax())
+        if not 0 <= unit < values.shape[1]:
+            raise ValueError(f"unit must be from 0 to {values.shape[1] - 1}, got {unit}.")
+        self.result = result
+        self.name = name
+        self.unit = unit
+        self.layer = layer
+        self.state = state
+        self.activations = values[:, unit]
+
+    @classmethod
+    def from_estimator(cls, estimator, text, *, unit=None, layer="l0", state="h", name=None, ax=None, **kwargs):
+        """Run a language model over a text and draw that coloured.
+
+        Parameters
+        ----------
+        estimator : RNNLanguageModel
+        text : str or list of str
+        unit : int or None, default=None
+            Which hidden unit; None takes the one that varies most on this text.
+        layer : str, default="l0"
+            Layer and direction as in the names of parameters.
+        state : str, default="h"
+            ``"h"``, or ``"c"`` where the cell has it.
+        name : str or None, default=None
+            The model's name in the title; None takes its cell's.
+        ax : matplotlib Axes or None, default=None
+            Where to draw; None makes a new figure of the height that the text needs.
+        **kwargs
+            Options of `plot`.
+
+        Returns
+        -------
+        HiddenStatesDisplay
+        """
+        name = default_name(estimator) if name is None else name
+        result = _states_of(read_one(estimator, text))
+        return cls(result, name, unit, layer, state).plot(ax, **kwargs)
+
+    def plot(self, ax=None, *, width=80, cmap="RdBu_r"):
+        """Draw the text.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes or None, default=None
+            Where to draw; None makes a new figure of the height that the text needs.
+        width : int, default=80
+            Characters in a line.
+        cmap : str or matplotlib Colormap, default="RdBu_r"
+            Colours from the most negative to the most positive activation; 0 is in the middle.
+
+        Returns
+        -------
+        HiddenStatesDisplay
+        """
+        places, lines = place_tokens(self.result.tokens[0], width)
+        self.ax_ = new_axes(ax, figsize=(11, 0.9 + 0.27 * lines))
+        self.figure_ = self.ax_.figure
+        title = f"{self.name}, unit {self.unit} of {self.state}, {self.layer}"
+        self.boxes_ = show_text(self.ax_, self.result.tokens[0], places, (width, lines), self.activations, cmap)
+        self.ax_.set_title(title, loc="left", fontsize="medium")
+        return self
+
+
+def place_tokens(tokens, width):
+    """Return line and column of each token in text of `width` characters a line, and the number of lines.
+
+    Tokens that are single characters stand without space between them, others with one. A line break among them begins
+    a new line.
+    """
+    space = 0 if all(len(token) == 1 for token in tokens) else 1
+    places, line, column = [], 0, 0
+    for token in tokens:
+        if column and column + len(token) > width:
+            line, column = line + 1, 0
+        places.append((line, column))
+        column += len(token) + space
+        if token == "\n":
+            line, column = line + 1, 0
+    return places, places[-1][0] + 1

@@ -1,0 +1,170 @@
+"""What the recurrent weights alone say about gradients."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from fastrnn.inspection._inputs import recurrent_layer
+from fastrnn.inspection._plots import default_name, new_axes
+from fastrnn.inspection._unrolled import direction_names
+
+_ROUNDING = 1e-5  # of a product that is 1 exactly, with orthogonal weights
+
+
+class SingularValues(NamedTuple):
+    """What `singular_values` returns, an entry for each of the n recurrent matrices: one a gate.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Layer, direction and gate: ``"l0.h"`` for an RNN, ``"l0_reverse.i"`` for the input gate of an LSTM's second
+        direction.
+    values : ndarray (n, H)
+        The singular values, largest first.
+    slopes : ndarray (n,)
+        Largest slope of the gate's nonlinearity: 1 for tanh and relu, 1/4 for the sigmoid.
+    verdicts : tuple of str
+        ``"vanishing"``, ``"can explode"`` or, on the border, ``"neither"``.
+    """
+
+    names: tuple
+    values: np.ndarray
+    slopes: np.ndarray
+    verdicts: tuple
+
+
+def singular_values(model):
+    """Return the singular values of the recurrent weights, gate by gate, and what theory says to them.
+
+    A step backwards multiplies the gradient with the transposed recurrent matrix and with the slopes of the
+    nonlinearity. Where the largest singular value times the largest slope is below 1, every step makes the gradient
+    smaller: it vanishes. Above 1, it can explode (but need not): that is necessary for an explosion, not sufficient.
+
+    For a vanilla network that is the whole theory. The gates of a GRU or LSTM are judged one by one: the verdict is on
+    the way back through this gate only, and these cells exist for another way, past all matrices, along which the
+    gradient is multiplied with the forget or update gate alone. `gradient_flow` measures what comes of it together.
+
+    Parameters
+    ----------
+    model : RNNLanguageModel or Recurrent
+        A fitted language model, or a recurrent layer.
+
+    Returns
+    -------
+    SingularValues
+
+    References
+    ----------
+    Pascanu, Mikolov and Bengio, "On the difficulty of training recurrent neural networks", ICML 2013, section 2.1.
+
+    Examples
+    --------
+    >>> from fastrnn.inspection import singular_values
+    >>> from fastrnn.layers import GRU
+    >>> result = singular_values(GRU(3, 16, random_state=0))
+    >>> result.names, result.slopes.tolist()
+    (('l0.r', 'l0.z', 'l0.n'), [0.25, 0.25, 1.0])
+    >>> result.verdicts
+    ('vanishing', 'vanishing', 'can explode')
+    """
+    layer = recurrent_layer(model)
+    names, values = [], []
+    for direction in direction_names(layer):
+        weight = layer.parameters[f"weight_hh_{direction}"].astype(np.float64)
+        values += list(np.linalg.svd(np.stack(np.split(weight, len(layer.cell.gates))), compute_uv=False))
+        names += [f"{direction}.{gate}" for gate in layer.cell.gates]
+    slopes = np.tile(largest_slopes(layer.cell), layer.num_layers * layer.directions)
+    verdicts = tuple(_verdict(slope * s[0]) for s, slope in zip(values, slopes, strict=True))
+    return SingularValues(tuple(names), np.array(values), slopes, verdicts)
+
+
+def largest_slopes(cell):
+    """Return the largest slope of the nonlinearity of each gate (G,), found on a grid with the cell's own equations."""
+    grid, step = np.linspace(-4, 4, 801), 1e-4
+    slopes = []
+    for slot in cell.input_slots:
+        values = []
+        for shift in (-step, step):
+            z = np.zeros((len(cell.slots), len(grid)))
+            z[slot] = grid + shift
+            values.append(cell.forward(tuple(z), tuple(np.zeros((len(cell.states), len(grid)))))[1][slot])
+        slopes.append((values[1] - values[0]).max() / (2 * step))
+    return np.round(slopes, 6)
+
+
+def _verdict(gain):
+    if abs(gain - 1) < _ROUNDING:
+        return "neither"
+    return "vanishing" if gain < 1 else "can explode"
+
+
+class SingularValuesDisplay:
+    """Chart of the singular values, multiplied with the largest slope: gradients vanish where all are below 1.
+
+    Parameters
+    ----------
+    result : SingularValues
+    name : str
+        The model's name in the legend.
+
+    Attributes
+    ----------
+    lines_ : list of matplotlib Line2D
+        One for each gate of each layer and direction.
+    ax_ : matplotlib Axes
+    figure_ : matplotlib Figure
+    """
+
+    def __init__(self, result, name):
+        self.result = result
+        self.name = name
+
+    @classmethod
+    def from_estimator(cls, estimator, *, name=None, ax=None, **kwargs):
+        """Compute the singular values of a model's recurrent weights and draw them.
+
+        Parameters
+        ----------
+        estimator : RNNLanguageModel or Recurrent
+        name : str or None, default=None
+            The model's name in the legend; None takes its cell's.
+        ax : matplotlib Axes or None, default=None
+            Where to draw; None makes a new figure.
+        **kwargs
+            Options of matplotlib's ``plot``.
+
+        Returns
+        -------
+        SingularValuesDisplay
+        """
+        name = default_name(estimator) if name is None else name
+        return cls(singular_values(estimator), name).plot(ax, **kwargs)
+
+    def plot(self, ax=None, **kwargs):
+        """Draw one line for each gate of each layer and direction.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes or None, default=None
+            Where to draw; None makes a new figure.
+        **kwargs
+            Options of matplotlib's ``plot``.
+
+        Returns
+        -------
+        SingularValuesDisplay
+        """
+        self.ax_ = new_axes(ax)
+        self.figure_ = self.ax_.figure
+        self.lines_ = []
+        for label, values, slope, verdict in zip(*self.result, strict=True):
+            style = {"label": f"{self.name}, {label}: {verdict}", **kwargs}
+            self.lines_ += self.ax_.plot(np.arange(1, len(values) + 1), slope * values, **style)
+        if not any(line.get_gid() == "border" for line in self.ax_.lines):  # one for all models on the chart
+            self.ax_.axhline(1, color="0.4", linestyle="--", linewidth=1, gid="border")
+        self.ax_.set_xlabel("rank")
+        self.ax_.set_ylabel("singular value × largest slope")
+        self.ax_.set_ylim(bottom=0)
+        self.ax_.grid(alpha=0.3)
+        self.ax_.legend()
+        return self

@@ -1,0 +1,132 @@
+import numpy as np
+import pytest
+from matplotlib.image import imread
+
+from fastrnn import RNNLanguageModel
+from fastrnn.cells import CELLS
+from fastrnn.inspection import HiddenStatesDisplay, hidden_states
+from fastrnn.inspection._hidden_states import place_tokens
+from fastrnn.layers import LSTM, Recurrent
+from tests.inspection import slow
+
+
+def random_sequences(lengths=(6, 0, 4), inputs=3):
+    rng = np.random.default_rng(0)
+    return [rng.standard_normal((length, inputs)) for length in lengths]
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize(("layers", "bidirectional"), [(1, False), (2, True)])
+def test_every_cell_equals_the_compiled_layer(cell, layers, bidirectional):
+    layer = Recurrent(cell, 3, 4, layers, bidirectional=bidirectional, dtype="float64", random_state=0)
+    sequences = random_sequences()
+    result = hidden_states(layer, sequences)
+    directions = layer.directions
+    for x, values in zip(sequences, result.values, strict=True):
+        assert values.shape == (len(CELLS[cell].states), layers * directions, len(x), 4)
+        y, final = layer.forward(x[:, None])
+        np.testing.assert_allclose(np.concatenate(values[0, -directions:], axis=-1), y[:, 0], atol=1e-12)
+        if len(x):
+            final = np.stack(final) if isinstance(final, tuple) else final[None]
+            last = values[:, :, -1].copy()
+            last[:, 1::2] = values[:, 1::2, 0] if bidirectional else last[:, 1::2]
+            np.testing.assert_allclose(last, final[:, :, 0], atol=1e-12)
+
+
+@pytest.mark.parametrize("cell", ["rnn", "rnn_relu", "gru", "lstm"])
+@pytest.mark.parametrize(("layers", "bidirectional"), [(1, False), (3, True)])
+def test_every_layer_equals_the_reference(cell, layers, bidirectional):
+    layer = Recurrent(cell, 3, 4, layers, bidirectional=bidirectional, random_state=0)
+    sequences = random_sequences()
+    result = hidden_states(layer, sequences)
+    assert result.states == (("h", "c") if cell == "lstm" else ("h",))
+    assert result.tokens is None
+    for x, values in zip(sequences, result.values, strict=True):
+        expected = np.stack(slow.run(cell, x, layer.state_dict(), layers, bidirectional), axis=1)
+        np.testing.assert_allclose(values, expected, atol=1e-12)
+
+
+def test_without_bias():
+    layer = Recurrent("gru", 3, 4, bias=False, dtype="float64", random_state=0)
+    (x,) = random_sequences((5,))
+    np.testing.assert_allclose(
+        hidden_states(layer, [x]).values[0][0, 0], layer.forward(x[:, None])[0][:, 0], atol=1e-12
+    )
+
+
+def test_a_language_model_has_a_row_a_token(model):
+    texts = ["the key to the cabinets", "", "unheard-of"]
+    result = hidden_states(model, texts)
+    assert result.tokens == [text.split() for text in texts]
+    for text, values in zip(texts, result.values, strict=True):
+        ids = model.vocabulary_.encode(["</s>", *text.split()])
+        y, _ = model.network_.hidden(ids[:, None])
+        np.testing.assert_allclose(values[0, -1], y[1:, 0], atol=1e-5)
+    assert hidden_states(model, []).values == []
+
+
+def test_sentences_that_stand_alone_begin_with_their_symbol():
+    model = RNNLanguageModel("gru", 5, 4, carry_state=False, max_iter=1, random_state=0).fit(["a b c", "c b"] * 9)
+    ids = [model.vocabulary_.start_id, *model.vocabulary_.encode(["a", "b"])]
+    y, _ = model.network_.hidden(np.array(ids)[:, None])
+    np.testing.assert_allclose(hidden_states(model, ["a b"]).values[0][0, 0], y[1:, 0], atol=1e-6)
+
+
+def test_display(pyplot, model, tmp_path):
+    text = "the keys to the cabinet are there"
+    display = HiddenStatesDisplay.from_estimator(model, text, unit=2, layer="l1")
+    activations = hidden_states(model, [text]).values[0][0, 1, :, 2]
+    np.testing.assert_array_equal(display.activations, activations)
+    assert [written.get_text() for written in display.ax_.texts] == text.split()
+    assert display.ax_.get_title(loc="left") == f"{model.cell}, unit 2 of h, l1"
+    # Red where it is positive, blue where it is negative.
+    redness = [box.get_facecolor()[0] - box.get_facecolor()[2] for box in display.boxes_]
+    assert (np.sign(np.round(redness, 2)) == np.sign(activations)).all()
+    display.figure_.savefig(tmp_path / "text.png")
+    assert len(np.unique(imread(tmp_path / "text.png"), axis=0)) > 10
+
+
+def test_display_takes_the_unit_that_varies_most(pyplot, model):
+    text = "the key to the cabinets is here"
+    values = hidden_states(model, [text]).values[0][0, 0]
+    assert HiddenStatesDisplay.from_estimator(model, text).unit == values.var(axis=0).argmax()
+
+
+def test_display_of_the_cell_state(pyplot):
+    model = RNNLanguageModel("lstm", 5, 4, tokenizer="chars", max_iter=1, random_state=0).fit(["$a_1$ b\n"] * 30)
+    display = HiddenStatesDisplay.from_estimator(model, "a $b_a$\nb", state="c", unit=1, name="mine")
+    np.testing.assert_array_equal(display.activations, hidden_states(model, ["a $b_a$\nb"]).values[0][1, 0, :, 1])
+    assert "".join(written.get_text() for written in display.ax_.texts) == "a $b_a$⏎b"
+    display.figure_.canvas.draw()  # no mathematics is set
+    assert display.boxes_[-1].get_y() > display.boxes_[0].get_y()
+
+
+def test_places_of_tokens():
+    places, lines = place_tokens(["aa", "bbb", "cccc", "d"], width=7)
+    assert places == [(0, 0), (0, 3), (1, 0), (1, 5)]
+    assert lines == 2
+    places, lines = place_tokens([*"ab\nc"], width=7)
+    assert places == [(0, 0), (0, 1), (0, 2), (1, 0)]
+    assert lines == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"layer": "l5"}, r"layer must be one of \('l0', 'l1'\), got 'l5'"),
+        ({"unit": 4}, "unit must be from 0 to 3, got 4"),
+        ({"state": "z"}, r"state must be one of .*, got 'z'"),
+    ],
+)
+def test_display_names_what_is_wrong(model, options, message):
+    with pytest.raises(ValueError, match=message):
+        HiddenStatesDisplay.from_estimator(model, "the key", **options)
+
+
+def test_display_needs_a_text(model):
+    with pytest.raises(ValueError, match="The text is empty"):
+        HiddenStatesDisplay.from_estimator(model, "")
+    with pytest.raises(ValueError, match="a language model for one text"):
+        HiddenStatesDisplay.from_estimator(LSTM(3, 4), np.ones((5, 3)))
+    with pytest.raises(ValueError, match="a language model for one text"):
+        HiddenStatesDisplay(hidden_states(model, ["a key", "the key"]), "two")
