@@ -203,7 +203,9 @@ def main():
     agreement = compare_on_agreement(arguments.steps, arguments.seed, axes[2])
     if arguments.plot:
         axes[1].sharey(axes[0])
-        for ax, title in zip(axes, ("Adding problem, before training", "after training", "Number agreement"), strict=True):
+        for ax, title in zip(
+            axes, ("Adding problem, before training", "after training", "Number agreement"), strict=True
+        ):
             ax.set_title(title)
         axes[2].set(xlabel="words between subject and verb", ylabel="accuracy", ylim=(0, 1.05))
         axes[2].grid(alpha=0.3)

@@ -4,11 +4,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fastrnn.cells._cell import count_units, declared, forward
 from fastrnn.inspection._inputs import recurrent_layer
 from fastrnn.inspection._plots import default_name, new_axes
 from fastrnn.inspection._unrolled import direction_names
 
 _ROUNDING = 1e-5  # of a product that is 1 exactly, with orthogonal weights
+_SIGMOIDS = ("i", "f", "o", "r", "z")
 
 
 class SingularValues(NamedTuple):
@@ -71,6 +73,7 @@ def singular_values(model):
     names, values = [], []
     for direction in direction_names(layer):
         weight = layer.parameters[f"weight_hh_{direction}"].astype(np.float64)
+        weight = np.diag(weight) if weight.ndim == 1 else weight  # each unit sees only itself
         values += list(np.linalg.svd(np.stack(np.split(weight, len(layer.cell.gates))), compute_uv=False))
         names += [f"{direction}.{gate}" for gate in layer.cell.gates]
     slopes = np.tile(largest_slopes(layer.cell), layer.num_layers * layer.directions)
@@ -79,7 +82,13 @@ def singular_values(model):
 
 
 def largest_slopes(cell):
-    """Return the largest slope of the nonlinearity of each gate (G,), found on a grid with the cell's own equations."""
+    """Return the largest slope of the nonlinearity of each gate (G,), found on a grid with the cell's own equations.
+
+    With layer normalization, where the cell keeps no gates, it is that of the nonlinearity alone, known by the gate's
+    name.
+    """
+    if declared(cell, "normalized"):
+        return np.array([0.25 if gate in _SIGMOIDS else 1.0 for gate in cell.gates])
     grid, step = np.linspace(-4, 4, 801), 1e-4
     slopes = []
     for slot in cell.input_slots:
@@ -87,7 +96,10 @@ def largest_slopes(cell):
         for shift in (-step, step):
             z = np.zeros((len(cell.slots), len(grid)))
             z[slot] = grid + shift
-            values.append(cell.forward(tuple(z), tuple(np.zeros((len(cell.states), len(grid)))))[1][slot])
+            z, state = tuple(z), tuple(np.zeros((len(cell.states), len(grid))))
+            if declared(cell, "late_slots"):
+                z, _ = cell.early(z, state)
+            values.append(forward(cell, z, state, tuple(np.zeros((count_units(cell), len(grid)))))[1][slot])
         slopes.append((values[1] - values[0]).max() / (2 * step))
     return np.round(slopes, 6)
 

@@ -9,6 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fastrnn.cells._cell import backward, declared, forward
+from fastrnn.kernels.recurrence import EPSILON
+
 _COMPARED_STEPS = 3  # few: over many, rounding alone can make a chaotic network diverge
 
 
@@ -24,12 +27,21 @@ class Trace(NamedTuple):
         The states before the first step and after each; zeros behind the end of a sequence.
     kept : ndarray (slots, T, B, H)
         What the cell's forward step keeps for its backward step: the values of its gates.
+    operands : ndarray (T, B, H)
+        What the late product is taken of; zeros for cells without one.
+    standardized : ndarray (T, B, H)
+        The standardized state; zeros for cells without one.
+    scales : ndarray (3, T, B)
+        1 / standard deviation of what is standardized: input part, recurrent part, state.
     """
 
     weights: dict
     x: np.ndarray
     states: np.ndarray
     kept: np.ndarray
+    operands: np.ndarray
+    standardized: np.ndarray
+    scales: np.ndarray
 
 
 class Unrolled(NamedTuple):
@@ -148,8 +160,14 @@ def _weights(layer, name):
         for key, value in layer.parameters.items()
         if key.endswith(f"_{name}")
     }
-    for bias, weight in (("bias_ih", "weight_ih"), ("bias_hh", "weight_hh")):
-        weights.setdefault(bias, np.zeros(len(weights[weight])))
+    cell, hidden = layer.cell, layer.hidden_size
+    parameters = [weights[key].reshape(count, hidden) for key, count in declared(cell, "parameters")]
+    weights["units"] = np.concatenate([np.zeros((0, hidden)), *parameters])
+    slots = len(cell.recurrent_slots) + len(declared(cell, "late_slots"))
+    if not slots:
+        weights["weight_hh"] = np.zeros((0, hidden))
+    weights.setdefault("bias_ih", np.zeros(len(cell.gates) * hidden))
+    weights.setdefault("bias_hh", np.zeros(slots * hidden))
     return weights
 
 
@@ -157,19 +175,46 @@ def _forward(cell, weights, x, lengths):
     """Run a cell over x (T, B, D)."""
     steps, batch, _ = x.shape
     hidden = weights["weight_hh"].shape[1]
-    from_input = x @ weights["weight_ih"].T + weights["bias_ih"]  # (T, B, gates · H)
-    states = np.zeros((len(cell.states), steps + 1, batch, hidden))
-    kept = np.zeros((len(cell.slots), steps, batch, hidden))
+    trace = Trace(
+        weights,
+        x,
+        states=np.zeros((len(cell.states), steps + 1, batch, hidden)),
+        kept=np.zeros((len(cell.slots), steps, batch, hidden)),
+        operands=np.zeros((steps, batch, hidden)),
+        standardized=np.zeros((steps, batch, hidden)),
+        scales=np.ones((3, steps, batch)),
+    )
     for t in range(steps):
-        rows = np.flatnonzero(lengths > t)
-        from_state = states[0, t, rows] @ weights["weight_hh"].T + weights["bias_hh"]
-        z = np.zeros((len(cell.slots), len(rows), hidden))
-        z[list(cell.input_slots)] += _by_gate(from_input[t, rows], hidden)
-        z[list(cell.recurrent_slots)] += _by_gate(from_state, hidden)
-        new_state, saved = cell.forward(tuple(z), tuple(states[:, t, rows]))
-        states[:, t + 1, rows] = new_state
-        kept[:, t, rows] = saved
-    return Trace(weights, x, states, kept)
+        _forward_step(cell, trace, t, np.flatnonzero(lengths > t))
+    return trace
+
+
+def _forward_step(cell, trace, t, rows):
+    """Run a cell over step t of the sequences `rows`."""
+    weights, hidden = trace.weights, trace.states.shape[-1]
+    early, late = _parts(cell, weights)
+    units = tuple(weights["units"])
+    state = tuple(trace.states[:, t, rows])
+    z = np.zeros((len(cell.slots), len(rows), hidden))
+    from_input = _by_gate(trace.x[t, rows] @ weights["weight_ih"].T + weights["bias_ih"], hidden)
+    from_state = _by_gate(state[0] @ weights["weight_hh"][early].T + weights["bias_hh"][early], hidden)
+    if declared(cell, "normalized"):
+        from_input, trace.scales[0, t, rows] = _standardize(from_input)
+        from_state, trace.scales[1, t, rows] = _standardize(from_state)
+    z[list(cell.input_slots)] += from_input
+    z[list(cell.recurrent_slots)] += from_state
+    if declared(cell, "late_slots"):
+        slots, operand = cell.early(tuple(z), state)
+        z, trace.operands[t, rows] = np.array(slots), operand
+        z[list(cell.late_slots)] += _by_gate(operand @ weights["weight_hh"][late].T + weights["bias_hh"][late], hidden)
+    new_state, saved = forward(cell, tuple(z), state, units)
+    which = declared(cell, "standardized_state")
+    if which is not None:
+        (hat,), trace.scales[2, t, rows] = _standardize(new_state[which][None])
+        trace.standardized[t, rows] = hat
+        new_state = (cell.output(saved, hat, units), *new_state[1:])
+    trace.states[:, t + 1, rows] = new_state
+    trace.kept[:, t, rows] = saved
 
 
 def _backward(cell, trace, dy, lengths):
@@ -180,13 +225,54 @@ def _backward(cell, trace, dy, lengths):
         rows = np.flatnonzero(lengths > t)
         d_state[0, rows] += dy[t, rows]
         d_states[:, t, rows] = d_state[:, rows]
-        before, after = trace.states[:, t, rows], trace.states[:, t + 1, rows]
-        dz, d_before = cell.backward(tuple(trace.kept[:, t, rows]), tuple(before), tuple(after),
-                                     tuple(d_state[:, rows]))  # fmt: skip
-        d_state[:, rows] = d_before
-        d_state[0, rows] += _by_row(dz, cell.recurrent_slots) @ trace.weights["weight_hh"]
-        dx[t, rows] = _by_row(dz, cell.input_slots) @ trace.weights["weight_ih"]
+        d_state[:, rows], dx[t, rows] = _backward_step(cell, trace, t, rows, d_state[:, rows])
     return d_states, dx
+
+
+def _backward_step(cell, trace, t, rows, d_new):
+    """Return the gradients by the states before step t (N, n, H) and by its input (n, D)."""
+    weights, hat, scales = trace.weights, trace.standardized[t, rows], trace.scales[:, t, rows]
+    early, late = _parts(cell, weights)
+    units, state, saved = tuple(weights["units"]), tuple(trace.states[:, t, rows]), tuple(trace.kept[:, t, rows])
+    which = declared(cell, "standardized_state")
+    if which is not None:
+        d_new = d_new.copy()
+        d_hat = cell.output_backward(saved, hat, units, d_new[0])
+        d_new[which] += _standardize_backward(d_hat[None], hat[None], scales[2])[0]
+    dz, d_state, _ = backward(cell, saved, state, units, tuple(d_new), hat)
+    d_state = np.array(d_state)
+    if declared(cell, "late_slots"):
+        d_operand = _by_row(dz, cell.late_slots) @ weights["weight_hh"][late]
+        dz, d_early = cell.early_backward(dz, state, d_operand)
+        d_state += d_early
+    dz = np.array(dz)
+    if declared(cell, "normalized"):
+        for slots, scale in ((cell.input_slots, scales[0]), (cell.recurrent_slots, scales[1])):
+            slots = list(slots)
+            dz[slots] = _standardize_backward(dz[slots], np.array(saved)[slots], scale)
+    if cell.recurrent_slots:
+        d_state[0] += _by_row(dz, cell.recurrent_slots) @ weights["weight_hh"][early]
+    return d_state, _by_row(dz, cell.input_slots) @ weights["weight_ih"]
+
+
+def _parts(cell, weights):
+    """Return the rows of ``weight_hh`` of the recurrent and of the late product."""
+    cut = len(cell.recurrent_slots) * weights["weight_hh"].shape[1]
+    return slice(cut), slice(cut, None)
+
+
+def _standardize(values):
+    """Standardize values (G, n, H) over G and H; return them and 1 / standard deviation (n,)."""
+    mean, variance = values.mean((0, 2), keepdims=True), values.var((0, 2), keepdims=True)
+    scale = 1 / np.sqrt(variance + EPSILON)
+    return (values - mean) * scale, scale[0, :, 0]
+
+
+def _standardize_backward(d_values, values, scale):
+    """Return the gradient by what was standardized to `values` (G, n, H)."""
+    mean = d_values.mean((0, 2), keepdims=True)
+    slope = (d_values * values).mean((0, 2), keepdims=True)
+    return (d_values - mean - values * slope) * scale[:, None]
 
 
 def _by_gate(rows, hidden):

@@ -15,13 +15,12 @@ def run(cell, x, parameters, num_layers=1, bidirectional=False, shift=None):
     for k in range(num_layers):
         outputs = []
         for d in range(directions):
-            suffix = f"l{k}" + ("_reverse" if d else "")
-            names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-            weights = [np.asarray(parameters[f"{name}_{suffix}"], float) for name in names]
-            states = np.zeros((2 if cell == "lstm" else 1, len(x), weights[1].shape[1]))
+            suffix = f"_l{k}" + ("_reverse" if d else "")
+            p = {n.removesuffix(suffix): np.asarray(v, float) for n, v in parameters.items() if n.endswith(suffix)}
+            states = np.zeros((2 if cell == "lstm" else 1, len(x), p["weight_hh"].shape[1]))
             current = tuple(np.zeros((len(states), states.shape[2])))
             for t in reversed(range(len(x))) if d else range(len(x)):
-                current = reference.step(cell, x[t], current, *weights)
+                current = reference.step(cell, x[t], current, p)
                 if shift is not None and shift[:2] == (k * directions + d, t):
                     current = tuple(s + shift[3] if n == shift[2] else s for n, s in enumerate(current))
                 states[:, t] = current

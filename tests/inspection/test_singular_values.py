@@ -19,13 +19,14 @@ def test_equal_numpy_and_are_named(cell):
         direction, _, gate = name.partition(".")
         begin = 5 * gates.index(gate)
         block = layer.state_dict()[f"weight_hh_{direction}"][begin : begin + 5].astype(float)
+        block = np.diag(block) if cell == "indrnn" else block
         np.testing.assert_allclose(values**2, np.linalg.eigvalsh(block.T @ block)[::-1], atol=1e-12)
 
 
 SIGMOIDS = {"i", "f", "o", "r", "z"}
 
 
-@pytest.mark.parametrize("cell", ["rnn", "rnn_relu", "gru", "lstm"])
+@pytest.mark.parametrize("cell", CELLS)
 def test_slopes(cell):
     expected = [0.25 if gate in SIGMOIDS else 1 for gate in CELLS[cell].gates]
     np.testing.assert_array_equal(largest_slopes(CELLS[cell]), expected)
