@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fastrnn.cells._cell import declared
 from fastrnn.inspection._inputs import read_one
 from fastrnn.inspection._plots import default_name, direction_index, new_axes, show_activations
 from fastrnn.inspection._unrolled import unroll
@@ -62,11 +63,17 @@ def gate_activations(model, text):
     unrolled = unroll(inputs.layer, inputs.sequences)
     cell = inputs.layer.cell
     values = [
-        unrolled.in_time(trace.kept[list(cell.input_slots)], k)[:, inputs.n_before :, 0]
-        for k, trace in enumerate(unrolled.traces)
+        unrolled.in_time(_gates(cell, trace), k)[:, inputs.n_before :, 0] for k, trace in enumerate(unrolled.traces)
     ]
     tokens = None if inputs.tokens is None else inputs.tokens[0]
     return GateActivations(np.stack(values), cell.gates, unrolled.names, tokens)
+
+
+def _gates(cell, trace):
+    """Return the values of the gates (G, T, B, H), in the order in which the direction read."""
+    if declared(cell, "normalized"):  # what is kept are the standardized pre-activations
+        return np.array(cell.activations(tuple(trace.kept), tuple(trace.weights["units"])))
+    return trace.kept[list(cell.input_slots)]
 
 
 class GateActivationsDisplay:

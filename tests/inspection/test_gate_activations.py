@@ -83,3 +83,22 @@ def test_display(pyplot, model):
         GateActivationsDisplay.from_estimator(model, text, layer="l2")
     layer = GateActivationsDisplay.from_estimator(Recurrent("lstm", 3, 4, random_state=0), np.ones((200, 3)))
     assert layer.images_[0].get_array().shape == (4, 200)
+
+
+@pytest.mark.parametrize("cell", ["lstm_layer_norm", "gru_layer_norm"])
+def test_gates_of_normalized_cells_make_the_next_state(cell):
+    layer = Recurrent(cell, 3, 4, random_state=0)
+    for array in layer.parameters.values():
+        array += np.random.default_rng(1).normal(0, 0.3, array.shape)
+    x = np.random.default_rng(0).standard_normal((6, 3))
+    (gates,) = gate_activations(layer, x).values
+    _, _, states = layer.forward(x[:, None], return_all_states=True)
+    h_or_c = (states[1] if isinstance(states, tuple) else states)[0, :, 0]
+    before = np.concatenate([np.zeros((1, 4)), h_or_c[:-1]])
+    if cell == "lstm_layer_norm":
+        i, f, g, _ = gates
+        expected = f * before + i * g
+    else:
+        _, z, n = gates
+        expected = (1 - z) * n + z * before
+    np.testing.assert_allclose(h_or_c, expected, atol=1e-5)
