@@ -1,18 +1,40 @@
 """Why gates: gradients vanish in a vanilla recurrent network, and what it cannot learn because of that.
 
 Two tasks where the answer stands far back. In the *adding problem* (Hochreiter and Schmidhuber 1997) a sequence of 200
-random numbers comes with a mark at two of them, one in each half, and their sum is wanted: who always answers 1 has a
-mean squared error of 1/6 = 0.1667. In *number agreement* (Linzen et al. 2016) a language model reads "the keys to the
-cabinet near the windows ..." and is asked whether "is" or "are" follows: the nouns in between say nothing.
-
-The first table has the norm of the gradient of the last output by the state at some lags (see
-``fastrnn.inspection.gradient_flow``), before training and after; the second the errors; the third the accuracy by the
-number of words between subject and verb, where 0.5 is guessing.
+random numbers comes with a mark at two of them, one in each half, and their sum is wanted. Whoever always answers 1 has
+a mean squared error of 1/6 (0.1767 is the figure that the literature quotes). In *number agreement* (Linzen et al.
+2016) a language model reads "the keys to the cabinet near the windows ..." and is asked whether "is" or "are" comes
+next: only the first noun tells.
 
     python vanishing_gradients.py                                      # a glance, a few seconds
-    python vanishing_gradients.py --steps 5000 --plot vanishing.png    # the figures below
+    python vanishing_gradients.py --steps 5000 --plot vanishing.png    # the figures below, 3 minutes on 2 cores
 
-FIGURES
+First the norm of the gradient of the last output by the state at some lags (`fastrnn.inspection.gradient_flow`), and
+what theory says to the recurrent weights (`singular_values`): "can explode" is a possibility only, as the vanilla
+network shows.
+
+    Norm of dL/dh at lags (0, 10, 50, 100, 199); verdict on the recurrent weights
+    tanh RNN, before  1.0e+00  2.4e-03  1.2e-13  2.1e-26  2.4e-51  h: can explode
+    tanh RNN, after   1.0e+00  1.7e-03  9.1e-14  2.0e-26  1.8e-51  h: can explode
+    GRU, before       1.0e+00  5.1e-03  1.3e-11  1.3e-21  1.0e-40  r: vanishing, z: vanishing, n: can explode
+    GRU, after        1.0e+00  6.2e-01  5.0e-01  4.3e-01  1.2e-01  r: can explode, z: can explode, n: can explode
+    LSTM, before      1.0e+00  4.8e-03  1.5e-03  9.4e-04  4.6e-04  i: vanishing, f: vanishing, g: can explode, ...
+    LSTM, after       1.0e+00  5.1e-03  1.4e-03  1.2e-03  8.9e-04  i: can explode, f: can explode, g: can explode, ...
+
+    Adding problem, T = 200, batch 50                              (seeds 1 and 2)
+    tanh RNN   not solved after 5000 steps, mean squared error 0.1672    not solved, 0.1716 and 0.1678
+    GRU        solved     after  550 steps, mean squared error 0.0095    550 and 550 steps
+    LSTM       solved     after  900 steps, mean squared error 0.0089    750 and 800 steps
+
+    Number agreement after 250000 sentences: accuracy by words between subject and verb
+                   3     6     9    12    15    18    21    24    27    30
+    rnn         0.52  0.52  0.51  0.50  0.53  0.51  0.48  0.53  0.53  0.50
+    gru         1.00  1.00  1.00  1.00  1.00  1.00  1.00  1.00  1.00  1.00
+    lstm        1.00  1.00  1.00  1.00  1.00  1.00  1.00  1.00  1.00  1.00
+
+Agreement comes out the same with seeds 1 and 2, but it is a matter of the training too. With 32 units in place of 64
+and twice the learning rate, the LSTM stayed at 0.5 for two seeds of three. And where some sentences have no noun in
+between (32 units), the vanilla network begins with these and gets to 1.00 at all distances, later than the others.
 """
 
 import argparse
@@ -145,7 +167,7 @@ NOUNS = "key cabinet dog window author book road farmer picture table".split()
 PREPOSITIONS = "to near behind above beside".split()
 ADJECTIVES = "old new here lost red".split()
 MOST_NOUNS = 10  # between subject and verb
-CELLS = ("rnn", "gru", "lstm")
+CELLS = {"rnn": "o-", "gru": "s-", "lstm": "x--"}  # and how they are drawn
 
 
 def agreement_sentence(n_between, rng):
@@ -174,15 +196,15 @@ def compare_on_agreement(steps, seed, ax=None):
     print(f"\nNumber agreement after {len(sentences)} sentences: accuracy by words between subject and verb")
     print(f"{'':10}", *(f"{3 * n:5}" for n in distances))
     results = {}
-    for cell in CELLS:
+    for cell, style in CELLS.items():
         model = RNNLanguageModel(
-            cell, HIDDEN, HIDDEN, tokenizer="whitespace", carry_state=False, batch_size=BATCH, bptt_length=3 * MOST_NOUNS + 5,
-            learning_rate_init=5e-3, max_iter=1, early_stopping=False, random_state=seed,
+            cell, HIDDEN, HIDDEN, tokenizer="whitespace", carry_state=False, bptt_length=3 * MOST_NOUNS + 5,
+            batch_size=BATCH, learning_rate_init=5e-3, max_iter=1, early_stopping=False, random_state=seed,
         ).fit(sentences)  # fmt: skip
         results[cell] = [accuracy(model, n, np.random.default_rng(seed + 1)) for n in distances]
         print(f"{cell:10}", *(f"{share:5.2f}" for share in results[cell]))
         if ax is not None:
-            ax.plot([3 * n for n in distances], results[cell], "o-", label=cell)
+            ax.plot([3 * n for n in distances], results[cell], style, label=cell)
     return results
 
 
@@ -199,14 +221,13 @@ def main():
 
         figure = Figure(figsize=(13, 4), layout="constrained")
         axes = figure.subplots(1, 3)
+        axes[1].sharey(axes[0])
     adding = compare_on_adding(arguments.steps, arguments.seed, axes[:2])
     agreement = compare_on_agreement(arguments.steps, arguments.seed, axes[2])
     if arguments.plot:
-        axes[1].sharey(axes[0])
-        for ax, title in zip(
-            axes, ("Adding problem, before training", "after training", "Number agreement"), strict=True
-        ):
-            ax.set_title(title)
+        axes[0].set_title("Adding problem, before training")
+        axes[1].set_title("Adding problem, after training")
+        axes[2].set_title("Number agreement")
         axes[2].set(xlabel="words between subject and verb", ylabel="accuracy", ylim=(0, 1.05))
         axes[2].grid(alpha=0.3)
         axes[2].legend()

@@ -57,12 +57,13 @@ def scan(fn, elems, initializer=None, reverse=False):
 
     Notes
     -----
-    The first call with a function, or with arguments of other types, compiles for about a second; that is kept for as
-    long as the process lives (64 functions at most) and never on disk. Numba takes what a function uses from outside,
-    global variables or those of an enclosing function, as constants. `scan` compiles a plain function again where such
-    a value has changed; what changes from call to call is better a part of `elems` or of the accumulator. What is
-    jitted keeps Numba's rules: it does not see such changes. In a compiled function ``np.random`` draws from Numba's
-    generator, not from NumPy's.
+    The first call with a function, or with arguments of other types, compiles: a second, or a few with arrays. That is
+    kept as long as the process lives (for the last 64 functions) and never on disk. Numba takes what a function uses
+    from outside, global variables or those of an enclosing function, as constants. `scan` compiles a plain function
+    again where such a value has changed; what changes from call to call is better a part of `elems` or of the
+    accumulator. What is jitted already keeps Numba's rules: it does not see such changes. In a compiled function
+    ``np.random`` draws from Numba's generator, not from NumPy's. Where a compiled function raises an error, all steps
+    are done again in Python, for its own message and traceback.
 
     Examples
     --------

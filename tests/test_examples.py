@@ -3,6 +3,11 @@
 import pathlib
 import re
 import runpy
+import sys
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
 
 from fastrnn import RNNLanguageModel
 
@@ -45,8 +50,50 @@ def test_four_shapes(monkeypatch, capsys):
     assert parities > 90
 
 
+def test_scan_rnn(capsys):
+    content = runpy.run_path(EXAMPLES / "scan_rnn.py")
+    assert content["scanned"].shape == content["y"].shape
+    assert capsys.readouterr().out.startswith("50 steps, largest difference")
+
+
+def test_vanishing_gradients(capsys, monkeypatch, tmp_path):
+    picture = tmp_path / "vanishing.png"
+    monkeypatch.setattr(sys, "argv", ["vanishing_gradients.py", "--steps", "20", "--plot", str(picture)])
+    content = runpy.run_path(EXAMPLES / "vanishing_gradients.py", run_name="__main__")
+    rows = [line for line in capsys.readouterr().out.splitlines() if ", before" in line or ", after" in line]
+    names = [configuration.name for configuration in content["CONFIGURATIONS"]]
+    assert [row.partition(", ")[0] for row in rows] == [name for name in names for _ in range(2)]
+    furthest = {row[:16].strip(): float(row[16:].split()[4]) for row in rows}  # the gradient at the last of the lags
+    assert furthest["tanh RNN, before"] < 1e-30
+    assert furthest["LSTM, before"] > 1e-6
+    assert [steps for steps, _ in content["adding"].values()] == [20] * len(names)
+    assert all(0.1 < error < 1 for _, error in content["adding"].values())  # so soon, nobody does better than guessing
+    assert all(len(shares) == content["MOST_NOUNS"] for shares in content["agreement"].values())
+    assert imread(picture).std() > 0
+
+
+def test_the_tasks_of_vanishing_gradients():
+    content = runpy.run_path(EXAMPLES / "vanishing_gradients.py")
+    rng = np.random.default_rng(0)
+    x, target = content["adding_problem"](2000, rng)
+    np.testing.assert_array_equal(x[:, :, 1].sum(0), 2)
+    np.testing.assert_array_equal(x[:100, :, 1].sum(0), 1)
+    assert np.mean((target - 1) ** 2) == pytest.approx(1 / 6, abs=0.02)
+    for n in range(4):
+        words = content["agreement_sentence"](n, rng)
+        assert len(words) == 3 * n + 4
+        assert words[-2] == ("are" if words[1].endswith("s") else "is")
+
+
 def test_every_example_is_tested():
-    tested = {"hello.py", "compare_language_models.py", "custom_cell.py", "four_shapes.py"}
+    tested = {
+        "hello.py",
+        "compare_language_models.py",
+        "custom_cell.py",
+        "four_shapes.py",
+        "scan_rnn.py",
+        "vanishing_gradients.py",
+    }
     assert {path.name for path in EXAMPLES.glob("*.py")} == tested
 
 
