@@ -72,8 +72,15 @@ def chrono_lstm(seed):
     return layer
 
 
+def orthogonal_rnn(seed):
+    """Return a tanh network whose recurrent weights begin as an orthogonal matrix (Saxe et al. 2014)."""
+    return RNN(2, HIDDEN, initializers={"weight_hh": "orthogonal"}, random_state=seed)
+
+
 CONFIGURATIONS = [
     Configuration("tanh RNN", lambda seed: RNN(2, HIDDEN, random_state=seed), 1e-3),
+    Configuration("IRNN", lambda seed: Recurrent("irnn", 2, HIDDEN, random_state=seed), 1e-3),
+    Configuration("orthogonal", orthogonal_rnn, 1e-3),
     Configuration("GRU", lambda seed: GRU(2, HIDDEN, random_state=seed), 5e-3),
     Configuration("LSTM", chrono_lstm, 5e-3),
 ]
@@ -156,7 +163,7 @@ def show_flow(title, layer, x, ax, name):
     flow = gradient_flow(layer, x, random_state=0)
     gates = zip(singular_values(layer).names, singular_values(layer).verdicts, strict=True)
     verdicts = ", ".join(f"{gate.partition('.')[2]}: {verdict}" for gate, verdict in gates)
-    print(f"{title:16}", *(f"{flow.norms[0, 0, lag]:8.1e}" for lag in LAGS), "", verdicts)
+    print(f"{title:18}", *(f"{flow.norms[0, 0, lag]:8.1e}" for lag in LAGS), "", verdicts)
     if ax is not None:
         GradientFlowDisplay(flow, name).plot(ax)
 
