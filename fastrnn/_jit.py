@@ -56,9 +56,16 @@ def _class_stamp(argument):
     """Return what identifies the class of a NamedTuple argument: a cell's code is chosen by it."""
     cls = argument.instance_class
     stamp = f"{cls.__module__}.{cls.__qualname__}"
-    if not cls.__module__.startswith("fastrnn."):  # a user's own cell: its file is not in the package's stamp
-        stamp += hashlib.sha256(pathlib.Path(inspect.getfile(cls)).read_bytes()).hexdigest()
-    return stamp
+    if cls.__module__.startswith("fastrnn."):
+        return stamp
+    # A user's own cell: what is not in the package's stamp.
+    try:
+        source = pathlib.Path(inspect.getfile(cls)).read_bytes()
+    except (OSError, TypeError):  # typed at a prompt
+        functions = [getattr(cls, name) for name in sorted(vars(cls)) if callable(getattr(cls, name))]
+        codes = [f.__code__ for f in functions if hasattr(f, "__code__")]
+        source = repr([(c.co_code, c.co_consts, c.co_names) for c in codes]).encode()
+    return stamp + hashlib.sha256(source).hexdigest()
 
 
 class _KernelFiles:
@@ -122,7 +129,8 @@ def kernel(function=None, *, cache=True, **options):
     function : callable
         A function in Numba's nopython subset.
     cache : bool, default=True
-        Whether to keep the result on disk: not for functions of users, which the stamp of the package does not cover.
+        Whether to keep it on disk; not for functions of users, which the stamp of the package does not cover, and of
+        no use for what is only inlined into other kernels.
     **options
         Further options of ``numba.njit``, ``forceinline=True`` for instance.
 

@@ -62,9 +62,9 @@ class Perplexity(float):
 class BaseLanguageModel(BaseEstimator, abc.ABC):
     """The methods that n-gram and recurrent language models share.
 
-    A subclass has the constructor parameters `tokenizer`, `lowercase`, `min_count`, `max_vocab` and `vocabulary`, sets
-    ``vocabulary_`` when it is fitted, and writes the abstract methods below. Those speak of ids only. A *state* is
-    whatever the model remembers of n contexts, a row each.
+    A subclass has the constructor parameters `tokenizer`, `lowercase` and `vocabulary`, sets ``vocabulary_`` when it is
+    fitted, and writes the abstract methods below. Those speak of ids only. A *state* is whatever the model remembers of
+    n contexts, a row each.
     """
 
     @abc.abstractmethod
@@ -110,9 +110,6 @@ class BaseLanguageModel(BaseEstimator, abc.ABC):
     def _check_text_parameters(self):
         """Raise ValueError if a parameter that says how text is read is wrong."""
         get_tokenizer(self.tokenizer)
-        _check_integer("min_count", self.min_count)
-        if self.max_vocab is not None:
-            _check_integer("max_vocab", self.max_vocab, minimum=len(SPECIAL_TOKENS) + 1)
         if self.vocabulary is not None:
             if not isinstance(self.vocabulary, Vocabulary):
                 raise ValueError(f"vocabulary must be None or a fitted Vocabulary, got {self.vocabulary!r:.80}.")
@@ -236,13 +233,14 @@ class BaseLanguageModel(BaseEstimator, abc.ABC):
         Returns
         -------
         object array (n_contexts,) of str
-            ``</s>`` where the sentence most probably ends.
+            ``</s>`` where the sentence most probably ends, or where no token has a probability.
         """
         ids, offsets = self._encode(X)
         state = self._read_contexts(ids, offsets)
         best = np.empty(len(offsets) - 1, np.intp)
         for rows in self._row_blocks(len(best)):
-            best[rows] = self._next_probabilities(self._take(state, rows)).argmax(axis=1)
+            probabilities = self._next_probabilities(self._take(state, rows))
+            best[rows] = np.where(probabilities.any(axis=1), probabilities.argmax(axis=1), END_ID)
         return np.array(self.vocabulary_.tokens, dtype=object)[best]
 
     def sample(
@@ -410,9 +408,9 @@ def _require_tokens(log_probs):
         raise ValueError("X is empty: there is no token to average over.")
 
 
-def _check_integer(name, value, minimum=1):
-    if not isinstance(value, numbers.Integral) or value < minimum:
-        raise ValueError(f"{name} must be an integer of at least {minimum}, got {value!r}.")
+def _check_integer(name, value):
+    if not isinstance(value, numbers.Integral) or value < 1:
+        raise ValueError(f"{name} must be an integer of at least 1, got {value!r}.")
 
 
 def _check_choice(temperature, top_k, top_p):

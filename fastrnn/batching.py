@@ -18,13 +18,16 @@ class Batch(NamedTuple):
     lengths : int array (B,) or None
         Steps of each column; None if all have T.
     fresh : bool
-        Whether the columns begin here; otherwise they go on where the batch before ended.
+        Whether the columns begin here; otherwise they go on where the batch before left off.
+    advance : int
+        Step at which the next batch begins: T, or less where batches overlap.
     """
 
     inputs: np.ndarray
     targets: np.ndarray
     lengths: np.ndarray | None
     fresh: bool
+    advance: int
 
 
 def contiguous_streams(ids, start, n_streams):
@@ -62,11 +65,34 @@ def contiguous_streams(ids, start, n_streams):
     return tuple(np.ascontiguousarray(a.reshape(n_streams, steps).T) for a in (inputs, targets))
 
 
-def stream_batches(inputs, targets, steps):
-    """Return the batches of `steps` steps, one after the other, of streams (T, B)."""
-    return [
-        Batch(inputs[t : t + steps], targets[t : t + steps], None, fresh=t == 0) for t in range(0, len(inputs), steps)
-    ]
+def stream_batches(inputs, targets, steps, stride=None):
+    """Cut streams into batches for truncated backpropagation.
+
+    Parameters
+    ----------
+    inputs, targets : int32 array (T, B)
+    steps : int
+        Steps through which gradients go back, k2.
+    stride : int or None, default=None
+        Steps from batch to batch, k1, at most `steps`; None is `steps`. Where batches overlap, every target counts in
+        the first batch that has it only (Williams and Peng 1990).
+
+    Returns
+    -------
+    list of Batch
+    """
+    stride = stride or steps
+    batches, begin, done = [], 0, 0
+    while done < len(inputs):
+        end = min(done + stride, len(inputs))
+        following = max(begin, end + stride - steps)
+        counted = targets[begin:end]
+        if begin < done:
+            counted = counted.copy()
+            counted[: done - begin] = IGNORED
+        batches.append(Batch(inputs[begin:end], counted, None, begin == 0, following - begin))
+        begin, done = following, end
+    return batches
 
 
 def sentence_groups(offsets, batch_size, random_state=None):
@@ -118,7 +144,9 @@ def sentence_batches(ids, offsets, sentences, start, steps):
     inputs = np.zeros_like(targets)
     inputs[:1] = start
     inputs[1:] = np.maximum(targets[:-1], 0)
-    return [
-        Batch(inputs[t : t + steps], targets[t : t + steps], np.clip(lengths - t, 0, min(steps, longest - t)), t == 0)
-        for t in range(0, longest, steps)
-    ]
+    batches = []
+    for t in range(0, longest, steps):
+        size = min(steps, longest - t)
+        alive = np.clip(lengths - t, 0, size)
+        batches.append(Batch(inputs[t : t + size], targets[t : t + size], alive, t == 0, size))
+    return batches

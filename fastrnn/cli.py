@@ -180,6 +180,8 @@ def compare(arguments):
         )
     except ValueError as error:  # a text that a model cannot learn from: too short, or with a reserved token
         raise _UserError(f"{source}: {error}") from error
+    except MemoryError as error:
+        raise _UserError(f"the models need too much memory: {error}") from error
     try:
         _write_outputs(arguments, data, results, characters)
     finally:  # the results are shown also when they cannot be written

@@ -95,11 +95,11 @@ def compare_language_models(models, train, valid, test, *, sample_length=40, ran
     for name, text in texts.items():
         if isinstance(text, str):
             raise ValueError(f"{name} must be a list of strings, string object received: put it into a list.")
-    progress = tqdm(models.items(), unit="model", leave=False, disable=None if verbose else True)
     results = []
-    for name, model in progress:
-        progress.set_description(name)
-        results.append(_measure(name, model, texts, sample_length, random_state))
+    with tqdm(models.items(), unit="model", leave=False, disable=None if verbose else True) as progress:
+        for name, model in progress:
+            progress.set_description(name)
+            results.append(_measure(name, model, texts, sample_length, random_state))
     vocabularies = [model.vocabulary_ for model in models.values()]
     if any(vocabulary != vocabularies[0] for vocabulary in vocabularies):
         warnings.warn("The models have different vocabularies, so their perplexities cannot be compared.", stacklevel=2)
@@ -154,8 +154,8 @@ def format_results(results, characters=False):
     --------
     >>> from fastrnn.comparison import LanguageModelResult, format_results
     >>> print(format_results([LanguageModelResult("LSTM", "rnn", 51280, 205120, 12.25, 8.1, 8.0, 90000.0, "")]))
-    model  n-grams or parameters    memory  fit seconds  valid perplexity  test perplexity  tokens/s
-    LSTM                  51,280  205.1 kB        12.25              8.10             8.00    90,000
+    model  n-grams or parameters  memory  fit seconds  valid perplexity  test perplexity  tokens/s
+    LSTM                  51,280  205 kB        12.25              8.10             8.00    90,000
     """
     headings = ["model", "n-grams or parameters", "memory", "fit seconds", "valid perplexity", "test perplexity"]
     headings += ["valid bits/char", "test bits/char"] * characters + ["tokens/s"]
@@ -174,11 +174,10 @@ def format_results(results, characters=False):
 
 
 def _format_bytes(n):
-    for unit in ("B", "kB", "MB"):
-        if n < 1000:
-            return f"{n:.1f} {unit}" if unit != "B" else f"{n} B"
+    for unit in ("B", "kB", "MB", "GB"):
+        if n < 999.5 or unit == "GB":
+            return f"{n:.3g} {unit}" if n < 999.5 else f"{n:,.0f} {unit}"
         n /= 1000
-    return f"{n:.1f} GB"
 
 
 def plot_results(results, path, characters=False):
@@ -199,23 +198,22 @@ def plot_results(results, path, characters=False):
         If matplotlib is not installed (it comes with the extra ``plot``).
     """
     from matplotlib.figure import Figure
-    from matplotlib.ticker import FuncFormatter
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    figure = Figure(figsize=(7.5, 4.5), layout="constrained")
     axes = figure.add_subplot()
-    for kind, label, marker in (("ngram", "n-gram model", "s"), ("rnn", "recurrent network", "o")):
-        chosen = [result for result in results if result.kind == kind]
-        heights = [math.log2(r.test_perplexity) if characters else r.test_perplexity for r in chosen]
-        axes.plot([r.bytes for r in chosen], heights, marker, label=label)
-        for result, height in zip(chosen, heights, strict=True):
-            axes.annotate(result.model, (result.bytes, height), xytext=(6, 4), textcoords="offset points")
+    for result in results:
+        height = math.log2(result.test_perplexity) if characters else result.test_perplexity
+        marker = "s" if result.kind == "ngram" else "o"
+        axes.plot(result.bytes, height, marker, label=result.model, markersize=8, alpha=0.8)
     axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda n, _: _format_bytes(n)))
-    axes.xaxis.set_minor_formatter(FuncFormatter(lambda n, _: ""))
     axes.set_xlabel("memory of the learned arrays")
     axes.set_ylabel("bits a character on the test text" if characters else "perplexity on the test text")
-    axes.margins(x=0.15, y=0.1)
+    axes.margins(0.1)
     axes.grid(alpha=0.3)
-    axes.legend()
+    figure.legend(loc="outside right upper")  # beside the points: names on top of them would hide each other
     with replaced_file(path) as temporary:
         figure.savefig(temporary, format=pathlib.Path(path).suffix[1:], dpi=150)

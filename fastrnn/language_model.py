@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 from fastrnn import training
 from fastrnn.base import BaseLanguageModel, close_sentences
 from fastrnn.batching import contiguous_streams, sentence_batches, sentence_groups, stream_batches
-from fastrnn.layers import Dropout, Embedding, Recurrent, Softmax
+from fastrnn.layers import Dropout, Embedding, Recurrent, Softmax, activity_penalty, temporal_activity_penalty
 from fastrnn.optimizers import make_optimizer
 from fastrnn.text import END_ID, START_ID, Vocabulary, tokenize_corpus
 
@@ -21,13 +21,16 @@ _SCORING_STREAM = 1000  # shortest stream into which a text is cut to be scored 
 class _Network:
     """Embedding, recurrent layers and softmax, with dropout between them."""
 
-    def __init__(self, vocabulary_size, cell, embedding_size, hidden_size, num_layers, dropout, tie_weights,
-                 random_state, n_jobs):  # fmt: skip
+    def __init__(self, vocabulary_size, embedding_size, hidden_size, dropout, tie_weights, embedding_dropout,
+                 locked_dropout, activity_penalty, temporal_activity_penalty, random_state, n_jobs,
+                 **recurrent):  # fmt: skip
         options = {"random_state": random_state, "n_jobs": n_jobs}
-        self.embedding = Embedding(vocabulary_size, embedding_size, **options)
-        self.recurrent = Recurrent(cell, embedding_size, hidden_size, num_layers, dropout=dropout, **options)
+        self.embedding = Embedding(vocabulary_size, embedding_size, dropout=embedding_dropout, **options)
+        self.recurrent = Recurrent(input_size=embedding_size, hidden_size=hidden_size, dropout=dropout,
+                                   locked_dropout=locked_dropout, **recurrent, **options)  # fmt: skip
         self.output = Softmax(hidden_size, vocabulary_size, **options)
-        self.dropouts = Dropout(dropout, **options), Dropout(dropout, **options)
+        self.dropouts = Dropout(dropout, locked_dropout, **options), Dropout(dropout, locked_dropout, **options)
+        self.penalties = activity_penalty, temporal_activity_penalty
         self.tie_weights = tie_weights
         if tie_weights:
             # As an output, a standard normal start would begin with logits of size √H.
@@ -63,18 +66,29 @@ class _Network:
         for layer in (self.embedding, self.recurrent, self.output):
             layer.zero_grad()
         state = None if batch.fresh else self._state
+        if batch.advance < len(batch.inputs):  # the next batch begins within this one
+            _, following = self.hidden(batch.inputs[: batch.advance], state)
         x = self.dropouts[0].forward(self.embedding.forward(batch.inputs, training=True), training=True)
-        h, self._state = self.recurrent.forward(x, state, batch.lengths, training=True)
-        h = self.dropouts[1].forward(h, training=True)
+        y, last = self.recurrent.forward(x, state, batch.lengths, training=True, check_finite=False)
+        self._state = following if batch.advance < len(batch.inputs) else last
+        h = self.dropouts[1].forward(y, training=True)
         count = int(np.count_nonzero(batch.targets >= 0))
         loss, dh = self.output.loss_and_gradient(h, batch.targets, 1 / max(count, 1))
-        dx, _ = self.recurrent.backward(self.dropouts[1].backward(dh))
+        dy = self._penalized(self.dropouts[1].backward(self._penalized(dh, h, 0)), y, 1)
+        dx, _ = self.recurrent.backward(dy)
         self.embedding.backward(self.dropouts[0].backward(dx))
         return loss, count
 
+    def _penalized(self, gradient, y, which):
+        """Add the gradient of the activity penalty (0) or of the temporal one (1), which are not part of the loss."""
+        if not self.penalties[which]:
+            return gradient
+        penalty = (activity_penalty, temporal_activity_penalty)[which]
+        return gradient + penalty(y, self.penalties[which])[1]
+
     def hidden(self, inputs, state=None, lengths=None):
         """Return the outputs of the last recurrent layer (T, B, H), and the state after them."""
-        return self.recurrent.forward(self.embedding.forward(inputs), state, lengths)
+        return self.recurrent.forward(self.embedding.forward(inputs), state, lengths, check_finite=False)
 
     def log_probs(self, batches):
         """Return the log probabilities of the targets of successive batches, (T, B) each."""
@@ -94,8 +108,8 @@ class RNNLanguageModel(BaseLanguageModel):
 
     Parameters
     ----------
-    cell : {"rnn", "rnn_relu", "gru", "lstm"}, default="lstm"
-        The recurrent cell.
+    cell : str or cell, default="lstm"
+        Name of the recurrent cell, see `fastrnn.layers.cells`, or an instance of a cell class of one's own.
     embedding_size, hidden_size : int, default=128
         Length of a token's vector, and number of hidden units of each layer.
     num_layers : int, default=1
@@ -104,6 +118,18 @@ class RNNLanguageModel(BaseLanguageModel):
         Probability of dropout on embeddings, between layers and on the output, in training (Zaremba et al. 2014).
     tie_weights : bool, default=False
         Whether the output layer's weight is the embedding (Press and Wolf 2017); needs equal sizes.
+    residual : bool, default=False
+        Whether the input of a layer is added to its output, from the second layer on.
+    locked_dropout : bool, default=False
+        Whether dropout is the same at every step of a batch (Gal and Ghahramani 2016).
+    recurrent_dropout, zoneout, weight_dropout : float, default=0.0
+        Dropout on h in the recurrent product, probability of a unit to keep its old value, and dropout on the recurrent
+        weights, see `fastrnn.layers.Recurrent`.
+    embedding_dropout : float, default=0.0
+        Probability that all occurrences of a token are zeroed in a batch.
+    activity_penalty, temporal_activity_penalty : float, default=0.0
+        Factors of the mean square of the last layer's output, and of its change from step to step (Merity et al. 2017).
+        They act on the gradient; the losses that are reported are without them.
     tokenizer : {"words", "whitespace", "chars"} or callable, default="words"
         What cuts texts into tokens.
     lowercase : bool, default=False
@@ -116,6 +142,9 @@ class RNNLanguageModel(BaseLanguageModel):
         A fitted vocabulary to be used as it is; None learns one from the text.
     bptt_length : int, default=35
         Time steps through which gradients go back.
+    bptt_stride : int or None, default=None
+        Time steps from one update to the next, at most `bptt_length`; None is `bptt_length`. With
+        ``carry_state=True`` only.
     batch_size : int, default=20
         Streams (or sentences, with ``carry_state=False``) side by side.
     carry_state : bool, default=True
@@ -182,12 +211,21 @@ class RNNLanguageModel(BaseLanguageModel):
         num_layers=1,
         dropout=0.0,
         tie_weights=False,
+        residual=False,
+        locked_dropout=False,
+        recurrent_dropout=0.0,
+        zoneout=0.0,
+        weight_dropout=0.0,
+        embedding_dropout=0.0,
+        activity_penalty=0.0,
+        temporal_activity_penalty=0.0,
         tokenizer="words",
         lowercase=False,
         min_count=1,
         max_vocab=None,
         vocabulary=None,
         bptt_length=35,
+        bptt_stride=None,
         batch_size=20,
         carry_state=True,
         optimizer="adam",
@@ -211,12 +249,21 @@ class RNNLanguageModel(BaseLanguageModel):
         self.num_layers = num_layers
         self.dropout = dropout
         self.tie_weights = tie_weights
+        self.residual = residual
+        self.locked_dropout = locked_dropout
+        self.recurrent_dropout = recurrent_dropout
+        self.zoneout = zoneout
+        self.weight_dropout = weight_dropout
+        self.embedding_dropout = embedding_dropout
+        self.activity_penalty = activity_penalty
+        self.temporal_activity_penalty = temporal_activity_penalty
         self.tokenizer = tokenizer
         self.lowercase = lowercase
         self.min_count = min_count
         self.max_vocab = max_vocab
         self.vocabulary = vocabulary
         self.bptt_length = bptt_length
+        self.bptt_stride = bptt_stride
         self.batch_size = batch_size
         self.carry_state = carry_state
         self.optimizer = optimizer
@@ -264,31 +311,12 @@ class RNNLanguageModel(BaseLanguageModel):
         self._check_parameters()
         sentences = self._read_training_text(X)
         validation = None if X_val is None else tokenize_corpus(X_val, self.tokenizer, self.lowercase)
+        if validation is not None and not validation:
+            raise ValueError("X_val is empty: validation needs at least one sentence.")
         if validation is None and self.early_stopping:
             sentences, validation = _split_end(sentences, self.validation_fraction)
         going_on = self.warm_start and hasattr(self, "network_")
-        vocabulary = self.vocabulary_ if going_on else self._make_vocabulary(sentences)
-        text = close_sentences(*vocabulary.encode_corpus(sentences))
-        held_out = None if validation is None else close_sentences(*vocabulary.encode_corpus(validation))
-        if held_out is not None and not len(held_out[0]):
-            raise ValueError("X_val is empty: validation needs at least one sentence.")
-        random_state = check_random_state(self.random_state)
-        network = self.network_ if going_on else self._make_network(vocabulary, random_state)
-        optimizer = make_optimizer(self.optimizer, learning_rate=self.learning_rate_init, weight_decay=self.alpha)
-        history = training.train(
-            network,
-            optimizer,
-            self._epochs(*text, random_state),
-            max_iter=self.max_iter,
-            clip_norm=self.clip_norm,
-            validate=None if held_out is None else lambda: float(self._log_probs(network, *held_out).mean()),
-            n_iter_no_change=self.n_iter_no_change if self.early_stopping else None,
-            tol=self.tol,
-            progress=self.verbose > 0,
-            name=f"{self.cell} language model",
-        )
-        self._set_fitted(network, vocabulary, optimizer, history, going_on)
-        return self
+        return self._train(sentences, validation, going_on, self._new_optimizer(), self.max_iter)
 
     def partial_fit(self, X, y=None):
         """Take one epoch over a further text.
@@ -306,20 +334,28 @@ class RNNLanguageModel(BaseLanguageModel):
         """
         self._check_parameters()
         sentences = self._read_training_text(X)
-        going_on = hasattr(self, "network_")
+        optimizer = getattr(self, "_optimizer", None) or self._new_optimizer()
+        return self._train(sentences, None, hasattr(self, "network_"), optimizer, max_iter=1)
+
+    def _new_optimizer(self):
+        return make_optimizer(self.optimizer, learning_rate=self.learning_rate_init, weight_decay=self.alpha)
+
+    def _train(self, sentences, validation, going_on, optimizer, max_iter):
+        """Train a new network, or the one there is, on token lists; set the learned attributes."""
         vocabulary = self.vocabulary_ if going_on else self._make_vocabulary(sentences)
         text = close_sentences(*vocabulary.encode_corpus(sentences))
+        held_out = None if validation is None else close_sentences(*vocabulary.encode_corpus(validation))
         random_state = check_random_state(self.random_state)
         network = self.network_ if going_on else self._make_network(vocabulary, random_state)
-        optimizer = getattr(self, "_optimizer", None) or make_optimizer(
-            self.optimizer, learning_rate=self.learning_rate_init, weight_decay=self.alpha
-        )
         history = training.train(
             network,
             optimizer,
             self._epochs(*text, random_state),
-            max_iter=1,
+            max_iter=max_iter,
             clip_norm=self.clip_norm,
+            validate=None if held_out is None else lambda: float(self._log_probs(network, *held_out).mean()),
+            n_iter_no_change=self.n_iter_no_change if self.early_stopping else None,
+            tol=self.tol,
             progress=self.verbose > 0,
             name=f"{self.cell} language model",
         )
@@ -334,6 +370,13 @@ class RNNLanguageModel(BaseLanguageModel):
             value = getattr(self, name)
             if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < 1:
                 raise ValueError(f"{name} must be an integer of at least 1, got {value!r}.")
+        stride = self.bptt_stride
+        if stride is not None and not (isinstance(stride, numbers.Integral) and 1 <= stride <= self.bptt_length):
+            raise ValueError(f"bptt_stride must be None or an integer from 1 to bptt_length, got {stride!r}.")
+        for name in ("activity_penalty", "temporal_activity_penalty", "alpha"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 <= value < np.inf:
+                raise ValueError(f"{name} must be a number of at least 0, got {value!r}.")
         if self.clip_norm is not None and not (isinstance(self.clip_norm, numbers.Real) and self.clip_norm > 0):
             raise ValueError(f"clip_norm must be None or a number above 0, got {self.clip_norm!r}.")
         if not (isinstance(self.validation_fraction, numbers.Real) and 0 < self.validation_fraction < 1):
@@ -358,8 +401,11 @@ class RNNLanguageModel(BaseLanguageModel):
         return vocabulary
 
     def _make_network(self, vocabulary, random_state):
-        return _Network(len(vocabulary), self.cell, self.embedding_size, self.hidden_size, self.num_layers,
-                        self.dropout, self.tie_weights, random_state, self.n_jobs)  # fmt: skip
+        names = ("cell", "embedding_size", "hidden_size", "num_layers", "dropout", "tie_weights", "residual",
+                 "locked_dropout", "recurrent_dropout", "zoneout", "weight_dropout", "embedding_dropout",
+                 "activity_penalty", "temporal_activity_penalty", "n_jobs")  # fmt: skip
+        options = {name: getattr(self, name) for name in names}
+        return _Network(len(vocabulary), random_state=random_state, **options)
 
     def _start(self):
         """Return what is fed in before a first token: a running text goes on from the end of what came before."""
@@ -369,7 +415,7 @@ class RNNLanguageModel(BaseLanguageModel):
         """Return a function that returns the batches of an epoch of a text."""
         if self.carry_state:
             streams = contiguous_streams(ids, self._start(), min(self.batch_size, len(ids)))
-            batches = stream_batches(*streams, self.bptt_length)
+            batches = stream_batches(*streams, self.bptt_length, self.bptt_stride)
             return lambda: batches
 
         def shuffled():
@@ -418,6 +464,10 @@ class RNNLanguageModel(BaseLanguageModel):
 
     def _token_log_probs(self, ids, offsets):
         return self._log_probs(self.network_, ids, offsets)
+
+    def _draw(self, *arguments):
+        with self.network_.recurrent.held_weights():
+            return super()._draw(*arguments)
 
     def _read_contexts(self, ids, offsets):
         lengths = np.diff(offsets) + 1

@@ -29,9 +29,18 @@ def replaced_file(path):
     ------
     pathlib.Path
         The temporary file, for the body to write and close.
+
+    Raises
+    ------
+    OSError
+        If no file can be made there.
     """
     path = pathlib.Path(path)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        open(temporary, "xb").close()
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
     try:
         yield temporary
         with open(temporary, "r+b") as file:
@@ -61,6 +70,8 @@ def save_model(path, class_name, params, content, arrays):
     ------
     ValueError
         If a parameter is no plain value.
+    OSError
+        If the file cannot be written.
     """
     header = json.dumps(
         {
@@ -72,7 +83,10 @@ def save_model(path, class_name, params, content, arrays):
     )
     arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     with replaced_file(path) as temporary:
-        save_file(arrays, temporary, {"fastrnn": header, "checksum": _checksum(header, arrays)})
+        try:
+            save_file(arrays, temporary, {"fastrnn": header, "checksum": _checksum(header, arrays)})
+        except SafetensorError as error:  # a full disk for instance
+            raise OSError(f"{path} cannot be written: {error}.") from None
 
 
 def load_model(path, class_name):

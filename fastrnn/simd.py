@@ -468,7 +468,7 @@ def emit_load_many(context, builder, count, array_type, array, offset, stride):
     for _ in range(count):
         values.append(load_vector(context, builder, vector, array_type, array, offset))
         offset = builder.add(offset, stride)
-    return context.make_tuple(builder, types.UniTuple(vector, count), values)
+    return context.make_tuple(builder, types.UniTuple(vector, count) if count else types.Tuple(()), values)
 
 
 def _store_many(array, offset, stride, vectors):
@@ -477,17 +477,35 @@ def _store_many(array, offset, stride, vectors):
         store(array, offset + k * stride, vector)
 
 
-@primitive(_store_many)
-def store_many(typingctx, array, offset, stride, vectors):
-    """Type and lower `_store_many`."""
-    vector = vector_of(array)
-    expected = types.UniTuple(vector, len(vectors))
+def _define_many(emit):
+    """Build the typing and lowering of a function of (array, offset, stride, tuple of vectors)."""
 
-    def lower(context, builder, sig, args):
-        array_value, offset, stride, values = args
-        for value in cgutils.unpack_tuple(builder, values):
-            store_vector(context, builder, vector, array, array_value, offset, value)
-            offset = builder.add(offset, stride)
-        return context.get_dummy_value()
+    def define(typingctx, array, offset, stride, vectors):
+        vector = vector_of(array)
+        expected = types.UniTuple(vector, len(vectors)) if len(vectors) else types.Tuple(())
 
-    return types.void(array, types.intp, types.intp, expected), lower
+        def lower(context, builder, sig, args):
+            array_value, offset, stride, values = args
+            for value in cgutils.unpack_tuple(builder, values, len(vectors)):
+                emit(context, builder, vector, array, array_value, offset, value)
+                offset = builder.add(offset, stride)
+            return context.get_dummy_value()
+
+        return types.void(array, types.intp, types.intp, expected), lower
+
+    return define
+
+
+def _add_many(array, offset, stride, vectors):
+    """Add a tuple of vectors to an array, `stride` elements apart, beginning at element `offset`."""
+    for k, vector in enumerate(vectors):
+        store(array, offset + k * stride, load(array, offset + k * stride) + vector)
+
+
+def _emit_add(context, builder, vector, array_type, array, offset, value):
+    total = builder.fadd(load_vector(context, builder, vector, array_type, array, offset), value)
+    store_vector(context, builder, vector, array_type, array, offset, total)
+
+
+store_many = primitive(_store_many)(_define_many(store_vector))
+add_many = primitive(_add_many)(_define_many(_emit_add))

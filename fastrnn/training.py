@@ -104,14 +104,14 @@ def train(network, optimizer, epochs, *, max_iter, clip_norm=None, validate=None
         warnings.warn(
             f"The training was interrupted in epoch {epoch + 1}: the weights of the finished epochs are kept.",
             ConvergenceWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
     except NonFiniteLossError:
         warnings.warn(
             f"The loss became infinite or NaN in epoch {epoch + 1}: the training stops with the weights of the epochs "
             f"before. A smaller learning_rate_init (now {optimizer.learning_rate:g}) or clip_norm may help.",
             ConvergenceWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
     finally:
         bar.close()

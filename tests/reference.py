@@ -7,47 +7,98 @@ def sigmoid(x):
     return 1 / (1 + np.exp(-x))
 
 
-def step(cell, x, state, weight_ih, weight_hh, bias_ih, bias_hh):
-    """Return the new state of one step; x (D,), states (H,), weights as in torch."""
-    xs, hs = weight_ih @ x + bias_ih, weight_hh @ state[0] + bias_hh
+def layer_norm(x):
+    return (x - x.mean()) / np.sqrt(x.var() + 1e-5)
+
+
+def step(cell, x, state, p):
+    """Return the new state of one step; x (D,), states (H,), p the parameters of a direction as in the state dict."""
+    h = state[0]
+    xs = p["weight_ih"] @ x + p.get("bias_ih", 0)
+    if cell == "indrnn":
+        return (np.maximum(xs + p["weight_hh"] * h, 0),)
+    w, b = p["weight_hh"], p.get("bias_hh", np.zeros(len(p["weight_hh"])))
+    hs = w @ h + b
+    n = len(p["weight_ih"])
     if cell == "rnn":
         return (np.tanh(xs + hs),)
-    if cell == "rnn_relu":
+    if cell in ("rnn_relu", "irnn"):
         return (np.maximum(xs + hs, 0),)
     if cell == "gru":
         (xr, xz, xn), (hr, hz, hn) = np.split(xs, 3), np.split(hs, 3)
         r, z = sigmoid(xr + hr), sigmoid(xz + hz)
-        n = np.tanh(xn + r * hn)
-        return ((1 - z) * n + z * state[0],)
-    if cell == "lstm":
+        new = np.tanh(xn + r * hn)
+        return ((1 - z) * new + z * h,)
+    if cell == "gru_reset_before":
+        (xr, xz, xn), (hr, hz, _) = np.split(xs, 3), np.split(hs, 3)
+        r, z = sigmoid(xr + hr), sigmoid(xz + hz)
+        cut = 2 * n // 3
+        new = np.tanh(xn + w[cut:] @ (r * h) + b[cut:])
+        return ((1 - z) * new + z * h,)
+    if cell == "gru_simple":
+        zz, zn = np.split(xs + hs, 2)
+        z = sigmoid(zz)
+        return ((1 - z) * np.tanh(zn) + z * h,)
+    if cell == "mgu":
+        (xf, xn), (hf, _) = np.split(xs, 2), np.split(hs, 2)
+        f = sigmoid(xf + hf)
+        new = np.tanh(xn + w[n // 2 :] @ (f * h) + b[n // 2 :])
+        return ((1 - f) * h + f * new,)
+    if cell == "gru_layer_norm":
+        ax, ah = p["weight_norm_ih"] * layer_norm(xs), p["weight_norm_hh"] * layer_norm(hs)
+        (xr, xz, xn), (hr, hz, hn) = np.split(ax + p["bias_norm"], 3), np.split(ah, 3)
+        r, z = sigmoid(xr + hr), sigmoid(xz + hz)
+        new = np.tanh(xn + r * (hn + p["bias_norm_hn"]))
+        return ((1 - z) * new + z * h,)
+    return lstm_step(cell, xs, hs, state, p)
+
+
+def lstm_step(cell, xs, hs, state, p):
+    c = state[1]
+    if cell == "lstm_coupled":
+        f, g, o = np.split(xs + hs, 3)
+        c = sigmoid(f) * c + (1 - sigmoid(f)) * np.tanh(g)
+        h = sigmoid(o) * np.tanh(c)
+    elif cell == "lstm_layer_norm":
+        normalized = p["weight_norm_ih"] * layer_norm(xs) + p["weight_norm_hh"] * layer_norm(hs) + p["bias_norm"]
+        i, f, g, o = np.split(normalized, 4)
+        c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+        h = sigmoid(o) * np.tanh(p["weight_norm_c"] * layer_norm(c) + p["bias_norm_c"])
+    else:
         i, f, g, o = np.split(xs + hs, 4)
-        c = sigmoid(f) * state[1] + sigmoid(i) * np.tanh(g)
-        return (sigmoid(o) * np.tanh(c), c)
-    raise AssertionError(f"The reference does not know the cell {cell!r}.")
+        pi, pf, po = np.split(p.get("weight_peephole", np.zeros(3 * len(c))), 3)
+        new = sigmoid(f + pf * c) * c + sigmoid(i + pi * c) * np.tanh(g)
+        o = sigmoid(o + po * (c if cell == "lstm_peephole_before" else new))
+        c, h = new, o * np.tanh(new)
+    return (p["weight_hr"] @ h if "weight_hr" in p else h), c
 
 
-def network(cell, x, state, lengths, parameters, num_layers=1, bidirectional=False):
-    """Return outputs (T, B, directions · H) and final states (N, layers · directions, B, H) of a padded batch.
+def network(cell, x, state, lengths, parameters, num_layers=1, bidirectional=False, zoneout=None):
+    """Return outputs (T, B, directions · H) and final states, a list of (layers · directions, B, size).
 
-    x (T, B, D), state (N, layers · directions, B, H), parameters as a state dict of float64 arrays.
+    x (T, B, D), state a list of (layers · directions, B, size), parameters as a state dict of float64 arrays. zoneout
+    is the share of the old value in each state.
     """
     steps, batch, _ = x.shape
-    final = np.array(state, float)
+    final = [np.array(part, float) for part in state]
     directions = 2 if bidirectional else 1
     for k in range(num_layers):
         outputs = []
         for d in range(directions):
-            suffix = f"l{k}" + ("_reverse" if d else "")
-            names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-            weights = [np.asarray(parameters.get(f"{name}_{suffix}", 0.0), float) for name in names]
-            y = np.zeros((steps, batch, weights[1].shape[1]))
+            suffix = f"_l{k}" + ("_reverse" if d else "")
+            p = {n.removesuffix(suffix): np.asarray(v, float) for n, v in parameters.items() if n.endswith(suffix)}
+            n = k * directions + d
+            y = np.zeros((steps, batch, final[0].shape[2]))
             for b in range(batch):
                 times = range(lengths[b])
-                current = tuple(final[:, k * directions + d, b])
+                current = [part[n, b].copy() for part in final]
                 for t in reversed(times) if d else times:
-                    current = step(cell, x[t, b], current, *weights)
+                    new = step(cell, x[t, b], current, p)
+                    shares = zoneout or [0.0] * len(new)
+                    current = [z * old + (1 - z) * value for z, old, value in zip(shares, current, new, strict=True)]
                     y[t, b] = current[0]
-                final[:, k * directions + d, b] = current
+                for part, value in zip(final, current, strict=True):
+                    part[n, b] = value
             outputs.append(y)
         x = np.concatenate(outputs, axis=2)
     return x, final

@@ -19,7 +19,25 @@ def test_streams_hold_every_token_once_and_its_predecessor(n, n_streams, steps):
     batches = stream_batches(inputs, targets, steps)
     np.testing.assert_array_equal(np.concatenate([batch.inputs for batch in batches]), inputs)
     assert [batch.fresh for batch in batches] == [True] + [False] * (len(batches) - 1)
-    assert all(len(batch.inputs) <= steps for batch in batches)
+    assert all(len(batch.inputs) == batch.advance <= steps for batch in batches)
+
+
+@given(st.integers(1, 40), st.integers(1, 8), st.data())
+def test_overlapping_batches_count_every_target_once(n, steps, data):
+    stride = data.draw(st.integers(1, steps))
+    ids = np.arange(10, 10 + n, dtype=np.int32)
+    inputs, targets = contiguous_streams(ids, 3, 1)
+    batches = stream_batches(inputs, targets, steps, stride)
+    begin, counted = 0, []
+    for batch in batches:
+        np.testing.assert_array_equal(batch.inputs, inputs[begin : begin + len(batch.inputs)])
+        counted.append(batch.targets[batch.targets != IGNORED])
+        assert len(counted[-1]) <= stride
+        assert len(batch.inputs) <= steps
+        begin += batch.advance
+    np.testing.assert_array_equal(np.concatenate(counted), ids)
+    for batch in batches[steps // stride + 1 : -1]:  # later on, gradients go back as far as they may
+        assert len(batch.inputs) == steps
 
 
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=12), st.integers(1, 5), st.integers(1, 6))

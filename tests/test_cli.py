@@ -1,16 +1,23 @@
 """The ``fastrnn`` command: what it prints, writes, refuses and returns."""
 
+import contextlib
+import fcntl
 import json
 import os
+import pty
 import signal
+import struct
 import subprocess
 import sys
+import termios
+import time
 import warnings
 
 import pytest
 
 import fastrnn
 from fastrnn import cli
+from fastrnn.datasets import load_python_docs
 from tests.fakes import NetworkModel, UnigramModel
 
 MODEL_KEYS = "model kind parameters bytes fit_seconds valid_perplexity test_perplexity tokens_per_second sample".split()
@@ -220,6 +227,17 @@ def test_reserved_tokens_in_the_text(capsys, tmp_path):
     assert "'</s>'" in err
 
 
+def test_models_too_large_for_the_memory(capsys, text_file, monkeypatch):
+    class LargeModel(UnigramModel):
+        def fit(self, X, y=None):
+            raise MemoryError("Unable to allocate 14.6 TiB")
+
+    monkeypatch.setattr(cli, "build_models", lambda _, vocabulary: {"m": LargeModel(vocabulary=vocabulary)})
+    status, _, err = run(capsys, text_file)
+    assert status == 2
+    assert err == "fastrnn compare: error: the models need too much memory: Unable to allocate 14.6 TiB\n"
+
+
 def test_ctrl_c_ends_the_command_even_within_fit(capsys, text_file, monkeypatch, tmp_path):
     class InterruptedModel(UnigramModel):
         def fit(self, X, y=None):
@@ -248,15 +266,85 @@ def test_a_warning_is_one_line(capsys, text_file, monkeypatch):
     assert (status, err) == (0, "fastrnn compare: warning: The text is small.\n")
 
 
-def run_process(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "fastrnn", *arguments],
+@pytest.fixture(scope="module")
+def docs_file(tmp_path_factory):
+    """Return a file of English sentences."""
+    path = tmp_path_factory.mktemp("text") / "docs.txt"
+    path.write_text("\n".join(load_python_docs().data[:400]), encoding="utf-8")
+    return path
+
+
+SMALL = ["--orders", "2", "--cells", "gru", "--hidden-size", "8", "--max-iter", "2"]
+
+
+def test_real_models_of_words(capsys, docs_file, tmp_path):
+    status, out, err = run(capsys, docs_file, *SMALL, "--json", tmp_path / "out.json")
+    assert (status, err) == (0, "")
+    content = json.loads((tmp_path / "out.json").read_text())
+    models = {model["kind"]: model for model in content["models"]}
+    assert {kind: model["model"] for kind, model in models.items()} == {"ngram": "2-gram", "rnn": "GRU 8"}
+    vocabulary_size = content["data"]["vocabulary_size"]
+    # Embedding, input and recurrent weights and biases of three gates, output.
+    assert models["rnn"]["parameters"] == vocabulary_size * 8 + 3 * (8 * 8 * 2 + 8 * 2) + 9 * vocabulary_size
+    for model in models.values():
+        assert 1 < model["test_perplexity"] < vocabulary_size
+        assert model["sample"] in out
+
+
+def test_real_models_of_characters(capsys, docs_file, tmp_path):
+    status, _, err = run(capsys, docs_file, *SMALL, "--tokenizer", "chars", "--json", tmp_path / "out.json")
+    assert (status, err) == (0, "")
+    for model in json.loads((tmp_path / "out.json").read_text())["models"]:
+        assert 1 < model["test_perplexity"] < 40
+        assert 0 < len(model["sample"]) <= 200
+
+
+def start_process(*arguments, **options):
+    return subprocess.Popen(
+        [sys.executable, "-m", "fastrnn", *map(str, arguments)],
         stdin=subprocess.DEVNULL,
-        capture_output=True,
+        stdout=subprocess.PIPE,
         text=True,
-        timeout=120,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        **{"stderr": subprocess.PIPE, **options},
     )
+
+
+def run_process(*arguments):
+    with start_process(*arguments) as process:
+        out, err = process.communicate(timeout=300)
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+def test_ctrl_c_while_a_network_trains(docs_file, tmp_path):
+    endless = ["--orders", "", "--cells", "lstm", "--max-iter", "1000000", "--json", tmp_path / "out.json"]
+    with start_process("compare", docs_file, *endless) as process:
+        assert process.stdout.readline() == f"{docs_file}\n"  # printed before the first model is fitted
+        time.sleep(2)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=300)
+    assert (process.returncode, err) == (130, "fastrnn compare: interrupted\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_progress_is_shown_on_a_terminal_and_vanishes(docs_file):
+    terminal, stderr = pty.openpty()
+    fcntl.ioctl(stderr, termios.TIOCSWINSZ, struct.pack("4H", 24, 80, 0, 0))  # lines and columns
+    with start_process("compare", docs_file, *SMALL, stderr=stderr) as process:
+        os.close(stderr)
+        shown = b""
+        with contextlib.suppress(OSError):  # how Linux says that the other side has closed
+            while piece := os.read(terminal, 65536):
+                shown += piece
+        out, _ = process.communicate(timeout=300)
+    os.close(terminal)
+    assert process.returncode == 0
+    assert b"GRU 8" in shown
+    assert b"language model" in shown
+    assert shown.count(b"\n") == shown.count(b"\x1b[A")  # every line down is a line up later
+    assert shown.split(b"\r")[-2].isspace()
+    assert shown.endswith(b"\r")
+    assert "\r" not in out
 
 
 def test_it_runs_as_a_module():

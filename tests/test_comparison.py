@@ -83,7 +83,7 @@ def test_the_table_is_aligned():
     heading, *rows = format_results(RESULTS).split("\n")
     assert heading.split("  ")[0].strip() == "model"
     assert [len(row) for row in rows] == [len(heading)] * 2
-    assert rows[0].split() == ["LSTM", "1,234,567", "4.9", "MB", "12.34", "9.00", "8.00", "98,765"]
+    assert rows[0].split() == ["LSTM", "1,234,567", "4.94", "MB", "12.34", "9.00", "8.00", "98,765"]
     assert rows[1].split() == ["3-gram", "999", "999", "B", "0.04", "1,234.50", "inf", "2,000,000"]
 
 

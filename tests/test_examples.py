@@ -1,12 +1,15 @@
-"""The examples run, and show what they promise."""
+"""The examples run, and show what they promise; so does the README."""
 
 import pathlib
+import re
 import runpy
 import sys
 
 import numpy as np
 import pytest
 from matplotlib.image import imread
+
+from fastrnn import RNNLanguageModel
 
 EXAMPLES = pathlib.Path(__file__).parents[1] / "examples"
 
@@ -61,6 +64,46 @@ def test_the_tasks_of_vanishing_gradients():
         assert words[-2] == ("are" if words[1].endswith("s") else "is")
 
 
+def figures(name, monkeypatch, capsys, *arguments):
+    """Run an example as a script; return the numbers that it prints."""
+    monkeypatch.setattr("sys.argv", [name, *arguments])
+    runpy.run_path(EXAMPLES / name, run_name="__main__")
+    return [float(number) for number in re.findall(r"(?<![\w.])\d+(?:\.\d+)?(?:e-?\d+)?", capsys.readouterr().out)]
+
+
+def test_custom_cell(monkeypatch, capsys):
+    error, _, remembered = figures("custom_cell.py", monkeypatch, capsys)
+    assert error < 1e-6
+    assert remembered > 90
+
+
+def test_four_shapes(monkeypatch, capsys):
+    points, wave_error, _, majorities, parities = figures("four_shapes.py", monkeypatch, capsys)
+    assert points > 85
+    assert wave_error < 0.05
+    assert majorities > 90
+    assert parities > 90
+
+
 def test_every_example_is_tested():
-    tested = {"hello.py", "compare_language_models.py", "scan_rnn.py", "vanishing_gradients.py"}
+    tested = {
+        "hello.py",
+        "compare_language_models.py",
+        "custom_cell.py",
+        "four_shapes.py",
+        "scan_rnn.py",
+        "vanishing_gradients.py",
+    }
     assert {path.name for path in EXAMPLES.glob("*.py")} == tested
+
+
+def test_readme(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # it saves a model
+    (code,) = re.findall(r"```python\n(.*?)```", (EXAMPLES.parent / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    names = {}
+    exec(code, names)
+    ngrams, lstm = names["ngrams"], names["lstm"]
+    assert ngrams.vocabulary_ == lstm.vocabulary_
+    assert capsys.readouterr().out.count("The value of") == 2
+    loaded = RNNLanguageModel.load("lstm.safetensors")
+    assert loaded.perplexity(names["test"]) == lstm.perplexity(names["test"])

@@ -75,6 +75,35 @@ def test_learns(carry_state):
     assert model.n_iter_ == len(model.loss_curve_) == len(model.validation_scores_)
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"bptt_stride": 3},
+        {"num_layers": 2, "residual": True},
+        {"dropout": 0.2, "locked_dropout": True, "recurrent_dropout": 0.1, "weight_dropout": 0.1, "zoneout": 0.1,
+         "embedding_dropout": 0.1},
+        {"activity_penalty": 1e-3, "temporal_activity_penalty": 1e-3},
+        {"cell": "lstm_peephole"},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_learns_under_every_regularizer(options):
+    model = small(max_iter=20, **options).fit(LINES)
+    assert model.perplexity(LINES) < 3
+    assert model.predict(["the cat sat on"]).tolist() == ["the"]
+
+
+def test_penalties_make_activations_smaller_and_smoother():
+    activations = []
+    for options in ({}, {"activity_penalty": 1.0}, {"temporal_activity_penalty": 1.0}):
+        model = small(max_iter=10, early_stopping=False, **options).fit(LINES)
+        ids, _ = close_sentences(*model.vocabulary_.encode_corpus([line.split() for line in LINES]))
+        activations.append(model.network_.hidden(ids[:, None])[0])
+    plain, small_ones, smooth_ones = activations
+    assert (small_ones**2).mean() < 0.8 * (plain**2).mean()
+    assert (np.diff(smooth_ones, axis=0) ** 2).mean() < 0.8 * (np.diff(plain, axis=0) ** 2).mean()
+
+
 def test_loss_is_the_mean_cross_entropy_of_a_step():
     model = small(max_iter=1, learning_rate_init=1e-12, early_stopping=False).fit(LINES)
     assert model.loss_curve_[0] == pytest.approx(-model.score(LINES), rel=1e-3)
@@ -256,6 +285,8 @@ def test_sizes():
         ({"dropout": 1.0}, "must be at least 0 and below 1, got 1.0"),
         ({"optimizer": "adan"}, "optimizer must be one of .*'adam'"),
         ({"tie_weights": True}, "tie_weights=True needs embedding_size and hidden_size to be equal, got 7 and 9"),
+        ({"bptt_stride": 9}, "bptt_stride must be None or an integer from 1 to bptt_length"),
+        ({"activity_penalty": -1.0}, "activity_penalty must be a number of at least 0"),
         ({"clip_norm": 0}, "clip_norm must be None or a number above 0"),
         ({"validation_fraction": 1.0}, "validation_fraction must be between 0 and 1"),
         ({"device": "tpu"}, "device must be 'cpu', got 'tpu'"),

@@ -1,4 +1,4 @@
-"""The gated recurrent unit."""
+"""The gated recurrent unit and its variants."""
 
 from typing import NamedTuple
 
@@ -28,7 +28,7 @@ class GRU(NamedTuple):
         return (n + u * (h - n),), (n, r, u, hn)
 
     @staticmethod
-    def backward(saved, state, new_state, d_new_state):
+    def backward(saved, state, d_new_state):
         """Return the gradients of the pre-activations and, past the recurrent product, of the state before."""
         n, r, u, hn = saved
         (h,) = state
@@ -37,3 +37,77 @@ class GRU(NamedTuple):
         dzr = dxn * hn * sigmoid_slope(r)
         dzz = dh * (h - n) * sigmoid_slope(u)
         return (dxn, dzr, dzz, dxn * r), (dh * u,)
+
+
+class GRUResetBefore(NamedTuple):
+    """Gated recurrent unit with the reset gate before the recurrent product (Cho et al. 2014; Keras' default).
+
+    r = σ(zr), z = σ(zz), n = tanh(W_in x + b_in + W_hn (r·h) + b_hn), h' = n + z·(h − n)
+    """
+
+    states = ("h",)
+    gates = ("r", "z", "n")
+    slots = ("r", "z", "n")
+    input_slots = (0, 1, 2)
+    recurrent_slots = (0, 1)
+    late_slots = (2,)
+
+    @staticmethod
+    def early(z, state):
+        """Return the slots with both gates, and what the late product is taken of."""
+        zr, zz, zn = z
+        (h,) = state
+        r = sigmoid(zr)
+        return (r, sigmoid(zz), zn), r * h
+
+    @staticmethod
+    def forward(z, state):
+        """Return the new state and what backward needs."""
+        r, u, zn = z
+        (h,) = state
+        n = tanh(zn)
+        return (n + u * (h - n),), (r, u, n)
+
+    @staticmethod
+    def backward(saved, state, d_new_state):
+        """Return the gradients of the pre-activations (for r: r itself) and of the state before."""
+        r, u, n = saved
+        (h,) = state
+        (dh,) = d_new_state
+        return (r, dh * (h - n) * sigmoid_slope(u), (dh - dh * u) * tanh_slope(n)), (dh * u,)
+
+    @staticmethod
+    def early_backward(dz, state, d_operand):
+        """Return the gradients of the pre-activations, and of the state through r·h."""
+        r, dzz, dzn = dz
+        (h,) = state
+        return (d_operand * h * sigmoid_slope(r), dzz, dzn), (d_operand * r,)
+
+
+class GRUSimple(NamedTuple):
+    """Simplified gated recurrent unit without a reset gate: h' = n + z·(h − n), n = tanh(zn), z = σ(zz).
+
+    In the notation c̃ = tanh(W [c, x] + b), c' = Γu·c̃ + (1 − Γu)·c, the gate z here is 1 − Γu, as in the full GRU.
+    """
+
+    states = ("h",)
+    gates = ("z", "n")
+    slots = ("z", "n")
+    input_slots = (0, 1)
+    recurrent_slots = (0, 1)
+
+    @staticmethod
+    def forward(z, state):
+        """Return the new state and what backward needs."""
+        zz, zn = z
+        (h,) = state
+        u, n = sigmoid(zz), tanh(zn)
+        return (n + u * (h - n),), (u, n)
+
+    @staticmethod
+    def backward(saved, state, d_new_state):
+        """Return the gradients of the pre-activations and, past the recurrent product, of the state before."""
+        u, n = saved
+        (h,) = state
+        (dh,) = d_new_state
+        return (dh * (h - n) * sigmoid_slope(u), (dh - dh * u) * tanh_slope(n)), (dh * u,)

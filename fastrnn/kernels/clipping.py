@@ -12,8 +12,9 @@ def sum_of_squares(values, rows, size):
     """Return the sum of the squares of the given rows of `size` elements each, in float64."""
     total = 0.0
     for row in rows:
-        for i in range(row * size, (row + 1) * size):
-            value = np.float64(values[i])
+        part = values[row * size : (row + 1) * size]
+        for i in range(part.size):
+            value = np.float64(part[i])
             total += value * value
     return total
 

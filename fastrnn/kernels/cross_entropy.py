@@ -7,7 +7,7 @@ are taken in blocks that stay in the nearest cache: each block keeps its own max
 their sum, and the factors between blocks come in when all are known.
 
 In training the probabilities of a chunk of panels are kept, for the gradient of W: at most `CHUNK_SIZE` numbers, or
-one vector of rows where there are so many classes that even these are more.
+as many as W has if these are more, or one vector of rows for each thread.
 """
 
 import math
@@ -17,7 +17,7 @@ import numpy as np
 from fastrnn._jit import kernel
 from fastrnn.kernels.gemm import PANEL_VECTORS, TILE_ROWS, pack, panel_product, product_block
 from fastrnn.kernels.threads import run, scratch, split, worth
-from fastrnn.simd import Vector, exp, lanes, lanes_of, load, load_first, primitive, store, store_first, sum_lanes
+from fastrnn.simd import Vector, exp, lanes, lanes_of, load, load_first, primitive, store, store_first, sum_lanes, zero
 
 CHUNK_SIZE = 4_000_000  # probabilities that are kept at once
 CLASS_BLOCK = 96
@@ -50,7 +50,8 @@ def softmax(logits):
         start = row * classes
         largest = _LOWEST
         for v in range(classes):
-            largest = max(largest, logits[row, v])
+            if logits[row, v] > largest:
+                largest = logits[row, v]
         total = 0.0
         for v in range(0, classes, lanes(logits)):
             store_first(logits, start + v, exp(load_first(logits, start + v, classes - v) - largest), classes - v)
@@ -67,7 +68,7 @@ def _block_exponentials(logits, offset, padded, block, maxima, sums, place):
         largest = maximum(load(logits, offset + j), _LOWEST)
         for v in range(1, block):
             largest = maximum(load(logits, offset + v * padded + j), largest)
-        total = largest - largest  # 0, or NaN where a logit is infinite, as the probabilities will be
+        total = zero(largest)
         for v in range(block):
             value = exp(load(logits, offset + v * padded + j) - largest)
             store(logits, offset + v * padded + j, value)
@@ -85,7 +86,7 @@ def _join_blocks(maxima, sums, padded, blocks):
         largest = load(maxima, j)
         for place in range(j, end, padded):
             largest = maximum(load(maxima, place), largest)
-        total = largest - largest
+        total = zero(largest)
         for place in range(j, end, padded):
             factor = exp(load(maxima, place) - largest)
             store(maxima, place, factor)
@@ -108,7 +109,8 @@ def _panel_log_probs(log_probs, probabilities, panel, line, x_panel, weight, bia
         block = min(CLASS_BLOCK, classes - first)
         start = panel + first * line
         for v in range(block):
-            probabilities[start + v * padded : start + (v + 1) * padded] = bias[first + v]
+            for j in range(0, padded, lanes(weight)):
+                store(probabilities, start + v * padded + j, bias[first + v])
         panel_product(probabilities, start, padded, weight, first * features, features, 1, x_panel, 0, block, features,
                       padded // lanes(weight))  # fmt: skip
         for i in range(rows):
@@ -119,7 +121,7 @@ def _panel_log_probs(log_probs, probabilities, panel, line, x_panel, weight, bia
     _join_blocks(maxima, sums, padded, blocks)
     for i in range(rows):
         last = blocks * padded + i
-        log_probs[row + i] -= maxima[last] + math.log(sums[last])
+        log_probs[row + i] -= np.float64(maxima[last]) + math.log(np.float64(sums[last]))
 
 
 @kernel(inline="always")
@@ -128,7 +130,8 @@ def _panel_gradient(dx_panel, probabilities, panel, weight, targets, weights, ma
     classes, features = weight.shape
     padded = (rows + lanes(weight) - 1) // lanes(weight) * lanes(weight)
     blocks = (classes + CLASS_BLOCK - 1) // CLASS_BLOCK
-    dx_panel[: features * padded] = 0
+    for place in range(0, features * padded, lanes(weight)):
+        store(dx_panel, place, 0.0)
     for b in range(blocks):
         first = b * CLASS_BLOCK
         block = min(CLASS_BLOCK, classes - first)
@@ -165,7 +168,7 @@ def cross_entropy_rows(log_probs, dx, probabilities, x, weight, bias, targets, w
         rows = min(width, end - row)
         padded = (rows + lanes(x) - 1) // lanes(x) * lanes(x)
         panel = (row - begin) * classes if training else 0
-        pack(x_panel, x, row * features, 1, features, features, rows)
+        pack(x_panel, x.reshape(x.size), row * features, 1, features, features, rows)
         _panel_log_probs(log_probs, probabilities, panel, padded if training else 0, x_panel, weight, bias, targets,
                          maxima, sums, row, rows)  # fmt: skip
         if training:
@@ -187,7 +190,8 @@ def cross_entropy_classes(dweight, dbias, dlogits, x, buffer, begin, end, width,
     x_panels = buffer[edge.size :]
     line = (features + lanes(x) - 1) // lanes(x) * lanes(x)
     for row in range(begin, end, width):
-        pack(x_panels[(row - begin) * line :], x, row * features, features, 1, min(width, end - row), features)
+        rows = min(width, end - row)
+        pack(x_panels[(row - begin) * line :], x.reshape(x.size), row * features, features, 1, rows, features)
     for first in range(first_class, last_class, CLASS_BLOCK):
         block = min(CLASS_BLOCK, last_class - first)
         for row in range(begin, end, width):
@@ -197,19 +201,19 @@ def cross_entropy_classes(dweight, dbias, dlogits, x, buffer, begin, end, width,
             product_block(dweight, first * features, features, dlogits, start, padded, 1,
                           x_panels[(row - begin) * line :], edge, block, rows, features)  # fmt: skip
             for v in range(block):
-                total = load(dlogits, start + v * padded)
-                for j in range(lanes(x), padded, lanes(x)):
-                    total += load(dlogits, start + v * padded + j)
-                dbias[first + v] += sum_lanes(total)
+                for j in range(0, padded, lanes(x)):  # vector by vector: the sum must not depend on the panels' width
+                    dbias[first + v] += sum_lanes(load(dlogits, start + v * padded + j))
 
 
-def panel_layout(rows, classes, dtype, threads):
+def panel_layout(rows, features, classes, dtype, threads):
     """Return how many rows make a panel and how many a chunk, so that panels spread evenly over the threads."""
     vector = lanes_of(np.empty(0, dtype))
-    widest = max(1, min(PANEL_VECTORS, CHUNK_SIZE // (threads * classes * vector))) * vector
+    rows = max(rows, 1)
+    most = max(CHUNK_SIZE, features * classes) // (threads * classes)  # rows of a chunk for each thread
+    widest = max(1, min(PANEL_VECTORS, most // vector)) * vector
     rounds = -(-rows // (threads * widest))
     width = -(-rows // (threads * rounds * vector)) * vector
-    chunks = -(-rounds // max(1, CHUNK_SIZE // (threads * classes * width)))
+    chunks = -(-rounds // max(1, most // width))
     return width, -(-rounds // chunks) * threads * width
 
 
@@ -229,7 +233,7 @@ def cross_entropy_forward(log_probs, x, weight, bias, targets, n_jobs=None):
     # log_probs (R,) float64, x (R, H), weight (V, H), bias (V,), targets (R,) int64
     classes, features = weight.shape
     threads = worth(n_jobs, 2 * len(x) * weight.size)
-    width, _ = panel_layout(len(x), classes, x.dtype, threads)
+    width, _ = panel_layout(len(x), features, classes, x.dtype, threads)
     blocks, buffers = _buffers(len(x), x.dtype, width, features, classes, threads, training=False)
     cuts = split(len(x), threads, width)
     calls = [
@@ -247,7 +251,7 @@ def cross_entropy_backward(log_probs, dx, dweight, dbias, x, weight, bias, targe
     # log_probs (R,) float64, dx, x (R, H), dweight, weight (V, H), dbias, bias (V,), targets (R,) int64, weights (R,)
     classes, features = weight.shape
     threads = worth(n_jobs, 6 * len(x) * weight.size)
-    width, chunk = panel_layout(len(x), classes, x.dtype, threads)
+    width, chunk = panel_layout(len(x), features, classes, x.dtype, threads)
     kept, buffers = _buffers(min(chunk, -(-len(x) // width) * width), x.dtype, width, features, classes, threads, True)
     for start in range(0, len(x), chunk):
         stop = min(start + chunk, len(x))

@@ -19,14 +19,14 @@ def product(c, a, b, n_jobs=None):
         C-contiguous.
     a : ndarray (M, K)
     b : ndarray (K, N)
-        Of the type of `c`, C-contiguous or transposed views of such arrays.
+        Of the type of `c`; views with any positive strides are read as they stand.
     n_jobs : int or None
     """
     rows, depth = a.shape
     columns = b.shape[1]
     a_row, a_depth = (stride // a.itemsize for stride in a.strides)
     b_row, b_column = (stride // b.itemsize for stride in b.strides)
-    flat_c, flat_a, flat_b = c.reshape(-1), a.ravel(order="K"), b.ravel(order="K")
+    flat_c, flat_a, flat_b = c.reshape(-1), _flat(a), _flat(b)
     threads = worth(n_jobs, 2 * rows * columns * depth)
     size = scratch_size(c.dtype)
     slices = scratch(threads * size, c.dtype).reshape(threads, size)
@@ -40,6 +40,17 @@ def product(c, a, b, n_jobs=None):
             calls.append((flat_c, begin * columns, columns, flat_a, begin * a_row, a_row, a_depth, flat_b, 0, b_row,
                           b_column, end - begin, columns, depth, own))  # fmt: skip
     run(gemm, calls)
+
+
+def _flat(matrix):
+    """Return the memory that a view of positive strides spans as a one-dimensional array, without a copy."""
+    for view in (matrix, matrix.T):
+        if view.flags.c_contiguous:
+            return view.reshape(-1)
+    if matrix.size == 0:
+        return np.empty(0, matrix.dtype)
+    span = sum((n - 1) * stride for n, stride in zip(matrix.shape, matrix.strides, strict=True)) // matrix.itemsize
+    return np.lib.stride_tricks.as_strided(matrix, (span + 1,), (matrix.itemsize,))
 
 
 @kernel

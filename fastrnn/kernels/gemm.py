@@ -16,6 +16,7 @@ from fastrnn._jit import kernel, simd_bits
 from fastrnn.simd import (
     Vector,
     array_pointer,
+    emit_load_many,
     fmuladd,
     lanes,
     lanes_of,
@@ -25,6 +26,7 @@ from fastrnn.simd import (
     spread_lanes,
     store,
     store_first,
+    store_vector,
 )
 
 PANEL_VECTORS = 4  # a panel's width in vectors; the four gates of an LSTM for one vector of hidden units
@@ -134,6 +136,43 @@ def panel_product(c, c_offset, c_row, a, a_offset, a_row, a_depth, panel, panel_
             row += height
 
 
+def _transpose(panels, offset, row, b, b_offset, b_column):
+    """Write a block of whole vectors, as many as a vector has lanes, transposed."""
+    width = lanes_of(panels)
+    flat_panels, flat_b = panels.reshape(-1), b.reshape(-1)
+    for k in range(width):
+        flat_panels[offset + k * row : offset + k * row + width] = flat_b[b_offset + k :: b_column][:width]
+
+
+@primitive(_transpose)
+def transpose(typingctx, panels, offset, row, b, b_offset, b_column):
+    """Type and lower `_transpose`: swap, bit by bit, the number of a vector with the number of a lane."""
+    vector = Vector(panels.dtype)
+    intp = types.intp
+
+    def lower(context, builder, sig, args):
+        panels_value, offset, row, b_value, b_offset, b_column = args
+        values = cgutils.unpack_tuple(
+            builder, emit_load_many(context, builder, vector.lanes, b, b_value, b_offset, b_column)
+        )
+        for bit in (1 << k for k in range(vector.lanes.bit_length() - 1)):
+            lane = range(vector.lanes)
+            low = [i + vector.lanes - bit if i & bit else i for i in lane]  # lanes of the second come after the first's
+            high = [i + vector.lanes if i & bit else i + bit for i in lane]
+            pairs = [(i, i + bit) for i in lane if not i & bit]
+            for i, j in pairs:
+                values[i], values[j] = (
+                    builder.shuffle_vector(values[i], values[j], ir.Constant(ir.VectorType(ir.IntType(32), len(m)), m))
+                    for m in (low, high)
+                )
+        for value in values:
+            store_vector(context, builder, vector, panels, panels_value, offset, value)
+            offset = builder.add(offset, row)
+        return context.get_dummy_value()
+
+    return types.void(panels, intp, intp, b, intp, intp), lower
+
+
 @kernel
 def pack(panels, b, b_offset, b_row, b_column, depth, columns):
     """Write the (depth, columns) matrix B into panels, the last one padded with zero columns to whole vectors."""
@@ -150,7 +189,12 @@ def pack(panels, b, b_offset, b_row, b_column, depth, columns):
         else:
             flat_b, flat_panels = b.reshape(b.size), panels.reshape(panels.size)
             for j in range(padded):
-                for k in range(depth):
+                done = 0
+                if b_row == 1 and j // width < used // width:  # a whole vector of columns: in square blocks
+                    done = depth // width * width
+                    for k in range(0, done if j % width == 0 else 0, width):
+                        transpose(panels, place + k * padded + j, padded, b, source + j * b_column + k, b_column)
+                for k in range(done, depth):
                     value = flat_b[source + k * b_row + j * b_column] if j < used else flat_b.dtype.type(0)
                     flat_panels[place + k * padded + j] = value
         place += depth * padded

@@ -85,14 +85,14 @@ def run(function, calls):
         for arguments in calls[:1]:
             function(*arguments)
     finally:
-        interrupted = False
+        interrupt = None
         while not all(future.done() for future in futures):
             try:
                 wait(futures)
-            except KeyboardInterrupt:
-                interrupted = True
-        if interrupted:
-            raise KeyboardInterrupt
+            except BaseException as error:  # Ctrl-C, as whatever its handler raises
+                interrupt = error
+        if interrupt is not None:
+            raise interrupt
     for future in futures:
         future.result()
 

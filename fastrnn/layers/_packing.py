@@ -31,6 +31,7 @@ class Packing:
     def __init__(self, steps, batch, lengths=None, batch_first=False):
         self.batch = batch
         self._strides = (1, steps) if batch_first else (batch, 1)  # of a step and of a sequence, in padded rows
+        self._schedules = {}
         self._as_it_is = lengths is None and not batch_first
         if lengths is None:
             self.order = None
@@ -48,6 +49,11 @@ class Packing:
         counts = np.diff(self.offsets)
         steps = np.repeat(np.arange(len(counts)), counts)
         return steps, np.arange(self.offsets[-1]) - self.offsets[steps]
+
+    @property
+    def places(self):
+        """For each packed row, the place of its sequence in the packed batch (R,)."""
+        return self._steps_and_places[1]
 
     @functools.cached_property
     def rows(self):
@@ -71,6 +77,20 @@ class Packing:
             return None
         steps, places = self._steps_and_places
         return np.where(steps == 0, places, self.batch + self.offsets[np.maximum(steps - 1, 0)] + places)
+
+    def schedule(self, chunk):
+        """Return where each step's rows are: (rows in gates (T,), rows in states (T + 1,)).
+
+        With a `chunk`, gates are a buffer of so many steps and states one of two; None keeps all rows.
+        """
+        if chunk not in self._schedules:
+            steps = len(self.offsets) - 1
+            if chunk is None:
+                rows = self.offsets[:-1], np.concatenate([[0], self.batch + self.offsets[:-1]])
+            else:
+                rows = np.arange(steps) % chunk * self.batch, np.arange(steps + 1) % 2 * self.batch
+            self._schedules[chunk] = rows
+        return self._schedules[chunk]
 
     def pack(self, padded):
         """Return the packed rows (R, …) of a padded batch."""
@@ -99,6 +119,8 @@ class Packing:
 
     def shards(self, parts):
         """Return at most `parts` bounds (first, last) that cut the packed batch into pieces of nearly equal work."""
+        if parts == 1:
+            return [(0, self.batch)]
         work = np.concatenate([[0], np.cumsum(self.lengths)])
         cuts = np.searchsorted(work, work[-1] * np.arange(parts + 1) / parts, side="left")
         cuts[-1] = self.batch

@@ -1,5 +1,7 @@
 """Dropout."""
 
+import numbers
+
 import numpy as np
 
 from fastrnn.layers._layer import Layer
@@ -12,6 +14,8 @@ class Dropout(Layer):
     ----------
     p : float, default=0.5
         Probability of an element to be zeroed, at least 0 and below 1.
+    locked : bool, default=False
+        Whether an element is zeroed at every step of a sequence or at none (Gal and Ghahramani 2016).
     dtype, random_state, n_jobs
         As in every layer.
 
@@ -23,23 +27,48 @@ class Dropout(Layer):
     array([0., 0., 0., 0., 0., 2.], dtype=float32)
     """
 
-    def __init__(self, p=0.5, *, dtype="float32", random_state=None, n_jobs=None):
+    def __init__(self, p=0.5, locked=False, *, dtype="float32", random_state=None, n_jobs=None):
         super().__init__(dtype=dtype, random_state=random_state, n_jobs=n_jobs)
-        if not 0 <= p < 1:
-            raise ValueError(f"p, the probability of dropout, must be at least 0 and below 1, got {p!r}.")
-        self.p = p
+        self.p = check_probability("p, the probability of dropout,", p)
+        self.locked = locked
         self._random = np.random.default_rng(self.random_state.randint(2**31))
         self._mask = None
 
-    def forward(self, x, training=False):
-        """Return x (any shape) with elements dropped in training, x itself otherwise."""
+    def forward(self, x, training=False, sequences=None):
+        """Return x with elements dropped in training, x itself otherwise.
+
+        Parameters
+        ----------
+        x : ndarray
+            Any shape; (T, B, …) for locked dropout.
+        training : bool, default=False
+        sequences : int array (R,), default=None
+            For locked dropout of packed rows x (R, …): the sequence of each row.
+
+        Returns
+        -------
+        ndarray of the shape of x
+        """
         self._mask = None
         if not training or self.p == 0:
             return x
-        kept = self._random.random(x.shape, dtype=np.float32) >= self.p
-        self._mask = kept * self.dtype.type(1 / (1 - self.p))
+        shape, places = x.shape, None
+        if self.locked:
+            shape = x.shape[1:]
+            if sequences is not None:
+                shape, places = (int(sequences.max(initial=-1)) + 1, *x.shape[1:]), sequences
+        kept = self._random.random(shape, dtype=np.float32) >= self.p
+        mask = kept * self.dtype.type(1 / (1 - self.p))
+        self._mask = mask if places is None else mask[places]
         return x * self._mask
 
     def backward(self, dy):
         """Return the gradient of x for the mask of the last `forward`."""
         return dy if self._mask is None else dy * self._mask
+
+
+def check_probability(name, value):
+    """Return a probability of dropping something, or raise ValueError naming it."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 <= value < 1:
+        raise ValueError(f"{name} must be at least 0 and below 1, got {value!r}.")
+    return float(value)

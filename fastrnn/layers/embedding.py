@@ -4,6 +4,7 @@ import numpy as np
 
 from fastrnn.kernels.embedding import embedding_backward, embedding_forward
 from fastrnn.layers._layer import Layer
+from fastrnn.layers.dropout import check_probability
 
 
 class Embedding(Layer):
@@ -17,6 +18,9 @@ class Embedding(Layer):
         Length of a vector, D.
     padding_idx : int or None, default=None
         An id whose vector starts as zeros and gets no gradient.
+    dropout : float, default=0.0
+        Probability that all occurrences of an id are zeroed in a forward pass in training; the others are scaled by
+        1 / (1 − dropout) (Gal and Ghahramani 2016).
     dtype, random_state, n_jobs
         As in every layer, see `Layer`.
 
@@ -43,7 +47,15 @@ class Embedding(Layer):
     """
 
     def __init__(
-        self, num_embeddings, embedding_dim, padding_idx=None, *, dtype="float32", random_state=None, n_jobs=None
+        self,
+        num_embeddings,
+        embedding_dim,
+        padding_idx=None,
+        dropout=0.0,
+        *,
+        dtype="float32",
+        random_state=None,
+        n_jobs=None,
     ):
         super().__init__(dtype=dtype, random_state=random_state, n_jobs=n_jobs)
         if padding_idx is not None and not 0 <= padding_idx < num_embeddings:
@@ -56,7 +68,9 @@ class Embedding(Layer):
             weight[padding_idx] = 0
         self._add_parameter("weight", weight)
         self.rows = np.empty(0, np.int64)
-        self._ids = None
+        self.dropout = check_probability("dropout", dropout)
+        self._random = np.random.default_rng(self.random_state.randint(2**31)) if dropout else None
+        self._ids = self._factors = None
 
     def forward(self, ids, training=False):
         """Look vectors up.
@@ -85,6 +99,11 @@ class Embedding(Layer):
         out = np.empty((flat.size, self.embedding_dim), self.dtype)
         embedding_forward(out, self.parameters["weight"], flat)
         self._ids = flat.copy() if training else None  # the caller may reuse his array before backward
+        self._factors = None
+        if training and self.dropout:
+            kept = self._random.random(self.num_embeddings, dtype=np.float32) >= self.dropout
+            self._factors = (kept[flat] * self.dtype.type(1 / (1 - self.dropout)))[:, None]
+            out *= self._factors
         return out.reshape(*ids.shape, self.embedding_dim)
 
     def backward(self, dy):
@@ -98,6 +117,8 @@ class Embedding(Layer):
         if self._ids is None:
             raise RuntimeError("backward needs a call of forward with training=True before it.")
         dy = np.ascontiguousarray(dy, self.dtype).reshape(self._ids.size, self.embedding_dim)
+        if self._factors is not None:
+            dy = dy * self._factors
         padding = -1 if self.padding_idx is None else self.padding_idx
         embedding_backward(self.grads["weight"], dy, self._ids, padding)
         if self.rows is not None:

@@ -1,19 +1,22 @@
 """The recurrent layers: any cell, in several layers, one or both directions, over padded or ragged batches."""
 
+import contextlib
 import difflib
 import functools
+import itertools
+import numbers
 
 import numpy as np
 
 from fastrnn.cells import CELLS
-from fastrnn.kernels import recurrence, threads
-from fastrnn.kernels.gemm import gemm, pack, packed_size, scratch_size
+from fastrnn.cells._cell import declared
+from fastrnn.layers._direction import Direction, Drawn
 from fastrnn.layers._layer import Layer
 from fastrnn.layers._packing import Packing
-from fastrnn.layers.dropout import Dropout
-from fastrnn.simd import lanes_of
+from fastrnn.layers.dropout import Dropout, check_probability
+from fastrnn.layers.initializers import initialize
 
-_CHUNK_BYTES = 1 << 18  # pre-activations of a chunk of steps: to stay in the second-level cache of a core
+_MERGES = ("concat", "sum", "mean")
 
 
 @functools.lru_cache(maxsize=16)
@@ -21,209 +24,16 @@ def _full_packing(steps, batch, batch_first):
     return Packing(steps, batch, None, batch_first)
 
 
-class _Workspace:
-    """Arrays that are kept from call to call, since fresh memory costs a page fault every 4 KB."""
-
-    def __init__(self, dtype):
-        self.dtype = dtype
-        self._arrays = {}
-
-    def __reduce__(self):
-        return _Workspace, (self.dtype,)  # copies and files do not need what is in it
-
-    def take(self, name, *shape):
-        """Return an array of `shape` with arbitrary contents, valid until `name` is taken again."""
-        size = int(np.prod(shape))
-        array = self._arrays.get(name)
-        if array is None or array.size < size:
-            self._arrays[name] = array = np.empty(size, self.dtype)
-        return array[:size].reshape(shape)
-
-    def zeros(self, name, *shape):
-        """Return an array of zeros, valid until `name` is taken again."""
-        array = self.take(name, *shape)
-        array.fill(0)
-        return array
-
-
-class _Direction:
-    """One direction of one layer: runs its cell over packed rows.
-
-    Inside, the weights are kept slot by slot with the hidden units padded to whole vectors; the parameters and
-    gradients outside have torch's layout.
-    """
-
-    def __init__(self, cell, parameters, grads, suffix, n_jobs):
-        self.cell = cell
-        self.parameters, self.grads, self.suffix, self.n_jobs = parameters, grads, suffix, n_jobs
-        weight_hh = parameters[f"weight_hh_{suffix}"]
-        self.hidden = weight_hh.shape[1]
-        lanes = lanes_of(weight_hh)
-        self.padded = -(-self.hidden // lanes) * lanes
-        slots = len(cell.slots)
-        # A row of a multiple of 2 KB would put a column of all rows into a few sets of the cache.
-        self.width = slots * self.padded
-        if self.width * weight_hh.itemsize % 2048 == 0:
-            self.width += lanes
-        input_span = (min(cell.input_slots), len(cell.input_slots))
-        recurrent_span = (min(cell.recurrent_slots), len(cell.recurrent_slots))
-        self.spans = tuple(n * self.padded for n in (*input_span, *recurrent_span))
-        self.work = _Workspace(weight_hh.dtype)
-
-    def _slotted(self, name, slots):
-        """Return a weight with its gates in the order of the slots, padded: (gates · padded, columns)."""
-        weight = self.parameters[f"{name}_{self.suffix}"]
-        gates, columns = len(slots), weight.shape[1]
-        places = [slot - min(slots) for slot in slots]
-        if self.padded == self.hidden and places == list(range(gates)):
-            return weight
-        slotted = self.work.zeros(name, gates, self.padded, columns)
-        slotted[places, : self.hidden] = weight.reshape(gates, self.hidden, columns)
-        return slotted.reshape(gates * self.padded, columns)
-
-    def _bias(self):
-        """Return the sum of both biases, slot by slot: (slots · padded,)."""
-        bias = self.work.zeros("bias", len(self.cell.slots), self.padded)
-        for name, slots in (("bias_ih", self.cell.input_slots), ("bias_hh", self.cell.recurrent_slots)):
-            if f"{name}_{self.suffix}" in self.parameters:
-                values = self.parameters[f"{name}_{self.suffix}"].reshape(len(slots), self.hidden)
-                bias[list(slots), : self.hidden] += values
-        return bias.reshape(-1)
-
-    def _packed(self, name, weight, transposed):
-        """Return a weight (or its transpose) packed for products."""
-        rows, columns = weight.shape
-        depth, width = (columns, rows) if transposed else (rows, columns)
-        panels = self.work.take(f"{name} packed", packed_size(depth, width, weight.dtype))
-        pack(panels, weight, 0, *((1, columns) if transposed else (columns, 1)), depth, width)
-        return panels
-
-    def _threads(self, rows, columns):
-        return threads.worth(self.n_jobs, 2 * rows * self.spans[1] * (columns + self.hidden))
-
-    def forward(self, x, initial, packing, keep):
-        """Run all steps.
-
-        Parameters
-        ----------
-        x : ndarray (R, D)
-            Packed rows.
-        initial : ndarray (N, batch, hidden)
-            Initial states, in packed order.
-        packing : Packing
-        keep : bool
-            Whether `backward` will follow.
-
-        Returns
-        -------
-        y : ndarray (R, hidden)
-        final : ndarray (N, batch, hidden)
-        """
-        rows, steps, batch = len(x), len(packing.offsets) - 1, packing.batch
-        shards = packing.shards(self._threads(rows, x.shape[1]))
-        largest = max((b - a for a, b in shards), default=1)
-        chunk = max(1, _CHUNK_BYTES // (largest * self.width * x.itemsize))
-        if keep:
-            gate_rows = packing.offsets[:-1]
-            state_rows = np.concatenate([[0], batch + packing.offsets[:-1]])
-            gates = self.work.take("gates", rows, self.width)
-            states = self.work.take("states", len(self.cell.states), batch + rows, self.padded)
-        else:
-            gate_rows = np.arange(steps) % chunk * batch
-            state_rows = np.arange(steps + 1) % 2 * batch
-            gates = self.work.take("gates", min(chunk, steps) * batch, self.width)
-            states = self.work.take("states", len(self.cell.states), 2 * batch, self.padded)
-        states[:, :batch, : self.hidden] = initial
-        states[:, :batch, self.hidden :] = 0
-        y = np.empty((rows, self.hidden), x.dtype)
-        input_panels = self._packed("weight_ih", self._slotted("weight_ih", self.cell.input_slots), True)
-        recurrent_panels = self._packed("weight_hh", self._slotted("weight_hh", self.cell.recurrent_slots), True)
-        shared = (y, gates, states, self.cell, x, input_panels, recurrent_panels, self._bias(), packing.offsets,
-                  gate_rows, state_rows, self.spans)  # fmt: skip
-        threads.run(recurrence.recurrence_forward, [(*shared, a, b, chunk, keep) for a, b in shards])
-        final = states[:, state_rows[packing.lengths] + np.arange(batch), : self.hidden]
-        self.kept = (x, gates, states, state_rows, packing) if keep else None
-        return y, final
-
-    def backward(self, dy, d_final):
-        """Run back through all steps; add to the gradients of the parameters.
-
-        Parameters
-        ----------
-        dy : ndarray (R, hidden)
-        d_final : ndarray (N, batch, hidden)
-            Gradients of the final states, in packed order.
-
-        Returns
-        -------
-        dx : ndarray (R, D)
-        d_initial : ndarray (N, batch, hidden)
-        """
-        x, gates, states, state_rows, packing = self.kept
-        self.kept = None  # gates are overwritten: there is no second time
-        d_states = self.work.zeros("d_states", len(self.cell.states), packing.batch, self.padded)
-        d_states[:, :, : self.hidden] = d_final
-        weight_hh = self._slotted("weight_hh", self.cell.recurrent_slots)
-        panels = self._packed("weight_hh back", weight_hh, False)
-        shards = packing.shards(self._threads(len(x), 0))
-        shared = (gates, d_states, self.cell, states, dy, panels, packing.offsets, state_rows, self.spans)
-        threads.run(recurrence.recurrence_backward, [(*shared, a, b) for a, b in shards])
-        before = states[0, : len(x)] if packing.previous is None else states[0, packing.previous]
-        self._weight_gradient("weight_ih", self.cell.input_slots, self.spans[:2], gates, x, x.shape[1])
-        self._weight_gradient("weight_hh", self.cell.recurrent_slots, self.spans[2:], gates, before, self.hidden)
-        self._bias_gradient(gates)
-        return self._input_gradient(gates, x), d_states[:, :, : self.hidden].copy()
-
-    def _weight_gradient(self, name, slots, span, gates, inputs, columns):
-        """Add dzᵀ · inputs, one product over all rows, to the gradient of a weight."""
-        begin, wide = span
-        gradient = self.work.zeros("weight gradient", wide, columns)
-        jobs = threads.worth(self.n_jobs, 2 * len(gates) * wide * columns)
-        bounds = threads.split(wide, jobs)
-        size = scratch_size(gradient.dtype)
-        scratch = threads.scratch(size * len(bounds), gradient.dtype)
-        threads.run(
-            gemm,
-            [
-                (gradient, a * columns, columns, gates, begin + a, 1, self.width, inputs, 0, inputs.shape[1], 1, b - a,
-                 columns, len(inputs), scratch[k * size : (k + 1) * size])
-                for k, (a, b) in enumerate(bounds)
-            ],
-        )  # fmt: skip
-        places = [slot - min(slots) for slot in slots]
-        gradient = gradient.reshape(len(slots), self.padded, columns)
-        total = self.grads[f"{name}_{self.suffix}"].reshape(len(slots), self.hidden, columns)
-        for gate, place in enumerate(places):
-            total[gate] += gradient[place, : self.hidden]
-
-    def _bias_gradient(self, gates):
-        """Add the sum of dz over all rows to the gradients of the biases."""
-        if f"bias_ih_{self.suffix}" not in self.grads:
-            return
-        sums = self.work.zeros("bias gradient", len(self.cell.slots), self.padded)
-        recurrence.column_sums(sums, gates, 0, sums.size)
-        for name, slots in (("bias_ih", self.cell.input_slots), ("bias_hh", self.cell.recurrent_slots)):
-            total = self.grads[f"{name}_{self.suffix}"].reshape(len(slots), self.hidden)
-            total += sums[list(slots), : self.hidden]
-
-    def _input_gradient(self, gates, x):
-        """Return dx = dz · W_ih (R, D)."""
-        weight = self._slotted("weight_ih", self.cell.input_slots)
-        begin, wide = self.spans[:2]
-        rows, columns = x.shape
-        dx = np.zeros_like(x)
-        bounds = threads.split(rows, threads.worth(self.n_jobs, 2 * rows * wide * columns))
-        size = scratch_size(x.dtype)
-        scratch = threads.scratch(size * len(bounds), x.dtype)
-        threads.run(
-            gemm,
-            [
-                (dx, a * columns, columns, gates, a * self.width + begin, self.width, 1, weight, 0, columns, 1, b - a,
-                 columns, wide, scratch[k * size : (k + 1) * size])
-                for k, (a, b) in enumerate(bounds)
-            ],
-        )  # fmt: skip
-        return dx
+def find_cell(cell):
+    """Return a cell by its name, or the cell itself: an instance of a cell class of one's own."""
+    if not isinstance(cell, str):
+        if hasattr(cell, "forward") and hasattr(cell, "slots"):
+            return cell
+        raise ValueError(f"cell must be a name or an instance of a cell class, got {cell!r:.80}.")
+    if cell not in CELLS:
+        near = difflib.get_close_matches(cell, CELLS) or sorted(CELLS)
+        raise ValueError(f"cell must be one of {sorted(CELLS)}, got {cell!r}; did you mean {' or '.join(near)}?")
+    return CELLS[cell]
 
 
 class Recurrent(Layer):
@@ -231,10 +41,49 @@ class Recurrent(Layer):
 
     Parameters
     ----------
-    cell : str
-        Name of the cell, a key of `fastrnn.cells.CELLS`.
-    input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, dtype, random_state, n_jobs
-        As in `RNN`.
+    cell : str or cell
+        Name of the cell, see `fastrnn.layers.cells`, or an instance of a cell class of one's own.
+    input_size, hidden_size : int
+        D and H.
+    num_layers : int, default=1
+        Layers on top of each other.
+    bias : bool, default=True
+        Whether there are the two biases ``bias_ih`` and ``bias_hh``.
+    batch_first : bool, default=False
+        Whether x and y are (B, T, …) rather than (T, B, …).
+    dropout : float, default=0.0
+        Probability of dropout on the output of every layer but the last, in training.
+    bidirectional : bool, default=False
+        Whether a second direction reads the sequences from their ends.
+    proj_size : int, default=0
+        Length to which h is projected (Sak et al. 2014); 0 does not. For cells with two states.
+    merge : {"concat", "sum", "mean"}, default="concat"
+        How the outputs of both directions are put together.
+    residual : bool, default=False
+        Whether the input of a layer is added to its output, from the second layer on (Wu et al. 2016).
+    reverse : bool, default=False
+        Whether the only direction reads the sequences from their ends.
+    learn_initial_state : bool, default=False
+        Whether the initial states are parameters, used where no state is given.
+    locked_dropout : bool, default=False
+        Whether the dropout between layers is the same at every step of a sequence (Gal and Ghahramani 2016).
+    recurrent_dropout : float, default=0.0
+        Probability of dropout on h in the recurrent product, the same at every step (Gal and Ghahramani 2016).
+    zoneout : float or tuple of float, default=0.0
+        Probability that a unit keeps its old value, for each state (Krueger et al. 2017); at prediction the expectation
+        is taken.
+    weight_dropout : float, default=0.0
+        Probability of dropout on the elements of ``weight_hh``, drawn once a forward pass (Merity et al. 2017).
+    initializers : dict of str to str, default=None
+        Names of initializers, see `fastrnn.layers.initializers`, by the parameter's name without the layer:
+        ``{"weight_hh": "orthogonal"}``. Those not named are uniform in ±1/√H, as torch's.
+    forget_bias : float, default=None
+        What the sum of both biases of a gate "f" starts with.
+    dtype : {"float32", "float64"}, default="float32"
+    random_state : int, RandomState instance or None, default=None
+        Source of the initial parameters and of all masks.
+    n_jobs : int or None, default=None
+        Threads; None takes all cores, as far as the work is worth it.
 
     Examples
     --------
@@ -245,102 +94,219 @@ class Recurrent(Layer):
     ((7, 2, 5), (1, 2, 5))
     """
 
-    def __init__(self, cell, input_size, hidden_size, num_layers=1, bias=True, batch_first=False, dropout=0.0,
-                 bidirectional=False, *, dtype="float32", random_state=None, n_jobs=None):  # fmt: skip
+    def __init__(
+        self,
+        cell,
+        input_size,
+        hidden_size,
+        num_layers=1,
+        bias=True,
+        batch_first=False,
+        dropout=0.0,
+        bidirectional=False,
+        proj_size=0,
+        *,
+        merge="concat",
+        residual=False,
+        reverse=False,
+        learn_initial_state=False,
+        locked_dropout=False,
+        recurrent_dropout=0.0,
+        zoneout=0.0,
+        weight_dropout=0.0,
+        initializers=None,
+        forget_bias=None,
+        dtype="float32",
+        random_state=None,
+        n_jobs=None,
+    ):
         super().__init__(dtype=dtype, random_state=random_state, n_jobs=n_jobs)
-        if cell not in CELLS:
-            near = difflib.get_close_matches(str(cell), CELLS) or sorted(CELLS)
-            raise ValueError(f"cell must be one of {sorted(CELLS)}, got {cell!r}; did you mean {' or '.join(near)}?")
+        self.cell = find_cell(cell)
         for name, value in (("input_size", input_size), ("hidden_size", hidden_size), ("num_layers", num_layers)):
-            if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:
+            if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < 1:
                 raise ValueError(f"{name} must be an integer of at least 1, got {value!r}.")
-        self.cell = CELLS[cell]
+        if not isinstance(proj_size, numbers.Integral) or not 0 <= proj_size < hidden_size:
+            raise ValueError(f"proj_size must be an integer from 0 to hidden_size - 1, got {proj_size!r}.")
+        if proj_size and (len(self.cell.states) < 2 or declared(self.cell, "late_slots")):
+            raise ValueError(f"proj_size needs a cell that has a state besides h, got {cell!r}.")
+        if merge not in _MERGES:
+            raise ValueError(f"merge must be one of {_MERGES}, got {merge!r}.")
+        if reverse and bidirectional:
+            raise ValueError("reverse=True is for one direction; bidirectional=True has both.")
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
-        self.bias, self.batch_first, self.bidirectional = bias, batch_first, bidirectional
-        self.dropout = dropout
+        self.bias, self.batch_first, self.bidirectional, self.reverse = bias, batch_first, bidirectional, reverse
+        self.proj_size, self.merge, self.residual = proj_size, merge, residual
+        self.dropout, self.locked_dropout = dropout, locked_dropout
+        self.recurrent_dropout = check_probability("recurrent_dropout", recurrent_dropout)
+        self.weight_dropout = check_probability("weight_dropout", weight_dropout)
+        rates = tuple(zoneout) if isinstance(zoneout, tuple | list) else (zoneout,) * len(self.cell.states)
+        if len(rates) != len(self.cell.states):
+            raise ValueError(f"zoneout must be a number or one for each of {self.cell.states}, got {zoneout!r}.")
+        self.zoneout = tuple(check_probability("zoneout", rate) for rate in rates)
+        self.learn_initial_state, self.forget_bias = learn_initial_state, forget_bias
+        self.initializers = {**declared(self.cell, "initializers"), **(initializers or {})}
         self.directions = 2 if bidirectional else 1
-        self._layers = [
-            [self._add_direction(k, d) for d in range(self.directions)] for k in range(num_layers)
-        ]  # fmt: skip
-        self._dropouts = [Dropout(dropout, dtype=dtype, random_state=self.random_state) for _ in range(num_layers)][1:]
+        self._sizes = (proj_size or hidden_size, *(hidden_size,) * (len(self.cell.states) - 1))  # of each state
+        self.output_size = self._sizes[0] * (self.directions if merge == "concat" else 1)
+        self._layers = [[self._add_direction(k, d) for d in range(self.directions)] for k in range(num_layers)]
+        if learn_initial_state:
+            for name, size in zip(self.cell.states, self._sizes, strict=True):
+                self._add_parameter(f"initial_{name}", np.zeros((num_layers * self.directions, size)))
+        self._dropouts = [
+            Dropout(dropout, locked_dropout, dtype=dtype, random_state=self.random_state) for _ in range(num_layers)
+        ][1:]
+        self._random = np.random.default_rng(self.random_state.randint(2**31))
         self._kept = None
 
     def _add_direction(self, layer, direction):
-        """Register the parameters of one direction of one layer, with torch's names and uniform start."""
+        """Register the parameters of one direction of one layer, with torch's names."""
+        cell, hidden, output = self.cell, self.hidden_size, self._sizes[0]
         suffix = f"l{layer}" + ("_reverse" if direction else "")
-        columns = self.input_size if layer == 0 else self.hidden_size * self.directions
-        rows = len(self.cell.gates) * self.hidden_size
-        bound = 1 / np.sqrt(self.hidden_size)
-        self._add_parameter(f"weight_ih_{suffix}", self._uniform(bound, (rows, columns)))
-        self._add_parameter(f"weight_hh_{suffix}", self._uniform(bound, (rows, self.hidden_size)))
-        if self.bias:
-            self._add_parameter(f"bias_ih_{suffix}", self._uniform(bound, rows))
-            self._add_parameter(f"bias_hh_{suffix}", self._uniform(bound, rows))
-        return _Direction(self.cell, self.parameters, self.grads, suffix, self.n_jobs)
+        columns = self.input_size if layer == 0 else self.output_size
+        recurrent = len(cell.recurrent_slots) + len(declared(cell, "late_slots"))
+        shapes = {"weight_ih": (len(cell.gates) * hidden, columns)}
+        if recurrent:
+            shapes["weight_hh"] = (recurrent * hidden, output)
+        if self.bias and not declared(cell, "normalized"):
+            shapes["bias_ih"] = (len(cell.gates) * hidden,)
+            if recurrent:
+                shapes["bias_hh"] = (recurrent * hidden,)
+        for name, vectors in declared(cell, "parameters"):
+            shapes[name] = (vectors * hidden,)
+        if self.proj_size:
+            shapes["weight_hr"] = (output, hidden)
+        unknown = self.initializers.keys() - shapes.keys() - {"bias_ih", "bias_hh"}
+        if unknown:
+            raise ValueError(f"initializers must name parameters of the cell, {sorted(shapes)}, got {sorted(unknown)}.")
+        for name, shape in shapes.items():
+            how = self.initializers.get(name, "uniform")
+            self._add_parameter(f"{name}_{suffix}", initialize(how, shape, hidden, self.random_state))
+        if self.forget_bias is not None:
+            self._set_forget_bias(suffix)
+        return Direction(cell, hidden, output, self.parameters, self.grads, suffix, self.n_jobs)
 
-    def forward(self, x, state=None, lengths=None, training=False):
+    def _set_forget_bias(self, suffix):
+        """Start the forget gate open."""
+        if "f" not in self.cell.gates or f"bias_ih_{suffix}" not in self.parameters:
+            raise ValueError("forget_bias needs a cell with a gate 'f' and biases.")
+        gate = slice(self.cell.gates.index("f") * self.hidden_size, (self.cell.gates.index("f") + 1) * self.hidden_size)
+        self.parameters[f"bias_ih_{suffix}"][gate] = self.forget_bias
+        self.parameters[f"bias_hh_{suffix}"][gate] = 0
+
+    # ----------------------------------------------------------------------------------------------------- passes
+
+    def forward(self, x, state=None, lengths=None, training=False, return_all_states=False, check_finite=True):
         """Run the layers over a batch of sequences.
 
         Parameters
         ----------
-        x : array-like (T, B, input_size), or (B, T, input_size) with ``batch_first=True``
-            The sequences, padded to the same length.
-        state : array (num_layers · directions, B, hidden_size), or a tuple (h, c) of two for LSTM, default=None
-            Initial states; None is zeros.
+        x : array-like (T, B, input_size), or (B, T, input_size) with ``batch_first=True``, or list of (T_i, input_size)
+            The sequences, padded to the same length; or as a list of arrays of their own lengths.
+        state : array (num_layers · directions, B, hidden_size), or a tuple of one for each state, default=None
+            Initial states; None is zeros, or the learned ones.
         lengths : array-like (B,) of int, default=None
             Steps of each sequence, in any order, 0 allowed; None if all have T.
         training : bool, default=False
             Whether to keep what `backward` needs and to apply dropout. Otherwise memory does not grow with T, but for
             the output.
+        return_all_states : bool, default=False
+            Whether to return the states of every layer after every step too.
+        check_finite : bool, default=True
+            Whether to refuse NaN and infinity in x (padding aside).
 
         Returns
         -------
-        y : ndarray (T, B, directions · hidden_size), or (B, T, …) with ``batch_first=True``
-            Hidden states of the last layer, zeros behind the end of a sequence.
+        y : ndarray (T, B, output_size), or (B, T, …) with ``batch_first=True``
+            Outputs of the last layer, zeros behind the end of a sequence; a list if x is one.
         state : as the argument
             States after the last step of each sequence.
+        all_states : as the argument, with T (and B) as in y before the last axis
+            Only with ``return_all_states=True``: (num_layers · directions, T, B, hidden_size) for each state.
 
         Raises
         ------
         ValueError
-            An argument has the wrong shape or a length is outside 0 to T.
+            An argument has the wrong shape, a length is outside 0 to T, or x is not finite.
         """
+        listed = isinstance(x, list | tuple) and lengths is None and all(np.ndim(part) == 2 for part in x)
+        if listed:
+            x, lengths = self._pad(x)
         x = np.ascontiguousarray(x, self.dtype)
         if x.ndim != 3 or x.shape[2] != self.input_size:
             layout = "(B, T, input_size)" if self.batch_first else "(T, B, input_size)"
             raise ValueError(f"x must have shape {layout} with input_size={self.input_size}, got {x.shape}.")
         batch, steps = (x.shape[0], x.shape[1]) if self.batch_first else (x.shape[1], x.shape[0])
         packing = self._packing(steps, batch, lengths)
-        initial = self._initial(state, batch, packing, "state")
-        final = np.empty_like(initial)
+        learned = state is None and self.learn_initial_state
+        initial = self._initial(self._learned(batch) if learned else state, batch, packing, "state")
+        final, collected = [np.empty_like(part) for part in initial], []
         rows = packing.pack(x)
+        if training and self._layers[0][0].is_held:
+            raise RuntimeError("Nothing can be trained while held_weights is in force.")
+        if check_finite and not np.isfinite(rows).all():
+            raise ValueError("x must be finite, got NaN or infinity in the steps of a sequence.")
         for k, layer in enumerate(self._layers):
-            outputs = []
+            inputs, outputs = rows, []
             for d, direction in enumerate(layer):
-                inputs = rows[packing.reverse] if d else rows
                 n = k * self.directions + d
-                y, final[:, n] = direction.forward(inputs, initial[:, n], packing, training)
-                outputs.append(y[packing.reverse] if d else y)
-            rows = outputs[0] if self.directions == 1 else np.concatenate(outputs, axis=1)
+                backwards = d == 1 or self.reverse
+                y, last = direction.forward(
+                    inputs[packing.reverse] if backwards else inputs,
+                    [part[n] for part in initial],
+                    packing,
+                    training or return_all_states,
+                    self._draw(direction, packing, training),
+                )
+                outputs.append(y[packing.reverse] if backwards else y)
+                for part, values in zip(final, last, strict=True):
+                    part[n] = values
+                if return_all_states:
+                    collected.append(self._collect(direction, packing, x.shape[:2], backwards))
+            rows = self._merge(outputs)
+            if self.residual and k > 0:
+                rows = rows + inputs
             if k < self.num_layers - 1:
-                rows = self._dropouts[k].forward(rows, training=training)
-        self._kept = (packing, x.shape) if training else None
-        y = packing.unpack(rows, (*x.shape[:2], self.directions * self.hidden_size))
-        return y, self._state(packing.unsort(final))
+                rows = self._dropouts[k].forward(rows, training=training, sequences=packing.places)
+        self._kept = (packing, x.shape, learned, lengths if listed else None) if training else None
+        y = packing.unpack(rows, (*x.shape[:2], self.output_size))
+        result = self._cut(y, lengths) if listed else y, self._state([packing.unsort(part) for part in final])
+        if return_all_states:
+            result += (self._state([np.stack(parts) for parts in zip(*collected, strict=True)]),)
+        return result
+
+    @contextlib.contextmanager
+    def held_weights(self):
+        """Prepare the weights once for all predictions within the context, for many short ones.
+
+        The parameters must not change, and nothing may be trained, before it ends.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastrnn.layers import GRU
+        >>> layer, h = GRU(3, 5, random_state=0), None
+        >>> with layer.held_weights():
+        ...     for _ in range(4):
+        ...         y, h = layer.forward(np.ones((1, 2, 3)), h)
+        """
+        with contextlib.ExitStack() as stack:
+            for direction in itertools.chain(*self._layers):
+                stack.enter_context(direction.held())
+            yield
 
     def backward(self, dy, dstate=None):
         """Propagate gradients back through the last `forward` with ``training=True``, and add to `grads`.
 
         Parameters
         ----------
-        dy : array-like, shape of y
+        dy : array-like, shape of y (a list if y is one)
             Gradient of the output; what stands behind the end of a sequence is ignored.
         dstate : as the state, default=None
             Gradient of the final states; None is zeros.
 
         Returns
         -------
-        dx : ndarray, shape of x
+        dx : ndarray, shape of x (a list if x is one)
         dstate : as the state
             Gradient of the initial states.
 
@@ -353,27 +319,112 @@ class Recurrent(Layer):
         """
         if self._kept is None:
             raise RuntimeError("backward needs a forward pass with training=True before it, once for each backward.")
-        packing, x_shape = self._kept
+        packing, x_shape, learned, lengths = self._kept
+        if lengths is not None:
+            if [len(part) for part in dy] != list(lengths):
+                raise ValueError(
+                    f"dy must be a list of arrays as long as those of x, got {[len(p) for p in dy]} steps."
+                )
+            dy, _ = self._pad(dy)
         dy = np.ascontiguousarray(dy, self.dtype)
-        expected = (*x_shape[:2], self.directions * self.hidden_size)
+        expected = (*x_shape[:2], self.output_size)
         if dy.shape != expected:
             raise ValueError(f"dy must have the shape of the output, {expected}, got {dy.shape}.")
         d_final = self._initial(dstate, packing.batch, packing, "dstate")
         self._kept = None
-        d_initial = np.empty_like(d_final)
+        d_initial = [np.empty_like(part) for part in d_final]
         d_rows = packing.pack(dy)
-        hidden = self.hidden_size
         for k in reversed(range(self.num_layers)):
             if k < self.num_layers - 1:
                 d_rows = self._dropouts[k].backward(d_rows)
-            d_inputs = None
+            d_inputs = d_rows if self.residual and k > 0 else None
             for d, direction in enumerate(self._layers[k]):
-                part = d_rows[packing.reverse, hidden:] if d else np.ascontiguousarray(d_rows[:, :hidden])
                 n = k * self.directions + d
-                dx, d_initial[:, n] = direction.backward(part, d_final[:, n])
-                d_inputs = d_inputs + dx[packing.reverse] if d else dx
+                backwards = d == 1 or self.reverse
+                part = self._part(d_rows, d)
+                dx, before = direction.backward(
+                    part[packing.reverse] if backwards else np.ascontiguousarray(part), [a[n] for a in d_final]
+                )
+                dx = dx[packing.reverse] if backwards else dx
+                d_inputs = dx if d_inputs is None else d_inputs + dx
+                for target, values in zip(d_initial, before, strict=True):
+                    target[n] = values
             d_rows = d_inputs
-        return packing.unpack(d_rows, x_shape), self._state(packing.unsort(d_initial))
+        if learned:
+            for name, values in zip(self.cell.states, d_initial, strict=True):
+                self.grads[f"initial_{name}"] += values.sum(axis=1)
+        dx = packing.unpack(d_rows, x_shape)
+        dx = dx if lengths is None else self._cut(dx, lengths)
+        return dx, self._state([packing.unsort(part) for part in d_initial])
+
+    def _pad(self, sequences):
+        """Return a list of arrays (T_i, n) as a padded batch, and their lengths."""
+        widths = {part.shape[1] for part in map(np.asarray, sequences)}
+        if len(widths) > 1:
+            raise ValueError(f"A list of sequences must have the same number of columns in all, got {sorted(widths)}.")
+        lengths = np.array([len(part) for part in sequences], np.int64)
+        padded = np.zeros((len(sequences), lengths.max(initial=0), *(widths or {self.input_size})), self.dtype)
+        for row, part in zip(padded, sequences, strict=True):
+            row[: len(part)] = part
+        return padded if self.batch_first else padded.swapaxes(0, 1), lengths
+
+    def _cut(self, padded, lengths):
+        """Return a padded batch as a list of arrays (T_i, n)."""
+        rows = padded if self.batch_first else padded.swapaxes(0, 1)
+        return [row[:length].copy() for row, length in zip(rows, lengths, strict=True)]
+
+    def _merge(self, outputs):
+        """Put the outputs of the directions together."""
+        if len(outputs) == 1:
+            return outputs[0]
+        if self.merge == "concat":
+            return np.concatenate(outputs, axis=1)
+        total = outputs[0] + outputs[1]
+        return total if self.merge == "sum" else total / 2
+
+    def _part(self, d_rows, direction):
+        """Return the gradient of one direction's output."""
+        if self.directions == 2 and self.merge == "concat":
+            size = self._sizes[0]
+            return d_rows[:, direction * size : (direction + 1) * size]
+        return d_rows / 2 if self.directions == 2 and self.merge == "mean" else d_rows
+
+    def _draw(self, direction, packing, training):
+        """Draw the masks of one pass."""
+        rows, batch, draw = int(packing.offsets[-1]), packing.batch, self._random.random
+        update = None
+        if any(self.zoneout):
+            if training:
+                update = [
+                    (draw((rows, size), np.float32) >= rate).astype(self.dtype)
+                    for rate, size in zip(self.zoneout, self._sizes, strict=True)
+                ]
+            else:
+                update = [
+                    np.full((1, size), 1 - rate, self.dtype)
+                    for rate, size in zip(self.zoneout, self._sizes, strict=True)
+                ]
+        if not training:
+            return Drawn(update=update)
+        recurrent = weight = None
+        if self.recurrent_dropout:
+            kept = draw((batch, self._sizes[0]), np.float32) >= self.recurrent_dropout
+            recurrent = kept * self.dtype.type(1 / (1 - self.recurrent_dropout))
+        name = f"weight_hh_{direction.suffix}"
+        if self.weight_dropout and name in self.parameters:
+            kept = draw(self.parameters[name].shape, np.float32) >= self.weight_dropout
+            weight = kept * self.dtype.type(1 / (1 - self.weight_dropout))
+        return Drawn(weight, recurrent, update)
+
+    def _collect(self, direction, packing, shape, backwards):
+        """Return every state after each step as padded batches."""
+        padded = []
+        for plane, size in zip(direction.all_states(), self._sizes, strict=True):
+            plane = plane[packing.reverse] if backwards else plane
+            padded.append(packing.unpack(plane[:, :size].copy(), (*shape, size)))
+        return padded
+
+    # --------------------------------------------------------------------------------------------------- arguments
 
     def _packing(self, steps, batch, lengths):
         """Check the lengths and return the packing for them."""
@@ -390,21 +441,28 @@ class Recurrent(Layer):
             )
         return Packing(steps, batch, lengths.astype(np.int64), self.batch_first)
 
+    def _learned(self, batch):
+        """Return the learned initial states for a batch."""
+        states = [self.parameters[f"initial_{name}"] for name in self.cell.states]
+        states = [np.repeat(state[:, None], batch, axis=1) for state in states]
+        return self._state(states)
+
     def _initial(self, state, batch, packing, name):
-        """Return a given state as an array (N, num_layers · directions, batch, hidden_size) in packed order."""
-        shape = (self.num_layers * self.directions, batch, self.hidden_size)
-        names = self.cell.states
+        """Return a given state as a list of arrays (num_layers · directions, batch, size) in packed order."""
+        layers = self.num_layers * self.directions
+        shapes = [(layers, batch, size) for size in self._sizes]
         if state is None:
-            return np.zeros((len(names), *shape), self.dtype)
-        parts = (state,) if len(names) == 1 else tuple(state)
-        if len(parts) != len(names) or any(np.shape(part) != shape for part in parts):
-            given = [np.shape(part) for part in parts]
-            raise ValueError(f"{name} must be {' and '.join(names)} of shape {shape}, got shapes {given}.")
-        return packing.sort(np.stack([np.asarray(part, self.dtype) for part in parts]))
+            return [np.zeros(shape, self.dtype) for shape in shapes]
+        parts = (state,) if len(shapes) == 1 else tuple(state)
+        given = [np.shape(part) for part in parts]
+        if given != shapes:
+            names = " and ".join(f"{n} of shape {s}" for n, s in zip(self.cell.states, shapes, strict=True))
+            raise ValueError(f"{name} must be {names}, got shapes {given}.")
+        return [packing.sort(np.asarray(part, self.dtype)) for part in parts]
 
     @staticmethod
     def _state(states):
-        """Return states (N, …) as users have them: an array, or a tuple where there are several."""
+        """Return states as users have them: an array, or a tuple where there are several."""
         return states[0] if len(states) == 1 else tuple(states)
 
 
@@ -413,24 +471,11 @@ class RNN(Recurrent):
 
     Parameters
     ----------
-    input_size, hidden_size : int
-        D and H.
-    num_layers : int, default=1
-        Layers on top of each other.
+    input_size, hidden_size, num_layers : int
+        As in `Recurrent`.
     nonlinearity : {"tanh", "relu"}, default="tanh"
-    bias : bool, default=True
-        Whether there are the two biases ``bias_ih`` and ``bias_hh``.
-    batch_first : bool, default=False
-        Whether x and y are (B, T, …) rather than (T, B, …).
-    dropout : float, default=0.0
-        Probability of dropout on the output of every layer but the last, in training.
-    bidirectional : bool, default=False
-        Whether a second direction reads the sequences from their ends.
-    dtype : {"float32", "float64"}, default="float32"
-    random_state : int, RandomState instance or None, default=None
-        Source of the initial parameters (uniform in ±1/√H) and of dropout masks.
-    n_jobs : int or None, default=None
-        Threads; None takes all cores, as far as the work is worth it.
+    bias, batch_first, dropout, bidirectional, **options
+        As in `Recurrent`.
 
     Examples
     --------
@@ -442,21 +487,23 @@ class RNN(Recurrent):
     """
 
     def __init__(self, input_size, hidden_size, num_layers=1, nonlinearity="tanh", bias=True, batch_first=False,
-                 dropout=0.0, bidirectional=False, *, dtype="float32", random_state=None, n_jobs=None):  # fmt: skip
+                 dropout=0.0, bidirectional=False, **options):  # fmt: skip
         if nonlinearity not in ("tanh", "relu"):
             raise ValueError(f"nonlinearity must be 'tanh' or 'relu', got {nonlinearity!r}.")
         super().__init__("rnn" if nonlinearity == "tanh" else "rnn_relu", input_size, hidden_size, num_layers, bias,
-                         batch_first, dropout, bidirectional, dtype=dtype, random_state=random_state,
-                         n_jobs=n_jobs)  # fmt: skip
+                         batch_first, dropout, bidirectional, **options)  # fmt: skip
 
 
 class GRU(Recurrent):
-    """Gated recurrent units with the reset gate after the recurrent product (Cho et al. 2014), as torch has them.
+    """Gated recurrent units (Cho et al. 2014), with torch's names, layouts and gate order r, z, n.
 
     Parameters
     ----------
-    input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, dtype, random_state, n_jobs
-        As in `RNN`.
+    input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, **options
+        As in `Recurrent`.
+    reset_after : bool, default=True
+        Whether the reset gate stands behind the recurrent product, as in torch and cuDNN, or before it, as in the
+        paper and in Keras' default.
 
     Examples
     --------
@@ -469,9 +516,9 @@ class GRU(Recurrent):
     """
 
     def __init__(self, input_size, hidden_size, num_layers=1, bias=True, batch_first=False, dropout=0.0,
-                 bidirectional=False, *, dtype="float32", random_state=None, n_jobs=None):  # fmt: skip
-        super().__init__("gru", input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional,
-                         dtype=dtype, random_state=random_state, n_jobs=n_jobs)  # fmt: skip
+                 bidirectional=False, *, reset_after=True, **options):  # fmt: skip
+        super().__init__("gru" if reset_after else "gru_reset_before", input_size, hidden_size, num_layers, bias,
+                         batch_first, dropout, bidirectional, **options)  # fmt: skip
 
 
 class LSTM(Recurrent):
@@ -479,8 +526,11 @@ class LSTM(Recurrent):
 
     Parameters
     ----------
-    input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, dtype, random_state, n_jobs
-        As in `RNN`.
+    input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, proj_size, **options
+        As in `Recurrent`.
+    peephole : bool or "before", default=False
+        Whether the gates see the cell state (Gers & Schmidhuber 2000): i and f that of the step before, o the new one;
+        with "before" all three that of the step before.
 
     Examples
     --------
@@ -492,6 +542,9 @@ class LSTM(Recurrent):
     """
 
     def __init__(self, input_size, hidden_size, num_layers=1, bias=True, batch_first=False, dropout=0.0,
-                 bidirectional=False, *, dtype="float32", random_state=None, n_jobs=None):  # fmt: skip
-        super().__init__("lstm", input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional,
-                         dtype=dtype, random_state=random_state, n_jobs=n_jobs)  # fmt: skip
+                 bidirectional=False, proj_size=0, *, peephole=False, **options):  # fmt: skip
+        cells = {False: "lstm", True: "lstm_peephole", "before": "lstm_peephole_before"}
+        if peephole not in cells:
+            raise ValueError(f"peephole must be False, True or 'before', got {peephole!r}.")
+        super().__init__(cells[peephole], input_size, hidden_size, num_layers, bias, batch_first, dropout,
+                         bidirectional, proj_size, **options)  # fmt: skip

@@ -1,13 +1,13 @@
 """Counting n-grams, order after order.
 
-All n-grams of a text form a forest of prefixes. Every n-gram has a number (its node): the unigrams are numbered as their
-words, then come all bigrams, then all trigrams, and so on, an order sorted by the node of the n-gram without its last
-word (its context), then by the last word. So the n-grams of a context stand side by side.
+The n-grams of a text form a forest of prefixes, and every n-gram has a number, its node. Unigrams are numbered as their
+words; then come all bigrams, then all trigrams, and so on. Within an order they are sorted by the node of the n-gram
+without its last word (its context), then by the last word: so the n-grams of a context stand side by side.
 
-A text is counted without hashing and without comparing n-grams. If the node of the (k-1)-gram that ends at each position
-is known, the k-gram that ends at position j is the pair (node of the (k-1)-gram at j - 1, word at j). Positions in the
-order of their words, then sorted stably by the node before them (a counting sort: nodes are small integers), are in the
-order of their k-grams. The k-gram without its first word is the (k-1)-gram at the same position: its node is known too.
+A text is counted without hashing and without comparing n-grams. If at each position the node of the (k-1)-gram that
+ends there is known, the k-gram that ends at position j is the pair (node at j - 1, word at j). So positions sorted by
+their words, then stably by the node before them, stand in the order of their k-grams. Both are counting sorts: words
+and nodes are small integers. The node of the k-gram without its first word is known too: it ends at the same place.
 """
 
 from typing import NamedTuple
@@ -64,7 +64,7 @@ def _number_ngrams(
     first_child,  # int32 (n_contexts + 1,): output
     lefts,  # int32 (n_contexts,): zeros on entry
 ):
-    """Number the n-grams of one order in their sorted order, from 0, and return how many there are."""
+    """Give the n-grams of one order their numbers within it, and return how many there are."""
     numbers[:] = -1
     number = context = word = -1
     for position in sorted_positions:

@@ -13,6 +13,12 @@ from fastrnn.text import START_ID, Vocabulary, close_sentences
 
 MAX_ORDER = 16
 
+_SMOOTHINGS = {
+    "modified_kneser_ney": lambda counts, model: modified_kneser_ney(counts, model.discount_fallback),
+    "add_k": lambda counts, model: additive(counts, model.k),
+    "mle": lambda counts, model: additive(counts, 0),
+}
+
 
 class NGramLanguageModel(BaseLanguageModel):
     """N-gram language model.
@@ -43,9 +49,9 @@ class NGramLanguageModel(BaseLanguageModel):
     k : float
         What "add_k" adds, above 0.
     discount_fallback : bool
-        Whether "modified_kneser_ney" uses the discounts 0.5, 1 and 1.5, with a warning, for an order whose discounts
-        cannot be estimated: small texts, or texts of few different tokens, have too few n-grams that appear once to four
-        times. Otherwise that is an error.
+        Whether "modified_kneser_ney" uses the discounts 0.5, 1 and 1.5 for an order whose discounts cannot be
+        estimated, with a warning (for the unigrams alone, which characters always need it for, with a line in the log):
+        a small text has too few n-grams that appear once to four times. Otherwise that is an error.
 
     Attributes
     ----------
@@ -71,7 +77,7 @@ class NGramLanguageModel(BaseLanguageModel):
     >>> model.predict(["", "the"])
     array(['the', 'cat'], dtype=object)
     >>> print(f"{model.perplexity(['the cat sat', 'the bird sat']):.2f}")
-    3.83
+    2.68
     """
 
     def __init__(
@@ -134,41 +140,39 @@ class NGramLanguageModel(BaseLanguageModel):
         return self._fit(X, self._seen, self._text)
 
     def _fit(self, X, seen, text):
-        """Learn from `text` (ids of the vocabulary `seen`), and from X after it."""
+        """Learn from `text` (ids of the vocabulary `seen`, which holds all its tokens), and from X after it."""
         self._check_parameters()
         seen = Vocabulary.from_tokens(seen.tokens)
         ids, offsets = seen.extend_encode_corpus(self._read_training_text(X))
         text = np.concatenate([text, close_sentences(ids, offsets, start=True)[0]])
         if self.vocabulary is None:
             vocabulary = Vocabulary(self.min_count, self.max_vocab)
-            new_ids = vocabulary.fit_counts(seen.tokens, np.bincount(text, minlength=len(seen)))
+            ids_of_seen = vocabulary.fit_counts(seen.tokens, np.bincount(text, minlength=len(seen)))
         else:
-            vocabulary = self.vocabulary
-            new_ids = vocabulary.encode(seen.tokens)
-        counted_text = new_ids[text]
-        counts = count_ngrams(counted_text, self.order, len(vocabulary))
-        estimates = _SMOOTHINGS[self.smoothing](self, counts, counted_text)
+            vocabulary = Vocabulary.from_tokens(self.vocabulary.tokens)  # a copy: what is given may be fitted again
+            ids_of_seen = vocabulary.encode(seen.tokens)
+        counts = count_ngrams(ids_of_seen[text], self.order, len(vocabulary))
+        estimates = _SMOOTHINGS[self.smoothing](counts, self)
 
         self._seen, self._text = seen, text
-        self._set_estimates(vocabulary, counts, estimates)
-        return self
-
-    def _set_estimates(self, vocabulary, counts, estimates):
-        self.vocabulary_ = vocabulary
-        self.n_ngrams_ = np.diff(counts.level_starts).tolist()
-        self.n_ngrams_[0] -= 1  # <pad>
-        self.discounts_ = estimates.discounts
         self._table = NGramTable(
             counts.words, counts.suffixes, estimates.probabilities, counts.first_child, estimates.backoffs
         )
+        self.vocabulary_ = vocabulary
+        self.discounts_ = estimates.discounts
+        self.n_ngrams_ = np.diff(counts.level_starts).tolist()
+        self.n_ngrams_[0] -= 1  # <pad>
+        return self
 
     def _check_parameters(self):
         if not isinstance(self.order, numbers.Integral) or not 1 <= self.order <= MAX_ORDER:
             raise ValueError(f"order must be an integer from 1 to {MAX_ORDER}, got {self.order!r}.")
-        if self.smoothing not in _SMOOTHINGS:
+        if self.smoothing not in list(_SMOOTHINGS):
             raise ValueError(f"smoothing must be one of {', '.join(_SMOOTHINGS)}, got {self.smoothing!r}.")
         if not isinstance(self.k, numbers.Real) or not 0 < self.k < np.inf:
             raise ValueError(f"k must be a number above 0, got {self.k!r}.")
+        if self.max_vocab is not None and (not isinstance(self.max_vocab, numbers.Integral) or self.max_vocab < 5):
+            raise ValueError(f"max_vocab must be None or an integer of at least 5, got {self.max_vocab!r}.")
 
     @property
     def nbytes_(self):
@@ -223,10 +227,3 @@ class NGramLanguageModel(BaseLanguageModel):
         self._seen = Vocabulary.from_tokens(content["seen_tokens"] or self.vocabulary_.tokens)
         self._text = arrays.pop("text")
         self._table = NGramTable(**arrays)
-
-
-_SMOOTHINGS = {
-    "modified_kneser_ney": lambda model, counts, text: modified_kneser_ney(counts, text, model.discount_fallback),
-    "add_k": lambda model, counts, text: additive(counts, model.k),
-    "mle": lambda model, counts, text: additive(counts, 0),
-}

@@ -30,7 +30,7 @@ class Estimates(NamedTuple):
     discounts: np.ndarray | None  # float64 (order, 3), where the method has some
 
 
-def modified_kneser_ney(counts, text, discount_fallback=True):
+def modified_kneser_ney(counts, discount_fallback=True):
     """Estimate interpolated modified Kneser-Ney probabilities.
 
     The numbers are those of KenLM's lmplz.
@@ -39,8 +39,6 @@ def modified_kneser_ney(counts, text, discount_fallback=True):
     ----------
     counts : NGramCounts
         The n-grams.
-    text : int32 array (T,)
-        What was counted.
     discount_fallback : bool
         Whether an order whose discounts cannot be estimated takes 0.5, 1 and 1.5.
 
@@ -59,7 +57,7 @@ def modified_kneser_ney(counts, text, discount_fallback=True):
     Kenneth Heafield et al., "Scalable modified Kneser-Ney language model estimation", ACL 2013.
     """
     adjusted = _adjusted_counts(counts)
-    discounts = _estimate_discounts(counts, adjusted, text, discount_fallback)
+    discounts = _estimate_discounts(counts, adjusted, discount_fallback)
     starts = counts.level_starts
     probabilities = np.empty(len(counts.words), np.float32)
     probabilities[: starts[1]] = _unigram_probabilities(adjusted[: starts[1]], discounts[0])
@@ -79,7 +77,7 @@ def _adjusted_counts(counts):
     return adjusted  # int32 (n,)
 
 
-def _estimate_discounts(counts, adjusted, text, fallback):
+def _estimate_discounts(counts, adjusted, fallback):
     """Return the discounts of the counts 1, 2, and 3 or more, an order a row: float64 (order, 3)."""
     order = len(counts.level_starts) - 1
     discounts = np.empty((order, 3))
@@ -87,8 +85,10 @@ def _estimate_discounts(counts, adjusted, text, fallback):
     for k in range(1, order + 1):
         level = adjusted[counts.level_starts[k - 1] : counts.level_starts[k]]
         n = np.bincount(np.minimum(level, 5), minlength=6)  # n[j] n-grams have the count j
-        if k < order:
-            _recount_last_ngram(n, text, k)
+        if k < order and len(level):  # a quirk of lmplz: the raw count of this one enters
+            last = _last_ngram(counts, k)
+            n[min(adjusted[last], 5)] -= 1
+            n[min(counts.raw[last], 5)] += 1
         j = np.arange(1, 4)
         with np.errstate(divide="ignore", invalid="ignore"):
             discounts[k - 1] = j - (j + 1) * n[1] / (n[1] + 2 * n[2]) * n[j + 1] / n[j]
@@ -101,21 +101,18 @@ def _estimate_discounts(counts, adjusted, text, fallback):
     return discounts
 
 
-def _recount_last_ngram(n, text, k):
-    """Let the raw count of one n-gram of order k enter the counts of counts `n`, in place of its adjusted count.
-
-    It is the last one of a lower order when the last words are compared first. This is a quirk of lmplz, whose numbers
-    are to be matched.
-    """
-    starts = np.flatnonzero(text == START_ID)
-    since_start = np.arange(len(text)) - np.repeat(starts, np.diff(starts, append=len(text)))
-    ends = np.flatnonzero(since_start >= k - 1)
+def _last_ngram(counts, k):
+    """Return the node of the last n-gram of order k that was seen, if last words are compared first."""
+    begin, end = counts.level_starts[k - 1 : k + 1]
+    nodes = (begin + np.flatnonzero(counts.raw[begin:end])).astype(np.int32)
+    ends = nodes  # of the beginnings of these n-grams that are not compared yet
     for back in range(k):
-        words = text[ends - back]
-        ends = ends[words == words.max(initial=0)]
-    if len(ends) and since_start[ends[0]] >= k:  # else it begins with <s>: its adjusted count is the raw one
-        n[min(len(np.unique(text[ends - k])), 5)] -= 1
-        n[min(len(ends), 5)] += 1
+        if back:
+            ends = np.searchsorted(counts.first_child, ends, side="right") - 1
+        words = counts.words[ends]
+        is_last = words == words.max()
+        nodes, ends = nodes[is_last], ends[is_last]
+    return nodes[0]
 
 
 def _report_failed_discounts(failed, fallback):
@@ -123,9 +120,11 @@ def _report_failed_discounts(failed, fallback):
     problem = f"The Kneser-Ney discounts of order {orders} cannot be estimated: too few n-grams appear once to 4 times"
     if not fallback:
         raise ValueError(f"{problem}; allow discount_fallback, lower the order or give more text.")
-    # A closed vocabulary (characters, a min_count) has no rare words by its nature, and it matters little there.
-    report = _LOGGER.info if failed == [1] else warnings.warn
-    report(f"{problem}; 0.5, 1 and 1.5 are used.")
+    message = f"{problem}; 0.5, 1 and 1.5 are used."
+    if failed == [1]:  # characters, like any closed vocabulary, have no rare unigrams; it matters little
+        _LOGGER.info(message)
+    else:
+        warnings.warn(message, stacklevel=2)
 
 
 def _unigram_probabilities(counts, discounts):
@@ -203,7 +202,7 @@ def additive(counts, k):
     probabilities[[PAD_ID, START_ID]] = 0
     # Whole contexts: order - 1 words, or what begins with <s>, before which nothing stands. Only they count.
     whole = counts.lefts == 0  # (m,)
-    whole[counts.level_starts[-3] if len(counts.level_starts) > 2 else 0 :] = True
+    whole[counts.level_starts[-3:][0] :] = True
     contexts = np.repeat(np.arange(len(whole)), np.diff(counts.first_child))  # of the nodes from n_words on
     totals = np.bincount(contexts, counts.raw[n_words:], minlength=len(whole))
     whole &= totals > 0

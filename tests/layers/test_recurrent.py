@@ -1,23 +1,26 @@
-import inspect
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastrnn.layers import GRU, LSTM, RNN
+from fastrnn.cells import CELLS
+from fastrnn.layers import GRU, LSTM, RNN, Recurrent
 from tests import reference
 
-LAYERS = {
-    "rnn": RNN,
-    "rnn_relu": lambda *args, **options: RNN(*args, nonlinearity="relu", **options),
-    "gru": GRU,
-    "lstm": LSTM,
-}
+PROJECTED = "lstm projected"
 
 
-def as_array(state):
-    return np.stack(state) if isinstance(state, tuple) else state[None]
+def make(cell, *args, **options):
+    if cell == PROJECTED:
+        return Recurrent("lstm", *args, proj_size=4, **options)
+    return Recurrent(cell, *args, **options)
+
+
+ALL = [*CELLS, PROJECTED]
+
+
+def as_list(state):
+    return list(state) if isinstance(state, tuple) else [state]
 
 
 def as_state(states):
@@ -27,54 +30,60 @@ def as_state(states):
 def problem(cell, layers=2, bidirectional=True, steps=5, batch=4, inputs=3, hidden=5, seed=0, **options):
     """Return a layer with random input, states, ragged lengths and upstream gradients."""
     rng = np.random.default_rng(seed)
-    layer = LAYERS[cell](inputs, hidden, layers, bidirectional=bidirectional, random_state=seed, **options)
-    directions = 2 if bidirectional else 1
-    states = (2 if cell == "lstm" else 1, layers * directions, batch, hidden)
+    layer = make(cell, inputs, hidden, layers, bidirectional=bidirectional, random_state=seed, **options)
+    for array in layer.parameters.values():  # nothing is left at a special value
+        array += rng.normal(0, 0.1, array.shape)
+    rows = layers * (2 if bidirectional else 1)
+    sizes = [(rows, batch, size) for size in layer._sizes]
     lengths = rng.integers(0, steps + 1, batch)
     lengths[rng.integers(batch)] = steps
     return {
         "layer": layer,
         "x": rng.standard_normal((steps, batch, inputs)),
-        "state": rng.standard_normal(states),
+        "state": [rng.standard_normal(size) for size in sizes],
         "lengths": lengths,
-        "dy": rng.standard_normal((steps, batch, directions * hidden)),
-        "d_final": rng.standard_normal(states),
+        "dy": rng.standard_normal((steps, batch, layer.output_size)),
+        "d_final": [rng.standard_normal(size) for size in sizes],
     }
 
 
 def run(p, training=False):
     y, state = p["layer"].forward(p["x"], as_state(p["state"]), p["lengths"], training=training)
-    return y, as_array(state)
+    return y, as_list(state)
 
 
-@pytest.mark.parametrize("cell", LAYERS)
+@pytest.mark.parametrize("cell", ALL)
 @pytest.mark.parametrize(("layers", "bidirectional"), [(1, False), (2, True)])
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-12), ("float32", 2e-6)])
 def test_forward_equals_the_reference(cell, layers, bidirectional, dtype, tolerance):
+    if "layer_norm" in cell:
+        tolerance *= 5  # the standardization divides by a standard deviation well below 1
     p = problem(cell, layers, bidirectional, hidden=19, dtype=dtype)
     expected_y, expected_state = reference.network(
-        cell, p["x"], p["state"], p["lengths"], p["layer"].state_dict(), layers, bidirectional
+        cell.split()[0], p["x"], p["state"], p["lengths"], p["layer"].state_dict(), layers, bidirectional
     )
+    tolerance *= max(1, np.abs(expected_y).max())  # a rectifier's outputs have no bound
     for training in (False, True):
         y, state = run(p, training)
         assert y.dtype == dtype
         np.testing.assert_allclose(y, expected_y, atol=tolerance)
-        np.testing.assert_allclose(state, expected_state, atol=tolerance)
+        for got, expected in zip(state, expected_state, strict=True):
+            np.testing.assert_allclose(got, expected, atol=tolerance)
 
 
-@pytest.mark.parametrize("cell", LAYERS)
+@pytest.mark.parametrize("cell", ALL)
 @pytest.mark.parametrize(("layers", "bidirectional"), [(1, False), (2, True)])
 def test_gradients_equal_central_differences(cell, layers, bidirectional):
     p = problem(cell, layers, bidirectional, dtype="float64")
     layer = p["layer"]
     run(p, training=True)
     dx, d_initial = layer.backward(p["dy"], as_state(p["d_final"]))
-    gradients = {"x": dx, "state": as_array(d_initial), **layer.grads}
-    arrays = {"x": p["x"], "state": p["state"], **layer.parameters}
+    gradients = {"x": dx, **dict(enumerate(as_list(d_initial))), **layer.grads}
+    arrays = {"x": p["x"], **dict(enumerate(p["state"])), **layer.parameters}
 
     def loss():
         y, state = run(p)
-        return (y * p["dy"]).sum() + (state * p["d_final"]).sum()
+        return (y * p["dy"]).sum() + sum((s * d).sum() for s, d in zip(state, p["d_final"], strict=True))
 
     rng = np.random.default_rng(1)
     for name, gradient in gradients.items():
@@ -84,7 +93,7 @@ def test_gradients_equal_central_differences(cell, layers, bidirectional):
             assert (gradient * direction).sum() == pytest.approx(slope, rel=1e-6, abs=1e-7), name
 
 
-@pytest.mark.parametrize("cell", LAYERS)
+@pytest.mark.parametrize("cell", ALL)
 def test_float32_gradients_equal_float64_gradients(cell):
     p, q = (problem(cell, hidden=37, dtype=dtype) for dtype in ("float32", "float64"))
     q["layer"].load_state_dict(p["layer"].state_dict())
@@ -92,12 +101,12 @@ def test_float32_gradients_equal_float64_gradients(cell):
     for case in (p, q):
         run(case, training=True)
         dx, d_initial = case["layer"].backward(case["dy"], as_state(case["d_final"]))
-        results.append({"x": dx, "state": as_array(d_initial), **case["layer"].grads})
+        results.append({"x": dx, **dict(enumerate(as_list(d_initial))), **case["layer"].grads})
     for name, expected in results[1].items():
         np.testing.assert_allclose(results[0][name], expected, atol=1e-5 * np.abs(expected).max(), err_msg=name)
 
 
-@pytest.mark.parametrize("cell", LAYERS)
+@pytest.mark.parametrize("cell", ALL)
 def test_gradients_add_up_until_zero_grad(cell):
     p = problem(cell, dtype="float64")
     once = {}
@@ -112,7 +121,7 @@ def test_gradients_add_up_until_zero_grad(cell):
     assert all((gradient == 0).all() for gradient in p["layer"].grads.values())
 
 
-@pytest.mark.parametrize("cell", LAYERS)
+@pytest.mark.parametrize("cell", ALL)
 @pytest.mark.parametrize("jobs", [2, 3])
 def test_the_number_of_threads_changes_no_bit(cell, jobs, monkeypatch):
     monkeypatch.setattr("fastrnn.kernels.threads._FLOPS_PER_THREAD", 1)
@@ -121,13 +130,13 @@ def test_the_number_of_threads_changes_no_bit(cell, jobs, monkeypatch):
         p = problem(cell, batch=7, hidden=21, n_jobs=n_jobs)
         y, state = run(p, training=True)
         dx, d_initial = p["layer"].backward(p["dy"], as_state(p["d_final"]))
-        outcomes.append({"y": y, "state": state, "dx": dx, "d_initial": as_array(d_initial), **p["layer"].grads})
+        outcomes.append({"y": y, "dx": dx, **dict(enumerate(state + as_list(d_initial))), **p["layer"].grads})
     for name in outcomes[0]:
         np.testing.assert_array_equal(outcomes[0][name], outcomes[1][name], err_msg=name)
 
 
 @settings(max_examples=15, deadline=None)
-@given(st.data(), st.sampled_from(sorted(LAYERS)), st.booleans())
+@given(st.data(), st.sampled_from(sorted(ALL)), st.booleans())
 def test_padding_and_order_of_the_batch_change_nothing(data, cell, bidirectional):
     lengths = data.draw(st.lists(st.integers(0, 6), min_size=1, max_size=5))
     order = data.draw(st.permutations(range(len(lengths))))
@@ -145,26 +154,30 @@ def test_padding_and_order_of_the_batch_change_nothing(data, cell, bidirectional
     garbage = np.where(padding[:, :, None], np.nan, p["x"])  # not a bit of padding may be read into a result
     more = np.full((2, *p["x"].shape[1:]), np.nan)
     x = np.concatenate([garbage, more])[:, order]
-    y2, state2 = p["layer"].forward(x, as_state(p["state"][:, :, order]), p["lengths"][order], training=True)
+    y2, state2 = p["layer"].forward(
+        x, as_state([part[:, order] for part in p["state"]]), p["lengths"][order], training=True
+    )
     dx2, _ = p["layer"].backward(np.concatenate([p["dy"], np.ones((2, *p["dy"].shape[1:]))])[:, order])
     np.testing.assert_allclose(y2[:steps], y[:, order], rtol=1e-12)
-    np.testing.assert_allclose(as_array(state2), state[:, :, order], rtol=1e-12)
+    for got, expected in zip(as_list(state2), state, strict=True):
+        np.testing.assert_allclose(got, expected[:, order], rtol=1e-12)
     np.testing.assert_allclose(dx2[:steps], dx[:, order], rtol=1e-10, atol=1e-12)
     for name, gradient in gradients.items():
         np.testing.assert_allclose(p["layer"].grads[name], gradient, rtol=1e-9, atol=1e-11)
 
 
-@pytest.mark.parametrize("cell", LAYERS)
+@pytest.mark.parametrize("cell", ALL)
 def test_a_sequence_in_two_pieces_is_the_sequence(cell):
     p = problem(cell, bidirectional=False, steps=9)
     y, final = p["layer"].forward(p["x"])
     first, state = p["layer"].forward(p["x"][:4])
     second, state = p["layer"].forward(p["x"][4:], state)
     np.testing.assert_array_equal(y, np.concatenate([first, second]))
-    np.testing.assert_array_equal(as_array(final), as_array(state))
+    for got, expected in zip(as_list(final), as_list(state), strict=True):
+        np.testing.assert_array_equal(got, expected)
 
 
-@pytest.mark.parametrize("cell", LAYERS)
+@pytest.mark.parametrize("cell", ALL)
 def test_batch_first_is_the_transposed_batch(cell):
     p = problem(cell, batch_first=True)
     q = problem(cell)
@@ -176,14 +189,35 @@ def test_batch_first_is_the_transposed_batch(cell):
     np.testing.assert_array_equal(dx, expected.swapaxes(0, 1))
 
 
-@pytest.mark.parametrize("cell", LAYERS)
+@pytest.mark.parametrize("cell", ALL)
 def test_without_bias(cell):
     p = problem(cell, bias=False, dtype="float64")
-    assert not any(name.startswith("bias") for name in p["layer"].parameters)
+    assert not any(name.startswith(("bias_ih", "bias_hh")) for name in p["layer"].parameters)
     y, _ = run(p, training=True)
-    expected, _ = reference.network(cell, p["x"], p["state"], p["lengths"], p["layer"].state_dict(), 2, True)
+    expected, _ = reference.network(cell.split()[0], p["x"], p["state"], p["lengths"], p["layer"].state_dict(), 2, True)
     np.testing.assert_allclose(y, expected, atol=1e-12)
     p["layer"].backward(p["dy"])
+
+
+@pytest.mark.parametrize("batch_first", [False, True])
+def test_a_list_of_sequences_is_a_ragged_batch(batch_first):
+    p = problem("gru", dtype="float64")
+    q = problem("gru", dtype="float64", batch_first=batch_first)
+    y, state = run(p, training=True)
+    dx, _ = p["layer"].backward(p["dy"])
+    cut = [(slice(length), b) for b, length in enumerate(p["lengths"])]
+    listed, same_state = q["layer"].forward([p["x"][c] for c in cut], as_state(p["state"]), training=True)
+    np.testing.assert_array_equal(same_state, state[0])
+    listed_dx, _ = q["layer"].backward([p["dy"][c] for c in cut])
+    for got, got_dx, c in zip(listed, listed_dx, cut, strict=True):
+        np.testing.assert_array_equal(got, y[c])
+        np.testing.assert_array_equal(got_dx, dx[c])
+    q["layer"].forward([p["x"][c] for c in cut], training=True)
+    with pytest.raises(ValueError, match="dy must be a list of arrays as long as those of x"):
+        q["layer"].backward([p["dy"][c][:-1] for c in cut])
+    with pytest.raises(ValueError, match="same number of columns in all"):
+        q["layer"].forward([np.zeros((2, 3)), np.zeros((2, 4))])
+    assert q["layer"].forward([])[0] == []
 
 
 def test_empty_batches_and_sequences():
@@ -198,6 +232,19 @@ def test_empty_batches_and_sequences():
     y, (h, c) = layer.forward(np.ones((3, 2, 3)), (state, 2 * state), lengths=[0, 0])
     np.testing.assert_array_equal(h, state)
     np.testing.assert_array_equal(c, 2 * state)
+
+
+@pytest.mark.parametrize("cell", ["gru_reset_before", PROJECTED, "lstm_layer_norm"])
+def test_held_weights_change_nothing(cell):
+    p = problem(cell)
+    expected, _ = run(p)
+    with p["layer"].held_weights():
+        for _ in range(2):
+            np.testing.assert_array_equal(run(p)[0], expected)
+        with pytest.raises(RuntimeError, match="held_weights"):
+            run(p, training=True)
+    p["layer"].parameters["weight_ih_l0"][...] = 0
+    assert not np.array_equal(run(p)[0], expected)
 
 
 def test_dropout_is_between_the_layers_and_only_in_training():
@@ -232,6 +279,7 @@ def test_gradients_through_dropout_with_the_mask_held():
     [
         (lambda layer: layer.forward(np.zeros((5, 3))), r"x must have shape \(T, B, input_size\).*got \(5, 3\)"),
         (lambda layer: layer.forward(np.zeros((5, 2, 4))), r"input_size=3, got \(5, 2, 4\)"),
+        (lambda layer: layer.forward(np.full((5, 2, 3), np.nan)), "x must be finite, got NaN"),
         (lambda layer: layer.forward(np.zeros((5, 2, 3)), lengths=[5, 6]), "lengths must be between 0 and 5.*6"),
         (lambda layer: layer.forward(np.zeros((5, 2, 3)), lengths=[-1, 5]), "lengths must be between 0 and 5.*-1"),
         (lambda layer: layer.forward(np.zeros((5, 2, 3)), lengths=[5]), "lengths must be 2 integers"),
@@ -276,6 +324,226 @@ def test_prediction_keeps_nothing_that_grows_with_the_steps():
     assert sizes[0] == sizes[1]
 
 
-def test_signatures_are_alike():
-    names = [list(inspect.signature(cls).parameters) for cls in (GRU, LSTM)]
-    assert names[0] == names[1]
+# ---------------------------------------------------------------------------------- topologies and regularizers
+
+
+def check_gradients(p, prepare=lambda: None, names=None):
+    """Compare all gradients with central differences, in training; `prepare` makes every pass draw the same masks."""
+    layer = p["layer"]
+
+    def outcome():
+        prepare()
+        return run(p, training=True)
+
+    outcome()
+    dx, d_initial = layer.backward(p["dy"], as_state(p["d_final"]))
+    gradients = {"x": dx, **dict(enumerate(as_list(d_initial))), **layer.grads}
+    arrays = {"x": p["x"], **dict(enumerate(p["state"])), **layer.parameters}
+
+    def loss():
+        y, state = outcome()
+        return (y * p["dy"]).sum() + sum((s * d).sum() for s, d in zip(state, p["d_final"], strict=True))
+
+    rng = np.random.default_rng(1)
+    for name, gradient in gradients.items():
+        direction = rng.standard_normal(gradient.shape)
+        slope = reference.central_difference(loss, arrays[name], direction)
+        assert (gradient * direction).sum() == pytest.approx(slope, rel=1e-6, abs=1e-7), name
+
+
+def held(layer):
+    """Return a function that puts all sources of masks back to where they are now."""
+    sources = [layer._random, *(dropout._random for dropout in layer._dropouts)]
+    fresh = [source.bit_generator.state for source in sources]
+
+    def prepare():
+        for source, state in zip(sources, fresh, strict=True):
+            source.bit_generator.state = state
+
+    return prepare
+
+
+EVERYTHING = {"zoneout": 0.2, "recurrent_dropout": 0.2, "weight_dropout": 0.2, "dropout": 0.2}
+
+
+@pytest.mark.parametrize(
+    ("cell", "options"),
+    [
+        ("lstm", {"zoneout": 0.3}),
+        ("lstm", {"recurrent_dropout": 0.3}),
+        ("lstm", {"weight_dropout": 0.3}),
+        ("lstm", {"dropout": 0.3, "locked_dropout": True}),
+        *((cell, EVERYTHING) for cell in ("lstm", "gru_reset_before", "lstm_layer_norm", PROJECTED)),
+    ],
+)
+def test_gradients_under_regularizers_with_the_masks_held(cell, options):
+    p = problem(cell, dtype="float64", **options)
+    prepare = held(p["layer"])
+    check_gradients(p, prepare)
+    first = run(p)[0]
+    np.testing.assert_array_equal(run(p)[0], first)  # nothing is drawn at prediction
+    prepare()
+    trained = run(p, training=True)[0]
+    assert not np.allclose(trained, first)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"merge": "sum"},
+        {"merge": "mean"},
+        {"residual": True, "layers": 3},
+        {"reverse": True, "bidirectional": False},
+        {"reverse": True, "bidirectional": False, "residual": True, "layers": 3},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_gradients_of_topologies(cell, options):
+    check_gradients(problem(cell, dtype="float64", **options))
+
+
+def test_merged_directions_are_sums_and_means_of_their_outputs():
+    p = problem("gru", layers=1, dtype="float64")
+    concatenated = run(p)[0]
+    hidden = concatenated.shape[2] // 2
+    both = concatenated[..., :hidden] + concatenated[..., hidden:]
+    for merge, expected in (("sum", both), ("mean", both / 2)):
+        q = problem("gru", layers=1, dtype="float64", merge=merge)
+        np.testing.assert_allclose(run(q)[0], expected, rtol=1e-12)
+
+
+def test_reverse_is_the_second_of_two_directions():
+    both = problem("lstm", layers=1, dtype="float64")
+    one = problem("lstm", layers=1, bidirectional=False, reverse=True, dtype="float64")
+    state_dict = {
+        n.removesuffix("_reverse"): v for n, v in both["layer"].state_dict().items() if n.endswith("_reverse")
+    }
+    one["layer"].load_state_dict(state_dict)
+    one["lengths"], one["state"] = both["lengths"], [part[1:] for part in both["state"]]
+    one["x"] = both["x"]
+    np.testing.assert_array_equal(run(one)[0], run(both)[0][..., 5:])
+
+
+def test_residual_adds_the_input_from_the_second_layer_on():
+    plain, residual = (problem("gru", 2, False, dtype="float64", residual=r) for r in (False, True))
+    first = problem("gru", 1, False, dtype="float64")
+    first["layer"].load_state_dict({n: v for n, v in plain["layer"].state_dict().items() if n.endswith("l0")})
+    first["state"], first["lengths"] = [part[:1] for part in plain["state"]], plain["lengths"]
+    first["x"] = residual["x"] = plain["x"]
+    residual["lengths"], residual["state"] = plain["lengths"], plain["state"]
+    np.testing.assert_allclose(run(residual)[0], run(plain)[0] + run(first)[0], rtol=1e-12)
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_all_states(bidirectional):
+    p = problem("lstm", 2, bidirectional, dtype="float64")
+    y, final, (h, c) = p["layer"].forward(p["x"], as_state(p["state"]), p["lengths"], return_all_states=True)
+    last = [h[2 + d] for d in range(2)] if bidirectional else [h[1]]
+    np.testing.assert_array_equal(np.concatenate(last, axis=2), y)
+    for b, length in enumerate(p["lengths"]):
+        assert (c[:, length:, b] == 0).all()
+        if length:
+            ends = [0 if bidirectional and n % 2 else length - 1 for n in range(len(h))]
+            np.testing.assert_array_equal(c[np.arange(len(c)), ends, b], final[1][:, b])
+
+
+def test_learned_initial_states_are_used_where_none_is_given_and_have_gradients():
+    p = problem("lstm", dtype="float64", learn_initial_state=True)
+    layer = p["layer"]
+    given = tuple(np.repeat(layer.parameters[f"initial_{n}"][:, None], 4, axis=1) for n in ("h", "c"))
+    expected, _ = layer.forward(p["x"], given, p["lengths"])
+    y, _ = layer.forward(p["x"], None, p["lengths"], training=True)
+    np.testing.assert_array_equal(y, expected)
+    layer.backward(p["dy"])
+    direction = np.random.default_rng(3).standard_normal(layer.parameters["initial_c"].shape)
+    slope = reference.central_difference(
+        lambda: (layer.forward(p["x"], None, p["lengths"])[0] * p["dy"]).sum(), layer.parameters["initial_c"], direction
+    )
+    assert (layer.grads["initial_c"] * direction).sum() == pytest.approx(slope, rel=1e-6)
+
+
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+def test_zoneout_takes_the_expectation_at_prediction(cell):
+    shares = [0.3] if cell == "gru" else [0.1, 0.4]
+    p = problem(cell, 1, False, dtype="float64", zoneout=tuple(shares))
+    state_dict = p["layer"].state_dict()
+    expected, final = reference.network(cell, p["x"], p["state"], p["lengths"], state_dict, zoneout=shares)
+    y, state = run(p)
+    np.testing.assert_allclose(y, expected, atol=1e-12)
+    for got, value in zip(state, final, strict=True):
+        np.testing.assert_allclose(got, value, atol=1e-12)
+
+
+def test_masks_have_their_rates_and_scales():
+    layer = Recurrent("rnn", 3, 50, recurrent_dropout=0.25, weight_dropout=0.25, zoneout=0.25, random_state=0)
+    layer.forward(np.ones((40, 8, 3)), training=True)
+    drawn = layer._layers[0][0].kept[-1]
+    for mask in (drawn.recurrent, drawn.weight_hh):
+        assert set(np.unique(mask)) == {np.float32(0), np.float32(4 / 3)}
+        assert (mask == 0).mean() == pytest.approx(0.25, abs=0.06)
+    (update,) = drawn.update
+    assert set(np.unique(update)) == {0, 1}
+    assert (update == 0).mean() == pytest.approx(0.25, abs=0.02)
+
+
+def test_locked_dropout_is_the_same_at_every_step():
+    layer = Recurrent("rnn", 3, 200, 2, dropout=0.5, locked_dropout=True, random_state=0)
+    layer.forward(np.ones((6, 3, 3)), lengths=[6, 2, 4], training=True)
+    mask = layer._dropouts[0]._mask
+    np.testing.assert_array_equal(mask[:3], mask[3:6])  # packed: three sequences are alive at the steps 0 and 1
+    assert (mask[0] == 0).mean() == pytest.approx(0.5, abs=0.1)
+    assert not np.array_equal(mask[0], mask[1])
+
+
+@pytest.mark.parametrize("name", ["uniform", "glorot", "orthogonal", "identity", "zeros", "ones", "unit_interval"])
+def test_initializers(name):
+    layer = GRU(7, 11, initializers={"weight_hh": name}, random_state=0)
+    blocks = np.split(layer.parameters["weight_hh_l0"].astype(float), 3)
+    for block in blocks:
+        if name == "orthogonal":
+            np.testing.assert_allclose(block @ block.T, np.eye(11), atol=1e-6)
+        elif name == "identity":
+            np.testing.assert_array_equal(block, np.eye(11))
+        elif name in ("zeros", "ones"):
+            assert (block == (name == "ones")).all()
+        else:
+            low, high = {"uniform": (-(11**-0.5), 11**-0.5), "glorot": (-((6 / 22) ** 0.5), (6 / 22) ** 0.5)}.get(
+                name, (0, 1)
+            )
+            assert low <= block.min() < low + 0.1 * (high - low)
+            assert high - 0.1 * (high - low) < block.max() <= high
+
+
+def test_forget_bias_and_irnn_start():
+    layer = LSTM(3, 4, forget_bias=2.0)
+    total = layer.parameters["bias_ih_l0"] + layer.parameters["bias_hh_l0"]
+    np.testing.assert_array_equal(total[4:8], 2.0)
+    assert abs(total[:4]).max() <= 1
+    irnn = Recurrent("irnn", 3, 4)
+    np.testing.assert_array_equal(irnn.parameters["weight_hh_l0"], np.eye(4))
+    assert (irnn.parameters["bias_ih_l0"] == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: Recurrent("gruu", 3, 4), "cell must be one of .*did you mean gru"),
+        (lambda: Recurrent(3, 3, 4), "cell must be a name or an instance of a cell class"),
+        (lambda: GRU(3, 4, merge="max"), "merge must be one of"),
+        (lambda: GRU(3, 4, zoneout=(0.1, 0.1)), "zoneout must be a number or one for each"),
+        (lambda: GRU(3, 4, zoneout=1.0), "zoneout must be at least 0 and below 1"),
+        (lambda: GRU(3, 4, recurrent_dropout=-0.1), "recurrent_dropout must be at least 0"),
+        (lambda: GRU(3, 4, bidirectional=True, reverse=True), "reverse=True is for one direction"),
+        (lambda: Recurrent("gru", 3, 4, proj_size=2), "proj_size needs a cell"),
+        (lambda: LSTM(3, 4, proj_size=4), "proj_size must be an integer from 0 to hidden_size - 1"),
+        (lambda: LSTM(3, 4, peephole="after"), "peephole must be False, True or 'before'"),
+        (lambda: GRU(3, 4, initializers={"weight": "ones"}), "initializers must name parameters"),
+        (lambda: GRU(3, 4, initializers={"weight_hh": "orthagonal"}), "did you mean 'orthogonal'"),
+        (lambda: GRU(3, 4, initializers={"bias_ih": "identity"}), "identity is for matrices"),
+        (lambda: GRU(3, 4, forget_bias=1.0), "forget_bias needs a cell with a gate 'f'"),
+    ],
+)
+def test_bad_options_are_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()

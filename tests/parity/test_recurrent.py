@@ -8,12 +8,14 @@ import pytest
 from fastrnn.layers import GRU, LSTM, RNN
 
 torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN:UserWarning")
 
 CELLS = {
     "rnn": (RNN, torch.nn.RNN, {}),
     "rnn_relu": (RNN, torch.nn.RNN, {"nonlinearity": "relu"}),
     "gru": (GRU, torch.nn.GRU, {}),
     "lstm": (LSTM, torch.nn.LSTM, {}),
+    "lstm projected": (LSTM, torch.nn.LSTM, {"proj_size": 6}),
 }
 TOLERANCE = {"float64": 1e-9, "float32": 1e-4}  # relative to the largest element
 
@@ -48,25 +50,30 @@ def test_outputs_and_gradients(cell, dtype, layers, bidirectional, bias, batch_f
     layer = cls(inputs, hidden, dtype=dtype, random_state=0, **options, **extra)
     module = torch_cls(inputs, hidden, dtype=getattr(torch, dtype), **options, **extra)
     module.load_state_dict({name: torch.tensor(value) for name, value in layer.state_dict().items()})
-    many = cell == "lstm"
-    states = (2 if many else 1, layers * (2 if bidirectional else 1), batch, hidden)
+    many = cell.startswith("lstm")
+    rows = layers * (2 if bidirectional else 1)
+    sizes = [extra.get("proj_size", hidden), hidden] if many else [hidden]
     x = rng.standard_normal((batch, steps, inputs) if batch_first else (steps, batch, inputs)).astype(dtype)
-    state, d_final = (rng.standard_normal(states).astype(dtype) for _ in range(2))
+    state, d_final = ([rng.standard_normal((rows, batch, size)).astype(dtype) for size in sizes] for _ in range(2))
     lengths = np.array([3, 7, 1, 7, 4]) if ragged else None
 
     y, final = layer.forward(x, tuple(state) if many else state[0], lengths, training=True)
     dy = rng.standard_normal(y.shape).astype(dtype)
     dx, d_initial = layer.backward(dy, tuple(d_final) if many else d_final[0])
 
-    tx, ts = (torch.tensor(a, requires_grad=True) for a in (x, state))
+    tx, *ts = (torch.tensor(a, requires_grad=True) for a in (x, *state))
     ty, tfinal = torch_forward(module, tx, tuple(ts) if many else ts[0], lengths, batch_first)
-    tfinal = torch.stack(tfinal) if many else tfinal[None]
-    ((ty * torch.tensor(dy)).sum() + (tfinal * torch.tensor(d_final)).sum()).backward()
+    tfinal = tfinal if many else (tfinal,)
+    loss = (ty * torch.tensor(dy)).sum()
+    for part, gradient in zip(tfinal, d_final, strict=True):
+        loss = loss + (part * torch.tensor(gradient)).sum()
+    loss.backward()
 
     tolerance = TOLERANCE[dtype]
     check("y", y, ty, tolerance)
-    check("final state", np.stack(final) if many else final[None], tfinal, tolerance)
     check("dx", dx, tx.grad, tolerance)
-    check("initial state", np.stack(d_initial) if many else d_initial[None], ts.grad, tolerance)
+    for k in range(len(sizes)):
+        check(f"final state {k}", final[k] if many else final, tfinal[k], tolerance)
+        check(f"initial state {k}", d_initial[k] if many else d_initial, ts[k].grad, tolerance)
     for name, parameter in module.named_parameters():
         check(name, layer.grads[name], parameter.grad, tolerance)

@@ -1,0 +1,139 @@
+"""Dense layers, the softmax and optimizers beside what NumPy's own product and copy take on the same arrays."""
+
+import os
+import statistics
+import subprocess
+import sys
+import time
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from fastrnn.kernels.clipping import clip_grad_norm
+from fastrnn.kernels.threads import effective_n_jobs
+from fastrnn.layers.dense import Dense
+from fastrnn.layers.softmax import Softmax
+from fastrnn.optimizers import OPTIMIZERS, make_optimizer
+
+_ROUNDS = 9
+
+
+def _seconds(functions, n_jobs):
+    """Return the median seconds of each function, called in turns; BLAS has as many threads."""
+    seconds = [[] for _ in functions]
+    with threadpool_limits(n_jobs):
+        for repeat in range(_ROUNDS + 1):
+            for function, own in zip(functions, seconds, strict=True):
+                if n_jobs > 1:
+                    time.sleep(0.1)  # threads of BLAS spin for a while after their work
+                start = time.perf_counter()
+                function()
+                if repeat:  # the first one compiles
+                    own.append(time.perf_counter() - start)
+    return [statistics.median(own) for own in seconds]
+
+
+class _Products:
+    """A matrix x (R, H), a layer with a weight (V, H), and the products of the two that a layer needs."""
+
+    params = ([1, -1], ["700x200x10000", "2500x128x65", "100x200x10000", "700x200x200"])
+    param_names = ("n_jobs", "rows x inputs x outputs")
+
+    def setup(self, n_jobs, sizes):
+        rows, inputs, outputs = map(int, sizes.split("x"))
+        rng = np.random.default_rng(0)
+        self.n_jobs = effective_n_jobs(n_jobs)
+        self.x = rng.standard_normal((rows, inputs)).astype("f4")
+        self.targets = rng.integers(0, outputs, rows)
+        self.dy = rng.standard_normal((rows, outputs)).astype("f4")
+        self.out = [np.empty_like(self.dy), np.empty_like(self.x), np.empty((outputs, inputs), "f4")]
+        self.dense = Dense(inputs, outputs, random_state=0, n_jobs=self.n_jobs)
+        self.softmax = Softmax(inputs, outputs, random_state=0, n_jobs=self.n_jobs)
+        self.weight = self.dense.parameters["weight"]
+
+    def forward(self):
+        np.dot(self.x, self.weight.T, out=self.out[0])
+
+    def all_three(self):
+        self.forward()
+        np.dot(self.dy, self.weight, out=self.out[1])
+        np.dot(self.dy.T, self.x, out=self.out[2])
+
+
+class DenseSpeed(_Products):
+    def train(self):
+        self.dense.forward(self.x, training=True)
+        self.dense.backward(self.dy)
+
+    def track_training_in_dots(self, n_jobs, sizes):
+        """Speed of forward and backward, as a share of that of their three products by np.dot."""
+        dots, ours = _seconds([self.all_three, self.train], self.n_jobs)
+        return dots / ours
+
+
+class SoftmaxSpeed(_Products):
+    def track_training_in_dots(self, n_jobs, sizes):
+        """Speed of loss and gradient, as a share of that of their three products by np.dot."""
+        train = lambda: self.softmax.loss_and_gradient(self.x, self.targets)  # noqa: E731
+        dots, ours = _seconds([self.all_three, train], self.n_jobs)
+        return dots / ours
+
+    def track_log_probs_in_dots(self, n_jobs, sizes):
+        """Speed of log_probs, as a share of that of its product by np.dot."""
+        dots, ours = _seconds([self.forward, lambda: self.softmax.log_probs(self.x, self.targets)], self.n_jobs)
+        return dots / ours
+
+
+class OptimizerSpeed:
+    params = (list(OPTIMIZERS), ["10000x200", "200x200"])
+    param_names = ("optimizer", "shape")
+
+    def track_step_in_copies(self, name, shape):
+        """Seconds of a step on one thread, in copies of the parameter."""
+        shape = tuple(map(int, shape.split("x")))
+        parameters, grads = {"w": np.ones(shape, "f4")}, {"w": np.ones(shape, "f4")}
+        other = np.empty(shape, "f4")
+        optimizer = make_optimizer(name, n_jobs=1)
+        copy, step = _seconds([lambda: np.copyto(other, grads["w"]), lambda: optimizer.step(parameters, grads)], 1)
+        return step / copy
+
+
+class ClippingSpeed:
+    params = (["10000x200", "200x200"],)
+    param_names = ("shape",)
+
+    def track_norm_in_copies(self, shape):
+        """Seconds of a gradient's norm, in copies of the gradient."""
+        grads = {"w": np.ones(tuple(map(int, shape.split("x"))), "f4")}
+        other = np.empty_like(grads["w"])
+        copy, norm = _seconds([lambda: np.copyto(other, grads["w"]), lambda: clip_grad_norm(grads, 1e9)], 1)
+        return norm / copy
+
+
+class CompileTime:
+    def track_all_dense_kernels(self):
+        """Seconds of compilation until a small softmax with embedding and optimizer has made its first step."""
+        code = """
+import numpy as np
+from numba.core import event
+from fastrnn.kernels.clipping import clip_grad_norm
+from fastrnn.layers.embedding import Embedding
+from fastrnn.layers.softmax import Softmax
+from fastrnn.optimizers import Adam
+timer = event.TimingListener()
+event.register("numba:compile", timer)
+embedding, softmax, ids = Embedding(30, 8), Softmax(8, 30), np.arange(12)
+x = embedding.forward(ids, training=True)
+embedding.backward(softmax.loss_and_gradient(x, ids)[1])
+softmax.probabilities(x)
+clip_grad_norm(softmax.grads, 1.0)
+Adam().step(softmax.parameters, softmax.grads)
+print(timer.duration)
+"""
+        environment = {**os.environ, "FASTRNN_CACHE": "0"}
+        process = subprocess.run(
+            [sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, check=True, text=True
+        )
+        return float(process.stdout)
+
+    track_all_dense_kernels.unit = "s"

@@ -1,0 +1,393 @@
+"""One direction of one recurrent layer: a cell, run over packed rows."""
+
+import contextlib
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from fastrnn.cells._cell import count_units, declared
+from fastrnn.kernels import recurrence, threads
+from fastrnn.kernels.dense import product
+from fastrnn.kernels.gemm import pack, packed_size
+from fastrnn.simd import lanes_of
+
+_CHUNK_BYTES = 1 << 18  # pre-activations of a chunk of steps: to stay in the second-level cache of a core
+
+
+class Workspace:
+    """Arrays that are kept from call to call, since fresh memory costs a page fault every 4 KB."""
+
+    def __init__(self, dtype):
+        self.dtype = dtype
+        self._arrays = {}
+
+    def __reduce__(self):
+        return Workspace, (self.dtype,)  # copies and files do not need what is in it
+
+    def take(self, name, *shape):
+        """Return an array of `shape` with arbitrary contents, valid until `name` is taken again."""
+        size = math.prod(shape)
+        array = self._arrays.get(name)
+        if array is None or array.size < size:
+            self._arrays[name] = array = np.empty(size, self.dtype)
+        return array[:size].reshape(shape)
+
+    def zeros(self, name, *shape):
+        """Return an array of zeros, valid until `name` is taken again."""
+        array = self.take(name, *shape)
+        array.fill(0)
+        return array
+
+
+class Drawn(NamedTuple):
+    """Masks that were drawn for one pass, or None where there are none.
+
+    Attributes
+    ----------
+    weight_hh : ndarray (G · H, output)
+        Factors of the recurrent weight (DropConnect).
+    recurrent : ndarray (B, output)
+        Factors of h in the recurrent product, the same at every step.
+    update : list of ndarray (R or 1, size of the state)
+        Share of the new value for each state (zoneout).
+    """
+
+    weight_hh: np.ndarray | None = None
+    recurrent: np.ndarray | None = None
+    update: list | None = None
+
+
+class Direction:
+    """Runs a cell over packed rows, and back.
+
+    Inside, the weights are kept slot by slot with the hidden units padded to whole vectors; the parameters and
+    gradients outside have torch's layout.
+
+    Parameters
+    ----------
+    cell : NamedTuple
+    hidden : int
+        Units, H.
+    output : int
+        Length of h: H, or the size of the projection.
+    parameters, grads : dict of str to ndarray
+        Those of the layer; this direction's names end in `suffix`.
+    suffix : str
+    n_jobs : int or None
+    """
+
+    def __init__(self, cell, hidden, output, parameters, grads, suffix, n_jobs):
+        self.cell, self.hidden, self.output = cell, hidden, output
+        self.parameters, self.grads, self.suffix, self.n_jobs = parameters, grads, suffix, n_jobs
+        weight_ih = parameters[f"weight_ih_{suffix}"]
+        self.dtype, lanes = weight_ih.dtype, lanes_of(weight_ih)
+        self.padded = -(-hidden // lanes) * lanes
+        self.late_slots = declared(cell, "late_slots")
+        # A row of a multiple of 2 KB would put a column of all rows into a few sets of the cache.
+        self.width = len(cell.slots) * self.padded
+        if self.width * self.dtype.itemsize % 2048 == 0:
+            self.width += lanes
+        spans = []
+        for slots in (cell.input_slots, cell.recurrent_slots, self.late_slots):
+            spans += [min(slots, default=0) * self.padded, len(slots) * self.padded]
+        standardized = declared(cell, "standardized_state")
+        self.spans = (*spans, hidden, len(cell.gates), -1 if standardized is None else standardized)
+        slots = {"bias_ih": cell.input_slots, "bias_hh": cell.recurrent_slots + self.late_slots}
+        self.biases = [(f"{name}_{suffix}", list(s)) for name, s in slots.items() if f"{name}_{suffix}" in parameters]
+        self.work = Workspace(self.dtype)
+        self.kept = self._held = None
+
+    # ---------------------------------------------------------------------------------------------------- weights
+
+    def _has(self, name):
+        return f"{name}_{self.suffix}" in self.parameters
+
+    def _slotted(self, name, slots, weight):
+        """Return a weight with its gates in the order of the slots, padded: (gates · padded, columns)."""
+        gates, columns = len(slots), weight.shape[1]
+        places = [slot - min(slots) for slot in slots]
+        if self.padded == self.hidden and places == list(range(gates)):
+            return weight
+        slotted = self.work.zeros(name, gates, self.padded, columns)
+        slotted[places, : self.hidden] = weight.reshape(gates, self.hidden, columns)
+        return slotted.reshape(gates * self.padded, columns)
+
+    def _input_weight(self):
+        return self._slotted("weight_ih", self.cell.input_slots, self.parameters[f"weight_ih_{self.suffix}"])
+
+    def _recurrent_weights(self, drawn):
+        """Return the weights of the recurrent and of the late product, slot by slot; None where there is none."""
+        slots = self.cell.recurrent_slots + self.late_slots
+        if not slots:
+            return None, None
+        weight = self.parameters[f"weight_hh_{self.suffix}"]
+        if drawn.weight_hh is not None:
+            weight = weight * drawn.weight_hh
+        cut = len(self.cell.recurrent_slots) * self.hidden
+        recurrent = self._slotted("weight_hh", self.cell.recurrent_slots, weight[:cut])
+        late = self._slotted("weight_hh late", self.late_slots, weight[cut:]) if self.late_slots else None
+        return recurrent, late
+
+    def _bias(self):
+        """Return the sum of both biases, slot by slot: (slots · padded,)."""
+        bias = self.work.zeros("bias", len(self.cell.slots), self.padded)
+        for name, slots in self.biases:
+            bias[slots, : self.hidden] += self.parameters[name].reshape(len(slots), self.hidden)
+        return bias.reshape(-1)
+
+    def _units(self):
+        """Return the parameters of each unit: (unit parameters, padded)."""
+        units = self.work.zeros("units", max(1, count_units(self.cell)), self.padded)
+        first = 0
+        for name, count in declared(self.cell, "parameters"):
+            units[first : first + count, : self.hidden] = self.parameters[f"{name}_{self.suffix}"].reshape(count, -1)
+            first += count
+        return units
+
+    def _packed(self, name, weight, transposed):
+        """Return a weight (or its transpose) packed for products."""
+        if weight is None:
+            return None
+        rows, columns = weight.shape
+        depth, width = (columns, rows) if transposed else (rows, columns)
+        panels = self.work.take(f"{name} packed", packed_size(depth, width, weight.dtype))
+        pack(panels, weight, 0, *((1, columns) if transposed else (columns, 1)), depth, width)
+        return panels
+
+    def _projection(self, transposed):
+        if not self._has("weight_hr"):
+            return None
+        weight = self.parameters[f"weight_hr_{self.suffix}"]  # (output, H)
+        if transposed:  # of raw, whose rows are padded
+            wide = self.work.zeros("weight_hr", self.output, self.padded)
+            wide[:, : self.hidden] = weight
+            return self._packed("weight_hr", wide, True)
+        return self._packed("weight_hr back", weight, False)
+
+    def _threads(self, rows, columns):
+        return threads.worth(self.n_jobs, 2 * rows * len(self.cell.gates) * self.padded * (columns + self.output))
+
+    # ----------------------------------------------------------------------------------------------------- passes
+
+    def _memory(self, rows, gate_rows, batch, initial, drawn):
+        """Return the arrays that forward writes, with the initial states in place."""
+        take, padded = self.work.take, self.padded
+        states = take("states", len(self.cell.states), rows, padded)
+        for plane, values in zip(states, initial, strict=True):
+            plane[:batch, : values.shape[1]] = values
+            plane[:batch, values.shape[1] :] = 0
+        operands = states
+        if drawn.recurrent is not None:
+            operands = take("operands", 1, rows, padded)
+            operands[0, :batch] = states[0, :batch] * self._padded(drawn.recurrent)
+        standardizes = declared(self.cell, "standardized_state") is not None
+        return recurrence.Memory(
+            gates=take("gates", gate_rows, self.width),
+            states=states,
+            operands=operands,
+            late=take("late", gate_rows, padded) if self.late_slots else None,
+            raw=take("raw", gate_rows, padded) if self._has("weight_hr") else None,
+            standardized=take("standardized", gate_rows, padded) if standardizes else None,
+            scales=take("scales", gate_rows, 3) if declared(self.cell, "normalized") else None,
+        )
+
+    def _padded(self, values):
+        """Return an array (rows, n) with its columns padded with zeros."""
+        if values.shape[1] == self.padded:
+            return np.ascontiguousarray(values, self.dtype)
+        wide = np.zeros((len(values), self.padded), self.dtype)
+        wide[:, : values.shape[1]] = values
+        return wide
+
+    def _masks(self, drawn):
+        recurrent = None if drawn.recurrent is None else self._padded(drawn.recurrent)
+        update = None if drawn.update is None else np.stack([self._padded(values) for values in drawn.update])
+        return recurrence.Masks(recurrent, update)
+
+    def forward(self, x, initial, packing, keep, drawn):
+        """Run all steps.
+
+        Parameters
+        ----------
+        x : ndarray (R, D)
+            Packed rows.
+        initial : list of ndarray (batch, size of the state)
+            Initial states, in packed order.
+        packing : Packing
+        keep : bool
+            Whether `backward` will follow.
+        drawn : Drawn
+
+        Returns
+        -------
+        y : ndarray (R, output)
+        final : list of ndarray (batch, size of the state)
+        """
+        rows, steps, batch = len(x), len(packing.offsets) - 1, packing.batch
+        shards = packing.shards(self._threads(rows, x.shape[1]))
+        largest = max([1, *(b - a for a, b in shards)])
+        chunk = max(1, min(steps, _CHUNK_BYTES // (largest * self.width * x.itemsize)))
+        gate_rows, state_rows = packing.schedule(None if keep else chunk)
+        if keep:
+            memory = self._memory(batch + rows, rows, batch, initial, drawn)
+        else:
+            memory = self._memory(2 * batch, chunk * batch, batch, initial, drawn)
+        weights = self._forward_weights(drawn) if self._held is None else self._held
+        schedule = recurrence.Schedule(packing.offsets, gate_rows, state_rows, self.spans)
+        masks = self._masks(drawn)
+        y = np.empty((rows, self.output), x.dtype)
+        calls = [(y, memory, self.cell, x, weights, masks, schedule, a, b, chunk, keep) for a, b in shards]
+        threads.run(recurrence.recurrence_forward, calls)
+        last = state_rows[packing.lengths] + np.arange(batch)
+        final = [plane[last, : values.shape[1]] for plane, values in zip(memory.states, initial, strict=True)]
+        self.kept = (x, memory, schedule, masks, packing, drawn) if keep else None
+        return y, final
+
+    def _forward_weights(self, drawn):
+        """Return the weights packed for the forward pass."""
+        recurrent, late = self._recurrent_weights(drawn)
+        return recurrence.Weights(
+            input=self._packed("weight_ih", self._input_weight(), True),
+            recurrent=self.work.take("none", 0) if recurrent is None else self._packed("weight_hh", recurrent, True),
+            late=self._packed_late(late, True),
+            projection=self._projection(True),
+            bias=self._bias(),
+            units=self._units(),
+        )
+
+    @property
+    def is_held(self):
+        """Whether `held` is in force."""
+        return self._held is not None
+
+    @contextlib.contextmanager
+    def held(self):
+        """Pack the weights once for all forward passes within; they must not change meanwhile."""
+        self._held = self._forward_weights(Drawn())
+        try:
+            yield
+        finally:
+            self._held = None
+
+    def _packed_late(self, late, transposed):
+        """Return the late weight packed; its operands have padded rows."""
+        if late is None:
+            return None
+        wide = self.work.zeros("late wide", len(late), self.padded)
+        wide[:, : self.hidden] = late
+        return self._packed("late" if transposed else "late back", wide, transposed)
+
+    def all_states(self):
+        """Return every state after each packed row of the last pass that kept something: list of (R, H)."""
+        _, memory, _, _, packing, _ = self.kept
+        return [plane[packing.batch :] for plane in memory.states]
+
+    def backward(self, dy, d_final):
+        """Run back through all steps; add to the gradients of the parameters.
+
+        Parameters
+        ----------
+        dy : ndarray (R, output)
+        d_final : list of ndarray (batch, size of the state)
+            Gradients of the final states, in packed order.
+
+        Returns
+        -------
+        dx : ndarray (R, D)
+        d_initial : list of ndarray (batch, size of the state)
+        """
+        x, memory, schedule, masks, packing, drawn = self.kept
+        self.kept = None  # gates are overwritten: there is no second time
+        gradients = self._gradient_room(len(x), packing.batch, d_final, masks)
+        recurrent, late = self._recurrent_weights(drawn)
+        none = self.work.take("none", 0)
+        weights = recurrence.Weights(
+            input=none,
+            recurrent=none if recurrent is None else self._packed("weight_hh back", recurrent, False),
+            late=self._packed_late(late, False),
+            projection=self._projection(False),
+            bias=none,
+            units=self._units(),
+        )
+        shards = packing.shards(self._threads(len(x), 0))
+        calls = [(gradients, memory, self.cell, dy, weights, masks, schedule, a, b) for a, b in shards]
+        threads.run(recurrence.recurrence_backward, calls)
+        self._weight_gradients(x, memory, gradients, packing, drawn)
+        d_initial = [
+            plane[:, : values.shape[1]].copy() for plane, values in zip(gradients.states, d_final, strict=True)
+        ]
+        return self._input_gradient(memory.gates, x), d_initial
+
+    def _gradient_room(self, rows, batch, d_final, masks):
+        """Return the arrays that backward writes, with the gradients of the final states in place."""
+        take, zeros, padded = self.work.take, self.work.zeros, self.padded
+        d_states = zeros("d_states", len(self.cell.states), batch, padded)
+        for plane, values in zip(d_states, d_final, strict=True):
+            plane[:, : values.shape[1]] = values
+        operand = None if masks.recurrent is None else zeros("d_operand", 1, batch, padded)
+        return recurrence.Gradients(
+            states=d_states,
+            units=zeros("d_units", batch, max(1, count_units(self.cell)), padded),
+            through=d_states if operand is None else operand,
+            operand=operand,
+            late=take("d_late", batch, padded) if self.late_slots else None,
+            output=take("d_output", rows, padded) if self._has("weight_hr") else None,
+            carried=None if masks.update is None else take("carried", len(self.cell.states), batch, padded),
+            row=take("kept row", batch, self.width) if declared(self.cell, "normalized") else None,
+        )
+
+    # -------------------------------------------------------------------------------------------------- gradients
+
+    def _weight_gradients(self, x, memory, gradients, packing, drawn):
+        """Add to the gradients of all parameters: a product over all rows for each weight."""
+        gates, cell = memory.gates, self.cell
+        self._add_product("weight_ih", cell.input_slots, gates, x, slice(None))
+        cut = len(cell.recurrent_slots) * self.hidden
+        before = self._before(memory.operands[0], len(x), packing)[:, : self.output]
+        if cell.recurrent_slots:
+            mask = None if drawn.weight_hh is None else drawn.weight_hh[:cut]
+            self._add_product("weight_hh", cell.recurrent_slots, gates, before, slice(cut), mask)
+        if self.late_slots:
+            mask = None if drawn.weight_hh is None else drawn.weight_hh[cut:]
+            self._add_product(
+                "weight_hh", self.late_slots, gates, memory.late[:, : self.hidden], slice(cut, None), mask
+            )
+        if self._has("weight_hr"):
+            total = self.work.zeros("weight gradient", self.output, self.hidden)
+            product(total, gradients.output[:, : self.output].T, memory.raw[:, : self.hidden], self.n_jobs)
+            self.grads[f"weight_hr_{self.suffix}"] += total
+        sums = self.work.zeros("bias gradient", len(cell.slots), self.padded)
+        if self.biases:
+            recurrence.column_sums(sums, gates, 0, sums.size)
+        for name, slots in self.biases:
+            total = self.grads[name].reshape(len(slots), self.hidden)
+            total += sums[slots, : self.hidden]
+        first = 0
+        for name, count in declared(cell, "parameters"):
+            values = gradients.units[:, first : first + count, : self.hidden].sum(axis=0)
+            self.grads[f"{name}_{self.suffix}"] += values.reshape(-1)
+            first += count
+
+    @staticmethod
+    def _before(plane, rows, packing):
+        """Return h before each packed row, as the recurrent product took it."""
+        return plane[:rows] if packing.previous is None else plane[packing.previous]
+
+    def _add_product(self, name, slots, gates, inputs, rows, mask=None):
+        """Add dzᵀ · inputs to `rows` of the gradient of a weight."""
+        begin, columns = min(slots) * self.padded, inputs.shape[1]
+        gradient = self.work.zeros("weight gradient", len(slots) * self.padded, columns)
+        product(gradient, gates[:, begin : begin + len(gradient)].T, inputs, self.n_jobs)
+        gradient = gradient.reshape(len(slots), self.padded, columns)
+        total = self.grads[f"{name}_{self.suffix}"][rows].reshape(len(slots), self.hidden, columns)
+        for gate, slot in enumerate(slots):
+            part = gradient[slot - min(slots), : self.hidden]
+            total[gate] += part if mask is None else part * mask.reshape(total.shape)[gate]
+
+    def _input_gradient(self, gates, x):
+        """Return dx = dz · W_ih (R, D)."""
+        dx = np.zeros_like(x)
+        begin, columns = self.spans[:2]
+        product(dx, gates[:, begin : begin + columns], self._input_weight(), self.n_jobs)
+        return dx
