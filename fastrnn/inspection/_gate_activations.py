@@ -5,9 +5,10 @@ from typing import NamedTuple
 import numpy as np
 
 from fastrnn.cells._cell import declared
+from fastrnn.inspection._cell_gates import cell_gates
 from fastrnn.inspection._inputs import read_one
 from fastrnn.inspection._plots import default_name, direction_index, new_axes, show_activations
-from fastrnn.inspection._unrolled import unroll
+from fastrnn.inspection._unrolled import direction_names, unroll
 
 
 class GateActivations(NamedTuple):
@@ -34,10 +35,10 @@ class GateActivations(NamedTuple):
 def gate_activations(model, text):
     """Return the values of all gates at every token of a text.
 
-    They are computed in float64, step by step in NumPy, with the cell's own equations. They are values behind the
-    nonlinearity: from 0 to 1 for a gate proper, from -1 to 1 for what is let through (``g`` of an LSTM, ``n`` of a GRU;
-    a vanilla network has only that, named ``h``). The symbol that a language model reads before a text is not in the
-    result.
+    They are computed in float64, with the cell's own equations from the states before each step. They are values behind
+    the nonlinearity: from 0 to 1 for a gate proper, from -1 to 1 for what is let through (``g`` of an LSTM, ``n`` of a
+    GRU; a vanilla network has only that, named ``h``). The symbol that a language model reads before a text is not in
+    the result.
 
     Parameters
     ----------
@@ -50,6 +51,11 @@ def gate_activations(model, text):
     -------
     GateActivations
 
+    Raises
+    ------
+    NotImplementedError
+        The cell has layer normalization: such cells do not tell the values of their gates.
+
     Examples
     --------
     >>> from fastrnn import RNNLanguageModel
@@ -61,19 +67,30 @@ def gate_activations(model, text):
     """
     inputs = read_one(model, text)
     unrolled = unroll(inputs.layer, inputs.sequences)
-    cell = inputs.layer.cell
-    values = [
-        unrolled.in_time(_gates(cell, trace), k)[:, inputs.n_before :, 0] for k, trace in enumerate(unrolled.traces)
-    ]
+    values = np.stack([_gates_of(trace)[:, inputs.n_before :] for trace in unrolled.traces])
     tokens = None if inputs.tokens is None else inputs.tokens[0]
-    return GateActivations(np.stack(values), cell.gates, unrolled.names, tokens)
+    return GateActivations(values, inputs.layer.cell.gates, direction_names(inputs.layer), tokens)
 
 
-def _gates(cell, trace):
-    """Return the values of the gates (G, T, B, H), in the order in which the direction read."""
-    if declared(cell, "normalized"):  # what is kept are the standardized pre-activations
-        return np.array(cell.activations(tuple(trace.kept), tuple(trace.weights["units"])))
-    return trace.kept[list(cell.input_slots)]
+def _gates_of(trace):
+    """Return the gates (G, T, H) of one direction that has read one sequence."""
+    cell, parameters = trace.single.cell, trace.single.parameters
+    x, state = trace.x[:, 0], tuple(values[:, 0] for values in trace.before)
+    units = [parameters[f"{name}_l0"].reshape(count, -1) for name, count in declared(cell, "parameters")]
+    from_input = x @ parameters["weight_ih_l0"].T + parameters.get("bias_ih_l0", 0)  # (T, G · H)
+    z = np.zeros((len(cell.slots), len(x), trace.single.hidden_size))
+    z[list(cell.input_slots)] += _by_gate(from_input, len(cell.input_slots))
+
+    def recurrent(operand):
+        product = operand @ parameters["weight_hh_l0"].T + parameters.get("bias_hh_l0", 0)
+        return _by_gate(product, len(cell.gates))
+
+    return cell_gates(cell, z, state, tuple(np.concatenate(units)) if units else (), recurrent)
+
+
+def _by_gate(rows, gates):
+    """Return (G, T, H) of rows (T, G · H)."""
+    return rows.reshape(len(rows), gates, -1).swapaxes(0, 1)
 
 
 class GateActivationsDisplay:

@@ -7,7 +7,7 @@ from sklearn.utils import check_random_state
 
 from fastrnn.inspection._inputs import read_inputs
 from fastrnn.inspection._plots import default_name, new_axes
-from fastrnn.inspection._unrolled import unroll
+from fastrnn.inspection._unrolled import direction_names, unroll
 
 
 class GradientFlow(NamedTuple):
@@ -34,10 +34,11 @@ def gradient_flow(model, X, random_state=None):
 
     The loss of a language model is -log p of the last token of a text, given those before. For a recurrent layer it is
     a random projection of the last output: the scalar product with a random vector of length 1, the same for all
-    sequences. The last output of a reverse direction is that at the first step.
+    sequences. For a layer that reads backwards that is the output at the first step, for one with two directions the
+    vector goes over both.
 
     The gradient by a state counts all its ways to the loss: through the next step and, for h, through the layer above.
-    It is computed in float64, step by step in NumPy.
+    It is that of the network at prediction, without dropout, computed in float64.
 
     Parameters
     ----------
@@ -79,45 +80,57 @@ def gradient_flow(model, X, random_state=None):
     inputs = read_inputs(model, X)
     if not inputs.sequences:
         raise ValueError("X is empty: gradient_flow needs at least one sequence.")
-    if inputs.tokens is None:
-        unrolled = unroll(inputs.layer, inputs.sequences)
-        d_final = _projection(unrolled, check_random_state(random_state))
+    is_text = inputs.tokens is not None
+    sequences = [sequence[:-1] for sequence in inputs.sequences] if is_text else inputs.sequences
+    for b, sequence in enumerate(sequences):
+        if not len(sequence):
+            raise ValueError(f"X[{b}] is empty: there is no last step.")
+    unrolled = unroll(inputs.layer, sequences)
+    if is_text:
+        dy = _loss_gradient(model.network_.output, unrolled, [text[-1] for text in inputs.ids])
     else:
-        unrolled = unroll(inputs.layer, [sequence[:-1] for sequence in inputs.sequences])
-        d_final = _loss_gradient(model.network_.output, unrolled, inputs.ids)
-    if (unrolled.lengths == 0).any():
-        raise ValueError(f"X[{unrolled.lengths.argmin()}] is empty: there is no last step.")
-    d_states = unrolled.backward(d_final)
-    norms = np.stack([_mean_norms(d, unrolled.lengths) for d in d_states], axis=1)
-    return GradientFlow(norms, inputs.layer.cell.states, unrolled.names)
+        dy = _projection(unrolled, check_random_state(random_state))
+    d_states = unrolled.backward(dy)
+    norms = [
+        [_mean_norms(d, unrolled.lengths, trace.is_reverse) for d in of_trace]
+        for of_trace, trace in zip(d_states, unrolled.traces, strict=True)
+    ]
+    return GradientFlow(np.swapaxes(norms, 0, 1), inputs.layer.cell.states, direction_names(inputs.layer))
 
 
 def _projection(unrolled, random_state):
-    """Return the gradient (directions, B, H) of a random projection of the last output."""
-    directions, hidden = unrolled.layer.directions, unrolled.layer.hidden_size
-    vector = random_state.standard_normal((directions, 1, hidden))
-    return np.broadcast_to(vector / np.linalg.norm(vector), (directions, len(unrolled.lengths), hidden))
+    """Return the gradient (T, B, output_size) of a random projection of the last outputs."""
+    layer, lengths = unrolled.layer, unrolled.lengths
+    ends = [] if layer.reverse else [lengths - 1]
+    if layer.reverse or layer.bidirectional:
+        ends.append(np.zeros_like(lengths))
+    vector = random_state.standard_normal((len(ends), layer.output_size))
+    vector /= np.linalg.norm(vector)
+    dy = np.zeros_like(unrolled.y)
+    for end, part in zip(ends, vector, strict=True):
+        dy[end, np.arange(len(lengths))] += part
+    return dy
 
 
-def _loss_gradient(output, unrolled, ids):
-    """Return the gradient (1, B, H) of -log p of the last token of each text by the last output."""
-    texts = np.arange(len(ids))
-    h = unrolled.traces[-1].states[0, unrolled.lengths, texts]  # (B, H)
+def _loss_gradient(output, unrolled, targets):
+    """Return the gradient (T, B, H) of -log p of a target after the last step of each text."""
+    dy, texts, last = np.zeros_like(unrolled.y), np.arange(len(targets)), unrolled.lengths - 1
     weight = output.parameters["weight"].astype(np.float64)
-    logits = h @ weight.T + output.parameters["bias"]
-    p = np.exp(logits - logits.max(axis=1, keepdims=True))
-    p /= p.sum(axis=1, keepdims=True)
-    p[texts, [text[-1] if len(text) else 0 for text in ids]] -= 1
-    return (p @ weight)[None]
+    logits = unrolled.y[last, texts] @ weight.T + output.parameters["bias"]  # (B, V)
+    d_logits = np.exp(logits - logits.max(axis=1, keepdims=True))
+    d_logits /= d_logits.sum(axis=1, keepdims=True)
+    d_logits[texts, targets] -= 1
+    dy[last, texts] = d_logits @ weight
+    return dy
 
 
-def _mean_norms(d_states, lengths):
-    """Return the norms at each lag (N, T) of gradients (N, T, B, H) by the states after each step."""
-    steps = d_states.shape[1]
-    norms = np.linalg.norm(d_states, axis=3)
-    places = lengths - 1 - np.arange(steps)[:, None]  # (lag, B)
-    by_lag = np.where(places >= 0, norms[:, np.maximum(places, 0), np.arange(len(lengths))], 0)
-    return by_lag.sum(axis=2) / (places >= 0).sum(axis=1)
+def _mean_norms(d_state, lengths, is_reverse):
+    """Return the norms at each lag (T,) of gradients (T, B, n) by a state after each step."""
+    norms = np.linalg.norm(d_state, axis=2)
+    lags = np.arange(len(norms))[:, None]
+    places = np.where(lags < lengths, lags if is_reverse else lengths - 1 - lags, 0)  # (lag, B)
+    by_lag = np.where(lags < lengths, norms[places, np.arange(len(lengths))], 0)
+    return by_lag.sum(axis=1) / (lags < lengths).sum(axis=1)
 
 
 class GradientFlowDisplay:

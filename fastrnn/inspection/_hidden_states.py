@@ -2,11 +2,9 @@
 
 from typing import NamedTuple
 
-import numpy as np
-
 from fastrnn.inspection._inputs import read_inputs, read_one
 from fastrnn.inspection._plots import default_name, direction_index, new_axes, show_text
-from fastrnn.inspection._unrolled import unroll
+from fastrnn.inspection._unrolled import direction_names
 
 
 class HiddenStates(NamedTuple):
@@ -14,18 +12,16 @@ class HiddenStates(NamedTuple):
 
     Attributes
     ----------
-    values : list of ndarray (N, layers · directions, T_i, H)
-        For each sequence the states after each step.
-    states : tuple of str
-        The names of the N states: ``("h",)``, or ``("h", "c")`` for an LSTM.
+    values : dict of str to (list of ndarray (layers · directions, T_i, H))
+        For each state, ``"h"`` and what else the cell has, its values after each step of each sequence. (With a
+        projection, ``"h"`` is as long as that.)
     names : tuple of str
         The layers and directions as in the names of parameters: ``"l0"``, ``"l0_reverse"``, ``"l1"``, ...
     tokens : list of (list of str) or None
         The tokens of each text; None if a layer was given arrays.
     """
 
-    values: list
-    states: tuple
+    values: dict
     names: tuple
     tokens: list | None
 
@@ -33,8 +29,8 @@ class HiddenStates(NamedTuple):
 def hidden_states(model, X):
     """Return all states of a recurrent network at every step: h, and c where the cell has one.
 
-    Every sequence is read on its own, from zero states, in float64. The states after the symbol that a language model
-    reads before a text are not in the result.
+    Every sequence is read on its own, from the initial states. The states after the symbol that a language model reads
+    before a text are not in the result.
 
     Parameters
     ----------
@@ -54,19 +50,21 @@ def hidden_states(model, X):
     >>> from fastrnn.inspection import hidden_states
     >>> from fastrnn.layers import LSTM
     >>> result = hidden_states(LSTM(3, 8, num_layers=2, random_state=0), [np.ones((5, 3)), np.ones((7, 3))])
-    >>> result.states, result.names, [values.shape for values in result.values]
-    (('h', 'c'), ('l0', 'l1'), [(2, 2, 5, 8), (2, 2, 7, 8)])
+    >>> result.names, [values.shape for values in result.values["c"]]
+    (('l0', 'l1'), [(2, 5, 8), (2, 7, 8)])
     """
-    inputs = read_inputs(model, X)
-    return _states_of(inputs)
+    return _states_of(read_inputs(model, X))
 
 
 def _states_of(inputs):
-    unrolled = unroll(inputs.layer, inputs.sequences)
-    together = [unrolled.in_time(trace.states[:, 1:], k) for k, trace in enumerate(unrolled.traces)]
-    together = np.stack(together, axis=1)  # (N, layers · directions, T, B, H)
-    values = [together[:, :, inputs.n_before : length, b].copy() for b, length in enumerate(unrolled.lengths)]
-    return HiddenStates(values, inputs.layer.cell.states, unrolled.names, inputs.tokens)
+    layer, first = inputs.layer, inputs.n_before
+    _, _, states = layer.forward(inputs.sequences, return_all_states=True)
+    values = {}
+    for name, state in zip(layer.cell.states, states if isinstance(states, tuple) else (states,), strict=True):
+        batch = state if layer.batch_first else state.swapaxes(1, 2)  # (layers · directions, B, T, size)
+        lengths = [len(sequence) for sequence in inputs.sequences]
+        values[name] = [batch[:, b, first:length].copy() for b, length in enumerate(lengths)]
+    return HiddenStates(values, direction_names(layer), inputs.tokens)
 
 
 class HiddenStatesDisplay:
@@ -102,9 +100,9 @@ class HiddenStatesDisplay:
     def __init__(self, result, name, unit=None, layer="l0", state="h"):
         if result.tokens is None or len(result.tokens) != 1:
             raise ValueError("result must be that of a language model for one text.")
-        if state not in result.states:
-            raise ValueError(f"state must be one of {result.states}, got {state!r}.")
-        values = result.values[0][result.states.index(state), direction_index(layer, result.names)]  # (T, H)
+        if state not in result.values:
+            raise ValueError(f"state must be one of {list(result.values)}, got {state!r}.")
+        values = result.values[state][0][direction_index(layer, result.names)]  # (T, H)
         if not len(values):
             raise ValueError("The text is empty.")
         if unit is None:

@@ -4,13 +4,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastrnn.cells._cell import count_units, declared, forward
+from fastrnn.cells._cell import count_units
+from fastrnn.inspection._cell_gates import cell_gates, has_gate_values
 from fastrnn.inspection._inputs import recurrent_layer
 from fastrnn.inspection._plots import default_name, new_axes
 from fastrnn.inspection._unrolled import direction_names
 
 _ROUNDING = 1e-5  # of a product that is 1 exactly, with orthogonal weights
-_SIGMOIDS = ("i", "f", "o", "r", "z")
 
 
 class SingularValues(NamedTuple):
@@ -24,9 +24,9 @@ class SingularValues(NamedTuple):
     values : ndarray (n, H)
         The singular values, largest first.
     slopes : ndarray (n,)
-        Largest slope of the gate's nonlinearity: 1 for tanh and relu, 1/4 for the sigmoid.
+        Largest slope of the gate's nonlinearity: 1 for tanh and relu, 1/4 for the sigmoid, NaN where it is unknown.
     verdicts : tuple of str
-        ``"vanishing"``, ``"can explode"`` or, on the border, ``"neither"``.
+        ``"vanishing"``, ``"can explode"`` or, on the border, ``"neither"``; ``"unknown"`` with layer normalization.
     """
 
     names: tuple
@@ -41,6 +41,9 @@ def singular_values(model):
     A step backwards multiplies the gradient with the transposed recurrent matrix and with the slopes of the
     nonlinearity. Where the largest singular value times the largest slope is below 1, every step makes the gradient
     smaller: it vanishes. Above 1, it can explode (but need not): that is necessary for an explosion, not sufficient.
+
+    The recurrent matrix is ``weight_hh``, with a projection its product with ``weight_hr``: from units to units. Layer
+    normalization scales whatever comes out of it, so that its singular values say nothing.
 
     For a vanilla network that is the whole theory. The gates of a GRU or LSTM are judged one by one: the verdict is on
     the way back through this gate only, and these cells exist for another way, past all matrices, along which the
@@ -70,41 +73,48 @@ def singular_values(model):
     ('vanishing', 'vanishing', 'can explode')
     """
     layer = recurrent_layer(model)
-    names, values = [], []
+    cell, names, values = layer.cell, [], []
     for direction in direction_names(layer):
-        weight = layer.parameters[f"weight_hh_{direction}"].astype(np.float64)
-        weight = np.diag(weight) if weight.ndim == 1 else weight  # each unit sees only itself
-        values += list(np.linalg.svd(np.stack(np.split(weight, len(layer.cell.gates))), compute_uv=False))
-        names += [f"{direction}.{gate}" for gate in layer.cell.gates]
-    slopes = np.tile(largest_slopes(layer.cell), layer.num_layers * layer.directions)
+        values += list(np.linalg.svd(_recurrent_matrices(layer, direction), compute_uv=False))
+        names += [f"{direction}.{gate}" for gate in cell.gates]
+    slopes = np.tile(largest_slopes(cell), layer.num_layers * layer.directions)
     verdicts = tuple(_verdict(slope * s[0]) for s, slope in zip(values, slopes, strict=True))
     return SingularValues(tuple(names), np.array(values), slopes, verdicts)
+
+
+def _recurrent_matrices(layer, direction):
+    """Return the matrices (G, H, H) by which the units of one step act on the gates of the next."""
+    weight = layer.parameters[f"weight_hh_{direction}"].astype(np.float64)
+    if weight.ndim == 1:  # every unit acts on itself alone
+        return np.diag(weight)[None]
+    if layer.proj_size:
+        weight = weight @ layer.parameters[f"weight_hr_{direction}"]
+    return np.stack(np.split(weight, len(layer.cell.gates)))
 
 
 def largest_slopes(cell):
     """Return the largest slope of the nonlinearity of each gate (G,), found on a grid with the cell's own equations.
 
-    With layer normalization, where the cell keeps no gates, it is that of the nonlinearity alone, known by the gate's
-    name.
+    NaN for cells with layer normalization, whose slopes depend on all units of a row.
     """
-    if declared(cell, "normalized"):
-        return np.array([0.25 if gate in _SIGMOIDS else 1.0 for gate in cell.gates])
+    if not has_gate_values(cell):
+        return np.full(len(cell.gates), np.nan)
     grid, step = np.linspace(-4, 4, 801), 1e-4
-    slopes = []
-    for slot in cell.input_slots:
-        values = []
-        for shift in (-step, step):
-            z = np.zeros((len(cell.slots), len(grid)))
-            z[slot] = grid + shift
-            z, state = tuple(z), tuple(np.zeros((len(cell.states), len(grid))))
-            if declared(cell, "late_slots"):
-                z, _ = cell.early(z, state)
-            values.append(forward(cell, z, state, tuple(np.zeros((count_units(cell), len(grid)))))[1][slot])
-        slopes.append((values[1] - values[0]).max() / (2 * step))
-    return np.round(slopes, 6)
+
+    def gates(pre_activation):
+        z = np.zeros((len(cell.slots), *pre_activation.shape))
+        z[list(cell.input_slots)] = pre_activation
+        zeros = np.zeros_like(pre_activation)
+        return cell_gates(
+            cell, z, (zeros,) * len(cell.states), (zeros,) * count_units(cell), lambda h: [0.0 * h] * len(cell.gates)
+        )
+
+    return np.round((gates(grid + step) - gates(grid - step)).max(axis=1) / (2 * step), 6)
 
 
 def _verdict(gain):
+    if np.isnan(gain):
+        return "unknown"
     if abs(gain - 1) < _ROUNDING:
         return "neither"
     return "vanishing" if gain < 1 else "can explode"
@@ -169,7 +179,8 @@ class SingularValuesDisplay:
         self.ax_ = new_axes(ax)
         self.figure_ = self.ax_.figure
         self.lines_ = []
-        for label, values, slope, verdict in zip(*self.result, strict=True):
+        slopes = np.nan_to_num(self.result.slopes, nan=1.0)
+        for label, values, slope, verdict in zip(*self.result[:2], slopes, self.result.verdicts, strict=True):
             style = {"label": f"{self.name}, {label}: {verdict}", **kwargs}
             self.lines_ += self.ax_.plot(np.arange(1, len(values) + 1), slope * values, **style)
         if not any(line.get_gid() == "border" for line in self.ax_.lines):  # one for all models on the chart

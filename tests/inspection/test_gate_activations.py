@@ -6,47 +6,86 @@ from fastrnn.inspection import GateActivationsDisplay, gate_activations
 from fastrnn.layers import Recurrent
 from tests import reference
 from tests.inspection import slow
+from tests.inspection.conftest import random_layer, random_sequences
 
 
-def slow_gates(cell, x, h, weight_ih, weight_hh, bias_ih, bias_hh):
-    """Return the gates at one step, in torch's order, from the input x (D,) and the state before h (H,)."""
-    xs, hs = weight_ih @ x + bias_ih, weight_hh @ h + bias_hh
-    if cell == "gru":
+def slow_gates(cell, x, state, new_state, p):
+    """Return the gates at one step, in the order of the weights; x (D,), states (H,), p as for `reference.step`."""
+    h, xs = state[0], p["weight_ih"] @ x + p.get("bias_ih", 0)
+    if cell in ("rnn", "rnn_relu", "irnn", "indrnn"):
+        return (new_state[0],)  # the only gate is the state itself
+    w, b = p["weight_hh"], p.get("bias_hh", np.zeros(len(p["weight_hh"])))
+    hs, cut = w @ h + b, -len(h)  # the last gate has the last rows
+    if cell in ("gru", "gru_reset_before"):
         (xr, xz, xn), (hr, hz, hn) = np.split(xs, 3), np.split(hs, 3)
-        r = reference.sigmoid(xr + hr)
-        return r, reference.sigmoid(xz + hz), np.tanh(xn + r * hn)
-    if cell == "lstm":
-        i, f, g, o = np.split(xs + hs, 4)
-        return reference.sigmoid(i), reference.sigmoid(f), np.tanh(g), reference.sigmoid(o)
-    return ({"rnn": np.tanh, "rnn_relu": lambda z: np.maximum(z, 0)}[cell](xs + hs),)
+        r, z = reference.sigmoid(xr + hr), reference.sigmoid(xz + hz)
+        return r, z, np.tanh(xn + r * hn if cell == "gru" else xn + w[cut:] @ (r * h) + b[cut:])
+    if cell == "gru_simple":
+        z, n = np.split(xs + hs, 2)
+        return reference.sigmoid(z), np.tanh(n)
+    if cell == "mgu":
+        f = reference.sigmoid(np.split(xs + hs, 2)[0])
+        return f, np.tanh(np.split(xs, 2)[1] + w[cut:] @ (f * h) + b[cut:])
+    if cell == "lstm_coupled":
+        f, g, o = np.split(xs + hs, 3)
+        return reference.sigmoid(f), np.tanh(g), reference.sigmoid(o)
+    i, f, g, o = np.split(xs + hs, 4)
+    pi, pf, po = np.split(p.get("weight_peephole", np.zeros(3 * len(state[1]))), 3)
+    seen = new_state[1] if cell == "lstm_peephole" else state[1]
+    i, f, o = (reference.sigmoid(part) for part in (i + pi * state[1], f + pf * state[1], o + po * seen))
+    return i, f, np.tanh(g), o
 
 
-def expected_gates(cell, x, parameters, num_layers, bidirectional):
-    """Return the gates (layers · directions, G, T, H) of one sequence x (T, D)."""
-    directions, results = 2 if bidirectional else 1, []
-    states = slow.run(cell, x, parameters, num_layers, bidirectional)
-    for k, trace in enumerate(states):
-        layer, reverse = divmod(k, directions)
-        if layer and not reverse:
-            x = np.concatenate([states[k - directions + d][0] for d in range(directions)], axis=1)
-        suffix = f"l{layer}" + ("_reverse" if reverse else "")
-        weights = [parameters[f"{n}_{suffix}"].astype(float) for n in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
-        zero = np.zeros((1, trace.shape[2]))
-        before = np.concatenate([trace[0, 1:], zero] if reverse else [zero, trace[0, :-1]])
-        results.append(np.stack([slow_gates(cell, x[t], before[t], *weights) for t in range(len(x))], axis=1))
+def expected_gates(cell, x, layer):
+    """Return the gates (layers · directions, G, T, H) of one sequence x (T, D) in layers without residual."""
+    results, parameters = [], {name: array.astype(float) for name, array in layer.parameters.items()}
+    _, states = slow.run(cell, x, layer)
+    for k in range(layer.num_layers):
+        place = range(k * layer.directions, (k + 1) * layer.directions)
+        for d, n in enumerate(place):
+            suffix = f"_l{k}" + ("_reverse" if d else "")
+            p = {name.removesuffix(suffix): value for name, value in parameters.items() if name.endswith(suffix)}
+            step = -1 if d or layer.reverse else 1
+            after = [state[::step] for state in states[n]]  # in the order in which it read
+            before = [np.concatenate([np.zeros_like(state[:1]), state[:-1]]) for state in after]
+            gates = [
+                slow_gates(cell, x[::step][t], [s[t] for s in before], [s[t] for s in after], p) for t in range(len(x))
+            ]
+            results.append(np.stack(gates[::step], axis=1))
+        x = np.concatenate([states[n][0] for n in place], axis=1)
     return np.stack(results)
 
 
-@pytest.mark.parametrize("cell", ["rnn", "rnn_relu", "gru", "lstm"])
-@pytest.mark.parametrize(("layers", "bidirectional"), [(1, False), (2, True)])
-def test_a_layer_equals_the_reference(cell, layers, bidirectional):
-    layer = Recurrent(cell, 3, 4, layers, bidirectional=bidirectional, random_state=0)
-    x = np.random.default_rng(0).standard_normal((6, 3))
+def assert_equals_reference(cell, layer):
+    (x,) = random_sequences((6,))
     result = gate_activations(layer, x)
     assert result.gates == CELLS[cell].gates
     assert result.tokens is None
-    expected = expected_gates(cell, x, layer.state_dict(), layers, bidirectional)
-    np.testing.assert_allclose(result.values, expected, atol=1e-12)
+    np.testing.assert_allclose(result.values, expected_gates(cell, x, layer), atol=1e-12)
+
+
+NORMALIZED = {"lstm_layer_norm", "gru_layer_norm"}
+
+
+@pytest.mark.parametrize("cell", sorted(CELLS.keys() - NORMALIZED))
+def test_every_cell_equals_the_reference(cell):
+    assert_equals_reference(cell, random_layer(cell))
+
+
+@pytest.mark.parametrize("topology", ["reverse", "bidirectional", "batch first"])
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+def test_every_topology_equals_the_reference(cell, topology):
+    assert_equals_reference(cell, random_layer(cell, topology))
+
+
+def test_a_projection_equals_the_reference():
+    assert_equals_reference("lstm", random_layer("lstm", "bidirectional", proj_size=2))
+
+
+@pytest.mark.parametrize("cell", sorted(NORMALIZED))
+def test_cells_that_do_not_tell_their_gates_are_refused(cell):
+    with pytest.raises(NotImplementedError, match="a cell with layer normalization does not tell its gates"):
+        gate_activations(random_layer(cell), np.zeros((2, 3)))
 
 
 def test_a_language_model_has_a_value_a_token(model):
@@ -54,7 +93,7 @@ def test_a_language_model_has_a_value_a_token(model):
     result = gate_activations(model, text)
     ids = model.vocabulary_.encode(["</s>", *text.split()])  # what stood before the text in a running text
     x = model.network_.embedding.parameters["weight"].astype(float)[ids]
-    expected = expected_gates(model.cell, x, model.network_.recurrent.state_dict(), 2, False)
+    expected = expected_gates(model.cell, x, model.network_.recurrent)
     assert result.tokens == text.split()
     np.testing.assert_allclose(result.values, expected[:, :, 1:], atol=1e-12)
     np.testing.assert_array_equal(gate_activations(model, text.split()).values, result.values)
@@ -83,22 +122,3 @@ def test_display(pyplot, model):
         GateActivationsDisplay.from_estimator(model, text, layer="l2")
     layer = GateActivationsDisplay.from_estimator(Recurrent("lstm", 3, 4, random_state=0), np.ones((200, 3)))
     assert layer.images_[0].get_array().shape == (4, 200)
-
-
-@pytest.mark.parametrize("cell", ["lstm_layer_norm", "gru_layer_norm"])
-def test_gates_of_normalized_cells_make_the_next_state(cell):
-    layer = Recurrent(cell, 3, 4, random_state=0)
-    for array in layer.parameters.values():
-        array += np.random.default_rng(1).normal(0, 0.3, array.shape)
-    x = np.random.default_rng(0).standard_normal((6, 3))
-    (gates,) = gate_activations(layer, x).values
-    _, _, states = layer.forward(x[:, None], return_all_states=True)
-    h_or_c = (states[1] if isinstance(states, tuple) else states)[0, :, 0]
-    before = np.concatenate([np.zeros((1, 4)), h_or_c[:-1]])
-    if cell == "lstm_layer_norm":
-        i, f, g, _ = gates
-        expected = f * before + i * g
-    else:
-        _, z, n = gates
-        expected = (1 - z) * n + z * before
-    np.testing.assert_allclose(h_or_c, expected, atol=1e-5)

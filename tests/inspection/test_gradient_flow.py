@@ -1,3 +1,4 @@
+import sys
 from functools import partial
 
 import numpy as np
@@ -5,17 +6,11 @@ import pytest
 from sklearn.exceptions import NotFittedError
 
 from fastrnn import RNNLanguageModel
+from fastrnn.cells import CELLS
 from fastrnn.inspection import GradientFlowDisplay, gradient_flow, hidden_states
-from fastrnn.layers import GRU, LSTM, RNN, Recurrent
+from fastrnn.layers import GRU, LSTM, RNN
 from tests.inspection import slow
-from tests.inspection.conftest import LINES
-
-LENGTHS = (5, 3, 1)
-
-
-def random_sequences(seed=0, inputs=2, lengths=LENGTHS):
-    rng = np.random.default_rng(seed)
-    return [rng.standard_normal((length, inputs)) for length in lengths]
+from tests.inspection.conftest import LINES, TOPOLOGIES, random_layer, random_sequences
 
 
 def mean_by_lag(norms):
@@ -24,32 +19,43 @@ def mean_by_lag(norms):
     return np.array([np.mean([norm for (_, other), norm in norms.items() if other == lag]) for lag in lags])
 
 
-@pytest.mark.parametrize("cell", ["rnn", "rnn_relu", "gru", "lstm"])
-@pytest.mark.parametrize(("layers", "bidirectional"), [(1, False), (2, False), (2, True)])
-def test_a_layer_equals_central_differences(cell, layers, bidirectional):
-    layer = Recurrent(cell, 2, 3, layers, bidirectional=bidirectional, dtype="float64", random_state=0)
+def assert_equals_central_differences(cell, layer):
     sequences = random_sequences()
     flow = gradient_flow(layer, sequences, random_state=7)
-    directions = 2 if bidirectional else 1
-    projection = np.random.RandomState(7).standard_normal((directions, 1, 3))
+    ends = [0] if layer.reverse else [-1, 0][: layer.directions]
+    projection = np.random.RandomState(7).standard_normal((len(ends), layer.output_size))
     projection /= np.linalg.norm(projection)
 
     def loss(x, shift):
-        states = slow.run(cell, x, layer.state_dict(), layers, bidirectional, shift)[-directions:]
-        last = [states[0][0, -1], states[-1][0, 0]][:directions]  # a reverse direction ends at the first step
-        return sum(h @ p for h, p in zip(last, projection[:, 0], strict=True))
+        y, _ = slow.run(cell, x, layer, shift)
+        return sum(y[end] @ part for end, part in zip(ends, projection, strict=True))
 
-    assert flow.states == (("h", "c") if cell == "lstm" else ("h",))
-    assert flow.norms.shape == (len(flow.states), layers * directions, max(LENGTHS))
-    assert len(flow.names) == layers * directions
+    assert flow.states == layer.cell.states
+    assert flow.norms.shape == (len(flow.states), layer.num_layers * layer.directions, 5)
+    assert len(flow.names) == layer.num_layers * layer.directions
     for k, name in enumerate(flow.names):
         for n in range(len(flow.states)):
-            norms = {}
+            norms, size = {}, (layer.proj_size or 4) if n == 0 else 4
             for b, x in enumerate(sequences):
                 for t in range(len(x)):
-                    lag = t if name.endswith("_reverse") else len(x) - 1 - t
-                    norms[b, lag] = slow.gradient_norm(partial(loss, x), (k, t, n), 3)
+                    lag = t if layer.reverse or name.endswith("_reverse") else len(x) - 1 - t
+                    norms[b, lag] = slow.gradient_norm(partial(loss, x), (k, t, n), size)
             np.testing.assert_allclose(flow.norms[n, k], mean_by_lag(norms), rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_every_cell_equals_central_differences(cell):
+    assert_equals_central_differences(cell, random_layer(cell))
+
+
+@pytest.mark.parametrize("topology", TOPOLOGIES)
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+def test_every_topology_equals_central_differences(cell, topology):
+    assert_equals_central_differences(cell, random_layer(cell, topology))
+
+
+def test_a_projection_equals_central_differences():
+    assert_equals_central_differences("lstm", random_layer("lstm", "bidirectional", proj_size=2))
 
 
 def test_a_language_model_equals_central_differences(model):
@@ -61,8 +67,8 @@ def test_a_language_model_equals_central_differences(model):
 
     def loss(ids, shift):
         x = embedding[[vocabulary.end_id, *ids[:-1]]]  # the running text went on from the end of what came before
-        h = slow.run(model.cell, x, network.recurrent.state_dict(), 2, shift=shift)[-1][0, -1]
-        logits = weight @ h + bias
+        y, _ = slow.run(model.cell, x, network.recurrent, shift)
+        logits = weight @ y[-1] + bias
         return np.log(np.exp(logits).sum()) - logits[ids[-1]]
 
     assert flow.names == ("l0", "l1")
@@ -77,9 +83,9 @@ def test_a_language_model_equals_central_differences(model):
 
 def test_a_vanilla_network_equals_the_product_of_its_jacobians():
     layer = RNN(2, 6, dtype="float64", random_state=1)
-    x = random_sequences(lengths=(40,))[0]
+    (x,) = random_sequences((40,), 2)
     flow = gradient_flow(layer, [x], random_state=3)
-    h = hidden_states(layer, [x]).values[0][0, 0]
+    h = hidden_states(layer, [x]).values["h"][0][0]
     gradient = np.random.RandomState(3).standard_normal(6)
     gradient /= np.linalg.norm(gradient)
     for lag in range(40):
@@ -88,7 +94,7 @@ def test_a_vanilla_network_equals_the_product_of_its_jacobians():
 
 
 def test_a_batch_is_its_sequences():
-    x = np.stack(random_sequences(lengths=(6, 6, 6)), axis=1)
+    x = np.stack(random_sequences((6, 6, 6), 2), axis=1)
     of_list = gradient_flow(GRU(2, 5, random_state=0), list(x.swapaxes(0, 1)), 0)
     of_batch = gradient_flow(GRU(2, 5, random_state=0), x, 0)
     of_transposed = gradient_flow(GRU(2, 5, batch_first=True, random_state=0), x.swapaxes(0, 1), 0)
@@ -135,11 +141,11 @@ def test_a_layer_that_computes_something_else_is_refused(monkeypatch):
     forward = layer.forward
     monkeypatch.setattr(layer, "forward", lambda x, **options: (forward(x, **options)[0] * 0.98, None))
     with pytest.raises(NotImplementedError, match="GRU: inspection does not know all that this layer computes"):
-        gradient_flow(layer, random_sequences())
+        gradient_flow(layer, random_sequences(inputs=2))
 
 
 def test_display_of_several_models_on_one_chart(pyplot):
-    sequences = random_sequences(lengths=(30,))
+    sequences = random_sequences((30,), 2)
     layers = [RNN(2, 5, random_state=0), GRU(2, 5, 2, random_state=0), LSTM(2, 5, random_state=0)]
     ax = None
     for layer in layers:
@@ -158,15 +164,15 @@ def test_display_of_several_models_on_one_chart(pyplot):
 
 def test_display_of_another_state_leaves_out_what_is_zero(pyplot):
     layer = LSTM(2, 5, random_state=0)
-    display = GradientFlowDisplay.from_estimator(layer, random_sequences(), state="c", name="mine", color="red")
+    display = GradientFlowDisplay.from_estimator(layer, random_sequences(inputs=2), state="c", name="mine", color="red")
     assert display.lines_[0].get_xdata()[0] == 1  # the loss does not see the last c
     assert display.lines_[0].get_color() == "red"
     assert display.ax_.get_ylabel() == "norm of dL/dc"
     with pytest.raises(ValueError, match=r"state must be one of \('h',\), got 'c'"):
-        GradientFlowDisplay.from_estimator(GRU(2, 5), random_sequences(), state="c")
+        GradientFlowDisplay.from_estimator(GRU(2, 5), random_sequences(inputs=2), state="c")
 
 
 def test_display_without_matplotlib(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "matplotlib", None)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(ImportError, match=r"pip install 'fastrnn\[plot\]'"):
-        GradientFlowDisplay.from_estimator(GRU(2, 5), random_sequences())
+        GradientFlowDisplay.from_estimator(GRU(2, 5), random_sequences(inputs=2))

@@ -6,76 +6,60 @@ from fastrnn import RNNLanguageModel
 from fastrnn.cells import CELLS
 from fastrnn.inspection import HiddenStatesDisplay, hidden_states
 from fastrnn.inspection._hidden_states import place_tokens
-from fastrnn.layers import LSTM, Recurrent
+from fastrnn.layers import LSTM
 from tests.inspection import slow
+from tests.inspection.conftest import TOPOLOGIES, random_layer, random_sequences
 
 
-def random_sequences(lengths=(6, 0, 4), inputs=3):
-    rng = np.random.default_rng(0)
-    return [rng.standard_normal((length, inputs)) for length in lengths]
+def assert_equals_reference(cell, layer):
+    sequences = random_sequences((6, 0, 4))
+    result = hidden_states(layer, sequences)
+    assert tuple(result.values) == layer.cell.states
+    assert len(result.names) == layer.num_layers * layer.directions
+    assert result.tokens is None
+    for b, x in enumerate(sequences):
+        _, expected = slow.run(cell, x, layer)
+        for n, state in enumerate(result.values):
+            assert result.values[state][b].shape[:2] == (len(result.names), len(x))
+            np.testing.assert_allclose(result.values[state][b], np.stack([e[n] for e in expected]), atol=1e-12)
 
 
 @pytest.mark.parametrize("cell", CELLS)
-@pytest.mark.parametrize(("layers", "bidirectional"), [(1, False), (2, True)])
-def test_every_cell_equals_the_compiled_layer(cell, layers, bidirectional):
-    layer = Recurrent(cell, 3, 4, layers, bidirectional=bidirectional, dtype="float64", random_state=0)
-    sequences = random_sequences()
-    result = hidden_states(layer, sequences)
-    directions = layer.directions
-    for x, values in zip(sequences, result.values, strict=True):
-        assert values.shape == (len(CELLS[cell].states), layers * directions, len(x), 4)
-        y, final = layer.forward(x[:, None])
-        np.testing.assert_allclose(np.concatenate(values[0, -directions:], axis=-1), y[:, 0], atol=1e-12)
-        if len(x):
-            final = np.stack(final) if isinstance(final, tuple) else final[None]
-            last = values[:, :, -1].copy()
-            last[:, 1::2] = values[:, 1::2, 0] if bidirectional else last[:, 1::2]
-            np.testing.assert_allclose(last, final[:, :, 0], atol=1e-12)
+def test_every_cell_equals_the_reference(cell):
+    assert_equals_reference(cell, random_layer(cell))
 
 
-@pytest.mark.parametrize("cell", ["rnn", "rnn_relu", "gru", "lstm"])
-@pytest.mark.parametrize(("layers", "bidirectional"), [(1, False), (3, True)])
-def test_every_layer_equals_the_reference(cell, layers, bidirectional):
-    layer = Recurrent(cell, 3, 4, layers, bidirectional=bidirectional, random_state=0)
-    sequences = random_sequences()
-    result = hidden_states(layer, sequences)
-    assert result.states == (("h", "c") if cell == "lstm" else ("h",))
-    assert result.tokens is None
-    for x, values in zip(sequences, result.values, strict=True):
-        expected = np.stack(slow.run(cell, x, layer.state_dict(), layers, bidirectional), axis=1)
-        np.testing.assert_allclose(values, expected, atol=1e-12)
+@pytest.mark.parametrize("topology", TOPOLOGIES)
+def test_every_topology_equals_the_reference(topology):
+    assert_equals_reference("lstm", random_layer("lstm", topology))
 
 
-def test_without_bias():
-    layer = Recurrent("gru", 3, 4, bias=False, dtype="float64", random_state=0)
-    (x,) = random_sequences((5,))
-    np.testing.assert_allclose(
-        hidden_states(layer, [x]).values[0][0, 0], layer.forward(x[:, None])[0][:, 0], atol=1e-12
-    )
+def test_a_projection_equals_the_reference():
+    assert_equals_reference("lstm", random_layer("lstm", "bidirectional", proj_size=2))
 
 
 def test_a_language_model_has_a_row_a_token(model):
     texts = ["the key to the cabinets", "", "unheard-of"]
     result = hidden_states(model, texts)
     assert result.tokens == [text.split() for text in texts]
-    for text, values in zip(texts, result.values, strict=True):
+    for text, values in zip(texts, result.values["h"], strict=True):
         ids = model.vocabulary_.encode(["</s>", *text.split()])
         y, _ = model.network_.hidden(ids[:, None])
-        np.testing.assert_allclose(values[0, -1], y[1:, 0], atol=1e-5)
-    assert hidden_states(model, []).values == []
+        np.testing.assert_allclose(values[-1], y[1:, 0], atol=1e-5)
+    assert hidden_states(model, []).values["h"] == []
 
 
 def test_sentences_that_stand_alone_begin_with_their_symbol():
     model = RNNLanguageModel("gru", 5, 4, carry_state=False, max_iter=1, random_state=0).fit(["a b c", "c b"] * 9)
     ids = [model.vocabulary_.start_id, *model.vocabulary_.encode(["a", "b"])]
     y, _ = model.network_.hidden(np.array(ids)[:, None])
-    np.testing.assert_allclose(hidden_states(model, ["a b"]).values[0][0, 0], y[1:, 0], atol=1e-6)
+    np.testing.assert_allclose(hidden_states(model, ["a b"]).values["h"][0][0], y[1:, 0], atol=1e-6)
 
 
 def test_display(pyplot, model, tmp_path):
     text = "the keys to the cabinet are there"
     display = HiddenStatesDisplay.from_estimator(model, text, unit=2, layer="l1")
-    activations = hidden_states(model, [text]).values[0][0, 1, :, 2]
+    activations = hidden_states(model, [text]).values["h"][0][1, :, 2]
     np.testing.assert_array_equal(display.activations, activations)
     assert [written.get_text() for written in display.ax_.texts] == text.split()
     assert display.ax_.get_title(loc="left") == f"{model.cell}, unit 2 of h, l1"
@@ -88,14 +72,14 @@ def test_display(pyplot, model, tmp_path):
 
 def test_display_takes_the_unit_that_varies_most(pyplot, model):
     text = "the key to the cabinets is here"
-    values = hidden_states(model, [text]).values[0][0, 0]
+    values = hidden_states(model, [text]).values["h"][0][0]
     assert HiddenStatesDisplay.from_estimator(model, text).unit == values.var(axis=0).argmax()
 
 
 def test_display_of_the_cell_state(pyplot):
     model = RNNLanguageModel("lstm", 5, 4, tokenizer="chars", max_iter=1, random_state=0).fit(["$a_1$ b\n"] * 30)
     display = HiddenStatesDisplay.from_estimator(model, "a $b_a$\nb", state="c", unit=1, name="mine")
-    np.testing.assert_array_equal(display.activations, hidden_states(model, ["a $b_a$\nb"]).values[0][1, 0, :, 1])
+    np.testing.assert_array_equal(display.activations, hidden_states(model, ["a $b_a$\nb"]).values["c"][0][0, :, 1])
     assert "".join(written.get_text() for written in display.ax_.texts) == "a $b_a$⏎b"
     display.figure_.canvas.draw()  # no mathematics is set
     assert display.boxes_[-1].get_y() > display.boxes_[0].get_y()
