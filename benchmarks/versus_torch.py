@@ -115,8 +115,8 @@ class Row(NamedTuple):
     group: str
     name: str
     target: float
-    mean_target: float | None  # of the geometric mean of the group
     make: Callable
+    mean_target: float | None = None  # of the geometric mean of the group
 
 
 # ---------------------------------------------------------------------------------------------------------- layers
@@ -316,33 +316,30 @@ def streams_pair(cell, size, vocabulary_size, threads, length=200, streams=64):
 
 
 def table_rows(threads):
-    """Return all rows, with what they are to reach."""
-    part, rows = functools.partial, []
+    """Yield all rows, with what they are to reach."""
     for cell, least, mean in (("LSTM", 1.0, 1.3), ("GRU", 1.5, 2.2), ("RNN", 1.3, 2.0)):
-        for name, train in PASSES.items():
-            rows += [Row(f"{cell} {name}", label(shape), least, mean, part(layer_pair, cell, shape, threads, train))
-                     for shape in BATCHES]  # fmt: skip
+        for (name, train), shape in itertools.product(PASSES.items(), BATCHES):
+            make = functools.partial(layer_pair, cell, shape, threads, train)
+            yield Row(f"{cell} {name}", label(shape), least, make, mean)
     for cell, shape, (name, train) in itertools.product(CELLS, SINGLES, PASSES.items()):
-        rows.append(Row("one sequence", f"{cell} {name} {label(shape)}", 4, None,
-                        part(layer_pair, cell, shape, threads, train)))  # fmt: skip
+        make = functools.partial(layer_pair, cell, shape, threads, train)
+        yield Row("one sequence", f"{cell} {name} {label(shape)}", 4, make)
     for name, train in PASSES.items():
-        shape = (50, 32, 100, 128)
-        rows.append(Row("bidirectional", f"LSTM {name}, 2 layers {label(shape)}", 1.2, None,
-                        part(layer_pair, "LSTM", shape, threads, train, 2, True)))  # fmt: skip
-    for name, train in PASSES.items():
-        rows.append(Row("ragged", f"LSTM {name} against packed", 3, None, part(ragged_pair, threads, train, True)))
-        rows.append(Row("ragged", f"LSTM {name} against padded", 1.5, None, part(ragged_pair, threads, train, False)))
+        make = functools.partial(layer_pair, "LSTM", (50, 32, 100, 128), threads, train, layers=2, bidirectional=True)
+        yield Row("bidirectional", f"LSTM {name} 2 x 50x32x100x128", 1.2, make)
+    for (name, train), (layout, target) in itertools.product(PASSES.items(), (("packed", 3), ("padded", 1.5))):
+        make = functools.partial(ragged_pair, threads, train, layout == "packed")
+        yield Row("ragged", f"LSTM {name} against {layout}", target, make)
     words, characters = (10_000, 35, 20, "sgd", 0.5, threads), (65, 50, 50, "adam", 2e-3, threads)
-    for cell, size, text, target in (("LSTM", 200, words, 1.6), ("LSTM", 650, words, 1.3),
-                                     ("LSTM", 128, characters, 1.6), ("GRU", 128, characters, 2.5)):  # fmt: skip
-        rows.append(Row("training step", f"{cell} 2x{size}, V = {text[0]}, {text[3]}", target, None,
-                        part(training_pair, cell, size, *text)))  # fmt: skip
-    rows.append(Row("sampling", "one stream, LSTM 2x128", 15, None, part(sampling_pair, "LSTM", 128, 65, threads)))
-    rows.append(Row("sampling", "64 streams against one of ours", 5, None,
-                    part(streams_pair, "LSTM", 128, 65, threads)))  # fmt: skip
-    rows.append(Row("share of peak", "LSTM forward 128x128x256x256", 0.75, None,
-                    part(peak_pair, "LSTM", (128, 128, 256, 256), threads)))  # fmt: skip
-    return rows
+    steps = (("LSTM", 200, words, 1.6), ("LSTM", 650, words, 1.3), ("LSTM", 128, characters, 1.6),
+             ("GRU", 128, characters, 2.5))  # fmt: skip
+    for cell, size, text, target in steps:
+        make = functools.partial(training_pair, cell, size, *text)
+        yield Row("training step", f"{cell} 2x{size}, V = {text[0]}, {text[3]}", target, make)
+    yield Row("sampling", "one stream, LSTM 2x128", 15, lambda: sampling_pair("LSTM", 128, 65, threads))
+    yield Row("sampling", "64 streams against one of ours", 5, lambda: streams_pair("LSTM", 128, 65, threads))
+    shape = (128, 128, 256, 256)
+    yield Row("share of peak", f"LSTM forward {label(shape)}", 0.75, lambda: peak_pair("LSTM", shape, threads))
 
 
 def label(shape):
@@ -358,27 +355,36 @@ def measure(row, repeats):
     reference, ours, peak = work / np.median(seconds, axis=0)
     best_reference, best_ours, _ = work / seconds.min(axis=0)
     return {
-        "group": row.group, "name": row.name, "unit": pair.unit, "target": row.target, "mean_target": row.mean_target,
-        "ratio": ours / reference, "ratio_of_quickest": best_ours / best_reference, "met": bool(ours / reference >= row.target),
-        "reference_speed": reference, "our_speed": ours, "peak": peak, "waited": float(shares.max(axis=1).mean()),
+        "group": row.group,
+        "name": row.name,
+        "target": row.target,
+        "mean_target": row.mean_target,
+        "unit": pair.unit,
+        "ratio": float(ours / reference),
+        "ratio_of_quickest": float(best_ours / best_reference),
+        "met": bool(ours / reference >= row.target),
+        "reference_speed": float(reference),
+        "our_speed": float(ours),
+        "peak": float(peak),
+        "waited": float(shares.max(axis=1).mean()),
         "seconds": seconds.T.tolist(),
-    }  # fmt: skip
+    }
 
 
-HEADER = (f"{'(T x B x D x H)':50}{'torch':>8}{'ours':>9}  {'':10}{'peak':>6}{'share':>7}{'ratio':>8}{'quickest':>10}"
-          f"{'target':>8}  {'met':5}{'waited':>6}")  # fmt: skip
+HEADER = f"{'T x B x D x H':46}{'torch':>8}{'ours':>8}  {'':8}{'peak':>6}{'share':>7}{'ratio':>8}{'quickest':>10}"
+HEADER += f"{'target':>8}  {'met':4}{'waited':>6}"
 
 
 def line(result):
     """Return a row of the table as text."""
-    counts = result["unit"] == "GFLOP"
-    peak = f"{result['peak']:6.0f}{result['our_speed'] / result['peak']:7.0%}" if counts else " " * 13
-    digits = 1 if counts else 0
+    if result["unit"] == "GFLOP":
+        speeds = f"{result['reference_speed']:8.1f}{result['our_speed']:8.1f}  GFLOP/s "
+        speeds += f"{result['peak']:6.0f}{result['our_speed'] / result['peak']:7.0%}"
+    else:
+        speeds = f"{result['reference_speed']:8.0f}{result['our_speed']:8.0f}  {'char./s':21}"
     return (
-        f"{result['group'] + ', ' + result['name']:50}{result['reference_speed']:8.{digits}f}"
-        f"{result['our_speed']:9.{digits}f}  {'GFLOP/s' if counts else 'char./s':10}{peak}{result['ratio']:8.2f}"
-        f"{result['ratio_of_quickest']:10.2f}{result['target']:8.2f}  {'yes' if result['met'] else 'NO':5}"
-        f"{result['waited']:6.0%}"
+        f"{result['group'] + ', ' + result['name']:46}{speeds}{result['ratio']:8.2f}{result['ratio_of_quickest']:10.2f}"
+        f"{result['target']:8.2f}  {'yes' if result['met'] else 'NO':4}{result['waited']:6.0%}"
     )
 
 
@@ -422,7 +428,7 @@ SERIES = {"T": (25, 50, 100, 200, 400), "B": (16, 32, 64, 128, 256), "layers": (
 
 
 def training_call(threads, steps, batch, layers=1, inputs=128, hidden=128):
-    """Return a call of an LSTM's forward and backward pass, and its layer."""
+    """Return a function that takes an LSTM forward and backward."""
     layer = LSTM(inputs, hidden, layers, random_state=0, n_jobs=threads)
     x = np.random.default_rng(0).standard_normal((steps, batch, inputs), "f4")
     dy = np.ones((steps, batch, hidden), "f4")
@@ -468,12 +474,12 @@ def growth(threads, repeats):
     return series
 
 
-def fixed_cost(repeats):
+def fixed_cost(threads, repeats):
     """Print what a call costs that does not depend on the number of steps, on the small shape."""
     steps, batch, inputs, hidden = SINGLES[0]
     print(f"\nfixed cost of a call at {label(SINGLES[0])}, by steps {steps} and {10 * steps}")
     for cell, (name, train) in itertools.product(CELLS, PASSES.items()):
-        calls = [layer_pair(cell, (n, batch, inputs, hidden), 2, train).ours for n in (steps, 10 * steps)]
+        calls = [layer_pair(cell, (n, batch, inputs, hidden), threads, train).ours for n in (steps, 10 * steps)]
         short, long = np.median(interleaved(calls, repeats)[0], axis=0)
         print(f"{cell} {name}: {1e6 * (short - (long - short) / 9):.0f} of {1e6 * short:.0f} microseconds")
 
@@ -505,7 +511,7 @@ def main():
     with threadpool_limits(arguments.threads, "blas"):
         if arguments.growth:
             series = growth(arguments.threads, arguments.repeats)
-            fixed_cost(arguments.repeats)
+            fixed_cost(arguments.threads, arguments.repeats)
             if arguments.plot:
                 plot(series, arguments.plot)
             return
