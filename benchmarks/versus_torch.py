@@ -23,13 +23,11 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 # The workers of OpenBLAS, which only the yardstick uses, would spin for 0.1 s after a product, and make torch's next
-# call up to thirty times slower on two cores. They are to sleep at once. (Read when NumPy is imported.)
+# call twice as slow on two cores. They are to sleep at once. (Read when NumPy is imported.)
 os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
 
 import numpy as np
-import torch
 from threadpoolctl import threadpool_limits
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from fastrnn import RNNLanguageModel
 from fastrnn.batching import Batch
@@ -38,7 +36,9 @@ from fastrnn.layers import GRU, LSTM, RNN
 from fastrnn.optimizers import make_optimizer
 from fastrnn.text import END_ID, SPECIAL_TOKENS, Vocabulary
 
-CELLS = {"LSTM": (LSTM, torch.nn.LSTM, 4), "GRU": (GRU, torch.nn.GRU, 3), "RNN": (RNN, torch.nn.RNN, 1)}  # …, gates
+# torch is imported where it is used: asv imports every file of this folder, also where there is no torch.
+
+CELLS = {"LSTM": (LSTM, 4), "GRU": (GRU, 3), "RNN": (RNN, 1)}  # our layer, gates; torch's layers have the same names
 BATCHES = ((35, 20, 200, 200), (35, 20, 650, 650), (100, 32, 128, 128), (50, 64, 64, 64), (50, 32, 100, 32),
            (128, 128, 256, 256), (200, 16, 512, 512))  # fmt: skip
 SINGLES = ((20, 1, 64, 64), (100, 1, 256, 256))
@@ -95,7 +95,7 @@ def interleaved(functions, repeats):
 def check(ours, theirs):
     """Raise AssertionError unless two lists of arrays are the same to float32 accuracy."""
     for k, (own, other) in enumerate(zip(ours, theirs, strict=True)):
-        other = np.asarray(other.detach() if isinstance(other, torch.Tensor) else other)
+        other = np.asarray(other)
         np.testing.assert_allclose(own, other, rtol=0, atol=TOLERANCE * np.abs(other).max(), err_msg=f"result {k}")
 
 
@@ -130,16 +130,20 @@ def layer_gflop(gates, rows, inputs, hidden, layers, directions, train):
 
 def make_layers(cell, shape, threads, layers=1, bidirectional=False):
     """Return our layer and torch's with the same weights."""
+    import torch
+
     _, _, inputs, hidden = shape
-    own_class, torch_class, _ = CELLS[cell]
-    layer = own_class(inputs, hidden, layers, bidirectional=bidirectional, random_state=0, n_jobs=threads)
-    module = torch_class(inputs, hidden, layers, bidirectional=bidirectional)
+    layer = CELLS[cell][0](inputs, hidden, layers, bidirectional=bidirectional, random_state=0, n_jobs=threads)
+    module = getattr(torch.nn, cell)(inputs, hidden, layers, bidirectional=bidirectional)
     module.load_state_dict({name: torch.tensor(value) for name, value in layer.state_dict().items()})
     return layer, module
 
 
 def layer_pair(cell, shape, threads, train, layers=1, bidirectional=False, lengths=None, packed=False):
     """Return a layer's pass, both sides from the same state; with `lengths` torch takes the batch packed or padded."""
+    import torch
+    from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
     (steps, batch, inputs, hidden), directions = shape, 2 if bidirectional else 1
     layer, module = make_layers(cell, shape, threads, layers, bidirectional)
     names = [name for name, _ in module.named_parameters()]
@@ -172,11 +176,11 @@ def layer_pair(cell, shape, threads, train, layers=1, bidirectional=False, lengt
             gradients = (
                 torch.autograd.grad(y, (torch_x, *torch_states, *module.parameters()), torch_dy) if train else ()
             )
-        return [y, *gradients]
+        return [y.detach(), *gradients]
 
     y, *gradients = theirs()
     check(ours(), [y * torch.tensor(real), *gradients])
-    work = layer_gflop(CELLS[cell][2], int(real.sum()), inputs, hidden, layers, directions, train)
+    work = layer_gflop(CELLS[cell][1], int(real.sum()), inputs, hidden, layers, directions, train)
     return Pair(theirs, ours, work, work)
 
 
@@ -203,37 +207,42 @@ def matrix_product(size=1024):
 # -------------------------------------------------------------------------------------------------- language models
 
 
-class TorchLanguageModel(torch.nn.Module):
-    """The network of `RNNLanguageModel`, with the same names of parameters."""
+def torch_logits(module, ids, state=None):
+    """Return the output of torch's network, and its state."""
+    y, state = module["recurrent"](module["embedding"](ids), state)
+    return module["output"](y), state
 
-    def __init__(self, cell, size, layers, vocabulary_size):
-        super().__init__()
-        self.embedding = torch.nn.Embedding(vocabulary_size, size)
-        self.recurrent = CELLS[cell][1](size, size, layers)
-        self.output = torch.nn.Linear(size, vocabulary_size)
 
-    def forward(self, ids, state=None):
-        y, state = self.recurrent(self.embedding(ids), state)
-        return self.output(y), state
+def load_parameters(module, network):
+    """Copy the parameters of our network into torch's."""
+    import torch
 
-    def load(self, parameters):
-        """Take over a copy of our parameters."""
-        self.load_state_dict({name: torch.tensor(value) for name, value in parameters.items()})
+    module.load_state_dict({name: torch.tensor(value) for name, value in network.parameters.items()})
 
 
 def make_language_models(cell, size, vocabulary_size, threads, layers=2):
     """Return a model of ours that has barely been trained, and torch's with the same weights."""
+    import torch
+
     tokens = [chr(0x4E00 + n) for n in range(vocabulary_size - len(SPECIAL_TOKENS))]
     model = RNNLanguageModel(cell.lower(), size, size, layers, tokenizer="chars", n_jobs=threads, random_state=0,
                              vocabulary=Vocabulary.from_tokens(tokens))  # fmt: skip
     model.partial_fit(["".join(tokens[:40])])
-    module = TorchLanguageModel(cell, size, layers, vocabulary_size)
-    module.load(model.network_.parameters)
+    module = torch.nn.ModuleDict(
+        {
+            "embedding": torch.nn.Embedding(vocabulary_size, size),
+            "recurrent": getattr(torch.nn, cell)(size, size, layers),
+            "output": torch.nn.Linear(size, vocabulary_size),
+        }
+    )
+    load_parameters(module, model.network_)
     return model, module
 
 
 def training_pair(cell, size, vocabulary_size, steps, batch, optimizer, rate, threads, clip_norm=0.25):
     """Return a step of truncated backpropagation on random text: loss, gradients, clipping, update."""
+    import torch
+
     model, module = make_language_models(cell, size, vocabulary_size, threads)
     network, own_optimizer = model.network_, make_optimizer(optimizer, learning_rate=rate, n_jobs=threads)
     torch_optimizer = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}[optimizer](module.parameters(), lr=rate)
@@ -256,7 +265,7 @@ def training_pair(cell, size, vocabulary_size, steps, batch, optimizer, rate, th
         nonlocal state
         inputs, targets, fresh = next(torch_batches)
         torch_optimizer.zero_grad()
-        logits, state = module(inputs, None if fresh else state)
+        logits, state = torch_logits(module, inputs, None if fresh else state)
         loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten())
         loss.backward()
         torch.nn.utils.clip_grad_norm_(module.parameters(), clip_norm)
@@ -266,7 +275,7 @@ def training_pair(cell, size, vocabulary_size, steps, batch, optimizer, rate, th
 
     for _ in range(4):
         check([ours()], [theirs()])
-    work = layer_gflop(CELLS[cell][2], steps * batch, size, size, 2, 1, train=True)
+    work = layer_gflop(CELLS[cell][1], steps * batch, size, size, 2, 1, train=True)
     work += 3 * 2e-9 * steps * batch * size * vocabulary_size
     return Pair(theirs, ours, work, work)
 
@@ -275,12 +284,14 @@ def sampling_models(cell, size, vocabulary_size, threads):
     """Return language models that never draw a special token, `</s>` included, so that all texts are equally long."""
     model, module = make_language_models(cell, size, vocabulary_size, threads)
     model.network_.output.parameters["bias"][: len(SPECIAL_TOKENS)] = -1e9
-    module.load(model.network_.parameters)
+    load_parameters(module, model.network_)
     return model, module
 
 
 def sampling_pair(cell, size, vocabulary_size, threads, length=200):
     """Return the drawing of a text, character after character: `sample` of ours, and the usual loop of torch."""
+    import torch
+
     model, module = sampling_models(cell, size, vocabulary_size, threads)
     vocabulary = model.vocabulary_
 
@@ -288,7 +299,7 @@ def sampling_pair(cell, size, vocabulary_size, threads, length=200):
     def theirs():
         ids, state, drawn = torch.tensor([[END_ID]]), None, []
         for _ in range(length):
-            logits, state = module(ids, state)
+            logits, state = torch_logits(module, ids, state)
             ids = torch.multinomial(torch.softmax(logits[0], 1), 1)
             drawn.append(ids)
         return "".join(vocabulary.decode(torch.cat(drawn)[:, 0].tolist()))
@@ -299,7 +310,7 @@ def sampling_pair(cell, size, vocabulary_size, threads, length=200):
     text = ours()
     assert len(text) == len(theirs()) == length
     with torch.no_grad():
-        logits, _ = module(torch.tensor([END_ID, *vocabulary.encode(list(text))])[:, None])
+        logits, _ = torch_logits(module, torch.tensor([END_ID, *vocabulary.encode(list(text))])[:, None])
     check([model.predict_proba([text])[0]], [torch.softmax(logits[-1, 0], 0)])
     return Pair(theirs, ours, length, length, "characters")
 
@@ -400,6 +411,8 @@ def geometric_means(results):
 
 def machine(threads):
     """Return in words what was measured on, and with what."""
+    import torch
+
     try:
         name = re.search("model name.*: (.*)", pathlib.Path("/proc/cpuinfo").read_text())[1]
     except (OSError, TypeError):
@@ -499,6 +512,8 @@ def plot(series, path):
 
 def main():
     """Read the command line and run."""
+    import torch
+
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", default="", metavar="PATTERN", help="regular expression that picks rows")
     parser.add_argument("--threads", type=int, default=2)
