@@ -46,6 +46,12 @@ class LayerNormLSTM(NamedTuple):
         return (zero(c), c), z
 
     @staticmethod
+    def activations(z, units):
+        """Return the values of the gates, which forward does not keep."""
+        sums = [units[k] * z[k] + units[4 + k] * z[4 + k] + units[8 + k] for k in range(4)]
+        return sigmoid(sums[0]), sigmoid(sums[1]), tanh(sums[2]), sigmoid(sums[3])
+
+    @staticmethod
     def output(z, c_hat, units):
         """Return h from the standardized cell state."""
         _, _, _, xo, _, _, _, ho = z
@@ -104,6 +110,14 @@ class LayerNormGRU(NamedTuple):
         r, u = sigmoid(ar * xr + br * hr + cr), sigmoid(az * xz + bz * hz + cz)
         n = tanh(an * xn + cn + r * (bn * hn + dn))
         return (n + u * (h - n),), z
+
+    @staticmethod
+    def activations(z, units):
+        """Return the values of the gates, which forward does not keep."""
+        xr, xz, xn, hr, hz, hn = z
+        ar, az, an, br, bz, bn, cr, cz, cn, dn = units
+        r, u = sigmoid(ar * xr + br * hr + cr), sigmoid(az * xz + bz * hz + cz)
+        return r, u, tanh(an * xn + cn + r * (bn * hn + dn))
 
     @staticmethod
     def backward(saved, state, units, d_new_state):

@@ -3,21 +3,17 @@
 import numpy as np
 
 from fastrnn.cells._cell import declared, early, forward
+from fastrnn.kernels.recurrence import EPSILON
 
 
-def has_gate_values(cell):
-    """Return whether a cell keeps the values of its gates: one with layer normalization keeps what is before them."""
-    return not declared(cell, "normalized")
-
-
-def cell_gates(cell, z, state, units, recurrent):
+def cell_gates(cell, from_input, state, units, recurrent):
     """Return the values of the gates of one step, for any number of rows.
 
     Parameters
     ----------
     cell : NamedTuple
-    z : ndarray (slots, rows, H)
-        The input's part of the pre-activations; overwritten.
+    from_input : ndarray (G, rows, H)
+        The input's part of the pre-activations.
     state : tuple of ndarray (rows, size of the state)
         The states before the step.
     units : tuple of ndarray (H,)
@@ -29,14 +25,24 @@ def cell_gates(cell, z, state, units, recurrent):
     -------
     ndarray (G, rows, H)
     """
-    if not has_gate_values(cell):
-        raise NotImplementedError(f"{type(cell).__name__}: a cell with layer normalization does not tell its gates.")
-    late = declared(cell, "late_slots")
-    if cell.recurrent_slots:
-        z[list(cell.recurrent_slots)] += recurrent(state[0])[: len(cell.recurrent_slots)]
+    z = np.zeros((len(cell.slots), *from_input.shape[1:]))
+    late = list(declared(cell, "late_slots"))
+    from_state = recurrent(state[0])[: len(cell.recurrent_slots)] if cell.recurrent_slots else 0
+    if declared(cell, "normalized"):
+        from_input, from_state = _standardized(from_input), _standardized(from_state)
+    z[list(cell.input_slots)] += from_input
+    z[list(cell.recurrent_slots)] += from_state
+    if declared(cell, "normalized"):
+        return np.array(cell.activations(tuple(z), units))
     if late:
         slots, operand = early(cell, tuple(z), state)
         z = np.array(slots)
-        z[list(late)] += recurrent(operand)[len(cell.recurrent_slots) :]
+        z[late] += recurrent(operand)[len(cell.recurrent_slots) :]
     _, kept = forward(cell, tuple(z), state, units)
     return np.array([kept[slot] for slot in cell.input_slots])
+
+
+def _standardized(values):
+    """Return values (G, rows, H) with mean 0 and variance 1 in each row, over all gates."""
+    deviations = values - values.mean(axis=(0, 2), keepdims=True)
+    return deviations / np.sqrt(values.var(axis=(0, 2), keepdims=True) + EPSILON)

@@ -51,11 +51,6 @@ def gate_activations(model, text):
     -------
     GateActivations
 
-    Raises
-    ------
-    NotImplementedError
-        The cell has layer normalization: such cells do not tell the values of their gates.
-
     Examples
     --------
     >>> from fastrnn import RNNLanguageModel
@@ -75,22 +70,20 @@ def gate_activations(model, text):
 def _gates_of(trace):
     """Return the gates (G, T, H) of one direction that has read one sequence."""
     cell, parameters = trace.single.cell, trace.single.parameters
-    x, state = trace.x[:, 0], tuple(values[:, 0] for values in trace.before)
     units = [parameters[f"{name}_l0"].reshape(count, -1) for name, count in declared(cell, "parameters")]
-    from_input = x @ parameters["weight_ih_l0"].T + parameters.get("bias_ih_l0", 0)  # (T, G · H)
-    z = np.zeros((len(cell.slots), len(x), trace.single.hidden_size))
-    z[list(cell.input_slots)] += _by_gate(from_input, len(cell.input_slots))
 
-    def recurrent(operand):
-        product = operand @ parameters["weight_hh_l0"].T + parameters.get("bias_hh_l0", 0)
-        return _by_gate(product, len(cell.gates))
+    def by_gate(product, bias):
+        """Return (G, T, H) of rows (T, G · H)."""
+        rows = product + parameters.get(bias, 0)
+        return rows.reshape(len(rows), len(cell.gates), -1).swapaxes(0, 1)
 
-    return cell_gates(cell, z, state, tuple(np.concatenate(units)) if units else (), recurrent)
-
-
-def _by_gate(rows, gates):
-    """Return (G, T, H) of rows (T, G · H)."""
-    return rows.reshape(len(rows), gates, -1).swapaxes(0, 1)
+    return cell_gates(
+        cell,
+        by_gate(trace.x[:, 0] @ parameters["weight_ih_l0"].T, "bias_ih_l0"),
+        tuple(values[:, 0] for values in trace.before),
+        tuple(np.concatenate(units)) if units else (),
+        lambda operand: by_gate(operand @ parameters["weight_hh_l0"].T, "bias_hh_l0"),
+    )
 
 
 class GateActivationsDisplay:

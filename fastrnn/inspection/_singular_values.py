@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastrnn.cells._cell import count_units
-from fastrnn.inspection._cell_gates import cell_gates, has_gate_values
+from fastrnn.cells._cell import count_units, declared
+from fastrnn.inspection._cell_gates import cell_gates
 from fastrnn.inspection._inputs import recurrent_layer
 from fastrnn.inspection._plots import default_name, new_axes
 from fastrnn.inspection._unrolled import direction_names
@@ -95,21 +95,19 @@ def _recurrent_matrices(layer, direction):
 def largest_slopes(cell):
     """Return the largest slope of the nonlinearity of each gate (G,), found on a grid with the cell's own equations.
 
-    NaN for cells with layer normalization, whose slopes depend on all units of a row.
+    NaN for cells with layer normalization, where it depends on all units of a row.
     """
-    if not has_gate_values(cell):
+    if declared(cell, "normalized"):
         return np.full(len(cell.gates), np.nan)
     grid, step = np.linspace(-4, 4, 801), 1e-4
+    zeros = np.zeros((len(grid), 1))
 
-    def gates(pre_activation):
-        z = np.zeros((len(cell.slots), *pre_activation.shape))
-        z[list(cell.input_slots)] = pre_activation
-        zeros = np.zeros_like(pre_activation)
-        return cell_gates(
-            cell, z, (zeros,) * len(cell.states), (zeros,) * count_units(cell), lambda h: [0.0 * h] * len(cell.gates)
-        )
+    def gates(z):
+        from_input = np.broadcast_to(z[:, None], (len(cell.gates), len(z), 1))
+        states, units = (zeros,) * len(cell.states), (zeros,) * count_units(cell)
+        return cell_gates(cell, from_input, states, units, lambda h: np.zeros((len(cell.gates), *h.shape)))
 
-    return np.round((gates(grid + step) - gates(grid - step)).max(axis=1) / (2 * step), 6)
+    return np.round((gates(grid + step) - gates(grid - step)).max(axis=(1, 2)) / (2 * step), 6)
 
 
 def _verdict(gain):
