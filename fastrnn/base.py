@@ -8,7 +8,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from fastrnn.persistence import load_model, save_model
+from fastrnn.persistence import load_model, plain_parameter, save_model
 from fastrnn.text import (
     END_ID,
     PAD_ID,
@@ -94,6 +94,10 @@ class BaseLanguageModel(BaseEstimator, abc.ABC):
     @abc.abstractmethod
     def _advance(self, state, ids):
         """Return the state after one more token a row; `ids` is an int32 array (n,)."""
+
+    def _end_sentence(self, state):
+        """Return the state, of one row, before the sentence that follows `state` and ``</s>``."""
+        return self.initial_state()
 
     @abc.abstractmethod
     def _take(self, state, rows):
@@ -243,6 +247,40 @@ class BaseLanguageModel(BaseEstimator, abc.ABC):
             best[rows] = np.where(probabilities.any(axis=1), probabilities.argmax(axis=1), END_ID)
         return np.array(self.vocabulary_.tokens, dtype=object)[best]
 
+    def initial_state(self):
+        """Return what the model knows before the first token of a text, for `advance`."""
+        check_is_fitted(self)
+        return self._read_contexts(np.empty(0, np.int32), np.zeros(2, np.int64))
+
+    def advance(self, state, token):
+        """Read one more token.
+
+        Parameters
+        ----------
+        state : object
+            From `initial_state` or `advance`; it is left as it was.
+        token : str
+            Any token; ``</s>`` ends a sentence, and the state after it is that before the next one.
+
+        Returns
+        -------
+        log_prob : float
+            The natural logarithm of the probability of the token.
+        state : object
+            What the model knows after it.
+        """
+        check_is_fitted(self)
+        (id_,) = ids = self._encode_next(token)
+        with np.errstate(divide="ignore"):  # probability 0
+            log_prob = float(np.log(self._next_probabilities(state)[0, id_]))
+        return log_prob, self._end_sentence(state) if id_ == END_ID else self._advance(state, ids)
+
+    def _encode_next(self, token):
+        """Return the id of a token that may follow, int32 (1,)."""
+        if token == SPECIAL_TOKENS[END_ID]:
+            return np.array([END_ID], np.int32)
+        return self.vocabulary_.encode_corpus(tokenize_corpus([[token]], lowercase=self.lowercase))[0]
+
     def sample(
         self,
         n_samples=1,
@@ -331,14 +369,20 @@ class BaseLanguageModel(BaseEstimator, abc.ABC):
             If a parameter is no plain value (a callable tokenizer for instance): the message says what to do.
         """
         check_is_fitted(self)
+        save_model(path, type(self).__name__, *self._pack())
+
+    def _stored_params(self):
+        """Return the constructor's parameters that a file keeps; the vocabulary stands there anyway."""
         params = self.get_params(deep=False)
+        params.pop("vocabulary", None)
+        return params
+
+    def _pack(self):
+        """Return what a file keeps of a fitted model: parameters and content in plain values, and arrays."""
+        params = {name: plain_parameter(name, value) for name, value in self._stored_params().items()}
         content, arrays = self._get_learned()
-        content = {
-            **content,
-            "tokens": self.vocabulary_.tokens,
-            "vocabulary_given": params.pop("vocabulary") is not None,
-        }
-        save_model(path, type(self).__name__, params, content, arrays)
+        given = {"tokens": self.vocabulary_.tokens, "vocabulary_given": self.vocabulary is not None}
+        return params, {**content, **given}, arrays
 
     @classmethod
     def load(cls, path):
@@ -358,9 +402,13 @@ class BaseLanguageModel(BaseEstimator, abc.ABC):
         ValueError
             If the file is no saved model, is damaged, or holds a model of another class.
         """
-        params, content, arrays = load_model(path, cls.__name__)
+        return cls._unpack(*load_model(path, cls.__name__))
+
+    @classmethod
+    def _unpack(cls, params, content, arrays):
+        """Return the fitted model that `_pack` took apart."""
         vocabulary = Vocabulary.from_tokens(content.pop("tokens"))
-        model = cls(**params, vocabulary=vocabulary if content.pop("vocabulary_given") else None)
+        model = cls(**params, **({"vocabulary": vocabulary} if content.pop("vocabulary_given") else {}))
         model.vocabulary_ = vocabulary
         model._set_learned(content, arrays)
         return model

@@ -50,6 +50,36 @@ def replaced_file(path):
         temporary.unlink(missing_ok=True)
 
 
+def plain_parameter(name, value):
+    """Return the value of a constructor's parameter as JSON can hold it.
+
+    Parameters
+    ----------
+    name : str
+    value : object
+
+    Returns
+    -------
+    A number, a string, None, or lists and dicts of them.
+
+    Raises
+    ------
+    ValueError
+        If `value` is something else: the message says what to do.
+    """
+    value = value.tolist() if isinstance(value, np.generic | np.ndarray) else value
+    try:
+        json.dumps(value)
+    except TypeError:
+        plain = '"whitespace"' if name == "tokenizer" else "None"
+        advice = " and give the model lists of tokens instead of texts" if name == "tokenizer" else ""
+        raise ValueError(
+            f"{name}={value!r:.80} cannot be stored in a file, which holds no code: "
+            f"call set_params({name}={plain}) before saving{advice}."
+        ) from None
+    return value
+
+
 def save_model(path, class_name, params, content, arrays):
     """Write a model to one safetensors file, whole or not at all.
 
@@ -68,8 +98,6 @@ def save_model(path, class_name, params, content, arrays):
 
     Raises
     ------
-    ValueError
-        If a parameter is no plain value.
     OSError
         If the file cannot be written.
     """
@@ -77,7 +105,7 @@ def save_model(path, class_name, params, content, arrays):
         {
             "version": _FORMAT_VERSION,
             "class": class_name,
-            "params": {name: _plain_parameter(name, value) for name, value in params.items()},
+            "params": params,
             "content": content,
         }
     )
@@ -129,20 +157,6 @@ def load_model(path, class_name):
     if header["class"] != class_name:
         raise ValueError(f"{path} holds a {header['class']}, not a {class_name}: use {header['class']}.load.")
     return header["params"], header["content"], arrays
-
-
-def _plain_parameter(name, value):
-    value = value.item() if isinstance(value, np.generic) else value
-    try:
-        json.dumps(value)
-    except TypeError:
-        plain = '"whitespace"' if name == "tokenizer" else "None"
-        advice = " and give the model lists of tokens instead of texts" if name == "tokenizer" else ""
-        raise ValueError(
-            f"{name}={value!r:.80} cannot be stored in a file, which holds no code: "
-            f"call set_params({name}={plain}) before saving{advice}."
-        ) from None
-    return value
 
 
 def _checksum(header, arrays):
