@@ -95,6 +95,12 @@ class BaseLanguageModel(BaseEstimator, abc.ABC):
     def _advance(self, state, ids):
         """Return the state after one more token a row; `ids` is an int32 array (n,)."""
 
+    def _step(self, state, ids):
+        """Return the natural log probability of one more token a row, float64 (n,), and the state after it."""
+        probabilities = self._next_probabilities(state)[np.arange(len(ids)), ids]
+        with np.errstate(divide="ignore"):  # probability 0
+            return np.log(probabilities), self._advance(state, ids)
+
     @abc.abstractmethod
     def _take(self, state, rows):
         """Return the state of these rows (n_rows,) only, in this order, repetitions allowed."""
@@ -206,6 +212,44 @@ class BaseLanguageModel(BaseEstimator, abc.ABC):
             value, without_oov = np.exp(-log_probs.mean()), np.exp(-log_probs[known].mean())
         n_oov = len(ids) - int(np.count_nonzero(known))
         return Perplexity(float(value), n_tokens=len(ids), n_oov=n_oov, without_oov=float(without_oov))
+
+    def initial_state(self):
+        """Return what the model remembers at the start of a sentence, for `advance`.
+
+        Returns
+        -------
+        state
+            It is never changed: one state can be advanced with many tokens.
+        """
+        return self._read_contexts(*self._encode([[]]))
+
+    def advance(self, state, token):
+        """Read one more token.
+
+        Parameters
+        ----------
+        state : state
+            From `initial_state`, or from this method.
+        token : str
+            The token that comes next; ``"</s>"`` is the end of the sentence.
+
+        Returns
+        -------
+        log_prob : float
+            The natural logarithm of the token's probability after what was read.
+        state
+            What the model remembers after the token.
+
+        Raises
+        ------
+        ValueError
+            If `token` is no string, or is ``<pad>`` or ``<s>``, which nothing predicts.
+        """
+        check_is_fitted(self)
+        if not isinstance(token, str) or token in (SPECIAL_TOKENS[PAD_ID], SPECIAL_TOKENS[START_ID]):
+            raise ValueError(f"token must be a string other than '<pad>' and '<s>', got {token!r:.80}.")
+        log_probs, state = self._step(state, self.vocabulary_.encode([token]))
+        return float(log_probs[0]), state
 
     def predict_proba(self, X):
         """Return the distribution of the next token.
