@@ -95,8 +95,14 @@ class BaseLanguageModel(BaseEstimator, abc.ABC):
     def _advance(self, state, ids):
         """Return the state after one more token a row; `ids` is an int32 array (n,)."""
 
-    def _end_sentence(self, state):
-        """Return the state, of one row, before the sentence that follows `state` and ``</s>``."""
+    def _step(self, state, ids):
+        """Return the natural log probability of one more token a row, float64 (n,), and the state after it."""
+        probabilities = self._next_probabilities(state)[np.arange(len(ids)), ids]
+        with np.errstate(divide="ignore"):  # probability 0
+            return np.log(probabilities), self._advance(state, ids)
+
+    def _next_sentence(self, state):
+        """Return the state, of one row, that the next sentence begins with, from the one after ``</s>``."""
         return self.initial_state()
 
     @abc.abstractmethod
@@ -211,6 +217,45 @@ class BaseLanguageModel(BaseEstimator, abc.ABC):
         n_oov = len(ids) - int(np.count_nonzero(known))
         return Perplexity(float(value), n_tokens=len(ids), n_oov=n_oov, without_oov=float(without_oov))
 
+    def initial_state(self):
+        """Return what the model remembers at the start of a sentence, for `advance`.
+
+        Returns
+        -------
+        state
+            It is never changed: one state can be advanced with many tokens.
+        """
+        return self._read_contexts(*self._encode([[]]))
+
+    def advance(self, state, token):
+        """Read one more token.
+
+        Parameters
+        ----------
+        state : state
+            From `initial_state`, or from this method.
+        token : str
+            The token that comes next; ``"</s>"`` is the end of the sentence, after which the next one begins.
+
+        Returns
+        -------
+        log_prob : float
+            The natural logarithm of the token's probability after what was read.
+        state
+            What the model remembers after the token.
+
+        Raises
+        ------
+        ValueError
+            If `token` is no string, or is ``<pad>`` or ``<s>``, which nothing predicts.
+        """
+        check_is_fitted(self)
+        if not isinstance(token, str) or token in (SPECIAL_TOKENS[PAD_ID], SPECIAL_TOKENS[START_ID]):
+            raise ValueError(f"token must be a string other than '<pad>' and '<s>', got {token!r:.80}.")
+        ids = self.vocabulary_.encode([token.lower() if self.lowercase else token])
+        log_probs, state = self._step(state, ids)
+        return float(log_probs[0]), self._next_sentence(state) if ids[0] == END_ID else state
+
     def predict_proba(self, X):
         """Return the distribution of the next token.
 
@@ -246,40 +291,6 @@ class BaseLanguageModel(BaseEstimator, abc.ABC):
             probabilities = self._next_probabilities(self._take(state, rows))
             best[rows] = np.where(probabilities.any(axis=1), probabilities.argmax(axis=1), END_ID)
         return np.array(self.vocabulary_.tokens, dtype=object)[best]
-
-    def initial_state(self):
-        """Return what the model knows before the first token of a text, for `advance`."""
-        check_is_fitted(self)
-        return self._read_contexts(np.empty(0, np.int32), np.zeros(2, np.int64))
-
-    def advance(self, state, token):
-        """Read one more token.
-
-        Parameters
-        ----------
-        state : object
-            From `initial_state` or `advance`; it is left as it was.
-        token : str
-            Any token; ``</s>`` ends a sentence, and the state after it is that before the next one.
-
-        Returns
-        -------
-        log_prob : float
-            The natural logarithm of the probability of the token.
-        state : object
-            What the model knows after it.
-        """
-        check_is_fitted(self)
-        (id_,) = ids = self._encode_next(token)
-        with np.errstate(divide="ignore"):  # probability 0
-            log_prob = float(np.log(self._next_probabilities(state)[0, id_]))
-        return log_prob, self._end_sentence(state) if id_ == END_ID else self._advance(state, ids)
-
-    def _encode_next(self, token):
-        """Return the id of a token that may follow, int32 (1,)."""
-        if token == SPECIAL_TOKENS[END_ID]:
-            return np.array([END_ID], np.int32)
-        return self.vocabulary_.encode_corpus(tokenize_corpus([[token]], lowercase=self.lowercase))[0]
 
     def sample(
         self,

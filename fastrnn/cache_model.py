@@ -8,7 +8,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastrnn._jit import kernel
 from fastrnn.base import BaseLanguageModel
-from fastrnn.text import END_ID, PAD_ID, START_ID, Vocabulary
+from fastrnn.text import PAD_ID, START_ID, Vocabulary
 
 
 class CacheLanguageModel(BaseLanguageModel):
@@ -135,8 +135,8 @@ class CacheLanguageModel(BaseLanguageModel):
     def _advance(self, state, ids):
         return np.concatenate([state[:, 1:], ids[:, np.newaxis]], axis=1)
 
-    def _end_sentence(self, state):
-        return self._advance(state, np.array([END_ID], np.int32)) if self.carry_state else super()._end_sentence(state)
+    def _next_sentence(self, state):
+        return state if self.carry_state else super()._next_sentence(state)
 
     def _take(self, state, rows):
         return state[rows]

@@ -179,8 +179,13 @@ class InterpolatedLanguageModel(BaseLanguageModel):
     def _advance(self, state, ids):
         return self._each("_advance", state, ids)
 
-    def _end_sentence(self, state):
-        return self._each("_end_sentence", state)
+    def _step(self, state, ids):
+        log_probs, states = zip(*self._each("_step", state, ids), strict=True)
+        with np.errstate(divide="ignore"):  # probability 0
+            return np.log(self._mean(np.exp(log_probs))), states
+
+    def _next_sentence(self, state):
+        return self._each("_next_sentence", state)
 
     def _take(self, state, rows):
         return self._each("_take", state, rows)

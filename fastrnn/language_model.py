@@ -485,8 +485,8 @@ class RNNLanguageModel(BaseLanguageModel):
         y, state = self.network_.hidden(ids[None], state[1])
         return y[0], state
 
-    def _end_sentence(self, state):
-        return self._advance(state, np.array([END_ID], np.int32)) if self.carry_state else super()._end_sentence(state)
+    def _next_sentence(self, state):
+        return state if self.carry_state else super()._next_sentence(state)
 
     def _take(self, state, rows):
         h, recurrent = state

@@ -6,12 +6,17 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from fastrnn.base import BaseLanguageModel
+from fastrnn.kernels.threads import effective_n_jobs, run, split
 from fastrnn.ngram.counting import count_ngrams
-from fastrnn.ngram.queries import EMPTY_CONTEXT, NGramTable, next_probabilities, walk
+from fastrnn.ngram.queries import next_probabilities, walk
 from fastrnn.ngram.smoothing import additive, modified_kneser_ney
+from fastrnn.ngram.table import NGramTable
+from fastrnn.ngram.trie import Trie
 from fastrnn.text import START_ID, Vocabulary, close_sentences
 
 MAX_ORDER = 16
+
+_TOKENS_PER_THREAD = 10_000  # about 1 ms of work
 
 _SMOOTHINGS = {
     "modified_kneser_ney": lambda counts, model: modified_kneser_ney(counts, model.discount_fallback),
@@ -137,6 +142,8 @@ class NGramLanguageModel(BaseLanguageModel):
         """
         if not hasattr(self, "_text"):
             return self.fit(X)
+        if self._text is None:
+            raise ValueError("partial_fit needs the text that the model was fitted to, and this one came without it.")
         return self._fit(X, self._seen, self._text)
 
     def _fit(self, X, seen, text):
@@ -155,13 +162,10 @@ class NGramLanguageModel(BaseLanguageModel):
         estimates = _SMOOTHINGS[self.smoothing](counts, self)
 
         self._seen, self._text = seen, text
-        self._table = NGramTable(
-            counts.words, counts.suffixes, estimates.probabilities, counts.first_child, estimates.backoffs
-        )
+        trie = Trie(counts.level_starts, counts.words, counts.first_child, counts.suffixes)
+        self._set_table(NGramTable.from_trie(trie, _log10(estimates.probabilities), _log10(estimates.backoffs)))
         self.vocabulary_ = vocabulary
         self.discounts_ = estimates.discounts
-        self.n_ngrams_ = np.diff(counts.level_starts).tolist()
-        self.n_ngrams_[0] -= 1  # <pad>
         return self
 
     def _check_parameters(self):
@@ -178,22 +182,41 @@ class NGramLanguageModel(BaseLanguageModel):
     def nbytes_(self):
         """Return the bytes of the arrays that probabilities are looked up in."""
         check_is_fitted(self)
-        return sum(array.nbytes for array in self._table)
+        return self._table.nbytes
+
+    @classmethod
+    def _from_table(cls, vocabulary, table, **params):
+        """Return a fitted model of a table that came from elsewhere, without the text that `partial_fit` needs."""
+        model = cls(order=table.order, **params)
+        model.vocabulary_ = vocabulary
+        model.discounts_ = None
+        model._set_table(table)
+        model._seen = model._text = None
+        return model
+
+    def _set_table(self, table):
+        self._table = table
+        self.n_ngrams_ = np.diff(table.level_starts).tolist()
+        self.n_ngrams_[0] -= 1  # <pad>
 
     def _start_contexts(self, n):
-        has_contexts = len(self._table.backoffs) > 0  # unigrams have none
-        return np.full(n, START_ID if has_contexts else EMPTY_CONTEXT, np.int32)
+        contexts = np.full((n, self._table.order - 1), -1, np.int32)
+        contexts[:, :1] = START_ID
+        return contexts
 
     def _walk(self, ids, offsets, contexts):
-        """Return the probabilities of `ids`, float64 (n_tokens,); `contexts` (n,) moves to the end of each text."""
-        probabilities = np.empty(len(ids))
-        walk(self._table, ids, offsets, contexts, probabilities)
-        return probabilities
+        """Return natural log probabilities, float64 (n_tokens,), and the orders of the n-grams, uint8 (n_tokens,).
+
+        `contexts` (n, order - 1) moves to the end of each text.
+        """
+        log_probs, orders = np.empty(len(ids)), np.empty(len(ids), np.uint8)
+        n_jobs = min(effective_n_jobs(None), 1 + len(ids) // _TOKENS_PER_THREAD)
+        pieces = split(len(offsets) - 1, n_jobs)
+        run(walk, [(self._table, ids, offsets, *piece, contexts, log_probs, orders) for piece in pieces])
+        return log_probs, orders
 
     def _token_log_probs(self, ids, offsets):
-        probabilities = self._walk(ids, offsets, self._start_contexts(len(offsets) - 1))
-        with np.errstate(divide="ignore"):  # probability 0
-            return np.log(probabilities, out=probabilities)
+        return self._walk(ids, offsets, self._start_contexts(len(offsets) - 1))[0]
 
     def _read_contexts(self, ids, offsets):
         contexts = self._start_contexts(len(offsets) - 1)
@@ -201,29 +224,61 @@ class NGramLanguageModel(BaseLanguageModel):
         return contexts
 
     def _next_probabilities(self, state):
-        probabilities = np.empty((len(state), len(self.vocabulary_)))
-        next_probabilities(self._table, state, probabilities)
+        V = len(self.vocabulary_)
+        probabilities = np.empty((len(state), V))
+        unigrams = 10.0 ** self._table.unigram_log_probs()
+        n_jobs = min(effective_n_jobs(None), 1 + probabilities.size // _TOKENS_PER_THREAD)
+        calls = [
+            (self._table, state, *piece, unigrams, np.empty(V, np.int32), probabilities)
+            for piece in split(len(state), n_jobs)
+        ]
+        run(next_probabilities, calls)
         return probabilities
 
-    def _advance(self, state, ids):
+    def _step(self, state, ids):
         contexts = state.copy()
-        self._walk(ids, np.arange(len(ids) + 1), contexts)
-        return contexts
+        return self._walk(ids, np.arange(len(ids) + 1), contexts)[0], contexts
+
+    def _advance(self, state, ids):
+        return self._step(state, ids)[1]
+
+    def matched_order(self, X):
+        """Return how long an n-gram the probability of every token rests on.
+
+        Parameters
+        ----------
+        X : iterable of (str or list of str)
+            A sentence, line or document each.
+
+        Returns
+        -------
+        list of uint8 array (n_tokens + 1,)
+            For each sentence the order of the n-gram that ends in each of its tokens and in ``</s>``: 1 if the model
+            has nothing longer.
+        """
+        ids, offsets = close_sentences(*self._encode(X))
+        orders = self._walk(ids, offsets, self._start_contexts(len(offsets) - 1))[1]
+        return np.split(orders, offsets[1:-1]) if len(offsets) > 1 else []
 
     def _take(self, state, rows):
         return state[rows]
 
     def _get_learned(self):
         content = {
-            "n_ngrams": self.n_ngrams_,
             "discounts": None if self.discounts_ is None else self.discounts_.tolist(),
-            "seen_tokens": None if self._seen == self.vocabulary_ else self._seen.tokens,
+            "seen_tokens": None if self._seen is None or self._seen == self.vocabulary_ else self._seen.tokens,
         }
-        return content, {"text": self._text, **self._table._asdict()}
+        text = {} if self._text is None else {"text": self._text}
+        return content, {**text, **self._table._asdict()}
 
     def _set_learned(self, content, arrays):
-        self.n_ngrams_ = content["n_ngrams"]
         self.discounts_ = None if content["discounts"] is None else np.array(content["discounts"])
-        self._seen = Vocabulary.from_tokens(content["seen_tokens"] or self.vocabulary_.tokens)
-        self._text = arrays.pop("text")
-        self._table = NGramTable(**arrays)
+        self._text = arrays.pop("text", None)
+        tokens = content["seen_tokens"] or self.vocabulary_.tokens
+        self._seen = None if self._text is None else Vocabulary.from_tokens(tokens)
+        self._set_table(NGramTable(**arrays))
+
+
+def _log10(values):
+    with np.errstate(divide="ignore"):  # probability 0
+        return np.log10(values, dtype=np.float64).astype(np.float32)

@@ -15,7 +15,6 @@ from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
 
 from fastrnn.ngram import NGramLanguageModel
-from fastrnn.ngram.queries import walk
 from fastrnn.text import Vocabulary
 from tests.reference_ngram import ReferenceAdditive, ReferenceKneserNey
 
@@ -397,6 +396,22 @@ def read_arpa(path):
                 yield tokens.split(" "), float(log_prob), float(backoff[0]) if backoff else 0.0
 
 
+def assert_has_ngrams(model, expected):
+    """Check that a model has these n-grams with their values, and no others."""
+    expected = {tuple(tokens): values for tokens, *values in expected}
+    tokens_of = np.array(model.vocabulary_.tokens)
+    n_ngrams = 0
+    for ids, log_probs, log_backoffs in model._table.levels():
+        keys = [tuple(tokens) for tokens in tokens_of[ids].tolist()]
+        n_ngrams += len(keys)
+        probs, backoffs = np.array([expected[key] for key in keys]).T
+        predicted = np.array([key != ("<s>",) for key in keys])
+        np.testing.assert_allclose(log_probs[predicted], probs[predicted], rtol=0, atol=2e-6)
+        if log_backoffs is not None:
+            np.testing.assert_allclose(log_backoffs, backoffs, rtol=0, atol=2e-6)
+    assert n_ngrams == len(expected)
+
+
 @pytest.mark.parametrize(
     ("corpus", "arpa", "order"),
     [
@@ -408,20 +423,35 @@ def test_every_ngram_as_kenlm(corpus, arpa, order, request, kenlm_dir):
     texts = request.getfixturevalue(corpus)
     train = texts["train"] if corpus == "war_and_peace" else texts[0]
     model = NGramLanguageModel(order, tokenizer="whitespace").fit(train)
-    ngrams, log_probs, log_backoffs = zip(*read_arpa(kenlm_dir / f"{arpa}.arpa.gz"), strict=True)
-    assert len(ngrams) == sum(model.n_ngrams_)
-    # Every prefix of an n-gram is one too: walking from its first word ends at the n-gram itself.
-    ids = [model.vocabulary_.encode(ngram) for ngram in ngrams]
-    offsets = np.cumsum([0, *(len(ngram) - 1 for ngram in ngrams)])
-    nodes = np.array([ngram[0] for ngram in ids], dtype=np.int32)
-    values = np.empty(offsets[-1])
-    walk(model._table, np.concatenate([ngram[1:] for ngram in ids]), offsets, nodes, values)
-    lengths = np.array([len(ngram) for ngram in ngrams])
-    longer = lengths > 1
-    log_probs, log_backoffs = np.array(log_probs), np.array(log_backoffs)
-    np.testing.assert_allclose(np.log10(values[offsets[1:][longer] - 1]), log_probs[longer], rtol=0, atol=2e-6)
-    predicted = ~longer & (nodes != model.vocabulary_.start_id)
-    unigrams = np.log10(model._table.probabilities[nodes[predicted]])
-    np.testing.assert_allclose(unigrams, log_probs[predicted], rtol=0, atol=2e-6)
-    lower = lengths < order
-    np.testing.assert_allclose(np.log10(model._table.backoffs[nodes[lower]]), log_backoffs[lower], rtol=0, atol=2e-6)
+    assert_has_ngrams(model, read_arpa(kenlm_dir / f"{arpa}.arpa.gz"))
+
+
+@pytest.mark.parametrize("smoothing", SMOOTHINGS)
+@given(train=SENTENCES, test=TEST_SENTENCES, order=st.integers(1, 4))
+def test_token_by_token(smoothing, train, test, order):
+    model = fit(NGramLanguageModel(order, smoothing=smoothing), train)
+    start = model.initial_state()
+    for sentence, expected in zip(test, model.token_log_probs(test), strict=True):
+        state, log_probs = start, []
+        for token in [*sentence, "</s>"]:
+            log_prob, state = model.advance(state, token)
+            log_probs.append(log_prob)
+        np.testing.assert_array_equal(log_probs, expected)
+
+
+@given(train=SENTENCES, test=TEST_SENTENCES, order=st.integers(1, 5))
+def test_matched_order_against_reference(train, test, order):
+    model = fit(NGramLanguageModel(order), train)
+    reference = ReferenceKneserNey(train, model.vocabulary_.tokens[4:], order)
+    for sentence, orders in zip(test, model.matched_order(test), strict=True):
+        tokens = [*map(reference.normal, ["<s>", *sentence, "</s>"])]
+        for i, matched in enumerate(orders.tolist(), start=1):
+            ends_here = [tuple(tokens[i + 1 - k : i + 1]) for k in range(2, min(order, i + 1) + 1)]
+            assert matched == max((len(n) for n in ends_here if n in reference.raw[len(n)]), default=1)
+
+
+def test_advance_refuses_what_nothing_predicts():
+    model = fit(NGramLanguageModel(2), ["a b"])
+    for token in ("<s>", "<pad>", 5):
+        with pytest.raises(ValueError, match="token must be a string other than '<pad>' and '<s>', got"):
+            model.advance(model.initial_state(), token)
