@@ -173,7 +173,7 @@ class _Lines:
 def _show(text):
     """Return bytes of a file as they can stand in a message."""
     text = text.decode(errors="backslashreplace")
-    return repr(text[:_SHOWN] + "…" if len(text) > _SHOWN else text)
+    return repr(text[:_SHOWN] + "…" if len(text) > _SHOWN else text).replace(r"\\", "\\")
 
 
 def _read_counts(lines):
@@ -213,10 +213,7 @@ def _read_rows(lines, k):
         if lines.position < len(lines.data):
             line = lines.peek()
             if line and not line.startswith(b"\\"):
-                words = "word" if k == 1 else f"{k} words"
-                lines.fail(
-                    f"expected log10 of a probability, {words} and perhaps log10 of a backoff, got {_show(line)}"
-                )
+                lines.fail(f"expected log10 of a probability, {k} words, perhaps log10 of a backoff, got {_show(line)}")
             return
 
 
@@ -444,7 +441,7 @@ def _read_number(text, at):
     if at >= 0 and text[at] | 32 == _E:
         negative = text[at + 1] == _MINUS
         power, more, at = _read_digits(text, at + 2 if negative or text[at + 1] == _PLUS else at + 1)
-        if more:
+        if more or text[at - 1] == _POINT:
             return 0.0, -1
         places += min(power, 9999) if negative else -min(power, 9999)
     if at < 0 or not (text[at] == _LF or _is_space(text[at])):
