@@ -396,13 +396,19 @@ class BaseLanguageModel(BaseEstimator, abc.ABC):
         return params, {**content, **given}, arrays
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path, verify=True):
         """Read a model that `save` wrote.
+
+        The learned arrays are mapped into memory, which n-gram models use as they are: pages of the file are read when
+        they are needed, and processes share them. Replace the file (as `save` does), but do not change it in place.
 
         Parameters
         ----------
         path : str or os.PathLike
             The file.
+        verify : bool
+            Whether the whole file is read once to compare it with its checksum (two or three gigabytes a second).
+            Without that a damaged file may give wrong numbers or end the process; loading takes as long for any size.
 
         Returns
         -------
@@ -413,7 +419,7 @@ class BaseLanguageModel(BaseEstimator, abc.ABC):
         ValueError
             If the file is no saved model, is damaged, or holds a model of another class.
         """
-        return cls._unpack(*load_model(path, cls.__name__))
+        return cls._unpack(*load_model(path, cls.__name__, verify))
 
     @classmethod
     def _unpack(cls, params, content, arrays):
