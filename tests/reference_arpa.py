@@ -53,7 +53,7 @@ def parse_row(fields, k):
     require(all(re.fullmatch(NUMBER, field, re.IGNORECASE | re.ASCII) for field in (fields[0], *fields[k + 1 :])))
     log_prob, backoff = float(fields[0]), float(fields[k + 1]) if len(fields) > k + 1 else 0.0
     require(log_prob <= 0 and backoff < float("inf"))
-    return tuple(fields[1 : k + 1]), (log_prob, backoff)
+    return tuple(fields[1 : k + 1]), tuple(-float("inf") if value == -99 else value for value in (log_prob, backoff))
 
 
 def log10_prob(levels, ngram):

@@ -15,7 +15,8 @@ r"""ARPA files: n-gram models as text, in the format that every toolkit reads an
 
     \end\
 
-A line of an n-gram has log10 of its probability, its words and log10 of its backoff, which may be missing.
+A line of an n-gram has log10 of its probability, its words and log10 of its backoff, which may be missing. By
+convention -99 is log10 of 0.
 """
 
 import bz2
@@ -37,6 +38,7 @@ from fastrnn.text import END_ID, PAD_ID, SPECIAL_TOKENS, START_ID, UNK_ID
 _BLOCK_BYTES = 1 << 23  # of the file, read at once
 _BLOCK_ROWS = 1 << 16  # n-grams written at once
 _NUMBER_BYTES = 24  # more than a float32 takes
+_LOG_ZERO = -99
 _SHOWN = 60  # characters of a line in a message
 
 _TAB, _LF, _CR, _SPACE = b"\t\n\r "
@@ -404,7 +406,8 @@ def _split_rows(
             if at < 0 or backoff == np.inf or text[_skip_spaces(text, at)] != _LF:
                 return row, line
             at = _skip_spaces(text, at)
-        values[row, 0], values[row, 1] = log_prob, backoff
+        values[row, 0] = log_prob if log_prob != _LOG_ZERO else -np.inf
+        values[row, 1] = backoff if backoff != _LOG_ZERO else -np.inf
         row += 1
         at += 1
     return row, at
@@ -495,15 +498,16 @@ def write_arpa(path, tokens, levels):
 @contextlib.contextmanager
 def _compressed(path, suffix):
     """Open a file to write to it, through what the suffix asks for."""
-    with open(path, "wb") as raw:
+    with contextlib.ExitStack() as stack:
+        raw = stack.enter_context(open(path, "wb"))
         if suffix == ".gz":
-            file = gzip.GzipFile("", "wb", 6, raw, mtime=0)  # the same bytes each time
-        elif suffix in (".bz2", ".xz"):
-            file = (bz2.BZ2File if suffix == ".bz2" else lzma.LZMAFile)(raw, "wb")
+            yield stack.enter_context(gzip.GzipFile("", "wb", 6, raw, mtime=0))  # the same bytes each time
+        elif suffix == ".bz2":
+            yield stack.enter_context(bz2.BZ2File(raw, "wb"))
+        elif suffix == ".xz":
+            yield stack.enter_context(lzma.LZMAFile(raw, "wb", preset=1))  # the default takes ten times as long
         else:
-            file = contextlib.nullcontext(raw)
-        with file as opened:
-            yield opened
+            yield raw
 
 
 def _format_rows(ids, log_probs, log_backoffs, words):
@@ -571,8 +575,7 @@ def _put_number(value, text, at):
         text[at] = _ZERO
         return at + 1
     if np.isinf(value):
-        text[at], text[at + 1], text[at + 2] = _I, _N, _F
-        return at + 3
+        return _put_decimal(-_LOG_ZERO, 0, text, at)
     digits, places = _shortest_decimal(abs(value))
     exponent = _count_digits(digits) - 1 - places
     if -7 < exponent < 15:

@@ -99,13 +99,16 @@ def number_text(value):
     return text[: _put_number(np.float32(value), text, 0)].tobytes().decode()
 
 
-@given(st.floats(width=32, allow_nan=False, allow_subnormal=False) | st.floats(-20, -(2.0**-10), width=32))
+@given(
+    st.floats(width=32, allow_nan=False, allow_infinity=False, allow_subnormal=False)
+    | st.floats(-20, -(2.0**-10), width=32)
+)
 def test_numbers_are_as_short_as_they_can_be(value):
     text = number_text(value)
     assert np.float32(text) == np.float32(value)
     digits = text.lower().partition("e")[0].replace(".", "").lstrip("-0")
     shortest = np.format_float_scientific(np.float32(value), unique=True).partition("e")[0]
-    assert len(digits.rstrip("0")) == len(shortest.replace(".", "").strip("-0")) or math.isinf(value)
+    assert len(digits.rstrip("0")) == len(shortest.replace(".", "").strip("-0"))
 
 
 @pytest.mark.parametrize(
@@ -121,7 +124,7 @@ def test_numbers_are_as_short_as_they_can_be(value):
         (-4200, "-4200"),
         (3e20, "3e20"),
         (-9.999999, "-9.999999"),
-        (-math.inf, "-inf"),
+        (-math.inf, "-99"),
     ],
 )
 def test_form_of_numbers(value, text):
