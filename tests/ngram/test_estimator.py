@@ -264,11 +264,12 @@ def tinyshakespeare(data_dir):
 
 
 def reference_rows(kenlm_dir, model):
-    """Yield order, perplexities and numbers of n-grams of the unpruned models in KenLM's summary."""
+    """Yield order, pruning, perplexities and numbers of n-grams of the models in KenLM's summary."""
     lines = (kenlm_dir / "summary.tsv").read_text().splitlines()
     for row in (line.split("\t") for line in lines[1:]):
-        if row[0] == model and row[2] == "none":
-            yield int(row[1]), row[6], row[7], [int(entry.split("=")[1]) for entry in row[8].split()]
+        if row[0] == model:
+            prune = None if row[2] == "none" else tuple(map(int, row[2].split()))
+            yield int(row[1]), prune, row[6], row[7], [int(entry.split("=")[1]) for entry in row[8].split()]
 
 
 def reference_discounts(kenlm_dir, name, order):
@@ -279,22 +280,22 @@ def reference_discounts(kenlm_dir, name, order):
 
 def test_war_and_peace_as_kenlm(war_and_peace, kenlm_dir):
     orders = []
-    for order, valid, test, n_ngrams in reference_rows(kenlm_dir, "warandpeace"):
-        model = NGramLanguageModel(order, tokenizer="whitespace").fit(war_and_peace["train"])
+    for order, prune, valid, test, n_ngrams in reference_rows(kenlm_dir, "warandpeace"):
+        model = NGramLanguageModel(order, tokenizer="whitespace", prune=prune).fit(war_and_peace["train"])
         assert model.n_ngrams_ == n_ngrams
         assert model.perplexity(war_and_peace["valid"]) == pytest.approx(float(valid), rel=1e-6)
         assert model.perplexity(war_and_peace["test"]) == pytest.approx(float(test), rel=1e-6)
         if order > 2:
             expected = reference_discounts(kenlm_dir, "warandpeace", order)
             np.testing.assert_allclose(model.discounts_, expected, rtol=1e-5)
-        orders.append(order)
-    assert orders == [2, 3, 4, 5, 6]
+        orders.append((order, prune is not None))
+    assert orders == [(2, False)] + [(order, pruned) for order in (3, 4, 5, 6) for pruned in (False, True)]
 
 
 def test_tinyshakespeare_as_kenlm(tinyshakespeare, kenlm_dir):
     train, valid = tinyshakespeare
     orders = []
-    for order, valid_perplexity, _, n_ngrams in reference_rows(kenlm_dir, "tinyshakespeare-char"):
+    for order, _, valid_perplexity, _, n_ngrams in reference_rows(kenlm_dir, "tinyshakespeare-char"):
         model = NGramLanguageModel(order).fit(train)
         assert model.n_ngrams_ == n_ngrams
         assert model.perplexity(valid) == pytest.approx(float(valid_perplexity), rel=1e-6)
@@ -330,16 +331,17 @@ def assert_has_ngrams(model, expected):
 
 
 @pytest.mark.parametrize(
-    ("corpus", "arpa", "order"),
+    ("corpus", "arpa", "order", "prune"),
     [
-        ("war_and_peace", "warandpeace-3gram", 3),
-        ("tinyshakespeare", "tinyshakespeare-char-5gram", 5),
+        ("war_and_peace", "warandpeace-3gram", 3, None),
+        ("war_and_peace", "warandpeace-3gram-prune001", 3, (0, 0, 1)),
+        ("tinyshakespeare", "tinyshakespeare-char-5gram", 5, None),
     ],
 )
-def test_every_ngram_as_kenlm(corpus, arpa, order, request, kenlm_dir):
+def test_every_ngram_as_kenlm(corpus, arpa, order, prune, request, kenlm_dir):
     texts = request.getfixturevalue(corpus)
     train = texts["train"] if corpus == "war_and_peace" else texts[0]
-    model = NGramLanguageModel(order, tokenizer="whitespace").fit(train)
+    model = NGramLanguageModel(order, tokenizer="whitespace", prune=prune).fit(train)
     assert_has_ngrams(model, read_arpa(kenlm_dir / f"{arpa}.arpa.gz"))
 
 
