@@ -266,9 +266,7 @@ class NGramLanguageModel(BaseLanguageModel):
             raise ValueError(f"prune_entropy must be a number of at least 0, got {self.prune_entropy!r}.")
         for name, asked in (("prune", any(prune)), ("prune_entropy", self.prune_entropy > 0)):
             if asked and not getattr(SMOOTHINGS[self.smoothing], name):
-                raise ValueError(
-                    f"{name} is not defined for smoothing={self.smoothing!r}: leave it out."
-                )
+                raise ValueError(f"{name} is not defined for smoothing={self.smoothing!r}: leave it out.")
 
     @property
     def nbytes_(self):

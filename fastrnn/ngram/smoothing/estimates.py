@@ -73,4 +73,4 @@ def report_fallback(what, failed, used, fallback):
     if failed == [1]:  # characters, like any closed vocabulary, have no rare unigrams; it matters little
         _LOGGER.info("%s; %s.", problem, used)
     else:
-        warnings.warn(f"{problem}; {used}.", stacklevel=2)
+        warnings.warn(f"{problem}; {used}.", stacklevel=5)  # who called fit
