@@ -29,7 +29,7 @@ class Perplexity(float):
     """A perplexity, which knows what it was measured on.
 
     Its value is exp(-mean natural-log probability) over all tokens, ``</s>`` included, ``<s>`` not, tokens out of the
-    vocabulary counted with the probability of ``<unk>``.
+    vocabulary counted with the probability of ``<unk>`` (or not at all, if they were excluded).
 
     Attributes
     ----------
@@ -195,13 +195,16 @@ class BaseLanguageModel(BaseEstimator, abc.ABC):
         _require_tokens(log_probs)
         return float(log_probs.mean())
 
-    def perplexity(self, X):
+    def perplexity(self, X, oov="include"):
         """Return the perplexity of a text.
 
         Parameters
         ----------
         X : iterable of (str or list of str)
             A sentence, line or document each.
+        oov : {"include", "exclude"}
+            Whether tokens out of the vocabulary count, with the probability of ``<unk>``. Without them the perplexities
+            of models whose vocabularies differ are still not those of the same text: look at the number of tokens.
 
         Returns
         -------
@@ -209,13 +212,16 @@ class BaseLanguageModel(BaseEstimator, abc.ABC):
             A float (lower is better), which also says how many tokens there were, how many of them out of the
             vocabulary, and the perplexity without those.
         """
+        if oov not in ("include", "exclude"):
+            raise ValueError(f"oov must be 'include' or 'exclude', got {oov!r}.")
         ids, _, log_probs = self._score_tokens(X)
         _require_tokens(log_probs)
         known = ids != UNK_ID
         with np.errstate(over="ignore"):  # where a token has probability 0
-            value, without_oov = np.exp(-log_probs.mean()), np.exp(-log_probs[known].mean())
+            with_oov, without_oov = float(np.exp(-log_probs.mean())), float(np.exp(-log_probs[known].mean()))
         n_oov = len(ids) - int(np.count_nonzero(known))
-        return Perplexity(float(value), n_tokens=len(ids), n_oov=n_oov, without_oov=float(without_oov))
+        value = with_oov if oov == "include" else without_oov
+        return Perplexity(value, n_tokens=len(ids), n_oov=n_oov, without_oov=without_oov)
 
     def initial_state(self):
         """Return what the model remembers at the start of a sentence, for `advance`.

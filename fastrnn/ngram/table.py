@@ -18,7 +18,9 @@ from typing import NamedTuple
 import numpy as np
 
 from fastrnn._jit import kernel
+from fastrnn.ngram.quantization import N_CODES, quantize
 from fastrnn.ngram.trie import Trie, link_suffixes
+from fastrnn.ngram.workspace import Workspace
 from fastrnn.text import PAD_ID, START_ID
 
 BLOCK_BITS = 6  # contexts whose children are counted from a common start: 2 ** 6
@@ -90,7 +92,7 @@ class NGramTable(NamedTuple):
             log_backoffs,
             np.empty(0, np.uint8),
             np.empty(0, np.uint8),
-            np.empty((0, 2, 256), np.float32),
+            np.empty((0, 2, N_CODES), np.float32),
         )
 
     @classmethod
@@ -134,6 +136,22 @@ class NGramTable(NamedTuple):
         log_probs[[PAD_ID, START_ID]] = -np.inf
         _back_off(trie.level_starts, trie.first_child, trie.suffixes, log_probs, log_backoffs)
         return cls.from_trie(trie, log_probs, log_backoffs)
+
+    def quantize(self):
+        """Return a table whose values are kept with 8 bits each."""
+        codes, codebooks = ([], []), np.empty((self.order, 2, N_CODES), np.float32)
+        for k in range(1, self.order + 1):
+            for kind in range(2 if k < self.order else 1):
+                level_codes, codebooks[k - 1, kind] = quantize(self._decode(kind, k))
+                codes[kind].append(level_codes)
+        codebooks[-1, 1] = 0
+        return self._replace(
+            log_probs=np.empty(0, np.float32),
+            log_backoffs=np.empty(0, np.float32),
+            prob_codes=np.concatenate(codes[0]),
+            backoff_codes=np.concatenate([np.empty(0, np.uint8), *codes[1]]),
+            codebooks=codebooks,
+        )
 
     def levels(self):
         """Give the n-grams of all orders.
@@ -274,7 +292,7 @@ def _build_trie(levels, n_words):
     words = np.concatenate(words)
     first_child = np.concatenate([*first_child, starts[-1:]]).astype(np.int32)
     starts = np.array(starts)
-    return Trie(starts, words, first_child, link_suffixes(starts, words, first_child)), rows
+    return Trie(starts, words, first_child, link_suffixes(starts, words, first_child, Workspace())), rows
 
 
 def _find(ids, keys, starts):

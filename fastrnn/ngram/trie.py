@@ -10,7 +10,6 @@ from typing import NamedTuple
 import numpy as np
 
 from fastrnn._jit import kernel
-from fastrnn.kernels.threads import run, split
 
 
 class Trie(NamedTuple):
@@ -22,21 +21,19 @@ class Trie(NamedTuple):
     suffixes: np.ndarray  # int32 (n,): the node of the n-gram without its first word, -1 for a unigram
 
 
-def link_suffixes(level_starts, words, first_child, n_jobs=1):
+def link_suffixes(level_starts, words, first_child, workspace):
     """Return the suffix of every node, int32 (n,), or -1 where the trie has none (and for unigrams).
 
     Parameters
     ----------
     level_starts, words, first_child : arrays
         As in `Trie`.
-    n_jobs : int
-        Threads.
+    workspace : Workspace
     """
-    suffixes = np.full(len(words), -1, np.int32)
+    suffixes = workspace.full(len(words), -1, np.int32)
     for k in range(1, len(level_starts) - 1):
-        begin, end = level_starts[k - 1 : k + 1].tolist()
-        pieces = [(begin + low, begin + high) for low, high in split(end - begin, n_jobs)]
-        run(_link, [(words, first_child, low, high, suffixes) for low, high in pieces])
+        bounds = level_starts[k - 1 : k + 1].tolist()
+        workspace.over_contexts(_link, first_child, *bounds, words, first_child, suffixes)
     return suffixes
 
 
@@ -44,9 +41,9 @@ def link_suffixes(level_starts, words, first_child, n_jobs=1):
 def _link(
     words,  # int32 (n,)
     first_child,  # int32 (m + 1,)
+    suffixes,  # int32 (n,): known for these contexts; output for their children
     begin,  # contexts begin:end, of one order
     end,
-    suffixes,  # int32 (n,): known for these contexts; output for their children
 ):
     """Find the suffixes of the children of some contexts."""
     for context in range(begin, end):
@@ -65,3 +62,65 @@ def _link(
                     high = middle
             if low < limit and words[low] == words[node]:
                 suffixes[node] = low
+
+
+def prune_trie(trie, kept, arrays, workspace):
+    """Return the trie of those n-grams that are kept, and arrays of their values.
+
+    Parameters
+    ----------
+    trie : Trie
+    kept : bool array (n,)
+        All unigrams, and with every n-gram its context and its suffix.
+    arrays : list of array (n,) or (m,)
+        What belongs to the n-grams, or to those below the highest order.
+    workspace : Workspace
+
+    Returns
+    -------
+    Trie
+    list of array
+    """
+    numbers = workspace.empty(len(kept) + 1, np.int32)  # how many are kept before each
+    numbers[0] = 0
+    np.cumsum(kept, out=numbers[1:])
+    n, m = int(numbers[-1]), int(numbers[trie.level_starts[-2]])
+    words, suffixes = workspace.empty(n, np.int32), workspace.empty(n, np.int32)
+    first_child = workspace.empty(m + 1, np.int32)
+    _select(kept, trie.words, words)
+    _select(kept, trie.suffixes, suffixes)
+    _select(kept, trie.first_child[:-1], first_child)
+    first_child[m] = len(kept)
+    _renumber(numbers, suffixes)
+    _renumber(numbers, first_child)
+    selected = []
+    for array in arrays:
+        selected.append(workspace.empty(n if len(array) == len(kept) else m, array.dtype))
+        _select(kept, array, selected[-1])
+        workspace.release()
+    return Trie(numbers[trie.level_starts].astype(np.int64), words, first_child, suffixes), selected
+
+
+@kernel
+def _select(
+    kept,  # bool (n,)
+    values,  # (n,) or shorter
+    selected,  # output, those that are kept
+):
+    """Write the values that are kept one after another."""
+    place = 0
+    for node in range(len(values)):
+        if kept[node]:
+            selected[place] = values[node]
+            place += 1
+
+
+@kernel
+def _renumber(
+    numbers,  # int32 (n + 1,): the new number of every node
+    nodes,  # int32: old numbers, or -1; overwritten by new ones
+):
+    """Give nodes their new numbers."""
+    for i in range(len(nodes)):
+        if nodes[i] >= 0:
+            nodes[i] = numbers[nodes[i]]

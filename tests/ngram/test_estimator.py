@@ -1,7 +1,6 @@
 """Tests of `fastrnn.ngram`."""
 
 import gzip
-import logging
 import math
 import pickle
 import warnings
@@ -15,67 +14,10 @@ from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
 
 from fastrnn.ngram import NGramLanguageModel
+from fastrnn.ngram.smoothing import SMOOTHINGS
 from fastrnn.text import Vocabulary
-from tests.reference_ngram import ReferenceAdditive, ReferenceKneserNey
-
-SENTENCES = st.lists(st.lists(st.sampled_from(["a", "b", "c", "d", "<unk>"]), max_size=7), min_size=1, max_size=8)
-TEST_SENTENCES = st.lists(st.lists(st.sampled_from(["a", "b", "c", "z", "<unk>"]), max_size=7), min_size=1, max_size=4)
-SMOOTHINGS = ("modified_kneser_ney", "add_k", "mle")
-FALLBACK = "The Kneser-Ney discounts of order"
-
-
-def fit(model, X):
-    """Fit without the warning that a small text gives."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", FALLBACK)
-        return model.fit(X)
-
-
-def zipf_text(seed, n_sentences, n_words):
-    """Return random sentences whose words are frequent and rare as in real text."""
-    rng = np.random.default_rng(seed)
-    weights = 1 / np.arange(1, n_words + 1)
-    lengths = rng.integers(0, 12, n_sentences)
-    return [[f"w{i}" for i in rng.choice(n_words, length, p=weights / weights.sum())] for length in lengths]
-
-
-def assert_same_log_probs(model, reference, sentences):
-    log_probs = model.token_log_probs(sentences)
-    assert len(log_probs) == len(sentences)
-    for sentence, actual in zip(sentences, log_probs, strict=True):
-        assert actual.dtype == np.float64
-        np.testing.assert_allclose(actual, reference.log_probs(sentence), rtol=0, atol=1e-6)
-
-
-@given(train=SENTENCES, test=TEST_SENTENCES, order=st.integers(1, 5))
-def test_kneser_ney_against_reference(train, test, order):
-    model = fit(NGramLanguageModel(order), train)
-    reference = ReferenceKneserNey(train, model.vocabulary_.tokens[4:], order)
-    assert_same_log_probs(model, reference, test)
-    np.testing.assert_allclose(model.discounts_, reference.discounts[1:], rtol=1e-12)
-    assert model.n_ngrams_ == [len(model.vocabulary_) - 1, *(len(ngrams) for ngrams in reference.raw[2:])]
-
-
-@pytest.mark.parametrize(("order", "min_count"), [(1, 1), (2, 1), (3, 1), (4, 1), (2, 2), (3, 2)])
-def test_kneser_ney_against_reference_with_estimated_discounts(order, min_count):
-    train, test = zipf_text(0, 150, 300), zipf_text(1, 10, 400)
-    model = fit(NGramLanguageModel(order, min_count=min_count), train)
-    reference = ReferenceKneserNey(train, model.vocabulary_.tokens[4:], order)
-    assert any(discounts != [0.5, 1.0, 1.5] for discounts in reference.discounts[1:])
-    assert_same_log_probs(model, reference, test)
-    np.testing.assert_allclose(model.discounts_, reference.discounts[1:], rtol=1e-12)
-
-
-@given(train=SENTENCES, test=TEST_SENTENCES, order=st.integers(1, 5), k=st.floats(0.01, 3))
-def test_add_k_against_reference(train, test, order, k):
-    model = NGramLanguageModel(order, smoothing="add_k", k=k).fit(train)
-    assert_same_log_probs(model, ReferenceAdditive(train, model.vocabulary_.tokens[4:], order, k), test)
-
-
-@given(train=SENTENCES, test=TEST_SENTENCES, order=st.integers(1, 5), min_count=st.integers(1, 2))
-def test_mle_against_reference(train, test, order, min_count):
-    model = NGramLanguageModel(order, smoothing="mle", min_count=min_count).fit(train)
-    assert_same_log_probs(model, ReferenceAdditive(train, model.vocabulary_.tokens[4:], order, 0), test)
+from tests.ngram_texts import FALLBACK, SENTENCES, TEST_SENTENCES, fit
+from tests.reference_ngram import ReferenceKneserNey
 
 
 @pytest.mark.parametrize("smoothing", SMOOTHINGS)
@@ -86,10 +28,6 @@ def test_distributions(smoothing, train, contexts, order, min_count):
     assert probabilities.shape == (len(contexts), len(model.vocabulary_))
     assert (probabilities >= 0).all()
     assert not probabilities[:, [model.vocabulary_.pad_id, model.vocabulary_.start_id]].any()
-    total = probabilities.sum(axis=1)
-    if smoothing == "mle":  # nothing is known after a context that was never seen
-        total = total[total > 0]
-    np.testing.assert_allclose(total, 1, rtol=0, atol=1e-6)
     best = [model.vocabulary_.tokens[row.argmax()] if row.any() else "</s>" for row in probabilities]
     assert model.predict(contexts).tolist() == best
     for context, row in zip(contexts, probabilities, strict=True):
@@ -173,27 +111,6 @@ def test_tiny_texts(X, order):
     assert np.isfinite(model.score(["one a", ""]))
 
 
-def test_fallback_names_the_orders():
-    train = ["a b c d"] * 3
-    with pytest.warns(UserWarning, match="discounts of order 1, 2, 3 cannot be estimated.*; 0.5, 1 and 1.5 are used"):
-        NGramLanguageModel(3).fit(train)
-    model = NGramLanguageModel(3, discount_fallback=False)
-    with pytest.raises(ValueError, match=r"discounts of order 1, 2, 3 cannot be estimated.*; allow discount_fallback"):
-        model.fit(train)
-    with pytest.raises(NotFittedError):
-        model.score(train)
-
-
-def test_fallback_of_unigrams_alone_is_logged(caplog):
-    rng = np.random.default_rng(0)
-    train = ["".join(rng.choice(list("abcdefghij"), 30)) for _ in range(4)]  # as much as 4 bigrams of each kind
-    with caplog.at_level(logging.INFO, "fastrnn"):
-        model = NGramLanguageModel(2, tokenizer="chars").fit(train)
-    assert model.discounts_[0].tolist() == [0.5, 1, 1.5]
-    assert model.discounts_[1].tolist() != [0.5, 1, 1.5]
-    assert "order 1 cannot be estimated" in caplog.text
-
-
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
@@ -201,7 +118,7 @@ def test_fallback_of_unigrams_alone_is_logged(caplog):
         ({"order": 17}, "order must be an integer from 1 to 16, got 17"),
         ({"order": 2.0}, "order must be an integer from 1 to 16, got 2.0"),
         ({"smoothing": ["mle"]}, "smoothing must be one of"),
-        ({"smoothing": "kn"}, "smoothing must be one of modified_kneser_ney, add_k, mle, got 'kn'"),
+        ({"smoothing": "kn"}, "smoothing must be one of modified_kneser_ney, .*, mle, got 'kn'"),
         ({"k": 0}, "k must be a number above 0, got 0"),
         ({"k": math.nan}, "k must be a number above 0, got nan"),
         ({"min_count": 0}, "min_count must be an integer of at least 1, got 0"),
@@ -347,11 +264,12 @@ def tinyshakespeare(data_dir):
 
 
 def reference_rows(kenlm_dir, model):
-    """Yield order, perplexities and numbers of n-grams of the unpruned models in KenLM's summary."""
+    """Yield order, pruning, perplexities and numbers of n-grams of the models in KenLM's summary."""
     lines = (kenlm_dir / "summary.tsv").read_text().splitlines()
     for row in (line.split("\t") for line in lines[1:]):
-        if row[0] == model and row[2] == "none":
-            yield int(row[1]), row[6], row[7], [int(entry.split("=")[1]) for entry in row[8].split()]
+        if row[0] == model:
+            prune = None if row[2] == "none" else tuple(map(int, row[2].split()))
+            yield int(row[1]), prune, row[6], row[7], [int(entry.split("=")[1]) for entry in row[8].split()]
 
 
 def reference_discounts(kenlm_dir, name, order):
@@ -362,22 +280,22 @@ def reference_discounts(kenlm_dir, name, order):
 
 def test_war_and_peace_as_kenlm(war_and_peace, kenlm_dir):
     orders = []
-    for order, valid, test, n_ngrams in reference_rows(kenlm_dir, "warandpeace"):
-        model = NGramLanguageModel(order, tokenizer="whitespace").fit(war_and_peace["train"])
+    for order, prune, valid, test, n_ngrams in reference_rows(kenlm_dir, "warandpeace"):
+        model = NGramLanguageModel(order, tokenizer="whitespace", prune=prune).fit(war_and_peace["train"])
         assert model.n_ngrams_ == n_ngrams
         assert model.perplexity(war_and_peace["valid"]) == pytest.approx(float(valid), rel=1e-6)
         assert model.perplexity(war_and_peace["test"]) == pytest.approx(float(test), rel=1e-6)
         if order > 2:
             expected = reference_discounts(kenlm_dir, "warandpeace", order)
             np.testing.assert_allclose(model.discounts_, expected, rtol=1e-5)
-        orders.append(order)
-    assert orders == [2, 3, 4, 5, 6]
+        orders.append((order, prune is not None))
+    assert orders == [(2, False)] + [(order, pruned) for order in (3, 4, 5, 6) for pruned in (False, True)]
 
 
 def test_tinyshakespeare_as_kenlm(tinyshakespeare, kenlm_dir):
     train, valid = tinyshakespeare
     orders = []
-    for order, valid_perplexity, _, n_ngrams in reference_rows(kenlm_dir, "tinyshakespeare-char"):
+    for order, _, valid_perplexity, _, n_ngrams in reference_rows(kenlm_dir, "tinyshakespeare-char"):
         model = NGramLanguageModel(order).fit(train)
         assert model.n_ngrams_ == n_ngrams
         assert model.perplexity(valid) == pytest.approx(float(valid_perplexity), rel=1e-6)
@@ -413,16 +331,17 @@ def assert_has_ngrams(model, expected):
 
 
 @pytest.mark.parametrize(
-    ("corpus", "arpa", "order"),
+    ("corpus", "arpa", "order", "prune"),
     [
-        ("war_and_peace", "warandpeace-3gram", 3),
-        ("tinyshakespeare", "tinyshakespeare-char-5gram", 5),
+        ("war_and_peace", "warandpeace-3gram", 3, None),
+        ("war_and_peace", "warandpeace-3gram-prune001", 3, (0, 0, 1)),
+        ("tinyshakespeare", "tinyshakespeare-char-5gram", 5, None),
     ],
 )
-def test_every_ngram_as_kenlm(corpus, arpa, order, request, kenlm_dir):
+def test_every_ngram_as_kenlm(corpus, arpa, order, prune, request, kenlm_dir):
     texts = request.getfixturevalue(corpus)
     train = texts["train"] if corpus == "war_and_peace" else texts[0]
-    model = NGramLanguageModel(order, tokenizer="whitespace").fit(train)
+    model = NGramLanguageModel(order, tokenizer="whitespace", prune=prune).fit(train)
     assert_has_ngrams(model, read_arpa(kenlm_dir / f"{arpa}.arpa.gz"))
 
 
