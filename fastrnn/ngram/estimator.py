@@ -11,7 +11,8 @@ from fastrnn.kernels.threads import effective_n_jobs, run, split
 from fastrnn.ngram.arpa import find_twice, read_arpa, write_arpa
 from fastrnn.ngram.counting import count_text
 from fastrnn.ngram.pruning import frequent, prune_entropy
-from fastrnn.ngram.queries import next_probabilities, walk
+from fastrnn.ngram.queries import next_probabilities
+from fastrnn.ngram.scoring import make_slots, score_texts
 from fastrnn.ngram.smoothing import SMOOTHINGS, Settings
 from fastrnn.ngram.table import NGramTable
 from fastrnn.ngram.trie import Trie, prune_trie
@@ -376,8 +377,13 @@ class NGramLanguageModel(BaseLanguageModel):
         """
         log_probs, orders = np.empty(len(ids)), np.empty(len(ids), np.uint8)
         n_jobs = min(effective_n_jobs(self.n_jobs), 1 + len(ids) // _TOKENS_PER_THREAD)
-        pieces = split(len(offsets) - 1, n_jobs)
-        run(walk, [(self._table, ids, offsets, *piece, contexts, log_probs, orders) for piece in pieces])
+        cuts = np.searchsorted(offsets, np.linspace(0, len(ids), n_jobs + 1))  # texts of as many tokens
+        cuts[-1] = len(offsets) - 1
+        pieces = [
+            (begin, end, contexts, make_slots(offsets[end] - offsets[begin], end - begin))
+            for begin, end in itertools.pairwise(cuts.tolist())
+        ]
+        run(score_texts, [(self._table, ids, offsets, *piece, log_probs, orders) for piece in pieces])
         return log_probs, orders
 
     def _token_log_probs(self, ids, offsets):
