@@ -2,6 +2,11 @@
 
 What a model remembers of a text is a row of nodes, its contexts: the last word, the last two words, and so on, as far
 as the table has them, then -1.
+
+The nodes of a word after its contexts (the word, the bigram, ...) are found in one of two ways. Ranks lead from an
+n-gram to its suffix: if the longest context has only one child, this child and its suffixes are all there is to look
+at. Otherwise the rank of the bigram is searched for among the children of the one-word context, its place there is the
+rank of the trigram, and so on.
 """
 
 import numpy as np
@@ -10,67 +15,6 @@ from fastrnn._jit import kernel
 from fastrnn.ngram.table import children
 
 _LN_10 = 2.302585092994046
-
-
-@kernel(cache=False)
-def _log_prob(table, k, node):
-    """Return log10 of the probability of an n-gram of order k."""
-    if len(table.codebooks):
-        return np.float64(table.codebooks[k - 1, 0, table.prob_codes[node]])
-    return np.float64(table.log_probs[node])
-
-
-@kernel(cache=False)
-def _log_backoff(table, k, node):
-    """Return log10 of the backoff of a context of k words."""
-    if len(table.codebooks):
-        return np.float64(table.codebooks[k - 1, 1, table.backoff_codes[node]])
-    return np.float64(table.log_backoffs[node])
-
-
-@kernel(cache=False)
-def _find_rank(table, begin, end, rank):
-    """Return the first of the nodes begin:end whose rank is not below `rank`."""
-    n_words = len(table.bigram_starts) - 1
-    low = begin - n_words
-    high = end - n_words
-    while low < high:
-        middle = (low + high) >> 1
-        if table.ranks[middle] < rank:
-            low = middle + 1
-        else:
-            high = middle
-    return low + n_words
-
-
-@kernel(cache=False)
-def _follow(table, contexts, word):
-    """Return log10 of the probability of `word` after `contexts`, int32 (order - 1,), and the order of its n-gram.
-
-    `contexts` becomes those after the word.
-    """
-    longest = len(contexts)
-    node = np.int64(word)  # of the longest n-gram found, which has k words
-    k = 1
-    first = np.int64(0)  # the first n-gram of the same context
-    while k <= longest and contexts[k - 1] >= 0:
-        begin, end = children(table, np.int64(contexts[k - 1]))
-        rank = node - first
-        child = _find_rank(table, begin, end, rank)
-        if child == end or table.ranks[child - len(table.bigram_starts) + 1] != rank:
-            break
-        contexts[k - 1] = node
-        node, first = child, begin
-        k += 1
-    log_prob = _log_prob(table, k, node)
-    if k <= longest:
-        for j in range(k, longest + 1):
-            if contexts[j - 1] < 0:
-                break
-            log_prob += _log_backoff(table, j, contexts[j - 1])
-            contexts[j - 1] = -1
-        contexts[k - 1] = node
-    return log_prob, k
 
 
 @kernel
@@ -85,12 +29,106 @@ def walk(
     orders,  # uint8 (T,): output, the order of the n-gram that each probability is of
 ):
     """Walk through texts word by word."""
+    # Arrays are taken out of the table once: inside of the loop that would cost as much as the work.
+    bigram_starts, block_starts = table.bigram_starts, table.block_starts
+    child_offsets, ranks = table.child_offsets, table.ranks
+    codebooks = table.codebooks
+    probs, prob_codes = table.log_probs, table.prob_codes
+    backoffs, backoff_codes = table.log_backoffs, table.backoff_codes
+    longest = contexts.shape[1]
+    known = np.empty(longest + 1, np.int64)  # the contexts
+    found = np.empty(longest + 1, np.int64)  # the n-grams that end in the next word, shortest first
+    firsts = np.empty(longest + 1, np.int64)
     for i in range(begin, end):
-        row = contexts[i]
+        n_known = 0
+        while n_known < longest and contexts[i, n_known] >= 0:
+            known[n_known] = contexts[i, n_known]
+            n_known += 1
         for j in range(offsets[i], offsets[i + 1]):
-            log_prob, order = _follow(table, row, ids[j])
+            n_found = _match_only_child(
+                bigram_starts, block_starts, child_offsets, ranks, known, n_known, ids[j], found, firsts
+            )
+            if n_found == 0:
+                n_found = _search(bigram_starts, block_starts, child_offsets, ranks, known, n_known, ids[j], found)
+            log_prob = _decode(probs, prob_codes, codebooks, 0, n_found, found[n_found - 1])
+            for k in range(n_found, n_known + 1):
+                log_prob += _decode(backoffs, backoff_codes, codebooks, 1, k, known[k - 1])
             log_probs[j] = _LN_10 * log_prob
-            orders[j] = order
+            orders[j] = n_found
+            n_known = min(n_found, longest)
+            for k in range(n_known):
+                known[k] = found[k]
+        for k in range(longest):
+            contexts[i, k] = known[k] if k < n_known else -1
+
+
+@kernel(cache=False, forceinline=True)
+def _match_only_child(
+    bigram_starts,  # these four from the table
+    block_starts,
+    child_offsets,
+    ranks,
+    known,  # int64 (order,): the contexts, n_known of them
+    n_known,
+    word,
+    found,  # int64 (order,): output
+    firsts,  # int64 (order,): to be overwritten
+):
+    """Return n_known + 1 if the only child of the longest context ends in `word`, else 0."""
+    if n_known == 0:
+        return 0
+    node, end = children(bigram_starts, block_starts, child_offsets, known[n_known - 1])
+    if end - node != 1:
+        return 0
+    n_words = len(bigram_starts) - 1
+    for k in range(n_known - 1):  # these do not wait for each other
+        firsts[k], _ = children(bigram_starts, block_starts, child_offsets, known[k])
+    for k in range(n_known - 1, 0, -1):
+        found[k + 1] = node
+        node = firsts[k - 1] + np.int64(ranks[node - n_words])
+    found[1] = node
+    found[0] = word
+    return n_known + 1 if np.int64(ranks[node - n_words]) == word else 0
+
+
+@kernel(cache=False, forceinline=True)
+def _search(
+    bigram_starts,  # these four from the table
+    block_starts,
+    child_offsets,
+    ranks,
+    known,  # int64 (order,): the contexts, n_known of them
+    n_known,
+    word,
+    found,  # int64 (order,): output
+):
+    """Find the n-grams that end in `word`, and return how many there are."""
+    n_words = len(bigram_starts) - 1
+    found[0] = word
+    first = 0
+    for k in range(1, n_known + 1):
+        rank = found[k - 1] - first
+        low, end = children(bigram_starts, block_starts, child_offsets, known[k - 1])
+        first = low
+        size = end - low
+        if size == 0:
+            return k
+        while size > 1:  # the last node whose rank is not above is among `size` nodes from `low` on
+            half = size >> 1
+            low += half * (np.int64(ranks[low + half - n_words]) <= rank)  # a branch would be guessed wrong
+            size -= half
+        if np.int64(ranks[low - n_words]) != rank:
+            return k
+        found[k] = low
+    return n_known + 1
+
+
+@kernel(cache=False, forceinline=True)
+def _decode(values, codes, codebooks, kind, k, node):
+    """Return log10 of the probability (kind 0) or backoff (kind 1) of an n-gram of order k."""
+    if len(codebooks):
+        return np.float64(codebooks[k - 1, kind, codes[node]])
+    return np.float64(values[node])
 
 
 @kernel
@@ -104,6 +142,9 @@ def next_probabilities(
     probabilities,  # float64 (n, V): output
 ):
     """Write the distribution of the next word after some contexts."""
+    starts = table.bigram_starts, table.block_starts, table.child_offsets
+    prob_values = table.log_probs, table.prob_codes, table.codebooks
+    ranks = table.ranks
     n_words = len(unigrams)
     for i in range(begin, end):
         row = contexts[i]
@@ -116,13 +157,13 @@ def next_probabilities(
             probabilities[i, word] = scale * unigrams[word]
         for k in range(1, n_contexts + 1):
             log_scale = _log_scale(table, row, k, n_contexts)
-            low, high = children(table, np.int64(row[k - 1]))
+            low, high = children(*starts, np.int64(row[k - 1]))
             for node in range(low, high):
                 # `words` are those that follow the shorter context; ranks ascend, so that entries move forward only.
-                rank = table.ranks[node - n_words]
+                rank = ranks[node - n_words]
                 word = words[rank] if k > 1 else np.int32(rank)
                 words[node - low] = word
-                probabilities[i, word] = np.exp(_LN_10 * (log_scale + _log_prob(table, k + 1, node)))
+                probabilities[i, word] = np.exp(_LN_10 * (log_scale + _decode(*prob_values, 0, k + 1, node)))
 
 
 @kernel(cache=False)
@@ -130,5 +171,5 @@ def _log_scale(table, contexts, begin, end):
     """Return log10 of the product of the backoffs of the contexts begin:end of a row."""
     total = 0.0
     for k in range(begin, end):
-        total += _log_backoff(table, k + 1, np.int64(contexts[k]))
+        total += _decode(table.log_backoffs, table.backoff_codes, table.codebooks, 1, k + 1, np.int64(contexts[k]))
     return total

@@ -199,17 +199,17 @@ def _narrow(array):
     return array.astype(dtype)
 
 
-@kernel(cache=False)
-def children(table, context):
-    """Return the begin and the end of the nodes of a context."""
-    n_words = len(table.bigram_starts) - 1
+@kernel(cache=False, forceinline=True)
+def children(bigram_starts, block_starts, child_offsets, context):
+    """Return the begin and the end of the nodes of a context; the arrays are those of an `NGramTable`."""
+    n_words = len(bigram_starts) - 1
     if context < n_words:
-        return np.int64(table.bigram_starts[context]), np.int64(table.bigram_starts[context + 1])
+        return np.int64(bigram_starts[context]), np.int64(bigram_starts[context + 1])
     begin = context - n_words
     end = begin + 1
     return (
-        np.int64(table.block_starts[begin >> BLOCK_BITS]) + np.int64(table.child_offsets[begin]),
-        np.int64(table.block_starts[end >> BLOCK_BITS]) + np.int64(table.child_offsets[end]),
+        np.int64(block_starts[begin >> BLOCK_BITS]) + np.int64(child_offsets[begin]),
+        np.int64(block_starts[end >> BLOCK_BITS]) + np.int64(child_offsets[end]),
     )
 
 
@@ -239,16 +239,18 @@ def _expand(
     child_suffixes,  # int32 (n_children,): output
 ):
     """Write out the n-grams of all contexts of one order."""
+    starts = table.bigram_starts, table.block_starts, table.child_offsets
+    ranks = table.ranks
     n_words = len(table.bigram_starts) - 1
     k = ids.shape[1]
-    first, _ = children(table, begin)
+    first, _ = children(*starts, begin)
     for c in range(len(ids)):
-        low, high = children(table, begin + c)
+        low, high = children(*starts, begin + c)
         shorter = np.int64(0)
         if suffixes[c] >= 0:
-            shorter, _ = children(table, suffixes[c])
+            shorter, _ = children(*starts, np.int64(suffixes[c]))
         for node in range(low, high):
-            suffix = shorter + np.int64(table.ranks[node - n_words])
+            suffix = shorter + np.int64(ranks[node - n_words])
             child_suffixes[node - first] = suffix
             longer[node - first, :k] = ids[c]
             longer[node - first, k] = words[suffix - begin]
