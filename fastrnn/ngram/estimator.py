@@ -11,6 +11,7 @@ from fastrnn.kernels.threads import effective_n_jobs, run, split
 from fastrnn.ngram.counting import count_text
 from fastrnn.ngram.pruning import frequent, prune_entropy
 from fastrnn.ngram.queries import next_probabilities, walk
+from fastrnn.ngram.scanning import WordScanner
 from fastrnn.ngram.smoothing import SMOOTHINGS, Settings
 from fastrnn.ngram.table import NGramTable
 from fastrnn.ngram.trie import Trie, prune_trie
@@ -286,8 +287,19 @@ class NGramLanguageModel(BaseLanguageModel):
 
     def _set_table(self, table):
         self._table = table
+        self._scanner = None
         self.n_ngrams_ = np.diff(table.level_starts).tolist()
         self.n_ngrams_[0] -= 1  # <pad>
+
+    def _encode(self, X):
+        check_is_fitted(self)
+        if self.tokenizer == "whitespace" and not self.lowercase and isinstance(X, list) and X:
+            if self._scanner is None:
+                self._scanner = WordScanner(self.vocabulary_.tokens)
+            encoded = self._scanner.encode(X)
+            if encoded is not None:
+                return encoded
+        return super()._encode(X)
 
     def _start_contexts(self, n):
         contexts = np.full((n, self._table.order - 1), -1, np.int32)

@@ -7,6 +7,9 @@ The nodes of a word after its contexts (the word, the bigram, ...) are found in 
 n-gram to its suffix: if the longest context has only one child, this child and its suffixes are all there is to look
 at. Otherwise the rank of the bigram is searched for among the children of the one-word context, its place there is the
 rank of the trigram, and so on.
+
+Either way the processor mostly waits for memory. So several texts are read at once, each in a lane, step by step: while
+one waits, others go on.
 """
 
 import numpy as np
@@ -15,6 +18,7 @@ from fastrnn._jit import kernel
 from fastrnn.ngram.table import children
 
 _LN_10 = 2.302585092994046
+_LANES = 16
 
 
 @kernel
@@ -36,59 +40,113 @@ def walk(
     probs, prob_codes = table.log_probs, table.prob_codes
     backoffs, backoff_codes = table.log_backoffs, table.backoff_codes
     longest = contexts.shape[1]
-    known = np.empty(longest + 1, np.int64)  # the contexts
-    found = np.empty(longest + 1, np.int64)  # the n-grams that end in the next word, shortest first
-    firsts = np.empty(longest + 1, np.int64)
-    for i in range(begin, end):
-        n_known = 0
-        while n_known < longest and contexts[i, n_known] >= 0:
-            known[n_known] = contexts[i, n_known]
-            n_known += 1
-        for j in range(offsets[i], offsets[i + 1]):
-            n_found = _match_only_child(
-                bigram_starts, block_starts, child_offsets, ranks, known, n_known, ids[j], found, firsts
-            )
-            if n_found == 0:
-                n_found = _search(bigram_starts, block_starts, child_offsets, ranks, known, n_known, ids[j], found)
-            log_prob = _decode(probs, prob_codes, codebooks, 0, n_found, found[n_found - 1])
-            for k in range(n_found, n_known + 1):
-                log_prob += _decode(backoffs, backoff_codes, codebooks, 1, k, known[k - 1])
-            log_probs[j] = _LN_10 * log_prob
-            orders[j] = n_found
-            n_known = min(n_found, longest)
-            for k in range(n_known):
-                known[k] = found[k]
-        for k in range(longest):
-            contexts[i, k] = known[k] if k < n_known else -1
+    texts, positions = np.empty(_LANES, np.int64), np.empty(_LANES, np.int64)
+    known = np.empty((_LANES, longest + 1), np.int64)  # the contexts
+    n_known = np.empty(_LANES, np.int64)
+    found = np.empty((_LANES, longest + 1), np.int64)  # the n-grams that end in the next word, shortest first
+    n_found = np.empty(_LANES, np.int64)
+    firsts = np.empty((_LANES, longest + 1), np.int64)
+    low, size, rank = np.empty(_LANES, np.int64), np.empty(_LANES, np.int64), np.empty(_LANES, np.int64)
+    searching = np.empty(_LANES, np.int64)
+    n_lanes, next_text = _refill(0, begin, end, offsets, contexts, texts, positions, known, n_known)
+    while n_lanes > 0:
+        _follow_only_children(
+            bigram_starts, block_starts, child_offsets, ranks, n_lanes, known, n_known, found, n_found, firsts
+        )
+        n_searching = 0
+        for lane in range(n_lanes):
+            word = ids[positions[lane]]
+            if n_found[lane] == 0 or found[lane, 0] != word:
+                found[lane, 0] = word
+                n_found[lane] = 1
+                searching[n_searching] = lane
+                n_searching += 1
+        _search(
+            bigram_starts, block_starts, child_offsets, ranks, searching, n_searching, known, n_known, found, n_found,
+            firsts, low, size, rank,
+        )  # fmt: skip
+        for lane in range(n_lanes):
+            k = n_found[lane]
+            log_prob = _decode(probs, prob_codes, codebooks, 0, k, found[lane, k - 1])
+            for j in range(k, n_known[lane] + 1):
+                log_prob += _decode(backoffs, backoff_codes, codebooks, 1, j, known[lane, j - 1])
+            log_probs[positions[lane]] = _LN_10 * log_prob
+            orders[positions[lane]] = k
+            positions[lane] += 1
+            n_known[lane] = min(k, longest)
+            for j in range(n_known[lane]):
+                known[lane, j] = found[lane, j]
+        n_lanes, next_text = _refill(n_lanes, next_text, end, offsets, contexts, texts, positions, known, n_known)
 
 
 @kernel(cache=False, forceinline=True)
-def _match_only_child(
+def _refill(
+    n_lanes,  # how many are in use
+    next_text,  # the first text that was not begun
+    end,  # where texts end
+    offsets,  # int64 (n + 1,)
+    contexts,  # int32 (n, order - 1)
+    texts,  # int64 (L,): the text in each lane
+    positions,  # int64 (L,)
+    known,  # int64 (L, order)
+    n_known,  # int64 (L,)
+):
+    """Give lanes at the end of their text the next one; return how many are in use then, and the next text."""
+    lane = 0
+    while lane < n_lanes or (n_lanes < _LANES and next_text < end):
+        if lane < n_lanes:
+            text = texts[lane]
+            if positions[lane] < offsets[text + 1]:
+                lane += 1
+                continue
+            for k in range(contexts.shape[1]):
+                contexts[text, k] = known[lane, k] if k < n_known[lane] else -1
+        else:
+            n_lanes += 1
+        if next_text < end:
+            texts[lane] = next_text
+            positions[lane] = offsets[next_text]
+            n_known[lane] = 0
+            for k in range(contexts.shape[1]):
+                known[lane, k] = contexts[next_text, k]
+                n_known[lane] += known[lane, k] >= 0
+            next_text += 1
+        else:  # the last lane takes the place of this one
+            n_lanes -= 1
+            texts[lane], positions[lane], n_known[lane] = texts[n_lanes], positions[n_lanes], n_known[n_lanes]
+            for k in range(contexts.shape[1]):
+                known[lane, k] = known[n_lanes, k]
+    return n_lanes, next_text
+
+
+@kernel(cache=False, forceinline=True)
+def _follow_only_children(
     bigram_starts,  # these four from the table
     block_starts,
     child_offsets,
     ranks,
-    known,  # int64 (order,): the contexts, n_known of them
-    n_known,
-    word,
-    found,  # int64 (order,): output
-    firsts,  # int64 (order,): to be overwritten
+    n_lanes,
+    known,  # int64 (L, order): the contexts of each lane, n_known of them
+    n_known,  # int64 (L,)
+    found,  # int64 (L, order): output, an only child, before it its suffixes
+    n_found,  # int64 (L,): output, how many these are; 0 if there is no only child
+    firsts,  # int64 (L, order): to be overwritten
 ):
-    """Return n_known + 1 if the only child of the longest context ends in `word`, else 0."""
-    if n_known == 0:
-        return 0
-    node, end = children(bigram_starts, block_starts, child_offsets, known[n_known - 1])
-    if end - node != 1:
-        return 0
+    """Look at the longest context in every lane: if it has only one child, find its suffixes, to the single word."""
     n_words = len(bigram_starts) - 1
-    for k in range(n_known - 1):  # these do not wait for each other
-        firsts[k], _ = children(bigram_starts, block_starts, child_offsets, known[k])
-    for k in range(n_known - 1, 0, -1):
-        found[k + 1] = node
-        node = firsts[k - 1] + np.int64(ranks[node - n_words])
-    found[1] = node
-    found[0] = word
-    return n_known + 1 if np.int64(ranks[node - n_words]) == word else 0
+    for lane in range(n_lanes):
+        last = n_known[lane] - 1
+        n_found[lane] = 0
+        for k in range(last + 1):
+            firsts[lane, k], end = children(bigram_starts, block_starts, child_offsets, known[lane, k])
+            if k == last and end - firsts[lane, k] == 1:
+                found[lane, k + 1] = firsts[lane, k]
+                n_found[lane] = k + 2
+    for k in range(known.shape[1] - 2, -1, -1):
+        for lane in range(n_lanes):
+            if k < n_found[lane] - 1:
+                first = firsts[lane, k - 1] if k > 0 else 0
+                found[lane, k] = first + np.int64(ranks[found[lane, k + 1] - n_words])
 
 
 @kernel(cache=False, forceinline=True)
@@ -97,30 +155,52 @@ def _search(
     block_starts,
     child_offsets,
     ranks,
-    known,  # int64 (order,): the contexts, n_known of them
-    n_known,
-    word,
-    found,  # int64 (order,): output
+    searching,  # int64 (L,): the lanes to search in, n_searching of them; overwritten
+    n_searching,
+    known,  # int64 (L, order): the contexts of each lane, n_known of them
+    n_known,  # int64 (L,)
+    found,  # int64 (L, order): on entry the next word; output, the n-grams that end in it
+    n_found,  # int64 (L,): on entry 1; output, how many these are
+    firsts,  # int64 (L, order): to be overwritten, like all that follow
+    low,  # int64 (L,)
+    size,  # int64 (L,)
+    rank,  # int64 (L,)
 ):
-    """Find the n-grams that end in `word`, and return how many there are."""
+    """Search for longer and longer n-grams that end in the next word."""
     n_words = len(bigram_starts) - 1
-    found[0] = word
-    first = 0
-    for k in range(1, n_known + 1):
-        rank = found[k - 1] - first
-        low, end = children(bigram_starts, block_starts, child_offsets, known[k - 1])
-        first = low
-        size = end - low
-        if size == 0:
-            return k
-        while size > 1:  # the last node whose rank is not above is among `size` nodes from `low` on
-            half = size >> 1
-            low += half * (np.int64(ranks[low + half - n_words]) <= rank)  # a branch would be guessed wrong
-            size -= half
-        if np.int64(ranks[low - n_words]) != rank:
-            return k
-        found[k] = low
-    return n_known + 1
+    k = 1
+    while n_searching > 0:
+        n_left = largest = 0
+        for i in range(n_searching):
+            lane = searching[i]
+            if k <= n_known[lane]:
+                begin, end = children(bigram_starts, block_starts, child_offsets, known[lane, k - 1])
+                if begin < end:
+                    rank[lane] = found[lane, k - 1] - (firsts[lane, k - 2] if k > 1 else 0)
+                    firsts[lane, k - 1] = low[lane] = begin
+                    size[lane] = end - begin
+                    largest = max(largest, end - begin)
+                    searching[n_left] = lane
+                    n_left += 1
+        n_searching = n_left
+        while largest > 1:  # the last node whose rank is not above is among `size` nodes from `low` on
+            for i in range(n_searching):
+                lane = searching[i]
+                half = size[lane] >> 1
+                middle = low[lane] + half
+                low[lane] = middle if np.int64(ranks[middle - n_words]) <= rank[lane] else low[lane]
+                size[lane] -= half
+            largest -= largest >> 1
+        n_left = 0
+        for i in range(n_searching):
+            lane = searching[i]
+            if np.int64(ranks[low[lane] - n_words]) == rank[lane]:
+                found[lane, k] = low[lane]
+                n_found[lane] = k + 1
+                searching[n_left] = lane
+                n_left += 1
+        n_searching = n_left
+        k += 1
 
 
 @kernel(cache=False, forceinline=True)
