@@ -15,7 +15,7 @@ one waits, others go on.
 import numpy as np
 
 from fastrnn._jit import kernel
-from fastrnn.ngram.table import children
+from fastrnn.ngram.table import children, first_child
 
 _LN_10 = 2.302585092994046
 _LANES = 16
@@ -137,16 +137,19 @@ def _follow_only_children(
     for lane in range(n_lanes):
         last = n_known[lane] - 1
         n_found[lane] = 0
-        for k in range(last + 1):
-            firsts[lane, k], end = children(bigram_starts, block_starts, child_offsets, known[lane, k])
-            if k == last and end - firsts[lane, k] == 1:
-                found[lane, k + 1] = firsts[lane, k]
-                n_found[lane] = k + 2
+        if last >= 0:
+            child, end = children(bigram_starts, block_starts, child_offsets, known[lane, last])
+            n_found[lane] = last + 2 if end - child == 1 else 0
+            found[lane, last + 1] = child if end - child == 1 else n_words
+        for k in range(last):
+            firsts[lane, k] = first_child(bigram_starts, block_starts, child_offsets, known[lane, k])
+    # Where there is no only child some bigram takes its place: a branch would be guessed wrong too often.
     for k in range(known.shape[1] - 2, -1, -1):
         for lane in range(n_lanes):
-            if k < n_found[lane] - 1:
+            if k < n_known[lane]:
                 first = firsts[lane, k - 1] if k > 0 else 0
-                found[lane, k] = first + np.int64(ranks[found[lane, k + 1] - n_words])
+                node = first + np.int64(ranks[found[lane, k + 1] - n_words])
+                found[lane, k] = node if n_found[lane] > 0 or k == 0 else n_words
 
 
 @kernel(cache=False, forceinline=True)

@@ -200,16 +200,21 @@ def _narrow(array):
 
 
 @kernel(cache=False, forceinline=True)
-def children(bigram_starts, block_starts, child_offsets, context):
-    """Return the begin and the end of the nodes of a context; the arrays are those of an `NGramTable`."""
+def first_child(bigram_starts, block_starts, child_offsets, context):
+    """Return the node that the children of a context begin with; the arrays are those of an `NGramTable`."""
     n_words = len(bigram_starts) - 1
     if context < n_words:
-        return np.int64(bigram_starts[context]), np.int64(bigram_starts[context + 1])
-    begin = context - n_words
-    end = begin + 1
+        return np.int64(bigram_starts[context])
+    context -= n_words
+    return np.int64(block_starts[context >> BLOCK_BITS]) + np.int64(child_offsets[context])
+
+
+@kernel(cache=False, forceinline=True)
+def children(bigram_starts, block_starts, child_offsets, context):
+    """Return the begin and the end of the nodes of a context."""
     return (
-        np.int64(block_starts[begin >> BLOCK_BITS]) + np.int64(child_offsets[begin]),
-        np.int64(block_starts[end >> BLOCK_BITS]) + np.int64(child_offsets[end]),
+        first_child(bigram_starts, block_starts, child_offsets, context),
+        first_child(bigram_starts, block_starts, child_offsets, context + 1),
     )
 
 
