@@ -21,7 +21,7 @@ from fastrnn._jit import kernel
 from fastrnn.ngram.quantization import N_CODES, quantize
 from fastrnn.ngram.trie import Trie, link_suffixes
 from fastrnn.ngram.workspace import Workspace
-from fastrnn.text import PAD_ID, START_ID
+from fastrnn.text import END_ID, PAD_ID, START_ID
 
 BLOCK_BITS = 6  # contexts whose children are counted from a common start: 2 ** 6
 
@@ -140,9 +140,9 @@ class NGramTable(NamedTuple):
     def quantize(self):
         """Return a table whose values are kept with 8 bits each."""
         codes, codebooks = ([], []), np.empty((self.order, 2, N_CODES), np.float32)
-        for k in range(1, self.order + 1):
+        for k, use in enumerate(self._use(), start=1):
             for kind in range(2 if k < self.order else 1):
-                level_codes, codebooks[k - 1, kind] = quantize(self._decode(kind, k))
+                level_codes, codebooks[k - 1, kind] = quantize(self._decode(kind, k), use)
                 codes[kind].append(level_codes)
         codebooks[-1, 1] = 0
         return self._replace(
@@ -152,6 +152,18 @@ class NGramTable(NamedTuple):
             backoff_codes=np.concatenate([np.empty(0, np.uint8), *codes[1]]),
             codebooks=codebooks,
         )
+
+    def _use(self):
+        """Yield for each order the probabilities of all its n-grams, float64 (n_k,): of all words, not the last one."""
+        blocks = np.repeat(self.block_starts, 1 << BLOCK_BITS)[: len(self.child_offsets)]
+        n_children = np.diff(np.concatenate([self.bigram_starts[:-1], blocks + self.child_offsets.astype(np.int64)]))
+        use = 10.0 ** self._decode(0, 1)
+        use[START_ID] = use[END_ID]  # a sentence begins as often as one ends
+        yield use
+        for k in range(2, self.order + 1):
+            contexts = slice(*self.level_starts[k - 2 : k].tolist())
+            use = np.repeat(use, n_children[contexts]) * 10.0 ** self._decode(0, k)
+            yield use
 
     def levels(self):
         """Give the n-grams of all orders.
