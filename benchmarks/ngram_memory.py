@@ -44,7 +44,9 @@ def main(n_tokens=20_000_000, limit="500MB", permuted="lines"):
     limited = fit(n_tokens, permuted, memory_limit=limit)
     whole = fit(n_tokens, permuted)
     same = all(np.array_equal(one, other) for one, other in zip(limited._table, whole._table, strict=True))
-    print(f"{sum(whole.n_ngrams_):,} n-grams, {whole.nbytes_ / 1e6:.0f} MB; the models are {'' if same else 'NOT '}equal")
+    print(
+        f"{sum(whole.n_ngrams_):,} n-grams, {whole.nbytes_ / 1e6:.0f} MB; the models are {'' if same else 'NOT '}equal"
+    )
 
 
 if __name__ == "__main__":
