@@ -1,15 +1,10 @@
-"""Print how fast an n-gram model is: in units of `np.sort` of 10,000,000 random int64, and beside KenLM's module.
+"""Print how fast and how large an n-gram model is, in units of `np.sort` of 10,000,000 random int64 in the same run.
 
 Usage: python -m benchmarks.ngram_speed [ORDER]     (FASTRNN_DATA names the folder with the corpora)
-
-KenLM (`pip install kenlm`) reads the same model from an ARPA file; without it that part is left out.
 """
 
-import importlib.util
-import pathlib
 import statistics
 import sys
-import tempfile
 
 import numpy as np
 
@@ -20,18 +15,6 @@ from fastrnn.ngram.workspace import Workspace
 from fastrnn.text import close_sentences, tokenize_corpus
 
 ROUNDS = 9
-
-
-def load_kenlm(model):
-    """Return the model as KenLM reads it, or None where it is not installed."""
-    if importlib.util.find_spec("kenlm") is None:
-        return None
-    import kenlm
-
-    with tempfile.TemporaryDirectory() as folder:
-        path = pathlib.Path(folder) / "model.arpa"
-        model.to_arpa(path)
-        return kenlm.Model(str(path))
 
 
 def main(order):
@@ -54,11 +37,6 @@ def main(order):
         "score ids": lambda: model._token_log_probs(ids, offsets),
         "predict_proba, 1,000 contexts": lambda: model.predict_proba(test[:1000]),
     }
-    kenlm = load_kenlm(model)
-    if kenlm is not None:
-        difference = model.score_samples(train) / np.log(10) - [kenlm.score(line) for line in train]
-        print(f"log10 probabilities of lines as KenLM's to {abs(difference).max():.1e}")
-        tasks["score lines with KenLM"] = lambda: [kenlm.score(line) for line in train]
     rounds = [[seconds(task) for task in tasks.values()] for _ in range(ROUNDS)]
     medians = dict(zip(tasks, map(statistics.median, zip(*rounds, strict=True)), strict=True))
     for name, median in medians.items():

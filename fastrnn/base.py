@@ -8,7 +8,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from fastrnn.persistence import load_model, save_model
+from fastrnn.persistence import load_model, plain_parameter, save_model
 from fastrnn.text import (
     END_ID,
     PAD_ID,
@@ -20,6 +20,7 @@ from fastrnn.text import (
     get_tokenizer,
     tokenize_corpus,
 )
+from fastrnn.word_table import encode_texts
 
 # Rows of (contexts, vocabulary) probabilities are made in blocks of about this many values (32 MB).
 _BLOCK = 1 << 22
@@ -101,6 +102,10 @@ class BaseLanguageModel(BaseEstimator, abc.ABC):
         with np.errstate(divide="ignore"):  # probability 0
             return np.log(probabilities), self._advance(state, ids)
 
+    def _next_sentence(self, state):
+        """Return the state, of one row, that the next sentence begins with, from the one after ``</s>``."""
+        return self.initial_state()
+
     @abc.abstractmethod
     def _take(self, state, rows):
         """Return the state of these rows (n_rows,) only, in this order, repetitions allowed."""
@@ -133,6 +138,10 @@ class BaseLanguageModel(BaseEstimator, abc.ABC):
     def _encode(self, X):
         """Return ids (n_tokens,) and offsets (n_sentences + 1,) of a text for a fitted model."""
         check_is_fitted(self)
+        if self.tokenizer == "whitespace":
+            encoded = encode_texts(X, self.vocabulary_, self.lowercase)
+            if encoded is not None:
+                return encoded
         return self.vocabulary_.encode_corpus(tokenize_corpus(X, self.tokenizer, self.lowercase))
 
     def _score_tokens(self, X):
@@ -237,7 +246,7 @@ class BaseLanguageModel(BaseEstimator, abc.ABC):
         state : state
             From `initial_state`, or from this method.
         token : str
-            The token that comes next; ``"</s>"`` is the end of the sentence.
+            The token that comes next; ``"</s>"`` is the end of the sentence, after which the next one begins.
 
         Returns
         -------
@@ -254,8 +263,9 @@ class BaseLanguageModel(BaseEstimator, abc.ABC):
         check_is_fitted(self)
         if not isinstance(token, str) or token in (SPECIAL_TOKENS[PAD_ID], SPECIAL_TOKENS[START_ID]):
             raise ValueError(f"token must be a string other than '<pad>' and '<s>', got {token!r:.80}.")
-        log_probs, state = self._step(state, self.vocabulary_.encode([token]))
-        return float(log_probs[0]), state
+        ids = self.vocabulary_.encode([token.lower() if self.lowercase else token])
+        log_probs, state = self._step(state, ids)
+        return float(log_probs[0]), self._next_sentence(state) if ids[0] == END_ID else state
 
     def predict_proba(self, X):
         """Return the distribution of the next token.
@@ -381,23 +391,35 @@ class BaseLanguageModel(BaseEstimator, abc.ABC):
             If a parameter is no plain value (a callable tokenizer for instance): the message says what to do.
         """
         check_is_fitted(self)
+        save_model(path, type(self).__name__, *self._pack())
+
+    def _stored_params(self):
+        """Return the constructor's parameters that a file keeps; the vocabulary stands there anyway."""
         params = self.get_params(deep=False)
+        params.pop("vocabulary", None)
+        return params
+
+    def _pack(self):
+        """Return what a file keeps of a fitted model: parameters and content in plain values, and arrays."""
+        params = {name: plain_parameter(name, value) for name, value in self._stored_params().items()}
         content, arrays = self._get_learned()
-        content = {
-            **content,
-            "tokens": self.vocabulary_.tokens,
-            "vocabulary_given": params.pop("vocabulary") is not None,
-        }
-        save_model(path, type(self).__name__, params, content, arrays)
+        given = {"tokens": self.vocabulary_.tokens, "vocabulary_given": self.vocabulary is not None}
+        return params, {**content, **given}, arrays
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path, verify=True):
         """Read a model that `save` wrote.
+
+        The learned arrays are mapped into memory, which n-gram models use as they are: pages of the file are read when
+        they are needed, and processes share them. Replace the file (as `save` does), but do not change it in place.
 
         Parameters
         ----------
         path : str or os.PathLike
             The file.
+        verify : bool
+            Whether the whole file is read once to compare it with its checksum (two or three gigabytes a second).
+            Without that a damaged file may give wrong numbers or end the process; loading takes as long for any size.
 
         Returns
         -------
@@ -408,9 +430,13 @@ class BaseLanguageModel(BaseEstimator, abc.ABC):
         ValueError
             If the file is no saved model, is damaged, or holds a model of another class.
         """
-        params, content, arrays = load_model(path, cls.__name__)
+        return cls._unpack(*load_model(path, cls.__name__, verify))
+
+    @classmethod
+    def _unpack(cls, params, content, arrays):
+        """Return the fitted model that `_pack` took apart."""
         vocabulary = Vocabulary.from_tokens(content.pop("tokens"))
-        model = cls(**params, vocabulary=vocabulary if content.pop("vocabulary_given") else None)
+        model = cls(**params, **({"vocabulary": vocabulary} if content.pop("vocabulary_given") else {}))
         model.vocabulary_ = vocabulary
         model._set_learned(content, arrays)
         return model

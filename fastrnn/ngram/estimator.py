@@ -8,15 +8,16 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastrnn.base import BaseLanguageModel
 from fastrnn.kernels.threads import effective_n_jobs, run, split
+from fastrnn.ngram.arpa import find_twice, read_arpa, write_arpa
 from fastrnn.ngram.counting import count_text
 from fastrnn.ngram.pruning import frequent, prune_entropy
-from fastrnn.ngram.queries import next_probabilities, walk
-from fastrnn.ngram.scanning import WordScanner
+from fastrnn.ngram.queries import next_probabilities
+from fastrnn.ngram.scoring import make_slots, score_texts
 from fastrnn.ngram.smoothing import SMOOTHINGS, Settings
 from fastrnn.ngram.table import NGramTable
 from fastrnn.ngram.trie import Trie, prune_trie
 from fastrnn.ngram.workspace import Workspace, parse_bytes
-from fastrnn.text import START_ID, Vocabulary, batches, close_sentences, iterate_corpus
+from fastrnn.text import START_ID, UNK_ID, Vocabulary, batches, close_sentences, iterate_corpus
 
 MAX_ORDER = 16
 
@@ -284,6 +285,79 @@ class NGramLanguageModel(BaseLanguageModel):
         return self._table.nbytes
 
     @classmethod
+    def from_arpa(cls, path, tokenizer="whitespace", lowercase=False):
+        r"""Read a model from an ARPA file, of this package, KenLM, SRILM or another toolkit.
+
+        N-grams may stand in any order, backoffs may be missing. The context or suffix that an n-gram lacks is added
+        with the probability that it has without being there. Without ``<unk>`` unknown words have probability 0.
+
+        Parameters
+        ----------
+        path : str or os.PathLike
+            The file: plain text or compressed with gzip, bzip2 or xz.
+        tokenizer : {"words", "whitespace", "chars"} or callable
+            What cuts texts into tokens: it has to cut them as the text was that the model comes from.
+        lowercase : bool
+            Whether text is converted to lower case first.
+
+        Returns
+        -------
+        NGramLanguageModel
+            A fitted model. `partial_fit` cannot add to it, for the text it comes from is not in the file.
+
+        Raises
+        ------
+        ValueError
+            If it is no ARPA file, or a damaged one. The message names the line.
+
+        Examples
+        --------
+        >>> lines = ["\\data\\", "ngram 1=4", "", "\\1-grams:", "0 <s>", "-1 </s>", "-0.3 yes", "-0.4 no", "\\end\\"]
+        >>> import pathlib, tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = pathlib.Path(folder, "model.arpa")
+        ...     _ = path.write_text("\n".join(lines))
+        ...     model = NGramLanguageModel.from_arpa(path)
+        >>> model.predict_proba([""]).round(3)
+        array([[0.   , 0.   , 0.   , 0.1  , 0.501, 0.398]])
+        """
+        file = read_arpa(path)
+        if len(file.levels) > MAX_ORDER:
+            raise ValueError(f"{path} has n-grams of up to {len(file.levels)} words, more than {MAX_ORDER}.")
+        try:
+            table = NGramTable.from_ngrams(file.levels, len(file.tokens))
+        except ValueError:
+            if line := find_twice(file):
+                raise ValueError(f"{path}, line {line}: the n-gram stands twice.") from None
+            raise
+        vocabulary = Vocabulary.from_tokens(file.tokens)
+        model = cls._from_table(vocabulary, table, tokenizer=tokenizer, lowercase=lowercase)
+        ids, log_probs, _ = file.levels[0]
+        model._start_log_prob = float(log_probs[ids[:, 0] == START_ID][0])
+        return model
+
+    def to_arpa(self, path):
+        """Write the model to an ARPA file, which KenLM, SRILM and other toolkits read.
+
+        Parameters
+        ----------
+        path : str or os.PathLike
+            The file, which is replaced whole or not at all. It is compressed if its name ends in ``.gz``, ``.bz2`` or
+            ``.xz``.
+
+        Raises
+        ------
+        ValueError
+            If a token cannot stand in such a file: a space for instance.
+        """
+        check_is_fitted(self)
+        (ids, log_probs, backoffs), *longer = self._table.levels()
+        log_probs = np.where(ids[:, 0] == START_ID, np.float32(self._start_log_prob), log_probs)
+        known = (ids[:, 0] != UNK_ID) | (log_probs > -np.inf)
+        unigrams = ids[known], log_probs[known], None if backoffs is None else backoffs[known]
+        write_arpa(path, self.vocabulary_.tokens, [unigrams, *longer])
+
+    @classmethod
     def _from_table(cls, vocabulary, table, **params):
         """Return a fitted model of a table that came from elsewhere, without the text that `partial_fit` needs."""
         model = cls(order=table.order, **params)
@@ -295,19 +369,9 @@ class NGramLanguageModel(BaseLanguageModel):
 
     def _set_table(self, table):
         self._table = table
-        self._scanner = None
+        self._start_log_prob = 0.0  # what an ARPA file says of <s>; it means nothing
         self.n_ngrams_ = np.diff(table.level_starts).tolist()
         self.n_ngrams_[0] -= 1  # <pad>
-
-    def _encode(self, X):
-        check_is_fitted(self)
-        if self.tokenizer == "whitespace" and not self.lowercase and isinstance(X, list) and X:
-            if self._scanner is None:
-                self._scanner = WordScanner(self.vocabulary_.tokens)
-            encoded = self._scanner.encode(X)
-            if encoded is not None:
-                return encoded
-        return super()._encode(X)
 
     def _start_contexts(self, n):
         contexts = np.full((n, self._table.order - 1), -1, np.int32)
@@ -321,8 +385,13 @@ class NGramLanguageModel(BaseLanguageModel):
         """
         log_probs, orders = np.empty(len(ids)), np.empty(len(ids), np.uint8)
         n_jobs = min(effective_n_jobs(self.n_jobs), 1 + len(ids) // _TOKENS_PER_THREAD)
-        pieces = split(len(offsets) - 1, n_jobs)
-        run(walk, [(self._table, ids, offsets, *piece, contexts, log_probs, orders) for piece in pieces])
+        cuts = np.searchsorted(offsets, np.linspace(0, len(ids), n_jobs + 1))  # texts of as many tokens
+        cuts[-1] = len(offsets) - 1
+        pieces = [
+            (begin, end, contexts, make_slots(offsets[end] - offsets[begin], end - begin))
+            for begin, end in itertools.pairwise(cuts.tolist())
+        ]
+        run(score_texts, [(self._table, ids, offsets, *piece, log_probs, orders) for piece in pieces])
         return log_probs, orders
 
     def _token_log_probs(self, ids, offsets):
@@ -376,6 +445,7 @@ class NGramLanguageModel(BaseLanguageModel):
     def _get_learned(self):
         content = {
             "discounts": None if self.discounts_ is None else self.discounts_.tolist(),
+            "start_log_prob": self._start_log_prob,
             "weights": None if self.weights_ is None else self.weights_.tolist(),
             "seen_tokens": None if self._seen is None or self._seen == self.vocabulary_ else self._seen.tokens,
         }
@@ -389,6 +459,7 @@ class NGramLanguageModel(BaseLanguageModel):
         tokens = content["seen_tokens"] or self.vocabulary_.tokens
         self._seen = None if self._text is None else Vocabulary.from_tokens(tokens)
         self._set_table(NGramTable(**arrays))
+        self._start_log_prob = content["start_log_prob"]
 
 
 def _hold_out(text, ids, order, n_words, workspace):
