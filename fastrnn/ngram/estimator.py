@@ -206,24 +206,32 @@ class NGramLanguageModel(BaseLanguageModel):
         if len(text) == n_before:
             raise ValueError("X is empty: a language model needs at least one sentence.")
         vocabulary, ids = self._choose_vocabulary(seen, text)
-        counts = count_text(text, ids, self.order, len(vocabulary), workspace)
+        table, estimates = self._estimate(text, ids, len(vocabulary), workspace)
+
+        self._seen, self._text = seen, text
+        self._set_table(table)
+        self.vocabulary_ = vocabulary
+        self.discounts_, self.weights_ = estimates.discounts, estimates.weights
+        return self
+
+    def _estimate(self, text, ids, n_words, workspace):
+        """Return the table of the n-grams of a text, and what they were estimated with.
+
+        `ids` (int32) takes the ids of the text, int array (n_tokens,), to those of the vocabulary of `n_words`.
+        """
+        counts = count_text(text, ids, self.order, n_words, workspace)
         kept = frequent(counts.level_starts, counts.raw, self.prune or (0,), workspace)
         settings = Settings(
-            n_predictable=max(len(vocabulary) - 2, self.vocab_pad),  # all but <pad> and <s>
+            n_predictable=max(n_words - 2, self.vocab_pad),  # all but <pad> and <s>
             kept=kept,
             discount_fallback=self.discount_fallback,
             k=self.k,
-            heldout=lambda: _hold_out(text, ids, self.order, len(vocabulary), workspace),
+            heldout=lambda: _hold_out(text, ids, self.order, n_words, workspace),
             workspace=workspace,
         )
         estimates = SMOOTHINGS[self.smoothing].estimate(counts, settings)
         table = _make_table(Trie(*counts[:4]), kept, estimates, self.prune_entropy, workspace)
-
-        self._seen, self._text = seen, text
-        self._set_table(table.quantize() if self.quantize else table)
-        self.vocabulary_ = vocabulary
-        self.discounts_, self.weights_ = estimates.discounts, estimates.weights
-        return self
+        return table.quantize() if self.quantize else table, estimates
 
     def _encode_training_text(self, X, seen):
         """Yield the ids of X with ``<s>`` and ``</s>``, int32 (n_tokens,), in pieces; `seen` gets its tokens."""

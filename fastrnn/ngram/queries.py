@@ -1,4 +1,8 @@
-"""Looking up values, and the distribution of the next word."""
+"""Looking up values, and the distribution of the next word.
+
+What a model remembers of a text is a row of nodes, its contexts: the last word, the last two words, and so on, as far
+as the table has them, then -1.
+"""
 
 import numpy as np
 
@@ -8,12 +12,20 @@ from fastrnn.ngram.table import children
 _LN_10 = 2.302585092994046
 
 
-@kernel(cache=False, forceinline=True)
-def decode(values, codes, codebooks, kind, k, node):
-    """Return log10 of the probability (kind 0) or backoff (kind 1) of an n-gram of order k."""
-    if len(codebooks):
-        return np.float64(codebooks[k - 1, kind, codes[node]])
-    return np.float64(values[node])
+@kernel(cache=False)
+def log_prob(table, k, node):
+    """Return log10 of the probability of an n-gram of order k."""
+    if len(table.codebooks):
+        return np.float64(table.codebooks[k - 1, 0, table.prob_codes[node]])
+    return np.float64(table.log_probs[node])
+
+
+@kernel(cache=False)
+def log_backoff(table, k, node):
+    """Return log10 of the backoff of a context of k words."""
+    if len(table.codebooks):
+        return np.float64(table.codebooks[k - 1, 1, table.backoff_codes[node]])
+    return np.float64(table.log_backoffs[node])
 
 
 @kernel
@@ -27,8 +39,7 @@ def next_probabilities(
     probabilities,  # float64 (n, V): output
 ):
     """Write the distribution of the next word after some contexts."""
-    starts = table.bigram_starts, table.block_starts, table.child_offsets
-    prob_values = table.log_probs, table.prob_codes, table.codebooks
+    bigram_starts, block_starts, child_offsets = table.bigram_starts, table.block_starts, table.child_offsets
     ranks = table.ranks
     n_words = len(unigrams)
     for i in range(begin, end):
@@ -42,13 +53,13 @@ def next_probabilities(
             probabilities[i, word] = scale * unigrams[word]
         for k in range(1, n_contexts + 1):
             log_scale = _log_scale(table, row, k, n_contexts)
-            low, high = children(*starts, np.int64(row[k - 1]))
+            low, high = children(bigram_starts, block_starts, child_offsets, np.int64(row[k - 1]))
             for node in range(low, high):
                 # `words` are those that follow the shorter context; ranks ascend, so that entries move forward only.
                 rank = ranks[node - n_words]
                 word = words[rank] if k > 1 else np.int32(rank)
                 words[node - low] = word
-                probabilities[i, word] = np.exp(_LN_10 * (log_scale + decode(*prob_values, 0, k + 1, node)))
+                probabilities[i, word] = np.exp(_LN_10 * (log_scale + log_prob(table, k + 1, node)))
 
 
 @kernel(cache=False)
@@ -56,5 +67,5 @@ def _log_scale(table, contexts, begin, end):
     """Return log10 of the product of the backoffs of the contexts begin:end of a row."""
     total = 0.0
     for k in range(begin, end):
-        total += decode(table.log_backoffs, table.backoff_codes, table.codebooks, 1, k + 1, np.int64(contexts[k]))
+        total += log_backoff(table, k + 1, np.int64(contexts[k]))
     return total

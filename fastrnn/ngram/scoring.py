@@ -10,7 +10,7 @@ The tokens of a piece stand in slots. Before those of each text stands a slot fo
 import numpy as np
 
 from fastrnn._jit import kernel
-from fastrnn.ngram.queries import decode
+from fastrnn.ngram.queries import log_backoff, log_prob
 from fastrnn.ngram.table import children
 
 _LN_10 = 2.302585092994046
@@ -80,13 +80,14 @@ def _fill(ids, offsets, text, end, at, contexts, slots, log_probs, orders):
 @kernel(cache=False)
 def _bound(table, slots, n):
     """Find between which places of the table's ranks the next longer n-grams may stand."""
-    starts = table.bigram_starts, table.block_starts, table.child_offsets
-    n_words = len(table.bigram_starts) - 1
+    # Taken out of the table once: inside of the loop that would cost as much as the work.
+    bigram_starts, block_starts, child_offsets = table.bigram_starts, table.block_starts, table.child_offsets
+    n_words = len(bigram_starts) - 1
     nodes, ranks, lows, highs = slots[0], slots[1], slots[2], slots[3]
     for slot in range(n):
         lows[slot] = highs[slot] = 0
         if ranks[slot] >= 0 and nodes[slot] >= 0 and nodes[slot - 1] >= 0:
-            low, high = children(*starts, np.int64(nodes[slot - 1]))
+            low, high = children(bigram_starts, block_starts, child_offsets, np.int64(nodes[slot - 1]))
             lows[slot], highs[slot] = low - n_words, high - n_words
 
 
@@ -113,7 +114,6 @@ def _settle(table, k, at, contexts, slots, n, log_probs, orders):
 
     Of the others, log10 of the backoffs of their contexts is added to `log_probs`.
     """
-    backoffs = table.log_backoffs, table.backoff_codes, table.codebooks
     n_words = len(table.bigram_starts) - 1
     nodes, ranks, lows, places = slots[0], slots[1], slots[2], slots[3]
     last = n - 1  # slot of the text
@@ -134,17 +134,16 @@ def _settle(table, k, at, contexts, slots, n, log_probs, orders):
             orders[at] = k
         else:
             if nodes[slot - 1] >= 0:
-                log_probs[at] += decode(*backoffs, 1, k - 1, nodes[slot - 1])
+                log_probs[at] += log_backoff(table, k - 1, nodes[slot - 1])
             nodes[slot] = min(nodes[slot], -1 - nodes[slot])
 
 
 @kernel(cache=False)
 def _write(table, at, slots, n, log_probs, orders):
     """Add the probabilities of the longest n-grams; ids[at] is the first token."""
-    values = table.log_probs, table.prob_codes, table.codebooks
     nodes, ranks = slots[0], slots[1]
     for slot in range(n):
         if ranks[slot] >= 0:
             longest = max(nodes[slot], -1 - nodes[slot])
-            log_probs[at] = _LN_10 * (decode(*values, 0, orders[at], longest) + log_probs[at])
+            log_probs[at] = _LN_10 * (log_prob(table, orders[at], longest) + log_probs[at])
             at += 1
