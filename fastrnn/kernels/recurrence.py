@@ -28,6 +28,7 @@ from fastrnn.cells._cell import (
     output_backward,
 )
 from fastrnn.kernels.gemm import PANEL_VECTORS, packed_product, panel_product
+from fastrnn.kernels.threads import enter, leave
 from fastrnn.simd import add_many, lanes, load, load_first, store, store_first, store_many, sum_lanes, zero
 
 EPSILON = 1e-5  # added to the variance of layer normalization
@@ -90,12 +91,13 @@ class Gradients(NamedTuple):
 
 
 @kernel
-def recurrence_forward(y, memory, cell, x, weights, masks, schedule, first, last, chunk, keep):
+def recurrence_forward(board, party, y, memory, cell, x, weights, masks, schedule, first, last, chunk, keep):
     """Run a cell over the sequences `first` to `last`: all steps, from `memory.states` on.
 
     The products with the input are made for `chunk` steps at once, as many as the second-level cache holds.
     """
     # y (R, output), x (R, D)
+    enter(board, party)
     gates, states, operands = memory.gates, memory.states, memory.operands
     offsets, gate_rows, state_rows = schedule.offsets, schedule.gate_rows, schedule.state_rows
     recurrent_begin, recurrent_columns = schedule.spans[2], schedule.spans[3]
@@ -118,6 +120,7 @@ def recurrence_forward(y, memory, cell, x, weights, masks, schedule, first, last
             _zone_out(masks.update, states, offsets[t] + first, before, after, rows)
             _emit(y, states, offsets[t] + first, after, rows)
             _mask_operands(masks.recurrent, operands, states, first, after, rows)
+    leave(board, party)
 
 
 @kernel(inline="always")
@@ -174,9 +177,10 @@ def _emit(y, states, y_row, after, rows):
 
 
 @kernel
-def recurrence_backward(gradients, memory, cell, dy, weights, masks, schedule, first, last):
+def recurrence_backward(board, party, gradients, memory, cell, dy, weights, masks, schedule, first, last):
     """Run a cell's backward pass over the sequences `first` to `last`, from the last step to the first."""
     # dy (R, output)
+    enter(board, party)
     gates, states, d_states = memory.gates, memory.states, gradients.states
     offsets, state_rows = schedule.offsets, schedule.state_rows
     recurrent_begin, recurrent_columns = schedule.spans[2], schedule.spans[3]
@@ -199,6 +203,7 @@ def recurrence_backward(gradients, memory, cell, dy, weights, masks, schedule, f
                        weights.recurrent, rows, recurrent_columns, dy.shape[1])  # fmt: skip
         _mask_operands_backward(gradients.operand, d_states, masks.recurrent, first, rows)
         _carry(gradients.carried, d_states, first, rows)
+    leave(board, party)
 
 
 @kernel(inline="always")
