@@ -123,15 +123,21 @@ class Direction:
         self.has_projection = f"weight_hr_{suffix}" in parameters
         self.normalized, self.standardizes = declared(cell, "normalized"), standardized is not None
         self.n_units = count_units(cell)
+        # Whether all weights are used where they stand, so that a pass only has to add up the biases anew.
+        self._is_plain = (
+            self._is_slotted(cell.input_slots)
+            and self._is_slotted(cell.recurrent_slots)
+            and not (self.n_units or self.late_slots or self.has_projection)
+        )
         slots = {"bias_ih": cell.input_slots, "bias_hh": cell.recurrent_slots + self.late_slots}
         self.biases = [
             (f"{name}_{suffix}", _runs(places)) for name, places in slots.items() if f"{name}_{suffix}" in parameters
         ]
         self.work = Workspace(self.dtype)
-        self.kept = self._held = self._last_plan = None
+        self.kept = self._held = self._last_plan = self._bias_sum = self._plain = None
 
     def __getstate__(self):
-        return {**vars(self), "kept": None, "_held": None, "_last_plan": None}
+        return {**vars(self), "kept": None, "_held": None, "_last_plan": None, "_bias_sum": None, "_plain": None}
 
     # ---------------------------------------------------------------------------------------------------- weights
 
@@ -148,7 +154,7 @@ class Direction:
 
     def _is_slotted(self, slots):
         """Return whether gates stand one behind the other in the order of their slots, without padding."""
-        return self.padded == self.hidden and len(_runs(slots)) == 1
+        return self.padded == self.hidden and len(_runs(slots)) <= 1
 
     def _input_weight(self):
         return self._slotted("weight_ih", self.cell.input_slots, self.parameters[f"weight_ih_{self.suffix}"])
@@ -168,12 +174,20 @@ class Direction:
 
     def _bias(self):
         """Return the sum of both biases, slot by slot: (slots · padded,)."""
-        bias = self.work.zeros("bias", len(self.cell.slots), self.padded)
-        for name, runs in self.biases:
-            values = self.parameters[name].reshape(-1, self.hidden)
-            for begin, end, row in runs:
-                bias[begin:end, : self.hidden] += values[row : row + end - begin]
-        return bias.reshape(-1)
+        if self._bias_sum is None:
+            total = self.work.take("bias", len(self.cell.slots), self.padded)
+            values = {name: self.parameters[name].reshape(-1, self.hidden) for name, _ in self.biases}
+            terms = [
+                (total[begin:end, : self.hidden], values[name][row : row + end - begin])
+                for name, runs in self.biases
+                for begin, end, row in runs
+            ]
+            self._bias_sum = total.reshape(-1), terms
+        total, terms = self._bias_sum
+        total.fill(0)
+        for part, term in terms:
+            np.add(part, term, out=part)
+        return total
 
     def _units(self):
         """Return the parameters of each unit: (unit parameters, padded)."""
@@ -327,10 +341,13 @@ class Direction:
 
     def _forward_weights(self, drawn):
         """Return the weights for the forward pass."""
-        recurrent, late = self._recurrent_weights(drawn)
-        weight = self._input_weight()
+        is_plain = drawn.weight_hh is None and self._is_plain
+        if is_plain and self._plain is not None:
+            self._bias()
+            return self._plain
+        weight, (recurrent, late) = self._input_weight(), self._recurrent_weights(drawn)
         recurrent = self.work.take("none", 0, self.output) if recurrent is None else recurrent
-        return recurrence.Weights(
+        weights = recurrence.Weights(
             input=weight,
             recurrent=recurrent,
             input_panels=self.work.take("input panels", weight.size),
@@ -340,6 +357,8 @@ class Direction:
             bias=self._bias(),
             units=self._units(),
         )
+        self._plain = weights if is_plain else None
+        return weights
 
     def _recurrent_panels(self, recurrent):
         """Return room for the panels of W_hh or its transpose."""
