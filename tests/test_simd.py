@@ -99,6 +99,49 @@ def test_functions_over_the_whole_range(compute, dtype):
             assert_close(got, function(x.astype(np.longdouble)), dtype, name)
 
 
+# The errors of a result that are allowed: units in its last place, or an absolute error, whichever is more. What exp
+# makes of arguments whose result is within √2 of the smallest normal number, or below it, is 0.
+LARGEST_ERRORS = {
+    "float32": {"exp": (4, 1.42 * np.finfo("float32").tiny), "tanh": (4, 2e-7), "sigmoid": (4, 2e-7)},
+    "float64": {"exp": (4, 1.42 * np.finfo("float64").tiny), "tanh": (4, 4e-16), "sigmoid": (4, 4e-16)},
+}
+
+
+def dense_sample(dtype, count):
+    """Return blocks of numbers: `count` over all bit patterns (NaN, infinities, denormals), as many over [-100, 100]."""
+    unsigned = np.dtype(f"uint{8 * np.dtype(dtype).itemsize}")
+    step = int(np.iinfo(unsigned).max) // count | 1  # odd, so that the last bits vary too
+    patterns = (np.arange(count, dtype=unsigned) * unsigned.type(step)).view(dtype)
+    edges = np.array([0.0, -0.0, np.nan, np.inf, -np.inf], dtype)
+    return np.array_split(np.concatenate([edges, patterns, np.linspace(-100, 100, count, dtype=dtype)]), 16)
+
+
+def assert_accurate(got, expected, dtype, name):
+    """Compare with results of a wider type; infinity is as good as the largest number where that is as near."""
+    units, absolute = LARGEST_ERRORS[dtype][name]
+    np.testing.assert_array_equal(np.isnan(got), np.isnan(expected), err_msg=name)
+    largest = np.finfo(dtype).max
+    number = ~np.isnan(expected)
+    got, expected = (np.clip(values[number], -largest, largest) for values in (got, expected))
+    size = np.abs(expected).astype(dtype)
+    allowed = np.maximum(units * (size - np.nextafter(size, 0, dtype=dtype)), absolute)
+    worst = np.argmax(np.abs(got - expected) / allowed)
+    assert abs(got[worst] - expected[worst]) <= allowed[worst], (name, got[worst], expected[worst])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_accuracy_over_all_numbers(dtype):
+    wide = {"float32": np.float64, "float64": np.longdouble}[dtype]
+    for x in dense_sample(dtype, 2_000_000):
+        out = np.empty((len(FUNCTIONS), x.size), dtype)
+        on_vectors(out, x)
+        for got, name in zip(out, FUNCTIONS, strict=True):
+            if name in LARGEST_ERRORS[dtype]:
+                with np.errstate(all="ignore"):
+                    expected = FUNCTIONS[name](x.astype(wide))
+                assert_accurate(got, expected, dtype, name)
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_exp_overflows_to_infinity_and_underflows_to_zero(dtype):
     x = np.array([-np.inf, -1e30, -2000, 2000, 1e30, np.inf], dtype)
@@ -183,6 +226,7 @@ def test_only_contiguous_arrays_of_floating_point_numbers_are_vectors():
 # On other machines: narrower vectors, and no compiler at all (few and small cases, that is slow).
 NARROW = [
     "tests/test_simd.py::test_functions_over_the_whole_range",
+    "tests/test_simd.py::test_accuracy_over_all_numbers",
     "tests/test_simd.py::test_operators",
     "tests/test_simd.py::test_parts_of_vectors_touch_nothing_else",
     "tests/test_simd.py::test_reductions",
