@@ -125,8 +125,9 @@ def assert_accurate(got, expected, dtype, name):
     got, expected = (np.clip(values[number], -largest, largest) for values in (got, expected))
     size = np.abs(expected).astype(dtype)
     allowed = np.maximum(units * (size - np.nextafter(size, 0, dtype=dtype)), absolute)
-    allowed = np.where(size < 1.4143 * np.finfo(dtype).tiny, np.maximum(allowed, size), allowed)
-    worst = np.argmax(np.abs(got - expected) / allowed)
+    smallest = 1.4143 * np.finfo(dtype).tiny
+    allowed = np.where(size < smallest, np.maximum(allowed, smallest), allowed)
+    worst = np.argmax(np.abs(got - expected) - allowed)
     assert abs(got[worst] - expected[worst]) <= allowed[worst], (name, got[worst], expected[worst])
 
 
