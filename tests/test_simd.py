@@ -1,5 +1,6 @@
 """Vectors of lanes: every function over its whole range, on vectors, on scalars and in plain Python."""
 
+import itertools
 import os
 import subprocess
 import sys
@@ -144,6 +145,43 @@ def test_accuracy_over_all_numbers(dtype):
                 assert_accurate(got, expected, dtype, name)
 
 
+@kernel
+def shared_on_vectors(out, x):
+    """Write the sigmoids of x (3, N) to out[:3], and those of its first two lines to out[3:]; N in whole vectors."""
+    n = x.shape[1]
+    for i in range(0, n, lanes(x)):
+        a, b, c = simd.load(x, i), simd.load(x, n + i), simd.load(x, 2 * n + i)
+        simd.store_many(out, i, n, simd.sigmoids((a, b, c)))
+        simd.store_many(out, 3 * n + i, n, simd.sigmoids((a, b)))
+
+
+@kernel
+def shared_on_scalars(out, x):
+    """Do the same number by number."""
+    for i in range(x.shape[1]):
+        out[0, i], out[1, i], out[2, i] = simd.sigmoids((x[0, i], x[1, i], x[2, i]))
+        out[3, i], out[4, i] = simd.sigmoids((x[0, i], x[1, i]))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("compute", [shared_on_vectors, shared_on_scalars])
+def test_a_shared_division_is_as_accurate(compute, dtype):
+    rng = np.random.default_rng(0)
+    special = [0.0, 1.0, -30.0, 90.0, -90.0, 1e-40, np.finfo(dtype).max, -np.finfo(dtype).max, np.inf, -np.inf]
+    together = np.array(list(itertools.product(special, repeat=3)))
+    together = together[: len(together) // 64 * 64]
+    x = np.concatenate([together, rng.uniform(-25, 25, (64 * 4000, 3))]).T.astype(dtype).copy()
+    out = np.empty((5, x.shape[1]), dtype)
+    compute(out, x)
+    with np.errstate(all="ignore"):
+        expected = FUNCTIONS["sigmoid"](x.astype(np.longdouble))
+    for got, line in zip(out, [0, 1, 2, 0, 1], strict=True):
+        assert_accurate(got, expected[line], dtype, "sigmoid")
+    x[1] = np.nan
+    compute(out, x)
+    assert np.isnan(out[[1, 4]]).all()
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_exp_overflows_to_infinity_and_underflows_to_zero(dtype):
     x = np.array([-np.inf, -1e30, -2000, 2000, 1e30, np.inf], dtype)
@@ -229,6 +267,7 @@ def test_only_contiguous_arrays_of_floating_point_numbers_are_vectors():
 NARROW = [
     "tests/test_simd.py::test_functions_over_the_whole_range",
     "tests/test_simd.py::test_accuracy_over_all_numbers",
+    "tests/test_simd.py::test_a_shared_division_is_as_accurate",
     "tests/test_simd.py::test_operators",
     "tests/test_simd.py::test_parts_of_vectors_touch_nothing_else",
     "tests/test_simd.py::test_reductions",
