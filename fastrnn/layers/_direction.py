@@ -1,18 +1,26 @@
 """One direction of one recurrent layer: a cell, run over packed rows."""
 
 import contextlib
+import functools
 import math
 from typing import NamedTuple
 
 import numpy as np
 
 from fastrnn.cells._cell import count_units, declared
-from fastrnn.kernels import recurrence, threads
+from fastrnn.kernels import recurrence
 from fastrnn.kernels.dense import product
 from fastrnn.kernels.gemm import pack, packed_size
+from fastrnn.kernels.threads import run, split, worth
 from fastrnn.simd import lanes_of
 
 _CHUNK_BYTES = 1 << 18  # pre-activations of a chunk of steps: to stay in the second-level cache of a core
+_MOST_VIEWS = 500
+# Threads cut the hidden units if the recurrent weight is larger than the second-level cache of a core, or if they would
+# have fewer sequences each than this; but not if a thread's part of a step is hardly longer than the wait at a barrier.
+_SECOND_LEVEL_BYTES = 1 << 20
+_FEW_SEQUENCES = 4
+_LEAST_BYTES = 1 << 17
 
 
 class Workspace:
@@ -21,17 +29,24 @@ class Workspace:
     def __init__(self, dtype):
         self.dtype = dtype
         self._arrays = {}
+        self._views = {}
 
     def __reduce__(self):
         return Workspace, (self.dtype,)  # copies and files do not need what is in it
 
     def take(self, name, *shape):
         """Return an array of `shape` with arbitrary contents, valid until `name` is taken again."""
-        size = math.prod(shape)
-        array = self._arrays.get(name)
-        if array is None or array.size < size:
-            self._arrays[name] = array = np.empty(size, self.dtype)
-        return array[:size].reshape(shape)
+        view = self._views.get((name, shape))
+        if view is None:
+            size = math.prod(shape)
+            array = self._arrays.get(name)
+            if array is None or array.size < size:
+                self._arrays[name] = array = np.empty(size, self.dtype)
+                self._views.clear()
+            elif len(self._views) > _MOST_VIEWS:
+                self._views.clear()
+            self._views[name, shape] = view = array[:size].reshape(shape)
+        return view
 
     def zeros(self, name, *shape):
         """Return an array of zeros, valid until `name` is taken again."""
@@ -75,43 +90,52 @@ class Direction:
         Those of the layer; this direction's names end in `suffix`.
     suffix : str
     n_jobs : int or None
+    cut : {"auto", "batch", "units"}
+        What threads cut.
     """
 
-    def __init__(self, cell, hidden, output, parameters, grads, suffix, n_jobs):
+    def __init__(self, cell, hidden, output, parameters, grads, suffix, n_jobs, cut):
         self.cell, self.hidden, self.output = cell, hidden, output
-        self.parameters, self.grads, self.suffix, self.n_jobs = parameters, grads, suffix, n_jobs
+        self.parameters, self.grads, self.suffix, self.n_jobs, self.cut = parameters, grads, suffix, n_jobs, cut
         weight_ih = parameters[f"weight_ih_{suffix}"]
-        self.dtype, lanes = weight_ih.dtype, lanes_of(weight_ih)
-        self.padded = -(-hidden // lanes) * lanes
+        self.dtype, self.lanes = weight_ih.dtype, lanes_of(weight_ih)
+        self.padded = -(-hidden // self.lanes) * self.lanes
         self.late_slots = declared(cell, "late_slots")
         # A row of a multiple of 2 KB would put a column of all rows into a few sets of the cache.
         self.width = len(cell.slots) * self.padded
         if self.width * self.dtype.itemsize % 2048 == 0:
-            self.width += lanes
+            self.width += self.lanes
         spans = []
         for slots in (cell.input_slots, cell.recurrent_slots, self.late_slots):
             spans += [min(slots, default=0) * self.padded, len(slots) * self.padded]
         standardized = declared(cell, "standardized_state")
         self.spans = (*spans, hidden, len(cell.gates), -1 if standardized is None else standardized)
+        self.has_projection = f"weight_hr_{suffix}" in parameters
+        self.normalized, self.standardizes = declared(cell, "normalized"), standardized is not None
+        self.n_units = count_units(cell)
         slots = {"bias_ih": cell.input_slots, "bias_hh": cell.recurrent_slots + self.late_slots}
-        self.biases = [(f"{name}_{suffix}", list(s)) for name, s in slots.items() if f"{name}_{suffix}" in parameters]
+        self.biases = [
+            (f"{name}_{suffix}", _runs(places)) for name, places in slots.items() if f"{name}_{suffix}" in parameters
+        ]
         self.work = Workspace(self.dtype)
         self.kept = self._held = None
 
     # ---------------------------------------------------------------------------------------------------- weights
 
-    def _has(self, name):
-        return f"{name}_{self.suffix}" in self.parameters
-
     def _slotted(self, name, slots, weight):
         """Return a weight with its gates in the order of the slots, padded: (gates · padded, columns)."""
         gates, columns = len(slots), weight.shape[1]
-        places = [slot - min(slots) for slot in slots]
-        if self.padded == self.hidden and places == list(range(gates)):
+        if self._is_slotted(slots):
             return weight
         slotted = self.work.zeros(name, gates, self.padded, columns)
-        slotted[places, : self.hidden] = weight.reshape(gates, self.hidden, columns)
+        for begin, end, row in _runs(slots):
+            place = slice(begin - min(slots), end - min(slots))
+            slotted[place, : self.hidden] = weight.reshape(gates, self.hidden, columns)[row : row + end - begin]
         return slotted.reshape(gates * self.padded, columns)
+
+    def _is_slotted(self, slots):
+        """Return whether gates stand one behind the other in the order of their slots, without padding."""
+        return self.padded == self.hidden and len(_runs(slots)) == 1
 
     def _input_weight(self):
         return self._slotted("weight_ih", self.cell.input_slots, self.parameters[f"weight_ih_{self.suffix}"])
@@ -132,13 +156,17 @@ class Direction:
     def _bias(self):
         """Return the sum of both biases, slot by slot: (slots · padded,)."""
         bias = self.work.zeros("bias", len(self.cell.slots), self.padded)
-        for name, slots in self.biases:
-            bias[slots, : self.hidden] += self.parameters[name].reshape(len(slots), self.hidden)
+        for name, runs in self.biases:
+            values = self.parameters[name].reshape(-1, self.hidden)
+            for begin, end, row in runs:
+                bias[begin:end, : self.hidden] += values[row : row + end - begin]
         return bias.reshape(-1)
 
     def _units(self):
         """Return the parameters of each unit: (unit parameters, padded)."""
-        units = self.work.zeros("units", max(1, count_units(self.cell)), self.padded)
+        if not self.n_units:
+            return self.work.take("units", 1, self.padded)
+        units = self.work.zeros("units", self.n_units, self.padded)
         first = 0
         for name, count in declared(self.cell, "parameters"):
             units[first : first + count, : self.hidden] = self.parameters[f"{name}_{self.suffix}"].reshape(count, -1)
@@ -156,7 +184,7 @@ class Direction:
         return panels
 
     def _projection(self, transposed):
-        if not self._has("weight_hr"):
+        if not self.has_projection:
             return None
         weight = self.parameters[f"weight_hr_{self.suffix}"]  # (output, H)
         if transposed:  # of raw, whose rows are padded
@@ -165,8 +193,25 @@ class Direction:
             return self._packed("weight_hr", wide, True)
         return self._packed("weight_hr back", weight, False)
 
-    def _threads(self, rows, columns):
-        return threads.worth(self.n_jobs, 2 * rows * len(self.cell.gates) * self.padded * (columns + self.output))
+    def _parts(self, packing, columns):
+        """Return what each thread does, (first, last, begin, end): sequences and units. See `recurrence`."""
+        rows = int(packing.offsets[-1])
+        threads = worth(self.n_jobs, 2 * rows * len(self.cell.gates) * self.padded * (columns + self.output))
+        if threads > 1 and self._cuts_units(packing.batch, threads):
+            return [(0, packing.batch, *units) for units in split(self.padded, threads, self.lanes)]
+        return [(*sequences, 0, self.padded) for sequences in packing.shards(threads)]
+
+    def _cuts_units(self, batch, threads):
+        """Return whether threads are to cut the hidden units rather than the batch."""
+        weight_bytes = self.spans[3] * self.padded * self.dtype.itemsize
+        if self.late_slots or self.normalized or self.standardizes or self.has_projection or self.is_held:
+            return False  # stages between the product and the cell that need all units of a row
+        if self.padded < threads * self.lanes or self.cut == "batch":
+            return False
+        if self.cut == "units":
+            return True
+        pays = weight_bytes > _SECOND_LEVEL_BYTES or batch < _FEW_SEQUENCES * threads
+        return pays and weight_bytes >= _LEAST_BYTES * threads
 
     # ----------------------------------------------------------------------------------------------------- passes
 
@@ -181,15 +226,14 @@ class Direction:
         if drawn.recurrent is not None:
             operands = take("operands", 1, rows, padded)
             operands[0, :batch] = states[0, :batch] * self._padded(drawn.recurrent)
-        standardizes = declared(self.cell, "standardized_state") is not None
         return recurrence.Memory(
             gates=take("gates", gate_rows, self.width),
             states=states,
             operands=operands,
             late=take("late", gate_rows, padded) if self.late_slots else None,
-            raw=take("raw", gate_rows, padded) if self._has("weight_hr") else None,
-            standardized=take("standardized", gate_rows, padded) if standardizes else None,
-            scales=take("scales", gate_rows, 3) if declared(self.cell, "normalized") else None,
+            raw=take("raw", gate_rows, padded) if self.has_projection else None,
+            standardized=take("standardized", gate_rows, padded) if self.standardizes else None,
+            scales=take("scales", gate_rows, 3) if self.normalized else None,
         )
 
     def _padded(self, values):
@@ -225,9 +269,9 @@ class Direction:
         final : list of ndarray (batch, size of the state)
         """
         rows, steps, batch = len(x), len(packing.offsets) - 1, packing.batch
-        shards = packing.shards(self._threads(rows, x.shape[1]))
-        largest = max([1, *(b - a for a, b in shards)])
-        chunk = max(1, min(steps, _CHUNK_BYTES // (largest * self.width * x.itemsize)))
+        parts = self._parts(packing, x.shape[1])
+        largest = max(part[1] - part[0] for part in parts)
+        chunk = max(1, min(steps, _CHUNK_BYTES // (max(1, largest) * self.width * x.itemsize)))
         gate_rows, state_rows = packing.schedule(None if keep else chunk)
         if keep:
             memory = self._memory(batch + rows, rows, batch, initial, drawn)
@@ -237,22 +281,37 @@ class Direction:
         schedule = recurrence.Schedule(packing.offsets, gate_rows, state_rows, self.spans)
         masks = self._masks(drawn)
         y = np.empty((rows, self.output), x.dtype)
-        calls = [(y, memory, self.cell, x, weights, masks, schedule, a, b, chunk, keep) for a, b in shards]
-        threads.run(recurrence.recurrence_forward, calls)
-        last = state_rows[packing.lengths] + np.arange(batch)
+        calls = [(y, memory, self.cell, x, weights, masks, schedule, part, chunk, keep, self.is_held) for part in parts]
+        run(recurrence.recurrence_forward, calls)
+        if packing.is_full:
+            last = slice(state_rows[-1], state_rows[-1] + batch)
+        else:
+            last = state_rows[packing.lengths] + np.arange(batch)
         final = [plane[last, : values.shape[1]] for plane, values in zip(memory.states, initial, strict=True)]
         self.kept = (x, memory, schedule, masks, packing, drawn) if keep else None
         return y, final
 
     def _forward_weights(self, drawn):
-        """Return the weights packed for the forward pass."""
+        """Return the weights for the forward pass."""
         recurrent, late = self._recurrent_weights(drawn)
+        return self._weights(self._input_weight(), recurrent)._replace(
+            late=self._packed_late(late, True), projection=self._projection(True), bias=self._bias()
+        )
+
+    def _weights(self, weight, recurrent):
+        """Return the weights of the two products with room for their panels, and the parameters of each unit."""
+        take = self.work.take
+        weight = take("none", 0, 0) if weight is None else weight
+        recurrent = take("none", 0, self.output) if recurrent is None else recurrent
+        recurrent_columns = -(-self.output // self.lanes) * self.lanes
         return recurrence.Weights(
-            input=self._packed("weight_ih", self._input_weight(), True),
-            recurrent=self.work.take("none", 0) if recurrent is None else self._packed("weight_hh", recurrent, True),
-            late=self._packed_late(late, True),
-            projection=self._projection(True),
-            bias=self._bias(),
+            input=weight,
+            recurrent=recurrent,
+            input_panels=take("input panels", weight.size),
+            recurrent_panels=take("recurrent panels", len(recurrent) * recurrent_columns),
+            late=None,
+            projection=None,
+            bias=take("none", 0),
             units=self._units(),
         )
 
@@ -264,7 +323,11 @@ class Direction:
     @contextlib.contextmanager
     def held(self):
         """Pack the weights once for all forward passes within; they must not change meanwhile."""
-        self._held = self._forward_weights(Drawn())
+        weights = self._forward_weights(Drawn())
+        for panels, weight in ((weights.input_panels, weights.input), (weights.recurrent_panels, weights.recurrent)):
+            columns, depth = weight.shape
+            pack(panels, weight, 0, 1, depth, depth, columns)
+        self._held = weights
         try:
             yield
         finally:
@@ -301,18 +364,11 @@ class Direction:
         self.kept = None  # gates are overwritten: there is no second time
         gradients = self._gradient_room(len(x), packing.batch, d_final, masks)
         recurrent, late = self._recurrent_weights(drawn)
-        none = self.work.take("none", 0)
-        weights = recurrence.Weights(
-            input=none,
-            recurrent=none if recurrent is None else self._packed("weight_hh back", recurrent, False),
-            late=self._packed_late(late, False),
-            projection=self._projection(False),
-            bias=none,
-            units=self._units(),
+        weights = self._weights(None, recurrent)._replace(
+            late=self._packed_late(late, False), projection=self._projection(False)
         )
-        shards = packing.shards(self._threads(len(x), 0))
-        calls = [(gradients, memory, self.cell, dy, weights, masks, schedule, a, b) for a, b in shards]
-        threads.run(recurrence.recurrence_backward, calls)
+        calls = [(gradients, memory, self.cell, dy, weights, masks, schedule, part) for part in self._parts(packing, 0)]
+        run(recurrence.recurrence_backward, calls)
         self._weight_gradients(x, memory, gradients, packing, drawn)
         d_initial = [
             plane[:, : values.shape[1]].copy() for plane, values in zip(gradients.states, d_final, strict=True)
@@ -328,13 +384,13 @@ class Direction:
         operand = None if masks.recurrent is None else zeros("d_operand", 1, batch, padded)
         return recurrence.Gradients(
             states=d_states,
-            units=zeros("d_units", batch, max(1, count_units(self.cell)), padded),
+            units=zeros("d_units", batch, max(1, self.n_units), padded),
             through=d_states if operand is None else operand,
             operand=operand,
             late=take("d_late", batch, padded) if self.late_slots else None,
-            output=take("d_output", rows, padded) if self._has("weight_hr") else None,
+            output=take("d_output", rows, padded) if self.has_projection else None,
             carried=None if masks.update is None else take("carried", len(self.cell.states), batch, padded),
-            row=take("kept row", batch, self.width) if declared(self.cell, "normalized") else None,
+            row=take("kept row", batch, self.width) if self.normalized else None,
         )
 
     # -------------------------------------------------------------------------------------------------- gradients
@@ -353,16 +409,17 @@ class Direction:
             self._add_product(
                 "weight_hh", self.late_slots, gates, memory.late[:, : self.hidden], slice(cut, None), mask
             )
-        if self._has("weight_hr"):
+        if self.has_projection:
             total = self.work.zeros("weight gradient", self.output, self.hidden)
             product(total, gradients.output[:, : self.output].T, memory.raw[:, : self.hidden], self.n_jobs)
             self.grads[f"weight_hr_{self.suffix}"] += total
         sums = self.work.zeros("bias gradient", len(cell.slots), self.padded)
         if self.biases:
             recurrence.column_sums(sums, gates, 0, sums.size)
-        for name, slots in self.biases:
-            total = self.grads[name].reshape(len(slots), self.hidden)
-            total += sums[slots, : self.hidden]
+        for name, runs in self.biases:
+            total = self.grads[name].reshape(-1, self.hidden)
+            for begin, end, row in runs:
+                total[row : row + end - begin] += sums[begin:end, : self.hidden]
         first = 0
         for name, count in declared(cell, "parameters"):
             values = gradients.units[:, first : first + count, : self.hidden].sum(axis=0)
@@ -377,10 +434,15 @@ class Direction:
     def _add_product(self, name, slots, gates, inputs, rows, mask=None):
         """Add dzᵀ · inputs to `rows` of the gradient of a weight."""
         begin, columns = min(slots) * self.padded, inputs.shape[1]
+        dz = gates[:, begin : begin + len(slots) * self.padded]
+        total = self.grads[f"{name}_{self.suffix}"][rows]
+        if mask is None and self._is_slotted(slots):
+            product(total, dz.T, inputs, self.n_jobs)
+            return
         gradient = self.work.zeros("weight gradient", len(slots) * self.padded, columns)
-        product(gradient, gates[:, begin : begin + len(gradient)].T, inputs, self.n_jobs)
+        product(gradient, dz.T, inputs, self.n_jobs)
         gradient = gradient.reshape(len(slots), self.padded, columns)
-        total = self.grads[f"{name}_{self.suffix}"][rows].reshape(len(slots), self.hidden, columns)
+        total = total.reshape(len(slots), self.hidden, columns)
         for gate, slot in enumerate(slots):
             part = gradient[slot - min(slots), : self.hidden]
             total[gate] += part if mask is None else part * mask.reshape(total.shape)[gate]
@@ -391,3 +453,15 @@ class Direction:
         begin, columns = self.spans[:2]
         product(dx, gates[:, begin : begin + columns], self._input_weight(), self.n_jobs)
         return dx
+
+
+@functools.cache
+def _runs(slots):
+    """Return where gates stand that follow each other as slots do: (first slot, end, first gate) for each run."""
+    runs = []
+    for gate, slot in enumerate(slots):
+        if runs and runs[-1][1] == slot:
+            runs[-1] = (runs[-1][0], slot + 1, runs[-1][2])
+        else:
+            runs.append((slot, slot + 1, gate))
+    return tuple(runs)

@@ -84,6 +84,10 @@ class Recurrent(Layer):
         Source of the initial parameters and of all masks.
     n_jobs : int or None, default=None
         Threads; None takes all cores, as far as the work is worth it.
+    threads_cut : {"auto", "batch", "units"}, default="auto"
+        What each thread takes a part of: the sequences of the batch, or the hidden units of all of them (not for cells
+        with stages that need all units of a row). "auto" takes the units of large layers and of small batches. Results
+        are the same to the bit.
 
     Examples
     --------
@@ -119,9 +123,13 @@ class Recurrent(Layer):
         dtype="float32",
         random_state=None,
         n_jobs=None,
+        threads_cut="auto",
     ):
         super().__init__(dtype=dtype, random_state=random_state, n_jobs=n_jobs)
         self.cell = find_cell(cell)
+        if threads_cut not in ("auto", "batch", "units"):
+            raise ValueError(f"threads_cut must be 'auto', 'batch' or 'units', got {threads_cut!r}.")
+        self.threads_cut = threads_cut
         for name, value in (("input_size", input_size), ("hidden_size", hidden_size), ("num_layers", num_layers)):
             if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < 1:
                 raise ValueError(f"{name} must be an integer of at least 1, got {value!r}.")
@@ -183,7 +191,7 @@ class Recurrent(Layer):
             self._add_parameter(f"{name}_{suffix}", initialize(how, shape, hidden, self.random_state))
         if self.forget_bias is not None:
             self._set_forget_bias(suffix)
-        return Direction(cell, hidden, output, self.parameters, self.grads, suffix, self.n_jobs)
+        return Direction(cell, hidden, output, self.parameters, self.grads, suffix, self.n_jobs, self.threads_cut)
 
     def _set_forget_bias(self, suffix):
         """Start the forget gate open."""
