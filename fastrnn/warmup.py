@@ -111,7 +111,8 @@ def _use_optimizers(dtype):
 def _use_cell(cell, dtype):
     """Take a language model forward and backward, and predict with it."""
     options = {"dtype": dtype, "random_state": 0}
-    embedding, recurrent, softmax = Embedding(4, 5, **options), Recurrent(cell, 5, 6, **options), Softmax(6, 4, **options)
+    embedding, recurrent = Embedding(4, 5, **options), Recurrent(cell, 5, 6, **options)
+    softmax = Softmax(6, 4, **options)
     ids = np.arange(4)[:, None].repeat(3, axis=1)  # (T, B)
     h, _ = recurrent.forward(embedding.forward(ids, training=True), training=True)
     _, dh = softmax.loss_and_gradient(h, ids)
