@@ -333,6 +333,18 @@ class Direction:
         finally:
             self._held = None
 
+    def step_arrays(self, initial, drawn):
+        """Return (memory, weights, masks) for single steps of a batch from given states on, under `held`."""
+        batch = len(initial[0])
+        return self._memory(2 * batch, batch, batch, initial, drawn), self._held, self._masks(drawn)
+
+    def step_schedules(self, batch):
+        """Return the schedules of two single steps, from the first half of the states to the second and back."""
+        offsets, none = np.array([0, batch]), np.zeros(1, np.intp)
+        return tuple(
+            recurrence.Schedule(offsets, none, np.array(rows), self.spans) for rows in ([0, batch], [batch, 0])
+        )
+
     def _packed_late(self, late, transposed):
         """Return the late weight packed; its operands have padded rows."""
         if late is None:

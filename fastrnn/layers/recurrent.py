@@ -10,6 +10,7 @@ import numpy as np
 
 from fastrnn.cells import CELLS
 from fastrnn.cells._cell import declared
+from fastrnn.kernels.generation import LayerStep
 from fastrnn.layers._direction import Direction, Drawn
 from fastrnn.layers._layer import Layer
 from fastrnn.layers._packing import Packing
@@ -301,6 +302,21 @@ class Recurrent(Layer):
             for direction in itertools.chain(*self._layers):
                 stack.enter_context(direction.held())
             yield
+
+    def step_arrays(self, state, batch):
+        """Return the arrays for single steps of `kernels.generation.generate`, from a state on, and its two schedules.
+
+        For one direction that reads forwards, under `held_weights`. The states after an even number of steps stand in
+        the first `batch` rows of each layer's memory.
+        """
+        packing, x, steps = self._packing(1, batch, None), np.empty((batch, self.input_size), self.dtype), []
+        initial = self._initial(state, batch, packing, "state")
+        for k, (direction,) in enumerate(self._layers):
+            y = np.empty((batch, self._sizes[0]), self.dtype)
+            drawn = self._draw(direction, packing, training=False)
+            steps.append(LayerStep(x, y, *direction.step_arrays([part[k] for part in initial], drawn)))
+            x = y
+        return tuple(steps), self._layers[0][0].step_schedules(batch)
 
     def backward(self, dy, dstate=None):
         """Propagate gradients back through the last `forward` with ``training=True``, and add to `grads`.
