@@ -13,6 +13,7 @@ from tqdm.auto import tqdm
 
 from fastrnn import _jit
 from fastrnn.kernels.clipping import clip_grad_norm
+from fastrnn.language_model import RNNLanguageModel
 from fastrnn.layers import Embedding, Recurrent, Softmax
 from fastrnn.ngram import NGramLanguageModel
 from fastrnn.optimizers import SGD, Adam
@@ -121,3 +122,5 @@ def _use_cell(cell, dtype):
     softmax.log_probs(h, ids)
     for rows in (h[0], h[0, :1]):  # several, and one
         softmax.probabilities(rows)
+    if dtype == "float32":
+        RNNLanguageModel(cell, 5, 6, max_iter=1, early_stopping=False, random_state=0).fit(["a b"]).sample()
