@@ -255,13 +255,22 @@ def scratch_size(dtype):
 @kernel
 def gemm(board, party, c, c_offset, c_row, a, a_offset, a_row, a_depth, b, b_offset, b_row, b_column, rows, columns,
          depth, scratch):  # fmt: skip
+    """Compute C += A·B as a part of a job, see `strided_product`."""
+    enter(board, party)
+    strided_product(c, c_offset, c_row, a, a_offset, a_row, a_depth, b, b_offset, b_row, b_column, rows, columns, depth,
+                    scratch)  # fmt: skip
+    leave(board, party)
+
+
+@kernel
+def strided_product(c, c_offset, c_row, a, a_offset, a_row, a_depth, b, b_offset, b_row, b_column, rows, columns, depth,
+                    scratch):  # fmt: skip
     """Compute C += A·B with any strides of A and B; rows of C are contiguous.
 
     Element (m, k) of A stands at ``a_offset + m * a_row + k * a_depth``, element (k, n) of B at
     ``b_offset + k * b_row + n * b_column``, element (m, n) of C at ``c_offset + m * c_row + n``. B is packed block by
     block into `scratch`, of `scratch_size` elements.
     """
-    enter(board, party)
     panels = scratch[: PACK_DEPTH * PACK_COLUMNS]
     edge = scratch[PACK_DEPTH * PACK_COLUMNS :]
     for n in range(0, columns, PACK_COLUMNS):
@@ -271,4 +280,3 @@ def gemm(board, party, c, c_offset, c_row, a, a_offset, a_row, a_depth, b, b_off
             pack(panels, b, b_offset + k * b_row + n * b_column, b_row, b_column, block_depth, block_columns)
             product_block(c, c_offset + n, c_row, a, a_offset + k * a_depth, a_row, a_depth, panels, edge, rows,
                           block_depth, block_columns)  # fmt: skip
-    leave(board, party)

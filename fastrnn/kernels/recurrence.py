@@ -30,7 +30,7 @@ from fastrnn.cells._cell import (
     output,
     output_backward,
 )
-from fastrnn.kernels.gemm import PANEL_VECTORS, pack, packed_product, panel_product
+from fastrnn.kernels.gemm import PANEL_VECTORS, pack, packed_product, panel_product, strided_product
 from fastrnn.kernels.threads import barrier, enter, leave
 from fastrnn.simd import add_many, lanes, load, load_first, store, store_first, store_many, sum_lanes, zero
 
@@ -157,7 +157,7 @@ def _pack_gates(panels, weight, columns, padded, part, board, party):
 
 @kernel(inline="always")
 def _share(columns, multiple, board, party):
-    """Return the columns that a thread packs for all, cut at a `multiple`."""
+    """Return a thread's share of columns or rows, cut at a `multiple`: (first, last)."""
     parties = len(board) // 2
     share = (columns + multiple * parties - 1) // (multiple * parties) * multiple
     return min(columns, party * share), min(columns, (party + 1) * share)
@@ -541,12 +541,47 @@ def _mask_operands_backward(d_operand, d_states, mask, first, rows, begin, end):
         own[:] = 0
 
 
+# ------------------------------------------------------------------------------------------- gradients of the weights
+
+
 @kernel
-def column_sums(sums, rows, first, last):
-    """Compute sums += the columns `first` to `last` (whole vectors) of rows (R, width), each summed over the rows."""
-    width = rows.shape[1]
-    for j in range(first, last, lanes(rows)):
-        total = load(sums, j)
-        for r in range(rows.shape[0]):
-            total = total + load(rows, r * width + j)
-        store(sums, j, total)
+def weight_gradients(board, party, d_input, d_recurrent, d_bias, dx, gates, x, before, weight, spans, scratch):
+    """Compute dW_ih += dzᵀ·x, dW_hh += dzᵀ·h, d_bias += the sum of dz over its rows, and dx = dz·W_ih.
+
+    The threads cut each product's columns or rows, whichever are more.
+    """
+    # d_input (input columns, D), d_recurrent (recurrent columns, output), d_bias (slots · padded,) or (0,), dx (R, D),
+    # x (R, D), gates (R, width) with dz, before (R, padded) h before each row, weight (input columns, D),
+    # scratch (parties, ·)
+    enter(board, party)
+    room, width = scratch[party], gates.shape[1]
+    _add_outer_product(d_input, gates, spans[0], x, room, board, party)
+    _add_outer_product(d_recurrent, gates, spans[2], before, room, board, party)
+    first, last = _share(len(d_bias), lanes(gates), board, party)
+    for j in range(first, last, lanes(gates)):
+        total = load(d_bias, j)
+        for row in range(len(gates)):
+            total = total + load(gates, row * width + j)
+        store(d_bias, j, total)
+    first, last = _share(len(dx), 1, board, party)
+    dx[first:last] = 0
+    depth = x.shape[1]
+    strided_product(dx, first * depth, depth, gates, first * width + spans[0], width, 1, weight, 0, depth, 1,
+                    last - first, depth, spans[1], room)  # fmt: skip
+    leave(board, party)
+
+
+@kernel(inline="always")
+def _add_outer_product(total, gates, span, inputs, room, board, party):
+    """Compute total += dzᵀ·inputs for the columns of dz from `span` on: a thread's share of it."""
+    # total (columns of dz, N), inputs (R, N or more)
+    rows, columns = total.shape
+    width, line = gates.shape[1], inputs.shape[1]
+    if columns > rows:
+        first, last = _share(columns, PANEL_VECTORS * lanes(gates), board, party)
+        strided_product(total, first, columns, gates, span, 1, width, inputs, first, line, 1, rows, last - first,
+                        len(gates), room)  # fmt: skip
+    else:
+        first, last = _share(rows, 1, board, party)
+        strided_product(total, first * columns, columns, gates, span + first, 1, width, inputs, 0, line, 1,
+                        last - first, columns, len(gates), room)  # fmt: skip

@@ -10,8 +10,8 @@ import numpy as np
 from fastrnn.cells._cell import count_units, declared
 from fastrnn.kernels import recurrence
 from fastrnn.kernels.dense import product
-from fastrnn.kernels.gemm import pack, packed_size
-from fastrnn.kernels.threads import run, split, worth
+from fastrnn.kernels.gemm import pack, packed_size, scratch_size
+from fastrnn.kernels.threads import run, scratch, split, worth
 from fastrnn.simd import lanes_of
 
 _CHUNK_BYTES = 1 << 18  # pre-activations of a chunk of steps: to stay in the second-level cache of a core
@@ -73,6 +73,16 @@ class Drawn(NamedTuple):
     update: list | None = None
 
 
+class Plan(NamedTuple):
+    """Where and how a pass is computed: what depends on its shapes alone."""
+
+    parts: list  # what each thread does, see `kernels.recurrence`
+    chunk: int
+    schedule: recurrence.Schedule
+    memory: recurrence.Memory
+    last: object  # rows of the final states in the memory's states: a slice or an array
+
+
 class Direction:
     """Runs a cell over packed rows, and back.
 
@@ -118,7 +128,10 @@ class Direction:
             (f"{name}_{suffix}", _runs(places)) for name, places in slots.items() if f"{name}_{suffix}" in parameters
         ]
         self.work = Workspace(self.dtype)
-        self.kept = self._held = None
+        self.kept = self._held = self._last_plan = None
+
+    def __getstate__(self):
+        return {**vars(self), "kept": None, "_held": None, "_last_plan": None}
 
     # ---------------------------------------------------------------------------------------------------- weights
 
@@ -215,17 +228,11 @@ class Direction:
 
     # ----------------------------------------------------------------------------------------------------- passes
 
-    def _memory(self, rows, gate_rows, batch, initial, drawn):
-        """Return the arrays that forward writes, with the initial states in place."""
+    def _memory(self, rows, gate_rows, drawn):
+        """Return the arrays that forward writes."""
         take, padded = self.work.take, self.padded
         states = take("states", len(self.cell.states), rows, padded)
-        for plane, values in zip(states, initial, strict=True):
-            plane[:batch, : values.shape[1]] = values
-            plane[:batch, values.shape[1] :] = 0
-        operands = states
-        if drawn.recurrent is not None:
-            operands = take("operands", 1, rows, padded)
-            operands[0, :batch] = states[0, :batch] * self._padded(drawn.recurrent)
+        operands = states if drawn.recurrent is None else take("operands", 1, rows, padded)
         return recurrence.Memory(
             gates=take("gates", gate_rows, self.width),
             states=states,
@@ -235,6 +242,16 @@ class Direction:
             standardized=take("standardized", gate_rows, padded) if self.standardizes else None,
             scales=take("scales", gate_rows, 3) if self.normalized else None,
         )
+
+    def _set_initial(self, memory, initial, drawn):
+        """Put the initial states in their place."""
+        for plane, values in zip(memory.states, initial, strict=True):
+            rows, columns = values.shape
+            plane[:rows, :columns] = values
+            if columns < self.padded:
+                plane[:rows, columns:] = 0
+        if drawn.recurrent is not None:
+            memory.operands[0, :rows] = memory.states[0, :rows] * self._padded(drawn.recurrent)
 
     def _padded(self, values):
         """Return an array (rows, n) with its columns padded with zeros."""
@@ -268,52 +285,65 @@ class Direction:
         y : ndarray (R, output)
         final : list of ndarray (batch, size of the state)
         """
-        rows, steps, batch = len(x), len(packing.offsets) - 1, packing.batch
-        parts = self._parts(packing, x.shape[1])
-        largest = max(part[1] - part[0] for part in parts)
-        chunk = max(1, min(steps, _CHUNK_BYTES // (max(1, largest) * self.width * x.itemsize)))
-        gate_rows, state_rows = packing.schedule(None if keep else chunk)
-        if keep:
-            memory = self._memory(batch + rows, rows, batch, initial, drawn)
-        else:
-            memory = self._memory(2 * batch, chunk * batch, batch, initial, drawn)
+        plan = self._plan(packing, x.shape[1], keep, drawn)
+        self._set_initial(plan.memory, initial, drawn)
         weights = self._forward_weights(drawn) if self._held is None else self._held
-        schedule = recurrence.Schedule(packing.offsets, gate_rows, state_rows, self.spans)
         masks = self._masks(drawn)
-        y = np.empty((rows, self.output), x.dtype)
-        calls = [(y, memory, self.cell, x, weights, masks, schedule, part, chunk, keep, self.is_held) for part in parts]
+        y = np.empty((len(x), self.output), x.dtype)
+        calls = [
+            (y, plan.memory, self.cell, x, weights, masks, plan.schedule, part, plan.chunk, keep, self.is_held)
+            for part in plan.parts
+        ]
         run(recurrence.recurrence_forward, calls)
+        final = [plane[plan.last, : values.shape[1]] for plane, values in zip(plan.memory.states, initial, strict=True)]
+        self.kept = (x, plan, weights, masks, packing, drawn) if keep else None
+        return y, final
+
+    def _plan(self, packing, columns, keep, drawn):
+        """Return where and how a pass is computed; the same as for the pass before, if that was alike."""
+        key = (packing, columns, keep, drawn.recurrent is None, self.is_held, self.n_jobs)
+        if self._last_plan is None or self._last_plan[0] != key:
+            self._last_plan = key, self._new_plan(packing, columns, keep, drawn)
+        return self._last_plan[1]
+
+    def _new_plan(self, packing, columns, keep, drawn):
+        rows, steps, batch = int(packing.offsets[-1]), len(packing.offsets) - 1, packing.batch
+        parts = self._parts(packing, columns)
+        largest = max(part[1] - part[0] for part in parts)
+        chunk = max(1, min(steps, _CHUNK_BYTES // (max(1, largest) * self.width * self.dtype.itemsize)))
+        gate_rows, state_rows = packing.schedule(None if keep else chunk)
         if packing.is_full:
-            last = slice(state_rows[-1], state_rows[-1] + batch)
+            last = slice(int(state_rows[-1]), int(state_rows[-1]) + batch)
         else:
             last = state_rows[packing.lengths] + np.arange(batch)
-        final = [plane[last, : values.shape[1]] for plane, values in zip(memory.states, initial, strict=True)]
-        self.kept = (x, memory, schedule, masks, packing, drawn) if keep else None
-        return y, final
+        sizes = (batch + rows, rows) if keep else (2 * batch, chunk * batch)
+        return Plan(
+            parts=parts,
+            chunk=chunk,
+            schedule=recurrence.Schedule(packing.offsets, gate_rows, state_rows, self.spans),
+            memory=self._memory(*sizes, drawn),
+            last=last,
+        )
 
     def _forward_weights(self, drawn):
         """Return the weights for the forward pass."""
         recurrent, late = self._recurrent_weights(drawn)
-        return self._weights(self._input_weight(), recurrent)._replace(
-            late=self._packed_late(late, True), projection=self._projection(True), bias=self._bias()
-        )
-
-    def _weights(self, weight, recurrent):
-        """Return the weights of the two products with room for their panels, and the parameters of each unit."""
-        take = self.work.take
-        weight = take("none", 0, 0) if weight is None else weight
-        recurrent = take("none", 0, self.output) if recurrent is None else recurrent
-        recurrent_columns = -(-self.output // self.lanes) * self.lanes
+        weight = self._input_weight()
+        recurrent = self.work.take("none", 0, self.output) if recurrent is None else recurrent
         return recurrence.Weights(
             input=weight,
             recurrent=recurrent,
-            input_panels=take("input panels", weight.size),
-            recurrent_panels=take("recurrent panels", len(recurrent) * recurrent_columns),
-            late=None,
-            projection=None,
-            bias=take("none", 0),
+            input_panels=self.work.take("input panels", weight.size),
+            recurrent_panels=self._recurrent_panels(recurrent),
+            late=self._packed_late(late, True),
+            projection=self._projection(True),
+            bias=self._bias(),
             units=self._units(),
         )
+
+    def _recurrent_panels(self, recurrent):
+        """Return room for the panels of W_hh or its transpose."""
+        return self.work.take("recurrent panels", len(recurrent) * (-(-self.output // self.lanes) * self.lanes))
 
     @property
     def is_held(self):
@@ -336,7 +366,9 @@ class Direction:
     def step_arrays(self, initial, drawn):
         """Return (memory, weights, masks) for single steps of a batch from given states on, under `held`."""
         batch = len(initial[0])
-        return self._memory(2 * batch, batch, batch, initial, drawn), self._held, self._masks(drawn)
+        memory = self._memory(2 * batch, batch, drawn)
+        self._set_initial(memory, initial, drawn)
+        return memory, self._held, self._masks(drawn)
 
     def step_schedules(self, batch):
         """Return the schedules of two single steps, from the first half of the states to the second and back."""
@@ -355,8 +387,8 @@ class Direction:
 
     def all_states(self):
         """Return every state after each packed row of the last pass that kept something: list of (R, H)."""
-        _, memory, _, _, packing, _ = self.kept
-        return [plane[packing.batch :] for plane in memory.states]
+        _, plan, _, _, packing, _ = self.kept
+        return [plane[packing.batch :] for plane in plan.memory.states]
 
     def backward(self, dy, d_final):
         """Run back through all steps; add to the gradients of the parameters.
@@ -372,20 +404,18 @@ class Direction:
         dx : ndarray (R, D)
         d_initial : list of ndarray (batch, size of the state)
         """
-        x, memory, schedule, masks, packing, drawn = self.kept
+        x, plan, weights, masks, packing, drawn = self.kept
         self.kept = None  # gates are overwritten: there is no second time
         gradients = self._gradient_room(len(x), packing.batch, d_final, masks)
-        recurrent, late = self._recurrent_weights(drawn)
-        weights = self._weights(None, recurrent)._replace(
-            late=self._packed_late(late, False), projection=self._projection(False)
-        )
-        calls = [(gradients, memory, self.cell, dy, weights, masks, schedule, part) for part in self._parts(packing, 0)]
+        if self.late_slots or self.has_projection:
+            weights = weights._replace(
+                late=self._packed_late(self._recurrent_weights(drawn)[1], False), projection=self._projection(False)
+            )
+        calls = [(gradients, plan.memory, self.cell, dy, weights, masks, plan.schedule, part) for part in plan.parts]
         run(recurrence.recurrence_backward, calls)
-        self._weight_gradients(x, memory, gradients, packing, drawn)
-        d_initial = [
-            plane[:, : values.shape[1]].copy() for plane, values in zip(gradients.states, d_final, strict=True)
-        ]
-        return self._input_gradient(memory.gates, x), d_initial
+        dx = self._weight_gradients(x, plan.memory, weights, gradients, packing, drawn)
+        d_initial = [plane[:, : values.shape[1]] for plane, values in zip(gradients.states, d_final, strict=True)]
+        return dx, d_initial
 
     def _gradient_room(self, rows, batch, d_final, masks):
         """Return the arrays that backward writes, with the gradients of the final states in place."""
@@ -407,64 +437,75 @@ class Direction:
 
     # -------------------------------------------------------------------------------------------------- gradients
 
-    def _weight_gradients(self, x, memory, gradients, packing, drawn):
-        """Add to the gradients of all parameters: a product over all rows for each weight."""
-        gates, cell = memory.gates, self.cell
-        self._add_product("weight_ih", cell.input_slots, gates, x, slice(None))
-        cut = len(cell.recurrent_slots) * self.hidden
-        before = self._before(memory.operands[0], len(x), packing)[:, : self.output]
+    def _weight_gradients(self, x, memory, weights, gradients, packing, drawn):
+        """Add to the gradients of all parameters; return that of x."""
+        cell, gates, cut = self.cell, memory.gates, len(self.cell.recurrent_slots) * self.hidden
+        before = self._before(memory.operands[0], len(x), packing)
+        d_input = self._gradient_target("weight_ih", cell.input_slots, slice(None))
         if cell.recurrent_slots:
-            mask = None if drawn.weight_hh is None else drawn.weight_hh[:cut]
-            self._add_product("weight_hh", cell.recurrent_slots, gates, before, slice(cut), mask)
+            masked = drawn.weight_hh is not None
+            d_recurrent = self._gradient_target("weight_hh", cell.recurrent_slots, slice(cut), masked)
+        else:
+            d_recurrent = weights.recurrent  # (0, output)
+        d_bias = self.work.zeros("bias gradient", len(cell.slots) * self.padded if self.biases else 0)
+        dx = np.empty_like(x)
+        flops = 2 * len(x) * (2 * d_input.size + d_recurrent.size)
+        parties, size = worth(self.n_jobs, flops), scratch_size(self.dtype)
+        room = scratch(parties * size, self.dtype).reshape(parties, size)
+        arguments = (d_input, d_recurrent, d_bias, dx, gates, x, before, weights.input, self.spans, room)
+        run(recurrence.weight_gradients, [arguments] * parties)
+        self._add_gradient("weight_ih", cell.input_slots, slice(None), d_input)
+        if cell.recurrent_slots:
+            mask = drawn.weight_hh[:cut] if masked else None
+            self._add_gradient("weight_hh", cell.recurrent_slots, slice(cut), d_recurrent, mask)
         if self.late_slots:
-            mask = None if drawn.weight_hh is None else drawn.weight_hh[cut:]
-            self._add_product(
-                "weight_hh", self.late_slots, gates, memory.late[:, : self.hidden], slice(cut, None), mask
-            )
+            self._late_gradient(memory, slice(cut, None), drawn)
         if self.has_projection:
-            total = self.work.zeros("weight gradient", self.output, self.hidden)
+            total = self.grads[f"weight_hr_{self.suffix}"]
             product(total, gradients.output[:, : self.output].T, memory.raw[:, : self.hidden], self.n_jobs)
-            self.grads[f"weight_hr_{self.suffix}"] += total
-        sums = self.work.zeros("bias gradient", len(cell.slots), self.padded)
-        if self.biases:
-            recurrence.column_sums(sums, gates, 0, sums.size)
+        d_bias = d_bias.reshape(-1, self.padded)
         for name, runs in self.biases:
             total = self.grads[name].reshape(-1, self.hidden)
             for begin, end, row in runs:
-                total[row : row + end - begin] += sums[begin:end, : self.hidden]
+                total[row : row + end - begin] += d_bias[begin:end, : self.hidden]
         first = 0
         for name, count in declared(cell, "parameters"):
             values = gradients.units[:, first : first + count, : self.hidden].sum(axis=0)
             self.grads[f"{name}_{self.suffix}"] += values.reshape(-1)
             first += count
+        return dx
+
+    def _late_gradient(self, memory, rows, drawn):
+        """Add to the gradient of the rows of W_hh for the late slots."""
+        begin, slots = min(self.late_slots) * self.padded, self.late_slots
+        total = self._gradient_target("weight_hh", slots, rows, drawn.weight_hh is not None)
+        dz = memory.gates[:, begin : begin + len(total)]
+        product(total, dz.T, memory.late[:, : self.hidden], self.n_jobs)
+        mask = None if drawn.weight_hh is None else drawn.weight_hh[rows]
+        self._add_gradient("weight_hh", slots, rows, total, mask)
+
+    def _gradient_target(self, name, slots, rows, masked=False):
+        """Return the array that a gradient is added to, slot by slot: itself, or zeros if it looks different."""
+        total = self.grads[f"{name}_{self.suffix}"][rows]
+        if self._is_slotted(slots) and not masked:
+            return total
+        return self.work.zeros(f"gradient of {name}", len(slots) * self.padded, total.shape[1])
+
+    def _add_gradient(self, name, slots, rows, slotted, mask=None):
+        """Add what `_gradient_target` returned to the gradient, if it is not that already."""
+        if self._is_slotted(slots) and mask is None:
+            return
+        columns = slotted.shape[1]
+        slotted = slotted.reshape(len(slots), self.padded, columns)
+        total = self.grads[f"{name}_{self.suffix}"][rows].reshape(len(slots), self.hidden, columns)
+        for gate, slot in enumerate(slots):
+            part = slotted[slot - min(slots), : self.hidden]
+            total[gate] += part if mask is None else part * mask.reshape(total.shape)[gate]
 
     @staticmethod
     def _before(plane, rows, packing):
         """Return h before each packed row, as the recurrent product took it."""
         return plane[:rows] if packing.previous is None else plane[packing.previous]
-
-    def _add_product(self, name, slots, gates, inputs, rows, mask=None):
-        """Add dzᵀ · inputs to `rows` of the gradient of a weight."""
-        begin, columns = min(slots) * self.padded, inputs.shape[1]
-        dz = gates[:, begin : begin + len(slots) * self.padded]
-        total = self.grads[f"{name}_{self.suffix}"][rows]
-        if mask is None and self._is_slotted(slots):
-            product(total, dz.T, inputs, self.n_jobs)
-            return
-        gradient = self.work.zeros("weight gradient", len(slots) * self.padded, columns)
-        product(gradient, dz.T, inputs, self.n_jobs)
-        gradient = gradient.reshape(len(slots), self.padded, columns)
-        total = total.reshape(len(slots), self.hidden, columns)
-        for gate, slot in enumerate(slots):
-            part = gradient[slot - min(slots), : self.hidden]
-            total[gate] += part if mask is None else part * mask.reshape(total.shape)[gate]
-
-    def _input_gradient(self, gates, x):
-        """Return dx = dz · W_ih (R, D)."""
-        dx = np.zeros_like(x)
-        begin, columns = self.spans[:2]
-        product(dx, gates[:, begin : begin + columns], self._input_weight(), self.n_jobs)
-        return dx
 
 
 @functools.cache
