@@ -1,9 +1,6 @@
 """Vectors of lanes: every function over its whole range, on vectors, on scalars and in plain Python."""
 
 import itertools
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -261,54 +258,3 @@ def test_reductions(dtype):
 def test_only_contiguous_arrays_of_floating_point_numbers_are_vectors():
     with pytest.raises(TypeError, match="C-contiguous array of floating-point numbers"):
         simd.vector_of(simd.types.Array(simd.types.int64, 1, "C"))
-
-
-# On other machines: narrower vectors, and no compiler at all (few and small cases, that is slow).
-NARROW = [
-    "tests/test_simd.py::test_functions_over_the_whole_range",
-    "tests/test_simd.py::test_accuracy_over_all_numbers",
-    "tests/test_simd.py::test_a_shared_division_is_as_accurate",
-    "tests/test_simd.py::test_operators",
-    "tests/test_simd.py::test_parts_of_vectors_touch_nothing_else",
-    "tests/test_simd.py::test_reductions",
-    "tests/kernels/test_gemm.py::test_small_products_are_exact",
-    "tests/kernels/test_dense.py::test_few_and_many_rows",
-    "tests/kernels/test_optimizers.py::test_steps_equal_the_reference",
-    "tests/layers/test_softmax.py::test_loss_and_gradients_equal_the_reference",
-    "tests/layers/test_recurrent.py::test_forward_equals_the_reference[float32-2e-06-1-False-lstm]",
-    "tests/layers/test_recurrent.py::test_forward_equals_the_reference[float64-1e-12-1-False-lstm]",
-    "tests/layers/test_recurrent.py::test_gradients_equal_central_differences[1-False-gru]",
-]
-PLAIN = [
-    "tests/test_simd.py::test_operators",
-    "tests/test_simd.py::test_parts_of_vectors_touch_nothing_else",
-    "tests/kernels/test_gemm.py::test_small_products_are_exact",
-    "tests/kernels/test_dense.py::test_few_and_many_rows",
-    "tests/kernels/test_embedding.py",
-    "tests/kernels/test_clipping.py",
-    "tests/kernels/test_optimizers.py::test_steps_equal_the_reference",
-    "tests/layers/test_softmax.py::test_a_tiny_layer",
-    "tests/layers/test_recurrent.py::test_forward_equals_the_reference",
-]
-
-
-@pytest.mark.parametrize(
-    ("setting", "tests", "chosen"),
-    [
-        ("FASTRNN_SIMD_BITS=256", NARROW, "not float64"),
-        ("FASTRNN_SIMD_BITS=128", NARROW, "not float32"),
-        ("NUMBA_DISABLE_JIT=1", PLAIN, "test"),
-    ],
-)
-def test_on_other_machines(setting, tests, chosen, request):
-    name, value = setting.split("=")
-    process = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", chosen, *tests],
-        cwd=request.config.rootpath,
-        env={**os.environ, name: value},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-    assert process.returncode == 0, process.stdout[-5000:] + process.stderr[-2000:]
