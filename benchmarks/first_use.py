@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 
-# Runs in a process of its own. The time of a kernel is without that of the kernels which are compiled within it.
+# Runs in a process of its own. A kernel's time is the processor's, without that of kernels compiled within it.
 SCRIPT = """
 import json, sys, time
 begin = time.perf_counter()
@@ -28,11 +28,11 @@ class Kernels(event.Listener):
         self.within, self.own = [], []
 
     def on_start(self, happened):
-        self.within.append([time.perf_counter(), 0.0])
+        self.within.append([time.process_time(), 0.0])
 
     def on_end(self, happened):
         begin, inner = self.within.pop()
-        seconds = time.perf_counter() - begin
+        seconds = time.process_time() - begin
         if self.within:
             self.within[-1][1] += seconds
         function = happened.data["dispatcher"].py_func

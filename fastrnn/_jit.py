@@ -127,6 +127,12 @@ class _KernelCache(FunctionCache):
         self._cache_file = _KernelFiles(self._cache_path, self._impl.filename_base)
 
 
+def _call_template(dispatcher, args, kws):
+    """Type a call from another kernel: without this, a literal 0 or 1 among its arguments is compiled for anew."""
+    args = [types.unliteral(a) for a in args]
+    return type(dispatcher).get_call_template(dispatcher, args, {name: types.unliteral(a) for name, a in kws.items()})
+
+
 def kernel(function=None, *, cache=True, **options):
     """Compile `function` with the package's flags when it is first called, and keep the result on disk.
 
@@ -147,6 +153,8 @@ def kernel(function=None, *, cache=True, **options):
     if function is None:
         return functools.partial(kernel, cache=cache, **options)
     dispatcher = numba.njit(**{**_FLAGS, **options})(function)
+    if not config.DISABLE_JIT:
+        dispatcher.get_call_template = functools.partial(_call_template, dispatcher)
     if cache and CACHE_ENABLED and not config.DISABLE_JIT:
         dispatcher._cache = _KernelCache(function)
     return dispatcher
