@@ -17,7 +17,7 @@ from llvmlite import ir
 from numba.core import cgutils, config, types
 
 from fastrnn._jit import kernel
-from fastrnn.simd import array_pointer, primitive
+from fastrnn.simd import aligned, array_pointer, primitive
 
 _FLOPS_PER_THREAD = 3_000_000  # about 0.03 ms of a core's work: less than that does not pay for a thread
 _LINE = 8  # int64 in a cache line
@@ -78,7 +78,7 @@ def scratch(size, dtype):
     arrays = _local.__dict__.setdefault("arrays", {})
     array = arrays.get(dtype)
     if array is None or array.size < size:
-        arrays[dtype] = array = np.empty(size, dtype)
+        arrays[dtype] = array = aligned(size, dtype)
     return array[:size]
 
 

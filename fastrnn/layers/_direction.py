@@ -12,7 +12,7 @@ from fastrnn.kernels import recurrence
 from fastrnn.kernels.dense import product
 from fastrnn.kernels.gemm import pack, packed_size, scratch_size
 from fastrnn.kernels.threads import run, scratch, split, worth
-from fastrnn.simd import lanes_of
+from fastrnn.simd import aligned, lanes_of
 
 _CHUNK_BYTES = 1 << 18  # pre-activations of a chunk of steps: to stay in the second-level cache of a core
 _MOST_VIEWS = 500
@@ -41,7 +41,7 @@ class Workspace:
             size = math.prod(shape)
             array = self._arrays.get(name)
             if array is None or array.size < size:
-                self._arrays[name] = array = np.empty(size, self.dtype)
+                self._arrays[name] = array = aligned(size, self.dtype)
                 self._views.clear()
             elif len(self._views) > _MOST_VIEWS:
                 self._views.clear()
