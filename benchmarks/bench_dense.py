@@ -1,9 +1,6 @@
 """Dense layers, the softmax and optimizers beside what NumPy's own product and copy take on the same arrays."""
 
-import os
 import statistics
-import subprocess
-import sys
 import time
 
 import numpy as np
@@ -108,32 +105,3 @@ class ClippingSpeed:
         other = np.empty_like(grads["w"])
         copy, norm = _seconds([lambda: np.copyto(other, grads["w"]), lambda: clip_grad_norm(grads, 1e9)], 1)
         return norm / copy
-
-
-class CompileTime:
-    def track_all_dense_kernels(self):
-        """Seconds of compilation until a small softmax with embedding and optimizer has made its first step."""
-        code = """
-import numpy as np
-from numba.core import event
-from fastrnn.kernels.clipping import clip_grad_norm
-from fastrnn.layers.embedding import Embedding
-from fastrnn.layers.softmax import Softmax
-from fastrnn.optimizers import Adam
-timer = event.TimingListener()
-event.register("numba:compile", timer)
-embedding, softmax, ids = Embedding(30, 8), Softmax(8, 30), np.arange(12)
-x = embedding.forward(ids, training=True)
-embedding.backward(softmax.loss_and_gradient(x, ids)[1])
-softmax.probabilities(x)
-clip_grad_norm(softmax.grads, 1.0)
-Adam().step(softmax.parameters, softmax.grads)
-print(timer.duration)
-"""
-        environment = {**os.environ, "FASTRNN_CACHE": "0"}
-        process = subprocess.run(
-            [sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, check=True, text=True
-        )
-        return float(process.stdout)
-
-    track_all_dense_kernels.unit = "s"

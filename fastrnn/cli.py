@@ -6,6 +6,7 @@ What takes long to import is imported where it is used: ``--help`` and a wrong a
 import argparse
 import contextlib
 import dataclasses
+import functools
 import json
 import math
 import pathlib
@@ -58,13 +59,13 @@ def main(argv=None):
     previous = signal.signal(signal.SIGINT, _interrupt)
     try:
         with warnings.catch_warnings():
-            warnings.showwarning = _show_warning
-            compare(arguments)
+            warnings.showwarning = functools.partial(_show_warning, arguments.command)
+            {"compare": compare, "warmup": warmup}[arguments.command](arguments)
     except _UserError as error:
-        print(f"fastrnn compare: error: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"fastrnn {arguments.command}: error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except _Interrupt:
-        print("fastrnn compare: interrupted", file=sys.stderr)
+        print(f"fastrnn {arguments.command}: interrupted", file=sys.stderr)
         return 130
     finally:
         signal.signal(signal.SIGINT, previous)
@@ -75,10 +76,10 @@ def _interrupt(signum, frame):
     raise _Interrupt
 
 
-def _show_warning(message, *details):
+def _show_warning(command, message, *details):
     from tqdm import tqdm
 
-    tqdm.write(f"fastrnn compare: warning: {message}", file=sys.stderr)
+    tqdm.write(f"fastrnn {command}: warning: {message}", file=sys.stderr)
 
 
 def _parse(argv):
@@ -86,6 +87,15 @@ def _parse(argv):
     parser = _Parser(prog="fastrnn", description=fastrnn.__doc__)
     parser.add_argument("--version", action="version", version=f"fastrnn {fastrnn.__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    compare = _add_compare(commands)
+    _add_warmup(commands)
+    arguments = parser.parse_args(argv)
+    if arguments.command == "compare" and not arguments.orders and not arguments.cells:
+        compare.error("--orders and --cells are both empty: there is no model to compare")
+    return arguments
+
+
+def _add_compare(commands):
     compare = commands.add_parser(
         "compare",
         help="train n-gram and recurrent language models on a text and compare them",
@@ -118,10 +128,26 @@ def _parse(argv):
     compare.add_argument(
         "--plot", type=pathlib.Path, metavar="OUT.png", help="draw perplexity against memory (needs matplotlib)"
     )
-    arguments = parser.parse_args(argv)
-    if not arguments.orders and not arguments.cells:
-        compare.error("--orders and --cells are both empty: there is no model to compare")
-    return arguments
+    return compare
+
+
+def _add_warmup(commands):
+    warmup = commands.add_parser(
+        "warmup",
+        help="compile the common kernels ahead",
+        description="Compile the kernels of n-gram models and of recurrent networks, for training and prediction, and "
+        "keep them on disk: what runs later does not wait for the compiler.",
+    )
+    warmup.add_argument(
+        "--cells",
+        type=_cells,
+        default=["rnn", "gru", "lstm"],
+        metavar="CELL,CELL",
+        help="cells of the recurrent networks (default: rnn,gru,lstm)",
+    )
+    warmup.add_argument(
+        "--dtype", choices=["float32", "float64"], default="float32", help="numbers of the networks (default: float32)"
+    )
 
 
 def _integer(text, minimum, maximum):
@@ -151,6 +177,26 @@ def _cells(text):
         if cell not in CELLS:
             raise argparse.ArgumentTypeError(f"expected cells among {', '.join(CELLS)}, got {cell!r}")
     return cells
+
+
+def warmup(arguments):
+    """Carry out ``fastrnn warmup``.
+
+    Parameters
+    ----------
+    arguments : argparse.Namespace
+        What the command line said.
+    """
+    from fastrnn.warmup import warm_up
+
+    try:
+        done = warm_up(arguments.cells, arguments.dtype, progress=True)
+    except (RuntimeError, OSError) as error:
+        raise _UserError(str(error)) from error
+    print(
+        f"{done.compiled} kernels compiled in {done.seconds:.1f} s, {done.found} were there already; they are kept in "
+        f"{done.folder}"
+    )
 
 
 def compare(arguments):
