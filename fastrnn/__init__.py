@@ -5,6 +5,8 @@ import importlib
 __version__ = "0.1.0.dev0"
 
 _PUBLIC = {  # imported when they are first used, so that `import fastrnn` stays light
+    "CacheLanguageModel": "fastrnn.cache_model",
+    "InterpolatedLanguageModel": "fastrnn.interpolation",
     "NGramLanguageModel": "fastrnn.ngram",
     "RNNLanguageModel": "fastrnn.language_model",
     "Vocabulary": "fastrnn.text",

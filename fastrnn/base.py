@@ -9,7 +9,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from fastrnn.kernels.sampling import draw_tokens
-from fastrnn.persistence import load_model, save_model
+from fastrnn.persistence import load_model, plain_parameter, save_model
 from fastrnn.text import (
     END_ID,
     PAD_ID,
@@ -30,7 +30,7 @@ class Perplexity(float):
     """A perplexity, which knows what it was measured on.
 
     Its value is exp(-mean natural-log probability) over all tokens, ``</s>`` included, ``<s>`` not, tokens out of the
-    vocabulary counted with the probability of ``<unk>``.
+    vocabulary counted with the probability of ``<unk>`` (or not at all, if they were excluded).
 
     Attributes
     ----------
@@ -95,6 +95,16 @@ class BaseLanguageModel(BaseEstimator, abc.ABC):
     @abc.abstractmethod
     def _advance(self, state, ids):
         """Return the state after one more token a row; `ids` is an int32 array (n,)."""
+
+    def _step(self, state, ids):
+        """Return the natural log probability of one more token a row, float64 (n,), and the state after it."""
+        probabilities = self._next_probabilities(state)[np.arange(len(ids)), ids]
+        with np.errstate(divide="ignore"):  # probability 0
+            return np.log(probabilities), self._advance(state, ids)
+
+    def _next_sentence(self, state):
+        """Return the state, of one row, that the next sentence begins with, from the one after ``</s>``."""
+        return self.initial_state()
 
     @abc.abstractmethod
     def _take(self, state, rows):
@@ -186,13 +196,16 @@ class BaseLanguageModel(BaseEstimator, abc.ABC):
         _require_tokens(log_probs)
         return float(log_probs.mean())
 
-    def perplexity(self, X):
+    def perplexity(self, X, oov="include"):
         """Return the perplexity of a text.
 
         Parameters
         ----------
         X : iterable of (str or list of str)
             A sentence, line or document each.
+        oov : {"include", "exclude"}
+            Whether tokens out of the vocabulary count, with the probability of ``<unk>``. Without them the perplexities
+            of models whose vocabularies differ are still not those of the same text: look at the number of tokens.
 
         Returns
         -------
@@ -200,13 +213,55 @@ class BaseLanguageModel(BaseEstimator, abc.ABC):
             A float (lower is better), which also says how many tokens there were, how many of them out of the
             vocabulary, and the perplexity without those.
         """
+        if oov not in ("include", "exclude"):
+            raise ValueError(f"oov must be 'include' or 'exclude', got {oov!r}.")
         ids, _, log_probs = self._score_tokens(X)
         _require_tokens(log_probs)
         known = ids != UNK_ID
         with np.errstate(over="ignore"):  # where a token has probability 0
-            value, without_oov = np.exp(-log_probs.mean()), np.exp(-log_probs[known].mean())
+            with_oov, without_oov = float(np.exp(-log_probs.mean())), float(np.exp(-log_probs[known].mean()))
         n_oov = len(ids) - int(np.count_nonzero(known))
-        return Perplexity(float(value), n_tokens=len(ids), n_oov=n_oov, without_oov=float(without_oov))
+        value = with_oov if oov == "include" else without_oov
+        return Perplexity(value, n_tokens=len(ids), n_oov=n_oov, without_oov=without_oov)
+
+    def initial_state(self):
+        """Return what the model remembers at the start of a sentence, for `advance`.
+
+        Returns
+        -------
+        state
+            It is never changed: one state can be advanced with many tokens.
+        """
+        return self._read_contexts(*self._encode([[]]))
+
+    def advance(self, state, token):
+        """Read one more token.
+
+        Parameters
+        ----------
+        state : state
+            From `initial_state`, or from this method.
+        token : str
+            The token that comes next; ``"</s>"`` is the end of the sentence, after which the next one begins.
+
+        Returns
+        -------
+        log_prob : float
+            The natural logarithm of the token's probability after what was read.
+        state
+            What the model remembers after the token.
+
+        Raises
+        ------
+        ValueError
+            If `token` is no string, or is ``<pad>`` or ``<s>``, which nothing predicts.
+        """
+        check_is_fitted(self)
+        if not isinstance(token, str) or token in (SPECIAL_TOKENS[PAD_ID], SPECIAL_TOKENS[START_ID]):
+            raise ValueError(f"token must be a string other than '<pad>' and '<s>', got {token!r:.80}.")
+        ids = self.vocabulary_.encode([token.lower() if self.lowercase else token])
+        log_probs, state = self._step(state, ids)
+        return float(log_probs[0]), self._next_sentence(state) if ids[0] == END_ID else state
 
     def predict_proba(self, X):
         """Return the distribution of the next token.
@@ -332,23 +387,35 @@ class BaseLanguageModel(BaseEstimator, abc.ABC):
             If a parameter is no plain value (a callable tokenizer for instance): the message says what to do.
         """
         check_is_fitted(self)
+        save_model(path, type(self).__name__, *self._pack())
+
+    def _stored_params(self):
+        """Return the constructor's parameters that a file keeps; the vocabulary stands there anyway."""
         params = self.get_params(deep=False)
+        params.pop("vocabulary", None)
+        return params
+
+    def _pack(self):
+        """Return what a file keeps of a fitted model: parameters and content in plain values, and arrays."""
+        params = {name: plain_parameter(name, value) for name, value in self._stored_params().items()}
         content, arrays = self._get_learned()
-        content = {
-            **content,
-            "tokens": self.vocabulary_.tokens,
-            "vocabulary_given": params.pop("vocabulary") is not None,
-        }
-        save_model(path, type(self).__name__, params, content, arrays)
+        given = {"tokens": self.vocabulary_.tokens, "vocabulary_given": self.vocabulary is not None}
+        return params, {**content, **given}, arrays
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path, verify=True):
         """Read a model that `save` wrote.
+
+        The learned arrays are mapped into memory, which n-gram models use as they are: pages of the file are read when
+        they are needed, and processes share them. Replace the file (as `save` does), but do not change it in place.
 
         Parameters
         ----------
         path : str or os.PathLike
             The file.
+        verify : bool
+            Whether the whole file is read once to compare it with its checksum (two or three gigabytes a second).
+            Without that a damaged file may give wrong numbers or end the process; loading takes as long for any size.
 
         Returns
         -------
@@ -359,9 +426,13 @@ class BaseLanguageModel(BaseEstimator, abc.ABC):
         ValueError
             If the file is no saved model, is damaged, or holds a model of another class.
         """
-        params, content, arrays = load_model(path, cls.__name__)
+        return cls._unpack(*load_model(path, cls.__name__, verify))
+
+    @classmethod
+    def _unpack(cls, params, content, arrays):
+        """Return the fitted model that `_pack` took apart."""
         vocabulary = Vocabulary.from_tokens(content.pop("tokens"))
-        model = cls(**params, vocabulary=vocabulary if content.pop("vocabulary_given") else None)
+        model = cls(**params, **({"vocabulary": vocabulary} if content.pop("vocabulary_given") else {}))
         model.vocabulary_ = vocabulary
         model._set_learned(content, arrays)
         return model

@@ -533,6 +533,9 @@ class RNNLanguageModel(BaseLanguageModel):
         y, state = self.network_.hidden(ids[None], state[1])
         return y[0], state
 
+    def _next_sentence(self, state):
+        return state if self.carry_state else super()._next_sentence(state)
+
     def _take(self, state, rows):
         h, recurrent = state
         if isinstance(recurrent, tuple):

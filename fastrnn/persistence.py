@@ -2,16 +2,19 @@
 
 import contextlib
 import json
+import math
+import mmap
 import os
 import pathlib
 import uuid
 import zlib
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
 _FORMAT_VERSION = 1
+_DTYPES = {"BOOL": "?"} | {f"{k.upper()}{8 * n}": f"<{k}{n}" for k in "iuf" for n in (1, 2, 4, 8) if k != "f" or n > 1}
 
 
 @contextlib.contextmanager
@@ -50,6 +53,36 @@ def replaced_file(path):
         temporary.unlink(missing_ok=True)
 
 
+def plain_parameter(name, value):
+    """Return the value of a constructor's parameter as JSON can hold it.
+
+    Parameters
+    ----------
+    name : str
+    value : object
+
+    Returns
+    -------
+    A number, a string, None, or lists and dicts of them.
+
+    Raises
+    ------
+    ValueError
+        If `value` is something else: the message says what to do.
+    """
+    value = value.tolist() if isinstance(value, np.generic | np.ndarray) else value
+    try:
+        json.dumps(value)
+    except TypeError:
+        plain = '"whitespace"' if name == "tokenizer" else "None"
+        advice = " and give the model lists of tokens instead of texts" if name == "tokenizer" else ""
+        raise ValueError(
+            f"{name}={value!r:.80} cannot be stored in a file, which holds no code: "
+            f"call set_params({name}={plain}) before saving{advice}."
+        ) from None
+    return value
+
+
 def save_model(path, class_name, params, content, arrays):
     """Write a model to one safetensors file, whole or not at all.
 
@@ -68,8 +101,6 @@ def save_model(path, class_name, params, content, arrays):
 
     Raises
     ------
-    ValueError
-        If a parameter is no plain value.
     OSError
         If the file cannot be written.
     """
@@ -77,20 +108,23 @@ def save_model(path, class_name, params, content, arrays):
         {
             "version": _FORMAT_VERSION,
             "class": class_name,
-            "params": {name: _plain_parameter(name, value) for name, value in params.items()},
+            "params": params,
             "content": content,
         }
     )
     arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     with replaced_file(path) as temporary:
         try:
-            save_file(arrays, temporary, {"fastrnn": header, "checksum": _checksum(header, arrays)})
+            checksums = {"header_checksum": _header_checksum(header, arrays), "checksum": _checksum(arrays)}
+            save_file(arrays, temporary, {"fastrnn": header, **checksums})
         except SafetensorError as error:  # a full disk for instance
             raise OSError(f"{path} cannot be written: {error}.") from None
 
 
-def load_model(path, class_name):
+def load_model(path, class_name, verify=True):
     """Read a model that `save_model` wrote.
+
+    The arrays are mapped into memory: they are read from the disk where they are used, and processes share them.
 
     Parameters
     ----------
@@ -98,28 +132,30 @@ def load_model(path, class_name):
         The file.
     class_name : str
         The class that is expected in it.
+    verify : bool
+        Whether the arrays are compared with their checksum, which reads them once.
 
     Returns
     -------
     params, content : dict
     arrays : dict of str -> ndarray
+        They can be written to, which changes them in this process only.
 
     Raises
     ------
     ValueError
         If the file is no saved model, is damaged, comes from another version of the format or holds another class.
     """
-    with open(path, "rb"):  # a missing or unreadable file: Python's own error names it best
-        pass
+    with open(path, "rb") as file:
+        memory = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY) if os.fstat(file.fileno()).st_size else b""
     try:
-        with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (a file is no dict)
-    except SafetensorError as error:
+        metadata, arrays = _parse_safetensors(memory)
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
         raise ValueError(f"{path} is no saved model, or it is damaged ({error}).") from None
     if "fastrnn" not in metadata:
         raise ValueError(f"{path} is no model saved by fastrnn.")
-    if metadata.get("checksum") != _checksum(metadata["fastrnn"], arrays):
+    found = (metadata.get("header_checksum"), metadata.get("checksum") if verify else None)
+    if found != (_header_checksum(metadata["fastrnn"], arrays), _checksum(arrays) if verify else None):
         raise ValueError(f"{path} is damaged: its checksum does not match.")
     header = json.loads(metadata["fastrnn"])
     if header["version"] != _FORMAT_VERSION:
@@ -131,24 +167,30 @@ def load_model(path, class_name):
     return header["params"], header["content"], arrays
 
 
-def _plain_parameter(name, value):
-    value = value.item() if isinstance(value, np.generic) else value
-    try:
-        json.dumps(value)
-    except TypeError:
-        plain = '"whitespace"' if name == "tokenizer" else "None"
-        advice = " and give the model lists of tokens instead of texts" if name == "tokenizer" else ""
-        raise ValueError(
-            f"{name}={value!r:.80} cannot be stored in a file, which holds no code: "
-            f"call set_params({name}={plain}) before saving{advice}."
-        ) from None
-    return value
+def _parse_safetensors(memory):
+    """Return metadata and arrays of a safetensors file, without a copy; raise some error if it is none."""
+    start = 8 + int.from_bytes(memory[:8], "little")
+    if not 8 < start <= len(memory):
+        raise ValueError("its header is cut off")
+    header = json.loads(memory[8:start])
+    metadata = header.pop("__metadata__", {})
+    arrays = {}
+    for name, entry in header.items():
+        shape, (begin, end) = entry["shape"], entry["data_offsets"]
+        dtype = np.dtype(_DTYPES[entry["dtype"]])
+        if not 0 <= begin <= end <= len(memory) - start or end - begin != math.prod(shape) * dtype.itemsize:
+            raise ValueError(f"its part {name} is cut off")
+        arrays[name] = np.ndarray(shape, dtype, memory, start + begin)
+    return metadata, arrays
 
 
-def _checksum(header, arrays):
-    checksum = zlib.crc32(header.encode())
+def _header_checksum(header, arrays):
+    parts = [header, *(f"{name} {arrays[name].dtype.str} {arrays[name].shape}" for name in sorted(arrays))]
+    return f"{zlib.crc32(chr(0).join(parts).encode()):08x}"
+
+
+def _checksum(arrays):
+    checksum = 0
     for name in sorted(arrays):
-        array = arrays[name]
-        checksum = zlib.crc32(f"{name} {array.dtype.str} {array.shape}".encode(), checksum)
-        checksum = zlib.crc32(array.reshape(-1).view(np.uint8), checksum)
+        checksum = zlib.crc32(arrays[name].reshape(-1).view(np.uint8), checksum)
     return f"{checksum:08x}"

@@ -127,7 +127,22 @@ def get_tokenizer(tokenizer):
 
 
 def tokenize_corpus(X, tokenizer="words", lowercase=False):
-    """Turn what a language model is given into lists of tokens.
+    """Turn what a language model is given into lists of tokens, all at once; see `iterate_corpus`.
+
+    Returns
+    -------
+    list of list of str
+
+    Examples
+    --------
+    >>> tokenize_corpus(["Hello, world", ["already", "cut"]], lowercase=True)
+    [['hello', ',', 'world'], ['already', 'cut']]
+    """
+    return list(iterate_corpus(X, tokenizer, lowercase))
+
+
+def iterate_corpus(X, tokenizer="words", lowercase=False):
+    """Turn what a language model is given into lists of tokens, one after another.
 
     Parameters
     ----------
@@ -138,20 +153,15 @@ def tokenize_corpus(X, tokenizer="words", lowercase=False):
     lowercase : bool
         Whether texts and tokens are converted to lower case first.
 
-    Returns
-    -------
-    list of list of str
+    Yields
+    ------
+    list of str
 
     Raises
     ------
     ValueError
         If X is a string, bytes, None or not iterable, or if an element is neither a text nor a list of tokens (the
         message names its index).
-
-    Examples
-    --------
-    >>> tokenize_corpus(["Hello, world", ["already", "cut"]], lowercase=True)
-    [['hello', ',', 'world'], ['already', 'cut']]
     """
     if isinstance(X, str | bytes | bytearray):
         kind = "string" if isinstance(X, str) else type(X).__name__
@@ -161,7 +171,36 @@ def tokenize_corpus(X, tokenizer="words", lowercase=False):
         elements = iter(X)
     except TypeError:
         raise ValueError(f"X must be an iterable of strings or of lists of tokens, got {X!r:.80}.") from None
-    return [_tokens_of(element, index, split, lowercase) for index, element in enumerate(elements)]
+    for index, element in enumerate(elements):
+        yield _tokens_of(element, index, split, lowercase)
+
+
+def batches(token_lists, n_tokens):
+    """Put sentences together into lists of about so many tokens.
+
+    Parameters
+    ----------
+    token_lists : iterable of list of str
+    n_tokens : int
+
+    Yields
+    ------
+    list of list of str
+
+    Examples
+    --------
+    >>> list(batches([["a", "b"], ["c"], ["d"]], n_tokens=3))
+    [[['a', 'b'], ['c']], [['d']]]
+    """
+    batch, size = [], 0
+    for tokens in token_lists:
+        batch.append(tokens)
+        size += len(tokens)
+        if size >= n_tokens:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
 def _tokens_of(element, index, split, lowercase):
@@ -318,10 +357,29 @@ class Vocabulary:
         -------
         ids, offsets : as from `encode_corpus`
         """
-        grown = defaultdict(itertools.count(len(self)).__next__, self._ids)
-        ids, offsets = _encode(token_lists, grown)
-        self._set_tokens(grown)
+        ((ids, offsets),) = self.extend_encode_batches([token_lists])
         return ids, offsets
+
+    def extend_encode_batches(self, batches):
+        """Add all tokens of a text that comes in batches, as `extend_encode_corpus` does; they are there at the end.
+
+        Parameters
+        ----------
+        batches : iterable of (iterable of list of str)
+            Some sentences each.
+
+        Yields
+        ------
+        ids, offsets : as from `encode_corpus`
+            Of each batch.
+        """
+        grown = defaultdict(itertools.count(len(self)).__next__, self._ids)
+        n_sentences = 0
+        for batch in batches:
+            ids, offsets = _encode(batch, grown, n_sentences)
+            n_sentences += len(offsets) - 1
+            yield ids, offsets
+        self._set_tokens(grown)
 
     def fit_counts(self, tokens, counts):
         """Take over those of `tokens` that `min_count` and `max_size` allow.
@@ -438,7 +496,7 @@ class Vocabulary:
         return vocabulary
 
 
-def _encode(token_lists, ids_of):
+def _encode(token_lists, ids_of, first_index=0):
     """Map all tokens through `ids_of`; return ids (n_tokens,) int32 and offsets (n_sentences + 1,) int64."""
     token_lists = token_lists if isinstance(token_lists, list | tuple) else list(token_lists)
     offsets = np.zeros(len(token_lists) + 1, np.int64)
@@ -450,7 +508,7 @@ def _encode(token_lists, ids_of):
         place = int(np.argmax(reserved))
         sentence = int(np.searchsorted(offsets, place, side="right")) - 1
         raise ValueError(
-            f"X[{sentence}] contains the token {SPECIAL_TOKENS[ids[place]]!r}, which is reserved: "
+            f"X[{first_index + sentence}] contains the token {SPECIAL_TOKENS[ids[place]]!r}, which is reserved: "
             "sentences are padded, opened and closed by the model; remove it from the text."
         )
     return ids, offsets

@@ -234,8 +234,11 @@ def _emit(y, states, y_row, after, rows, begin, end):
 
 
 @kernel
-def recurrence_backward(board, party, gradients, memory, cell, dy, weights, masks, schedule, part):
-    """Run a cell's backward pass over a part of the sequences or units, from the last step to the first."""
+def recurrence_backward(board, party, gradients, memory, cell, dy, weights, masks, schedule, part, start, stop, packed):
+    """Run a cell's backward pass over a part of the sequences or units, from step `stop` - 1 back to `start`.
+
+    `packed` says that the weights have been packed before.
+    """
     # dy (R, output)
     enter(board, party)
     gates, states, d_states = memory.gates, memory.states, gradients.states
@@ -243,9 +246,10 @@ def recurrence_backward(board, party, gradients, memory, cell, dy, weights, mask
     first, last, begin, end = part
     width, padded = gates.shape[1], states.shape[2]
     own = min(end, dy.shape[1]) - begin
-    _pack_columns(weights.recurrent_panels, weights.recurrent, begin, own, end - begin == padded, board, party)
-    barrier(board, party)
-    for t in range(len(offsets) - 2, -1, -1):
+    if not packed:
+        _pack_columns(weights.recurrent_panels, weights.recurrent, begin, own, end - begin == padded, board, party)
+        barrier(board, party)
+    for t in range(stop - 1, start - 1, -1):
         rows = _alive(offsets, t, first, last)
         row, before = offsets[t] + first, state_rows[t] + first
         _collect(d_states, dy, row, first, rows, begin, end)

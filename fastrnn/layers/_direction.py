@@ -15,6 +15,7 @@ from fastrnn.kernels.threads import run, scratch, split, worth
 from fastrnn.simd import aligned, lanes_of
 
 _CHUNK_BYTES = 1 << 18  # pre-activations of a chunk of steps: to stay in the second-level cache of a core
+_BACKWARD_BYTES = 1 << 22  # gradients of pre-activations until they are multiplied: to stay in the third-level cache
 _MOST_VIEWS = 500
 # Threads cut the hidden units if the recurrent weight is larger than the second-level cache of a core, or if they would
 # have fewer sequences each than this; but not if a thread's part of a step is hardly longer than the wait at a barrier.
@@ -123,15 +124,21 @@ class Direction:
         self.has_projection = f"weight_hr_{suffix}" in parameters
         self.normalized, self.standardizes = declared(cell, "normalized"), standardized is not None
         self.n_units = count_units(cell)
+        # Whether all weights are used where they stand, so that a pass only has to add up the biases anew.
+        self._is_plain = (
+            self._is_slotted(cell.input_slots)
+            and self._is_slotted(cell.recurrent_slots)
+            and not (self.n_units or self.late_slots or self.has_projection)
+        )
         slots = {"bias_ih": cell.input_slots, "bias_hh": cell.recurrent_slots + self.late_slots}
         self.biases = [
             (f"{name}_{suffix}", _runs(places)) for name, places in slots.items() if f"{name}_{suffix}" in parameters
         ]
         self.work = Workspace(self.dtype)
-        self.kept = self._held = self._last_plan = None
+        self.kept = self._held = self._last_plan = self._bias_sum = self._plain = None
 
     def __getstate__(self):
-        return {**vars(self), "kept": None, "_held": None, "_last_plan": None}
+        return {**vars(self), "kept": None, "_held": None, "_last_plan": None, "_bias_sum": None, "_plain": None}
 
     # ---------------------------------------------------------------------------------------------------- weights
 
@@ -148,7 +155,7 @@ class Direction:
 
     def _is_slotted(self, slots):
         """Return whether gates stand one behind the other in the order of their slots, without padding."""
-        return self.padded == self.hidden and len(_runs(slots)) == 1
+        return self.padded == self.hidden and len(_runs(slots)) <= 1
 
     def _input_weight(self):
         return self._slotted("weight_ih", self.cell.input_slots, self.parameters[f"weight_ih_{self.suffix}"])
@@ -168,12 +175,20 @@ class Direction:
 
     def _bias(self):
         """Return the sum of both biases, slot by slot: (slots · padded,)."""
-        bias = self.work.zeros("bias", len(self.cell.slots), self.padded)
-        for name, runs in self.biases:
-            values = self.parameters[name].reshape(-1, self.hidden)
-            for begin, end, row in runs:
-                bias[begin:end, : self.hidden] += values[row : row + end - begin]
-        return bias.reshape(-1)
+        if self._bias_sum is None:
+            total = self.work.take("bias", len(self.cell.slots), self.padded)
+            values = {name: self.parameters[name].reshape(-1, self.hidden) for name, _ in self.biases}
+            terms = [
+                (total[begin:end, : self.hidden], values[name][row : row + end - begin])
+                for name, runs in self.biases
+                for begin, end, row in runs
+            ]
+            self._bias_sum = total.reshape(-1), terms
+        total, terms = self._bias_sum
+        total.fill(0)
+        for part, term in terms:
+            np.add(part, term, out=part)
+        return total
 
     def _units(self):
         """Return the parameters of each unit: (unit parameters, padded)."""
@@ -327,10 +342,13 @@ class Direction:
 
     def _forward_weights(self, drawn):
         """Return the weights for the forward pass."""
-        recurrent, late = self._recurrent_weights(drawn)
-        weight = self._input_weight()
+        is_plain = drawn.weight_hh is None and self._is_plain
+        if is_plain and self._plain is not None:
+            self._bias()
+            return self._plain
+        weight, (recurrent, late) = self._input_weight(), self._recurrent_weights(drawn)
         recurrent = self.work.take("none", 0, self.output) if recurrent is None else recurrent
-        return recurrence.Weights(
+        weights = recurrence.Weights(
             input=weight,
             recurrent=recurrent,
             input_panels=self.work.take("input panels", weight.size),
@@ -340,6 +358,8 @@ class Direction:
             bias=self._bias(),
             units=self._units(),
         )
+        self._plain = weights if is_plain else None
+        return weights
 
     def _recurrent_panels(self, recurrent):
         """Return room for the panels of W_hh or its transpose."""
@@ -411,9 +431,19 @@ class Direction:
             weights = weights._replace(
                 late=self._packed_late(self._recurrent_weights(drawn)[1], False), projection=self._projection(False)
             )
-        calls = [(gradients, plan.memory, self.cell, dy, weights, masks, plan.schedule, part) for part in plan.parts]
-        run(recurrence.recurrence_backward, calls)
-        dx = self._weight_gradients(x, plan.memory, weights, gradients, packing, drawn)
+        dx, totals = np.empty_like(x), self._gradient_totals(drawn)
+        stop, packed = len(packing.offsets) - 1, False
+        while stop > 0:
+            start = self._chunk_start(packing.offsets, stop)
+            calls = [
+                (gradients, plan.memory, self.cell, dy, weights, masks, plan.schedule, part, start, stop, packed)
+                for part in plan.parts
+            ]
+            run(recurrence.recurrence_backward, calls)
+            rows = slice(int(packing.offsets[start]), int(packing.offsets[stop]))
+            self._add_products(totals, dx, x, plan.memory, weights, packing, rows)
+            stop, packed = start, True
+        self._add_gradients(totals, plan.memory, gradients, drawn)
         d_initial = [plane[:, : values.shape[1]] for plane, values in zip(gradients.states, d_final, strict=True)]
         return dx, d_initial
 
@@ -437,26 +467,38 @@ class Direction:
 
     # -------------------------------------------------------------------------------------------------- gradients
 
-    def _weight_gradients(self, x, memory, weights, gradients, packing, drawn):
-        """Add to the gradients of all parameters; return that of x."""
-        cell, gates, cut = self.cell, memory.gates, len(self.cell.recurrent_slots) * self.hidden
-        before = self._before(memory.operands[0], len(x), packing)
-        d_input = self._gradient_target("weight_ih", cell.input_slots, slice(None))
-        if cell.recurrent_slots:
-            masked = drawn.weight_hh is not None
-            d_recurrent = self._gradient_target("weight_hh", cell.recurrent_slots, slice(cut), masked)
+    def _chunk_start(self, offsets, stop):
+        """Return the first of the steps before `stop` whose weight gradients are added up together."""
+        rows = max(1, _BACKWARD_BYTES // (self.width * self.dtype.itemsize))
+        return min(stop - 1, int(np.searchsorted(offsets, offsets[stop] - rows)))
+
+    def _gradient_totals(self, drawn):
+        """Return the arrays that the gradients of W_ih, W_hh and the biases are added to, slot by slot."""
+        masked, cut = drawn.weight_hh is not None, slice(len(self.cell.recurrent_slots) * self.hidden)
+        if self.cell.recurrent_slots:
+            d_recurrent = self._gradient_target("weight_hh", self.cell.recurrent_slots, cut, masked)
         else:
-            d_recurrent = weights.recurrent  # (0, output)
-        d_bias = self.work.zeros("bias gradient", len(cell.slots) * self.padded if self.biases else 0)
-        dx = np.empty_like(x)
-        flops = 2 * len(x) * (2 * d_input.size + d_recurrent.size)
+            d_recurrent = self.work.take("none", 0, self.output)
+        d_bias = self.work.zeros("bias gradient", len(self.cell.slots) * self.padded if self.biases else 0)
+        return self._gradient_target("weight_ih", self.cell.input_slots, slice(None)), d_recurrent, d_bias
+
+    def _add_products(self, totals, dx, x, memory, weights, packing, rows):
+        """Add to the weight gradients what comes from some rows, and compute these rows of dx."""
+        plane = memory.operands[0]  # h as the recurrent product took it
+        before = plane[rows] if packing.previous is None else plane[packing.previous[rows]]
+        flops = 2 * (rows.stop - rows.start) * (2 * totals[0].size + totals[1].size)
         parties, size = worth(self.n_jobs, flops), scratch_size(self.dtype)
         room = scratch(parties * size, self.dtype).reshape(parties, size)
-        arguments = (d_input, d_recurrent, d_bias, dx, gates, x, before, weights.input, self.spans, room)
+        arguments = (*totals, dx[rows], memory.gates[rows], x[rows], before, weights.input, self.spans, room)
         run(recurrence.weight_gradients, [arguments] * parties)
+
+    def _add_gradients(self, totals, memory, gradients, drawn):
+        """Add to the gradients of the parameters what is not there yet."""
+        d_input, d_recurrent, d_bias = totals
+        cell, cut = self.cell, len(self.cell.recurrent_slots) * self.hidden
         self._add_gradient("weight_ih", cell.input_slots, slice(None), d_input)
         if cell.recurrent_slots:
-            mask = drawn.weight_hh[:cut] if masked else None
+            mask = None if drawn.weight_hh is None else drawn.weight_hh[:cut]
             self._add_gradient("weight_hh", cell.recurrent_slots, slice(cut), d_recurrent, mask)
         if self.late_slots:
             self._late_gradient(memory, slice(cut, None), drawn)
@@ -473,7 +515,6 @@ class Direction:
             values = gradients.units[:, first : first + count, : self.hidden].sum(axis=0)
             self.grads[f"{name}_{self.suffix}"] += values.reshape(-1)
             first += count
-        return dx
 
     def _late_gradient(self, memory, rows, drawn):
         """Add to the gradient of the rows of W_hh for the late slots."""
@@ -501,11 +542,6 @@ class Direction:
         for gate, slot in enumerate(slots):
             part = slotted[slot - min(slots), : self.hidden]
             total[gate] += part if mask is None else part * mask.reshape(total.shape)[gate]
-
-    @staticmethod
-    def _before(plane, rows, packing):
-        """Return h before each packed row, as the recurrent product took it."""
-        return plane[:rows] if packing.previous is None else plane[packing.previous]
 
 
 @functools.cache

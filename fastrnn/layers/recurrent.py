@@ -18,6 +18,7 @@ from fastrnn.layers.dropout import Dropout, check_probability
 from fastrnn.layers.initializers import initialize
 
 _MERGES = ("concat", "sum", "mean")
+_NOTHING_DRAWN = Drawn()
 
 
 @functools.lru_cache(maxsize=16)
@@ -415,6 +416,8 @@ class Recurrent(Layer):
 
     def _draw(self, direction, packing, training):
         """Draw the masks of one pass."""
+        if not (any(self.zoneout) or (training and (self.recurrent_dropout or self.weight_dropout))):
+            return _NOTHING_DRAWN
         rows, batch, draw = int(packing.offsets[-1]), packing.batch, self._random.random
         update = None
         if any(self.zoneout):

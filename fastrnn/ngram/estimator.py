@@ -1,23 +1,27 @@
 """The n-gram language model."""
 
+import itertools
 import numbers
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from fastrnn.base import BaseLanguageModel
-from fastrnn.ngram.counting import count_ngrams
-from fastrnn.ngram.queries import EMPTY_CONTEXT, NGramTable, next_probabilities, walk
-from fastrnn.ngram.smoothing import additive, modified_kneser_ney
-from fastrnn.text import START_ID, Vocabulary, close_sentences
+from fastrnn.kernels.threads import effective_n_jobs, run, split
+from fastrnn.ngram.arpa import find_twice, read_arpa, write_arpa
+from fastrnn.ngram.counting import count_text
+from fastrnn.ngram.pruning import frequent, prune_entropy
+from fastrnn.ngram.queries import next_probabilities, walk
+from fastrnn.ngram.smoothing import SMOOTHINGS, Settings
+from fastrnn.ngram.table import NGramTable
+from fastrnn.ngram.trie import Trie, prune_trie
+from fastrnn.ngram.workspace import Workspace, parse_bytes
+from fastrnn.text import START_ID, UNK_ID, Vocabulary, batches, close_sentences, iterate_corpus
 
 MAX_ORDER = 16
 
-_SMOOTHINGS = {
-    "modified_kneser_ney": lambda counts, model: modified_kneser_ney(counts, model.discount_fallback),
-    "add_k": lambda counts, model: additive(counts, model.k),
-    "mle": lambda counts, model: additive(counts, 0),
-}
+_TOKENS_PER_THREAD = 10_000  # about 1 ms of work
+_TOKENS_AT_ONCE = 1 << 19  # that are held as Python strings
 
 
 class NGramLanguageModel(BaseLanguageModel):
@@ -30,10 +34,19 @@ class NGramLanguageModel(BaseLanguageModel):
     ----------
     order : int
         The largest length of an n-gram, 1 to 16.
-    smoothing : {"modified_kneser_ney", "add_k", "mle"}
+    smoothing : str
         - "modified_kneser_ney": interpolated modified Kneser-Ney [1]_ [2]_, with the numbers of KenLM's ``lmplz``.
+        - "kneser_ney": interpolated Kneser-Ney, one discount an order [3]_.
+        - "absolute_discount": the same with counts instead of the numbers of different words on the left [4]_.
+        - "witten_bell": interpolated Witten-Bell [5]_.
+        - "jelinek_mercer": relative frequencies of all orders, mixed with weights that are estimated on every tenth
+          sentence [6]_.
+        - "katz": Good-Turing discounts and backing off [7]_.
+        - "stupid_backoff": relative frequencies, times 0.4 for every shorter context [8]_. These are no probabilities:
+          they do not sum up to 1.
         - "add_k": relative frequencies after adding `k` to every count; all tokens are equally probable after a context
           that was never seen.
+        - "laplace": "add_k" with 1.
         - "mle": relative frequencies. What was never seen has probability 0, and so has every token after a context
           that was never seen; a perplexity can be infinite.
     tokenizer : {"words", "whitespace", "chars"} or callable
@@ -49,9 +62,25 @@ class NGramLanguageModel(BaseLanguageModel):
     k : float
         What "add_k" adds, above 0.
     discount_fallback : bool
-        Whether "modified_kneser_ney" uses the discounts 0.5, 1 and 1.5 for an order whose discounts cannot be
-        estimated, with a warning (for the unigrams alone, which characters always need it for, with a line in the log):
-        a small text has too few n-grams that appear once to four times. Otherwise that is an error.
+        Whether an order whose discounts cannot be estimated gets fixed ones (0.5, 1 and 1.5 with
+        "modified_kneser_ney"), with a warning (for the unigrams alone, which characters always need it for, with a line
+        in the log): a small text has too few n-grams that appear once to four times. Otherwise that is an error.
+    prune : sequence of int or None
+        For each order from 1, how often an n-gram may appear and still be left out: (0, 0, 1) leaves out n-grams of
+        three and more tokens that appear once. The first is 0; the last one holds for all longer n-grams.
+    prune_entropy : float
+        Leave out n-grams without which the perplexity rises by less than this part of it, 1e-8 for instance [9]_.
+    vocab_pad : int
+        Probabilities are estimated as if the vocabulary had at least this many tokens that can be predicted; those of
+        the real ones sum up to less than 1 then.
+    quantize : bool
+        Whether values are kept with 8 bits each instead of 32.
+    memory_limit : int, str or None
+        The bytes that a fit may use beyond the vocabulary and the model, as a number or as in "500MB": texts and counts
+        go to temporary files (in the folder ``TMPDIR``). The model is the same to the bit. `X` can be larger than
+        memory: an iterator, an open file for instance.
+    n_jobs : int or None
+        The number of threads; None for all cores.
 
     Attributes
     ----------
@@ -59,16 +88,29 @@ class NGramLanguageModel(BaseLanguageModel):
         The tokens. Those of the training text that are not in it count as the ordinary token ``<unk>``.
     n_ngrams_ : list of int
         How many different n-grams there are of each order; ``<unk>``, ``<s>`` and ``</s>`` are unigrams.
-    discounts_ : float64 array (order, 3) or None
-        Of "modified_kneser_ney": what is taken from the counts 1, 2, and 3 or more of each order.
+    discounts_ : float64 array (order, n) or None
+        What is taken from the counts 1, 2, ... of each order, the last one from all larger counts too. With "katz" the
+        factors of the counts 1 to 5.
+    weights_ : float64 array (order, 16) or None
+        Of "jelinek_mercer": the weights of each order, by the logarithm (to base 2) of how often the context was seen.
     nbytes_ : int
         The bytes of the arrays that probabilities are looked up in. The training text is kept besides, for
-        `partial_fit`, with 4 bytes a token.
+        `partial_fit`, with 4 bytes a token (in a temporary file if there is a `memory_limit`).
 
     References
     ----------
     .. [1] Stanley F. Chen and Joshua Goodman, "An empirical study of smoothing techniques for language modeling", 1998.
     .. [2] Kenneth Heafield et al., "Scalable modified Kneser-Ney language model estimation", ACL 2013.
+    .. [3] Reinhard Kneser and Hermann Ney, "Improved backing-off for m-gram language modeling", ICASSP 1995.
+    .. [4] Hermann Ney, Ute Essen and Reinhard Kneser, "On structuring probabilistic dependences in stochastic language
+       modelling", 1994.
+    .. [5] Ian H. Witten and Timothy C. Bell, "The zero-frequency problem", 1991.
+    .. [6] Frederick Jelinek and Robert L. Mercer, "Interpolated estimation of Markov source parameters from sparse
+       data", 1980.
+    .. [7] Slava M. Katz, "Estimation of probabilities from sparse data for the language model component of a speech
+       recognizer", 1987.
+    .. [8] Thorsten Brants et al., "Large language models in machine translation", EMNLP 2007.
+    .. [9] Andreas Stolcke, "Entropy-based pruning of backoff language models", 1998.
 
     Examples
     --------
@@ -91,6 +133,12 @@ class NGramLanguageModel(BaseLanguageModel):
         vocabulary=None,
         k=1.0,
         discount_fallback=True,
+        prune=None,
+        prune_entropy=0.0,
+        vocab_pad=0,
+        quantize=False,
+        memory_limit=None,
+        n_jobs=None,
     ):
         self.order = order
         self.smoothing = smoothing
@@ -101,6 +149,12 @@ class NGramLanguageModel(BaseLanguageModel):
         self.vocabulary = vocabulary
         self.k = k
         self.discount_fallback = discount_fallback
+        self.prune = prune
+        self.prune_entropy = prune_entropy
+        self.vocab_pad = vocab_pad
+        self.quantize = quantize
+        self.memory_limit = memory_limit
+        self.n_jobs = n_jobs
 
     def fit(self, X, y=None):
         """Learn from a text, and forget what was learned before.
@@ -137,63 +191,197 @@ class NGramLanguageModel(BaseLanguageModel):
         """
         if not hasattr(self, "_text"):
             return self.fit(X)
+        if self._text is None:
+            raise ValueError("partial_fit needs the text that the model was fitted to, and this one came without it.")
         return self._fit(X, self._seen, self._text)
 
     def _fit(self, X, seen, text):
         """Learn from `text` (ids of the vocabulary `seen`, which holds all its tokens), and from X after it."""
         self._check_parameters()
+        workspace = Workspace(parse_bytes("memory_limit", self.memory_limit), effective_n_jobs(self.n_jobs))
         seen = Vocabulary.from_tokens(seen.tokens)
-        ids, offsets = seen.extend_encode_corpus(self._read_training_text(X))
-        text = np.concatenate([text, close_sentences(ids, offsets, start=True)[0]])
-        if self.vocabulary is None:
-            vocabulary = Vocabulary(self.min_count, self.max_vocab)
-            ids_of_seen = vocabulary.fit_counts(seen.tokens, np.bincount(text, minlength=len(seen)))
-        else:
-            vocabulary = Vocabulary.from_tokens(self.vocabulary.tokens)  # a copy: what is given may be fitted again
-            ids_of_seen = vocabulary.encode(seen.tokens)
-        counts = count_ngrams(ids_of_seen[text], self.order, len(vocabulary))
-        estimates = _SMOOTHINGS[self.smoothing](counts, self)
+        n_before = len(text)
+        text = workspace.concatenate(itertools.chain([text], self._encode_training_text(X, seen)), np.int32)
+        if len(text) == n_before:
+            raise ValueError("X is empty: a language model needs at least one sentence.")
+        vocabulary, ids = self._choose_vocabulary(seen, text)
+        counts = count_text(text, ids, self.order, len(vocabulary), workspace)
+        kept = frequent(counts.level_starts, counts.raw, self.prune or (0,), workspace)
+        settings = Settings(
+            n_predictable=max(len(vocabulary) - 2, self.vocab_pad),  # all but <pad> and <s>
+            kept=kept,
+            discount_fallback=self.discount_fallback,
+            k=self.k,
+            heldout=lambda: _hold_out(text, ids, self.order, len(vocabulary), workspace),
+            workspace=workspace,
+        )
+        estimates = SMOOTHINGS[self.smoothing].estimate(counts, settings)
+        table = _make_table(Trie(*counts[:4]), kept, estimates, self.prune_entropy, workspace)
 
         self._seen, self._text = seen, text
-        self._table = NGramTable(
-            counts.words, counts.suffixes, estimates.probabilities, counts.first_child, estimates.backoffs
-        )
+        self._set_table(table.quantize() if self.quantize else table)
         self.vocabulary_ = vocabulary
-        self.discounts_ = estimates.discounts
-        self.n_ngrams_ = np.diff(counts.level_starts).tolist()
-        self.n_ngrams_[0] -= 1  # <pad>
+        self.discounts_, self.weights_ = estimates.discounts, estimates.weights
         return self
 
+    def _encode_training_text(self, X, seen):
+        """Yield the ids of X with ``<s>`` and ``</s>``, int32 (n_tokens,), in pieces; `seen` gets its tokens."""
+        token_lists = iterate_corpus(X, self.tokenizer, self.lowercase)
+        for ids, offsets in seen.extend_encode_batches(batches(token_lists, _TOKENS_AT_ONCE)):
+            yield close_sentences(ids, offsets, start=True)[0]
+
+    def _choose_vocabulary(self, seen, text):
+        """Return the vocabulary of the model and its ids for the tokens of `seen`, int32 (n_seen,)."""
+        if self.vocabulary is not None:
+            vocabulary = Vocabulary.from_tokens(self.vocabulary.tokens)  # a copy: what is given may be fitted again
+            return vocabulary, vocabulary.encode(seen.tokens)
+        vocabulary = Vocabulary(self.min_count, self.max_vocab)
+        numbers = np.zeros(len(seen), np.int64)
+        for begin in range(0, len(text), _TOKENS_AT_ONCE):
+            numbers += np.bincount(text[begin : begin + _TOKENS_AT_ONCE], minlength=len(seen))
+        return vocabulary, vocabulary.fit_counts(seen.tokens, numbers)
+
     def _check_parameters(self):
+        self._check_text_parameters()
         if not isinstance(self.order, numbers.Integral) or not 1 <= self.order <= MAX_ORDER:
             raise ValueError(f"order must be an integer from 1 to {MAX_ORDER}, got {self.order!r}.")
-        if self.smoothing not in list(_SMOOTHINGS):
-            raise ValueError(f"smoothing must be one of {', '.join(_SMOOTHINGS)}, got {self.smoothing!r}.")
+        if self.smoothing not in list(SMOOTHINGS):
+            raise ValueError(f"smoothing must be one of {', '.join(SMOOTHINGS)}, got {self.smoothing!r}.")
         if not isinstance(self.k, numbers.Real) or not 0 < self.k < np.inf:
             raise ValueError(f"k must be a number above 0, got {self.k!r}.")
         if self.max_vocab is not None and (not isinstance(self.max_vocab, numbers.Integral) or self.max_vocab < 5):
             raise ValueError(f"max_vocab must be None or an integer of at least 5, got {self.max_vocab!r}.")
+        if not isinstance(self.vocab_pad, numbers.Integral) or self.vocab_pad < 0:
+            raise ValueError(f"vocab_pad must be an integer of at least 0, got {self.vocab_pad!r}.")
+        self._check_pruning()
+
+    def _check_pruning(self):
+        prune = self.prune or (0,)
+        are_counts = isinstance(prune, tuple | list) and all(isinstance(t, numbers.Integral) for t in prune)
+        if not are_counts or prune[0] != 0 or list(prune) != sorted(prune) or len(prune) > self.order:
+            raise ValueError(
+                f"prune must be None or at most {self.order} integers, one an order, that begin with 0 and do not "
+                f"descend, got {self.prune!r}."
+            )
+        if not isinstance(self.prune_entropy, numbers.Real) or not 0 <= self.prune_entropy < np.inf:
+            raise ValueError(f"prune_entropy must be a number of at least 0, got {self.prune_entropy!r}.")
+        for name, asked in (("prune", any(prune)), ("prune_entropy", self.prune_entropy > 0)):
+            if asked and not getattr(SMOOTHINGS[self.smoothing], name):
+                raise ValueError(f"{name} is not defined for smoothing={self.smoothing!r}: leave it out.")
 
     @property
     def nbytes_(self):
         """Return the bytes of the arrays that probabilities are looked up in."""
         check_is_fitted(self)
-        return sum(array.nbytes for array in self._table)
+        return self._table.nbytes
+
+    @classmethod
+    def from_arpa(cls, path, tokenizer="whitespace", lowercase=False):
+        r"""Read a model from an ARPA file, of this package, KenLM, SRILM or another toolkit.
+
+        N-grams may stand in any order, backoffs may be missing. The context or suffix that an n-gram lacks is added
+        with the probability that it has without being there. Without ``<unk>`` unknown words have probability 0.
+
+        Parameters
+        ----------
+        path : str or os.PathLike
+            The file: plain text or compressed with gzip, bzip2 or xz.
+        tokenizer : {"words", "whitespace", "chars"} or callable
+            What cuts texts into tokens: it has to cut them as the text was that the model comes from.
+        lowercase : bool
+            Whether text is converted to lower case first.
+
+        Returns
+        -------
+        NGramLanguageModel
+            A fitted model. `partial_fit` cannot add to it, for the text it comes from is not in the file.
+
+        Raises
+        ------
+        ValueError
+            If it is no ARPA file, or a damaged one. The message names the line.
+
+        Examples
+        --------
+        >>> lines = ["\\data\\", "ngram 1=4", "", "\\1-grams:", "0 <s>", "-1 </s>", "-0.3 yes", "-0.4 no", "\\end\\"]
+        >>> import pathlib, tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = pathlib.Path(folder, "model.arpa")
+        ...     _ = path.write_text("\n".join(lines))
+        ...     model = NGramLanguageModel.from_arpa(path)
+        >>> model.predict_proba([""]).round(3)
+        array([[0.   , 0.   , 0.   , 0.1  , 0.501, 0.398]])
+        """
+        file = read_arpa(path)
+        if len(file.levels) > MAX_ORDER:
+            raise ValueError(f"{path} has n-grams of up to {len(file.levels)} words, more than {MAX_ORDER}.")
+        try:
+            table = NGramTable.from_ngrams(file.levels, len(file.tokens))
+        except ValueError:
+            if line := find_twice(file):
+                raise ValueError(f"{path}, line {line}: the n-gram stands twice.") from None
+            raise
+        vocabulary = Vocabulary.from_tokens(file.tokens)
+        model = cls._from_table(vocabulary, table, tokenizer=tokenizer, lowercase=lowercase)
+        ids, log_probs, _ = file.levels[0]
+        model._start_log_prob = float(log_probs[ids[:, 0] == START_ID][0])
+        return model
+
+    def to_arpa(self, path):
+        """Write the model to an ARPA file, which KenLM, SRILM and other toolkits read.
+
+        Parameters
+        ----------
+        path : str or os.PathLike
+            The file, which is replaced whole or not at all. It is compressed if its name ends in ``.gz``, ``.bz2`` or
+            ``.xz``.
+
+        Raises
+        ------
+        ValueError
+            If a token cannot stand in such a file: a space for instance.
+        """
+        check_is_fitted(self)
+        (ids, log_probs, backoffs), *longer = self._table.levels()
+        log_probs = np.where(ids[:, 0] == START_ID, np.float32(self._start_log_prob), log_probs)
+        known = (ids[:, 0] != UNK_ID) | (log_probs > -np.inf)
+        unigrams = ids[known], log_probs[known], None if backoffs is None else backoffs[known]
+        write_arpa(path, self.vocabulary_.tokens, [unigrams, *longer])
+
+    @classmethod
+    def _from_table(cls, vocabulary, table, **params):
+        """Return a fitted model of a table that came from elsewhere, without the text that `partial_fit` needs."""
+        model = cls(order=table.order, **params)
+        model.vocabulary_ = vocabulary
+        model.discounts_ = model.weights_ = None
+        model._set_table(table)
+        model._seen = model._text = None
+        return model
+
+    def _set_table(self, table):
+        self._table = table
+        self._start_log_prob = 0.0  # what an ARPA file says of <s>; it means nothing
+        self.n_ngrams_ = np.diff(table.level_starts).tolist()
+        self.n_ngrams_[0] -= 1  # <pad>
 
     def _start_contexts(self, n):
-        has_contexts = len(self._table.backoffs) > 0  # unigrams have none
-        return np.full(n, START_ID if has_contexts else EMPTY_CONTEXT, np.int32)
+        contexts = np.full((n, self._table.order - 1), -1, np.int32)
+        contexts[:, :1] = START_ID
+        return contexts
 
     def _walk(self, ids, offsets, contexts):
-        """Return the probabilities of `ids`, float64 (n_tokens,); `contexts` (n,) moves to the end of each text."""
-        probabilities = np.empty(len(ids))
-        walk(self._table, ids, offsets, contexts, probabilities)
-        return probabilities
+        """Return natural log probabilities, float64 (n_tokens,), and the orders of the n-grams, uint8 (n_tokens,).
+
+        `contexts` (n, order - 1) moves to the end of each text.
+        """
+        log_probs, orders = np.empty(len(ids)), np.empty(len(ids), np.uint8)
+        n_jobs = min(effective_n_jobs(self.n_jobs), 1 + len(ids) // _TOKENS_PER_THREAD)
+        pieces = split(len(offsets) - 1, n_jobs)
+        run(walk, [(self._table, ids, offsets, *piece, contexts, log_probs, orders) for piece in pieces])
+        return log_probs, orders
 
     def _token_log_probs(self, ids, offsets):
-        probabilities = self._walk(ids, offsets, self._start_contexts(len(offsets) - 1))
-        with np.errstate(divide="ignore"):  # probability 0
-            return np.log(probabilities, out=probabilities)
+        return self._walk(ids, offsets, self._start_contexts(len(offsets) - 1))[0]
 
     def _read_contexts(self, ids, offsets):
         contexts = self._start_contexts(len(offsets) - 1)
@@ -201,29 +389,94 @@ class NGramLanguageModel(BaseLanguageModel):
         return contexts
 
     def _next_probabilities(self, state):
-        probabilities = np.empty((len(state), len(self.vocabulary_)))
-        next_probabilities(self._table, state, probabilities)
+        V = len(self.vocabulary_)
+        probabilities = np.empty((len(state), V))
+        unigrams = 10.0 ** self._table.unigram_log_probs()
+        n_jobs = min(effective_n_jobs(self.n_jobs), 1 + probabilities.size // _TOKENS_PER_THREAD)
+        calls = [
+            (self._table, state, *piece, unigrams, np.empty(V, np.int32), probabilities)
+            for piece in split(len(state), n_jobs)
+        ]
+        run(next_probabilities, calls)
         return probabilities
 
-    def _advance(self, state, ids):
+    def _step(self, state, ids):
         contexts = state.copy()
-        self._walk(ids, np.arange(len(ids) + 1), contexts)
-        return contexts
+        return self._walk(ids, np.arange(len(ids) + 1), contexts)[0], contexts
+
+    def _advance(self, state, ids):
+        return self._step(state, ids)[1]
+
+    def matched_order(self, X):
+        """Return how long an n-gram the probability of every token rests on.
+
+        Parameters
+        ----------
+        X : iterable of (str or list of str)
+            A sentence, line or document each.
+
+        Returns
+        -------
+        list of uint8 array (n_tokens + 1,)
+            For each sentence the order of the n-gram that ends in each of its tokens and in ``</s>``: 1 if the model
+            has nothing longer.
+        """
+        ids, offsets = close_sentences(*self._encode(X))
+        orders = self._walk(ids, offsets, self._start_contexts(len(offsets) - 1))[1]
+        return np.split(orders, offsets[1:-1]) if len(offsets) > 1 else []
 
     def _take(self, state, rows):
         return state[rows]
 
     def _get_learned(self):
         content = {
-            "n_ngrams": self.n_ngrams_,
             "discounts": None if self.discounts_ is None else self.discounts_.tolist(),
-            "seen_tokens": None if self._seen == self.vocabulary_ else self._seen.tokens,
+            "start_log_prob": self._start_log_prob,
+            "weights": None if self.weights_ is None else self.weights_.tolist(),
+            "seen_tokens": None if self._seen is None or self._seen == self.vocabulary_ else self._seen.tokens,
         }
-        return content, {"text": self._text, **self._table._asdict()}
+        text = {} if self._text is None else {"text": self._text}
+        return content, {**text, **self._table._asdict()}
 
     def _set_learned(self, content, arrays):
-        self.n_ngrams_ = content["n_ngrams"]
         self.discounts_ = None if content["discounts"] is None else np.array(content["discounts"])
-        self._seen = Vocabulary.from_tokens(content["seen_tokens"] or self.vocabulary_.tokens)
-        self._text = arrays.pop("text")
-        self._table = NGramTable(**arrays)
+        self.weights_ = None if content["weights"] is None else np.array(content["weights"])
+        self._text = arrays.pop("text", None)
+        tokens = content["seen_tokens"] or self.vocabulary_.tokens
+        self._seen = None if self._text is None else Vocabulary.from_tokens(tokens)
+        self._set_table(NGramTable(**arrays))
+        self._start_log_prob = content["start_log_prob"]
+
+
+def _hold_out(text, ids, order, n_words, workspace):
+    """Return the counts of nine sentences in ten, and the text of the others, int32 (n_tokens,).
+
+    Of fewer than ten sentences the last one is held out; a single one is both.
+    """
+    starts = np.append(np.flatnonzero(text == START_ID), len(text))
+    held = np.arange(len(starts) - 1) % 10 == 9
+    held[-1] |= not held.any()
+    held = np.repeat(held, np.diff(starts))
+    heldout = ids[text[held]]
+    rest = text if held.all() else workspace.keep(text[~held])
+    return count_text(rest, ids, order, n_words, workspace), heldout
+
+
+def _make_table(trie, kept, estimates, entropy_threshold, workspace):
+    """Return the table of the n-grams that are kept."""
+    values = [estimates.probabilities, estimates.backoffs]
+    if not kept.all():
+        trie, values = prune_trie(trie, kept, values, workspace)
+    if entropy_threshold > 0 and len(estimates.backoffs):
+        trie, values = prune_trie(trie, prune_entropy(trie, *values, entropy_threshold), values, workspace)
+    return NGramTable.from_trie(trie, *map(_log10, values))
+
+
+def _log10(values):
+    """Return logarithms to base 10, float32 (n,)."""
+    logarithms = np.empty(len(values), np.float32)
+    with np.errstate(divide="ignore"):  # probability 0
+        for begin in range(0, len(values), 1 << 16):  # as long as they are in the cache
+            block = slice(begin, begin + (1 << 16))
+            logarithms[block] = np.log10(values[block], dtype=np.float64)
+    return logarithms

@@ -1,10 +1,13 @@
 """Tests of `fastrnn.ngram.counting`."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastrnn.ngram.counting import count_ngrams
+from fastrnn.ngram import counting
+from fastrnn.ngram.counting import count_ngrams, count_text
+from fastrnn.ngram.workspace import Workspace
 from fastrnn.text import START_ID, close_sentences
 from tests.reference_ngram import ReferenceNGrams
 
@@ -44,3 +47,17 @@ def test_counts_against_reference(sentences, order):
     for node, n_lefts in enumerate(counts.lefts):
         assert n_lefts == len({longer[0] for longer in ngrams if longer[1:] == ngrams[node]})
         assert n_lefts == 0 or ngrams[node][0] != START_ID
+
+
+@given(sentences=SENTENCES, order=st.integers(1, 6), size=st.integers(1, 20), n_jobs=st.integers(1, 3))
+def test_runs_are_merged(sentences, order, size, n_jobs):
+    offsets = np.cumsum([0, *map(len, sentences)])
+    ids = np.array([word for sentence in sentences for word in sentence], dtype=np.int32)
+    text, _ = close_sentences(ids, offsets, start=True)
+    expected = count_ngrams(text, order, n_words=9)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(counting, "_TOKENS_PER_RUN", size)
+        patch.setattr(counting, "_MERGED_AT_ONCE", size)
+        actual = count_text(text, np.arange(9, dtype=np.int32), order, 9, Workspace(n_jobs=n_jobs))
+    for one, other in zip(actual, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
