@@ -47,9 +47,9 @@ TOLERANCE = 2e-4  # of the largest element: float32, summed in different orders
 # ------------------------------------------------------------------------------------------------------- measuring
 
 # Workers of torch's OpenMP spin for some milliseconds after a call, on the core that the other side needs. Before each
-# timing a pause lets them fall asleep, and calls that do not count wake those of the side that is timed, and the cores
-# from their rest: each side is timed as in a loop of its own.
-PAUSE, WARM = 0.03, 0.02
+# timing a pause lets them fall asleep, and calls that do not count wake those of the side that is timed, and cores and
+# memory from their rest (some 20 ms): each side is timed as in a loop of its own.
+PAUSE, WARM = 0.03, 0.1
 SHORTEST = 0.01  # seconds of a timing: a short function is called several times
 QUIET = 0.05  # a timing is undisturbed if its threads waited for a core for less than this share of the time
 PATIENCE = 15  # seconds a row that more rounds may take, to find undisturbed ones
