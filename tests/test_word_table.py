@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fastrnn.ngram import NGramLanguageModel
 from fastrnn.text import Vocabulary, tokenize_corpus
 from fastrnn.word_table import WordTable, encode_texts, find_word
 
@@ -57,3 +58,15 @@ def test_every_word_is_found(words):
     found = [find_word(table, text, end - len(word), end) for word, end in zip(words, ends, strict=True)]
     assert found == list(range(len(words)))
     assert find_word(table, text, len(text) - 5, len(text)) == -1
+
+
+def test_models_read_the_same_either_way():
+    model = NGramLanguageModel(2, "witten_bell", tokenizer="whitespace").fit(["a b", "c\u3000d a"])
+    for X in (["a b", "", "a\xa0b c"], ["a b", "z z z z"], ["c\nd e f g"], [["a", "b"], "b a b a b"], ["ü a a a a"]):
+        token_lists = [text if isinstance(text, list) else text.split() for text in X]
+        np.testing.assert_array_equal(model.score_samples(X), model.score_samples(token_lists))
+    with pytest.raises(ValueError, match=r"X\[1\] contains the token '</s>'"):
+        model.score_samples(["a a a a", "b </s>"])
+    with pytest.raises(ValueError, match=r"X\[1\] must be a string"):
+        model.score_samples(["a a a a", 5])
+    assert model.fit(["b"]).perplexity(["a b a b a b"]).n_oov == 3

@@ -384,14 +384,15 @@ class NGramLanguageModel(BaseLanguageModel):
         `contexts` (n, order - 1) moves to the end of each text.
         """
         log_probs, orders = np.empty(len(ids)), np.empty(len(ids), np.uint8)
-        n_jobs = min(effective_n_jobs(self.n_jobs), 1 + len(ids) // _TOKENS_PER_THREAD)
-        cuts = np.searchsorted(offsets, np.linspace(0, len(ids), n_jobs + 1))  # texts of as many tokens
-        cuts[-1] = len(offsets) - 1
-        pieces = [
-            (begin, end, contexts, make_slots(offsets[end] - offsets[begin], end - begin))
-            for begin, end in itertools.pairwise(cuts.tolist())
-        ]
-        run(score_texts, [(self._table, ids, offsets, *piece, log_probs, orders) for piece in pieces])
+        cuts = [0, len(offsets) - 1]
+        if len(ids) > _TOKENS_PER_THREAD:  # texts of as many tokens for each thread
+            n_jobs = min(effective_n_jobs(self.n_jobs), 1 + len(ids) // _TOKENS_PER_THREAD)
+            cuts[1:1] = np.searchsorted(offsets, np.arange(1, n_jobs) * len(ids) // n_jobs).tolist()
+        calls = []
+        for begin, end in itertools.pairwise(cuts):
+            slots = make_slots(offsets[end] - offsets[begin], end - begin)
+            calls.append((self._table, ids, offsets, begin, end, contexts, slots, log_probs, orders))
+        run(score_texts, calls)
         return log_probs, orders
 
     def _token_log_probs(self, ids, offsets):
