@@ -1,12 +1,8 @@
-<<<<<<< HEAD
 """Looking up values, and the distribution of the next word.
 
 What a model remembers of a text is a row of nodes, its contexts: the last word, the last two words, and so on, as far
 as the table has them, then -1.
 """
-=======
-"""Looking up values, and the distribution of the next word."""
->>>>>>> arpa
 
 import numpy as np
 
@@ -16,7 +12,6 @@ from fastrnn.ngram.table import children
 _LN_10 = 2.302585092994046
 
 
-<<<<<<< HEAD
 @kernel(cache=False)
 def log_prob(table, k, node):
     """Return log10 of the probability of an n-gram of order k."""
@@ -31,14 +26,6 @@ def log_backoff(table, k, node):
     if len(table.codebooks):
         return np.float64(table.codebooks[k - 1, 1, table.backoff_codes[node]])
     return np.float64(table.log_backoffs[node])
-=======
-@kernel(cache=False, forceinline=True)
-def decode(values, codes, codebooks, kind, k, node):
-    """Return log10 of the probability (kind 0) or backoff (kind 1) of an n-gram of order k."""
-    if len(codebooks):
-        return np.float64(codebooks[k - 1, kind, codes[node]])
-    return np.float64(values[node])
->>>>>>> arpa
 
 
 @kernel
@@ -72,11 +59,7 @@ def next_probabilities(
                 rank = ranks[node - n_words]
                 word = words[rank] if k > 1 else np.int32(rank)
                 words[node - low] = word
-<<<<<<< HEAD
                 probabilities[i, word] = np.exp(_LN_10 * (log_scale + log_prob(table, k + 1, node)))
-=======
-                probabilities[i, word] = np.exp(_LN_10 * (log_scale + decode(*prob_values, 0, k + 1, node)))
->>>>>>> arpa
 
 
 @kernel(cache=False)
@@ -84,9 +67,5 @@ def _log_scale(table, contexts, begin, end):
     """Return log10 of the product of the backoffs of the contexts begin:end of a row."""
     total = 0.0
     for k in range(begin, end):
-<<<<<<< HEAD
         total += log_backoff(table, k + 1, np.int64(contexts[k]))
-=======
-        total += decode(table.log_backoffs, table.backoff_codes, table.codebooks, 1, k + 1, np.int64(contexts[k]))
->>>>>>> arpa
     return total
