@@ -484,14 +484,16 @@ def _make_table(trie, kept, estimates, entropy_threshold, workspace):
         trie, values = prune_trie(trie, kept, values, workspace)
     if entropy_threshold > 0 and len(estimates.backoffs):
         trie, values = prune_trie(trie, prune_entropy(trie, *values, entropy_threshold), values, workspace)
-    return NGramTable.from_trie(trie, *map(_log10, values))
+    return NGramTable.from_trie(trie, *(_log10(array, workspace) for array in values), workspace)
 
 
-def _log10(values):
+def _log10(values, workspace):
     """Return logarithms to base 10, float32 (n,)."""
     logarithms = np.empty(len(values), np.float32)
     with np.errstate(divide="ignore"):  # probability 0
         for begin in range(0, len(values), 1 << 16):  # as long as they are in the cache
             block = slice(begin, begin + (1 << 16))
             logarithms[block] = np.log10(values[block], dtype=np.float64)
+            if begin % (1 << 20) == 0:
+                workspace.release()
     return logarithms

@@ -60,7 +60,7 @@ class NGramTable(NamedTuple):
         return sum(array.nbytes for array in self)
 
     @classmethod
-    def from_trie(cls, trie, log_probs, log_backoffs):
+    def from_trie(cls, trie, log_probs, log_backoffs, workspace):
         """Make the table of a trie's n-grams.
 
         Parameters
@@ -70,6 +70,7 @@ class NGramTable(NamedTuple):
             Of all nodes, log10.
         log_backoffs : float32 array (m,)
             Of the nodes below the highest order.
+        workspace : Workspace
 
         Returns
         -------
@@ -77,17 +78,21 @@ class NGramTable(NamedTuple):
         """
         first_child = trie.first_child
         n_words = int(trie.level_starts[1])
-        ranks = np.empty(len(trie.words) - n_words, np.uint32)
-        _rank(first_child, trie.suffixes, n_words, ranks)
+        ranks = np.empty(len(trie.words) - n_words, np.uint16 if n_words <= 1 << 16 else np.uint32)
+        n_contexts = len(first_child) - 1
+        workspace.over_contexts(_rank, first_child, 0, n_contexts, first_child, trie.suffixes, n_words, ranks)
         longer = first_child[n_words:]  # (m - V + 1,), none if the highest order is 1
-        block_starts = longer[:: 1 << BLOCK_BITS].copy()
-        offsets = longer - np.repeat(block_starts, 1 << BLOCK_BITS)[: len(longer)]
+        offsets = np.empty(len(longer), np.uint16)
+        if _offset(longer, offsets) > np.iinfo(np.uint16).max:
+            offsets = np.empty(len(longer), np.uint32)
+            _offset(longer, offsets)
+        workspace.release()
         return cls(
             np.asarray(trie.level_starts, np.int64),
-            _narrow(ranks),
+            ranks if ranks.dtype == np.uint16 or np.any(ranks >> 16) else ranks.astype(np.uint16),
             first_child[: n_words + 1].copy(),
-            block_starts,
-            _narrow(offsets),
+            longer[:: 1 << BLOCK_BITS].copy(),
+            offsets,
             log_probs,
             log_backoffs,
             np.empty(0, np.uint8),
@@ -135,7 +140,7 @@ class NGramTable(NamedTuple):
                 log_backoffs[nodes] = level[2]
         log_probs[[PAD_ID, START_ID]] = -np.inf
         _back_off(trie.level_starts, trie.first_child, trie.suffixes, log_probs, log_backoffs)
-        return cls.from_trie(trie, log_probs, log_backoffs)
+        return cls.from_trie(trie, log_probs, log_backoffs, Workspace())
 
     def quantize(self):
         """Return a table whose values are kept with 8 bits each."""
@@ -205,12 +210,6 @@ class NGramTable(NamedTuple):
         return (self.log_probs, self.log_backoffs)[kind][nodes]
 
 
-def _narrow(array):
-    """Return non-negative numbers as uint16 if they fit, else as uint32."""
-    dtype = np.uint16 if not array.size or array.max() <= np.iinfo(np.uint16).max else np.uint32
-    return array.astype(dtype)
-
-
 @kernel(cache=False, forceinline=True)
 def first_child(bigram_starts, block_starts, child_offsets, context):
     """Return the node that the children of a context begin with; the arrays are those of an `NGramTable`."""
@@ -235,14 +234,30 @@ def _rank(
     first_child,  # int32 (m + 1,)
     suffixes,  # int32 (n,)
     n_words,  # the unigrams
-    ranks,  # uint32 (n - V,): output
+    ranks,  # uint16 or uint32 (n - V,): output
+    begin,  # contexts begin:end
+    end,
 ):
-    """Find the rank of every bigram and longer n-gram."""
-    for context in range(len(first_child) - 1):
+    """Find the ranks of the children of some contexts."""
+    for context in range(begin, end):
         shorter = suffixes[context]
         first = first_child[shorter] if shorter >= 0 else 0
         for node in range(first_child[context], first_child[context + 1]):
             ranks[node - n_words] = suffixes[node] - first
+
+
+@kernel
+def _offset(
+    starts,  # int32 (n,): the first children of contexts
+    offsets,  # uint16 or uint32 (n,): output
+):
+    """Count where children begin from the first ones of a block of contexts; return the largest offset."""
+    largest = 0
+    for context in range(len(starts)):
+        offset = starts[context] - starts[context >> BLOCK_BITS << BLOCK_BITS]
+        offsets[context] = offset
+        largest = max(largest, offset)
+    return largest
 
 
 @kernel
