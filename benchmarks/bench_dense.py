@@ -1,28 +1,24 @@
 """Dense layers, the softmax and optimizers beside what NumPy's own product and copy take on the same arrays."""
 
-import os
 import statistics
-import subprocess
-import sys
 import time
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from benchmarks import ROUNDS
 from fastrnn.kernels.clipping import clip_grad_norm
 from fastrnn.kernels.threads import effective_n_jobs
 from fastrnn.layers.dense import Dense
 from fastrnn.layers.softmax import Softmax
 from fastrnn.optimizers import OPTIMIZERS, make_optimizer
 
-_ROUNDS = 9
-
 
 def _seconds(functions, n_jobs):
     """Return the median seconds of each function, called in turns; BLAS has as many threads."""
     seconds = [[] for _ in functions]
     with threadpool_limits(n_jobs):
-        for repeat in range(_ROUNDS + 1):
+        for repeat in range(ROUNDS + 1):
             for function, own in zip(functions, seconds, strict=True):
                 if n_jobs > 1:
                     time.sleep(0.1)  # threads of BLAS spin for a while after their work
@@ -108,32 +104,3 @@ class ClippingSpeed:
         other = np.empty_like(grads["w"])
         copy, norm = _seconds([lambda: np.copyto(other, grads["w"]), lambda: clip_grad_norm(grads, 1e9)], 1)
         return norm / copy
-
-
-class CompileTime:
-    def track_all_dense_kernels(self):
-        """Seconds of compilation until a small softmax with embedding and optimizer has made its first step."""
-        code = """
-import numpy as np
-from numba.core import event
-from fastrnn.kernels.clipping import clip_grad_norm
-from fastrnn.layers.embedding import Embedding
-from fastrnn.layers.softmax import Softmax
-from fastrnn.optimizers import Adam
-timer = event.TimingListener()
-event.register("numba:compile", timer)
-embedding, softmax, ids = Embedding(30, 8), Softmax(8, 30), np.arange(12)
-x = embedding.forward(ids, training=True)
-embedding.backward(softmax.loss_and_gradient(x, ids)[1])
-softmax.probabilities(x)
-clip_grad_norm(softmax.grads, 1.0)
-Adam().step(softmax.parameters, softmax.grads)
-print(timer.duration)
-"""
-        environment = {**os.environ, "FASTRNN_CACHE": "0"}
-        process = subprocess.run(
-            [sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, check=True, text=True
-        )
-        return float(process.stdout)
-
-    track_all_dense_kernels.unit = "s"

@@ -8,13 +8,12 @@ import sys
 
 import numpy as np
 
+from benchmarks import ROUNDS
 from benchmarks.bench_ngram import load_lines, seconds
 from fastrnn.kernels.threads import effective_n_jobs
 from fastrnn.ngram import NGramLanguageModel
 from fastrnn.ngram.workspace import Workspace
 from fastrnn.text import close_sentences, tokenize_corpus
-
-ROUNDS = 9
 
 
 def main(order):

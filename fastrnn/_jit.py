@@ -23,6 +23,8 @@ _PACKAGE = pathlib.Path(__file__).parent
 
 CACHE_ENABLED = os.environ.get("FASTRNN_CACHE", "1") != "0"
 
+used_files = {}  # those of the compiled kernels that this process uses: whether it has compiled them itself
+
 # IEEE semantics (no reassociation, NaN and infinity kept); "contract" lets a multiplication and an addition fuse.
 # Without error_model="numpy" a division may raise, which keeps a loop from vectorizing.
 _FLAGS = {"error_model": "numpy", "fastmath": {"contract"}, "nogil": True}
@@ -88,14 +90,18 @@ class _KernelFiles:
 
     def load(self, key):
         """Return what was saved under `key`, or None (also when the file cannot be read: it is made again)."""
+        path = self._path(key)
         try:
-            return pickle.loads(self._path(key).read_bytes())
+            data = pickle.loads(path.read_bytes())
         except Exception:
             return None
+        used_files.setdefault(path, False)
+        return data
 
     def save(self, key, data):
         """Write `data` under `key`, whole or not at all, and drop the files of earlier states of the package."""
         path = self._path(key)
+        used_files[path] = True
         temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.tmp")
         try:
             temporary.write_bytes(dumps(data))
@@ -121,6 +127,12 @@ class _KernelCache(FunctionCache):
         self._cache_file = _KernelFiles(self._cache_path, self._impl.filename_base)
 
 
+def _call_template(dispatcher, args, kws):
+    """Type a call from another kernel: without this, a literal 0 or 1 among its arguments is compiled for anew."""
+    args = [types.unliteral(a) for a in args]
+    return type(dispatcher).get_call_template(dispatcher, args, {name: types.unliteral(a) for name, a in kws.items()})
+
+
 def kernel(function=None, *, cache=True, **options):
     """Compile `function` with the package's flags when it is first called, and keep the result on disk.
 
@@ -141,6 +153,8 @@ def kernel(function=None, *, cache=True, **options):
     if function is None:
         return functools.partial(kernel, cache=cache, **options)
     dispatcher = numba.njit(**{**_FLAGS, **options})(function)
+    if not config.DISABLE_JIT:
+        dispatcher.get_call_template = functools.partial(_call_template, dispatcher)
     if cache and CACHE_ENABLED and not config.DISABLE_JIT:
         dispatcher._cache = _KernelCache(function)
     return dispatcher

@@ -8,6 +8,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from fastrnn.kernels.sampling import draw_tokens
 from fastrnn.persistence import load_model, plain_parameter, save_model
 from fastrnn.text import (
     END_ID,
@@ -458,25 +459,15 @@ def choose_tokens(probabilities, temperature, top_k, top_p, random_state):
     int32 array (n,)
         The tokens: never ``<pad>``, ``<unk>`` or ``<s>``, and ``</s>`` where nothing else has a probability.
     """
-    p = probabilities
+    p = np.ascontiguousarray(probabilities)
     p[:, [PAD_ID, UNK_ID, START_ID]] = 0
-    p[~p.any(axis=1), END_ID] = 1
     if temperature != 1:
-        p /= p.max(axis=1, keepdims=True)  # the largest stays 1, however low the temperature
+        p /= np.maximum(p.max(axis=1, keepdims=True), np.finfo(p.dtype).tiny)  # the largest stays 1 at any temperature
         np.power(p, 1 / temperature, out=p)
-    if top_k is not None and top_k < p.shape[1]:
-        np.put_along_axis(p, np.argpartition(p, -top_k, axis=1)[:, :-top_k], 0, axis=1)
-    if top_p is not None and top_p < 1:
-        order = np.argsort(-p, axis=1, kind="stable")
-        ranked = np.take_along_axis(p, order, axis=1)
-        before = np.cumsum(ranked, axis=1) - ranked  # what the more probable tokens have together
-        ranked[before >= top_p * ranked.sum(axis=1, keepdims=True)] = 0
-        np.put_along_axis(p, order, ranked, axis=1)
-    cumulated = np.cumsum(p, axis=1, out=p)
-    total = cumulated[:, -1]
-    # Strictly below the total, so that a token of probability 0 is never drawn.
-    thresholds = np.minimum(random_state.random_sample(len(p)) * total, np.nextafter(total, 0))
-    return (cumulated > thresholds[:, np.newaxis]).argmax(axis=1).astype(np.int32)
+    drawn = np.empty(len(p), np.int32)
+    most = p.shape[1] if top_k is None else min(top_k, p.shape[1])
+    draw_tokens(drawn, p, most, 1.0 if top_p is None else float(top_p), random_state.random_sample(len(p)), END_ID)
+    return drawn
 
 
 def _require_tokens(log_probs):

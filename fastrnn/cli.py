@@ -87,6 +87,7 @@ def _parse(argv):
     parser.add_argument("--version", action="version", version=f"fastrnn {fastrnn.__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     _add_compare(commands)
+    _add_warmup(commands)
     _command_ngram.add_parsers(commands)
     return parser.parse_args(argv)
 
@@ -127,6 +128,26 @@ def _add_compare(commands):
     parser.set_defaults(run=compare, prog=parser.prog)
 
 
+def _add_warmup(commands):
+    parser = commands.add_parser(
+        "warmup",
+        help="compile the common kernels ahead",
+        description="Compile the kernels of n-gram models and of recurrent networks, for training and prediction, and "
+        "keep them on disk: what runs later does not wait for the compiler.",
+    )
+    parser.add_argument(
+        "--cells",
+        type=_cells,
+        default=["rnn", "gru", "lstm"],
+        metavar="CELL,CELL",
+        help="cells of the recurrent networks (default: rnn,gru,lstm)",
+    )
+    parser.add_argument(
+        "--dtype", choices=["float32", "float64"], default="float32", help="numbers of the networks (default: float32)"
+    )
+    parser.set_defaults(run=warmup, prog=parser.prog)
+
+
 def _cells(text):
     from fastrnn.cells import CELLS
 
@@ -135,6 +156,26 @@ def _cells(text):
         if cell not in CELLS:
             raise argparse.ArgumentTypeError(f"expected cells among {', '.join(CELLS)}, got {cell!r}")
     return cells
+
+
+def warmup(arguments):
+    """Carry out ``fastrnn warmup``.
+
+    Parameters
+    ----------
+    arguments : argparse.Namespace
+        What the command line said.
+    """
+    from fastrnn.warmup import warm_up
+
+    try:
+        done = warm_up(arguments.cells, arguments.dtype, progress=True)
+    except (RuntimeError, OSError) as error:
+        raise UserError(str(error)) from error
+    print(
+        f"{done.compiled} kernels compiled in {done.seconds:.1f} s, {done.found} were there already; they are kept in "
+        f"{done.folder}"
+    )
 
 
 def compare(arguments):

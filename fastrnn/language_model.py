@@ -10,11 +10,14 @@ from sklearn.utils.validation import check_is_fitted
 from fastrnn import training
 from fastrnn.base import BaseLanguageModel, close_sentences
 from fastrnn.batching import contiguous_streams, sentence_batches, sentence_groups, stream_batches
+from fastrnn.kernels.generation import Choice, generate
+from fastrnn.kernels.threads import new_board, run_kernel, split, worth
 from fastrnn.layers import Dropout, Embedding, Recurrent, Softmax, activity_penalty, temporal_activity_penalty
 from fastrnn.optimizers import make_optimizer
-from fastrnn.text import END_ID, START_ID, Vocabulary, tokenize_corpus
+from fastrnn.text import END_ID, PAD_ID, START_ID, UNK_ID, Vocabulary, tokenize_corpus
 
 _SCORING_STEPS = 64  # steps that are run at once when a text is scored
+_DRAWING_STEPS = 128  # tokens that are drawn in one go, an even number; then texts that have ended are dropped
 _SCORING_STREAM = 1000  # shortest stream into which a text is cut to be scored faster
 
 
@@ -89,6 +92,32 @@ class _Network:
     def hidden(self, inputs, state=None, lengths=None):
         """Return the outputs of the last recurrent layer (T, B, H), and the state after them."""
         return self.recurrent.forward(self.embedding.forward(inputs), state, lengths, check_finite=False)
+
+    def generate(self, state, output, uniforms, choice):
+        """Draw tokens from a state (h, recurrent state) on, under `held_weights`: one for each of `uniforms`.
+
+        Returns the tokens (T, n), `END_ID` behind the end of a text, and the state after them. T must be even if the
+        state is to be used.
+        """
+        (steps, batch), (panels, bias), embedding = uniforms.shape, output, self.embedding.parameters["weight"]
+        layers, schedules = self.recurrent.step_arrays(state[1], batch)
+        h = layers[-1].y
+        h[...] = state[0]
+        drawn = np.empty((steps, batch), np.int32)
+        logits, p = np.empty((batch, len(bias)), h.dtype), np.empty((batch, len(embedding)))
+        never = np.array([PAD_ID, UNK_ID, START_ID])
+        weights = panels.size + sum(array.size for array in self.recurrent.parameters.values())
+        calls = [
+            (drawn, h, layers, self.recurrent.cell, schedules, embedding, panels, bias, logits, p, uniforms, choice,
+             never, END_ID, self.recurrent.residual, new_board(1), first, last)
+            for first, last in split(batch, worth(self.recurrent.n_jobs, 2 * steps * batch * weights))
+        ]  # fmt: skip
+        run_kernel(generate, calls)
+        states = [
+            np.stack([layer.memory.states[k, :batch, : part.shape[-1]] for layer in layers])
+            for k, part in enumerate(state[1] if isinstance(state[1], tuple) else (state[1],))
+        ]
+        return drawn, (h.copy(), tuple(states) if isinstance(state[1], tuple) else states[0])
 
     def log_probs(self, batches):
         """Return the log probabilities of the targets of successive batches, (T, B) each."""
@@ -465,9 +494,28 @@ class RNNLanguageModel(BaseLanguageModel):
     def _token_log_probs(self, ids, offsets):
         return self._log_probs(self.network_, ids, offsets)
 
-    def _draw(self, *arguments):
+    def _draw(self, state, n_samples, max_length, temperature, top_k, top_p, random_state):
+        vocabulary_size = len(self.vocabulary_)
+        choice = Choice(
+            float(temperature),
+            vocabulary_size if top_k is None else min(top_k, vocabulary_size),
+            1.0 if top_p is None else float(top_p),
+        )
+        parts, texts = [], np.arange(n_samples)
         with self.network_.recurrent.held_weights():
-            return super()._draw(*arguments)
+            output = self.network_.output.packed()
+            while max_length and texts.size:
+                steps = min(max_length, _DRAWING_STEPS)
+                uniforms = random_state.random_sample((steps, len(texts)))
+                drawn, state = self.network_.generate(state, output, uniforms, choice)
+                parts.append((texts, drawn))
+                going_on = np.flatnonzero(drawn[-1] != END_ID)
+                texts, state, max_length = texts[going_on], self._take(state, going_on), max_length - steps
+        ids = [[] for _ in range(n_samples)]
+        for texts, drawn in parts:
+            for text, column in zip(texts, drawn.T.tolist(), strict=True):
+                ids[text] += column[: column.index(END_ID)] if END_ID in column else column
+        return ids
 
     def _read_contexts(self, ids, offsets):
         lengths = np.diff(offsets) + 1

@@ -11,7 +11,7 @@ import numpy as np
 
 from fastrnn.kernels.clipping import distinct, row_blocks
 from fastrnn.kernels.optimizers import adagrad_update, adam_update, rmsprop_update, sgd_update
-from fastrnn.kernels.threads import effective_n_jobs, run, split, worth
+from fastrnn.kernels.threads import effective_n_jobs, run_kernel, split, worth
 
 _COST = 40  # of the update of an element, in floating-point operations: it mostly waits for memory
 
@@ -70,7 +70,7 @@ class Optimizer:
             flat, used, size = row_blocks(weight, rows.get(name))
             slots = [slot.reshape(-1) for slot in self._slots_of(name, weight)]
             arrays = [flat, grads[name].reshape(-1), *slots]
-            run(self._update, self._pieces(arrays, used, size, rows.get(name) is None))
+            run_kernel(self._update, self._pieces(arrays, used, size, rows.get(name) is None))
 
     def state_dict(self):
         """Return a copy of the state: a flat dict of arrays, ``"<slot>/<parameter>"`` beside what else changes."""
@@ -120,7 +120,7 @@ class Optimizer:
             return [([a[begin:end] for a in arrays], used, end - begin) for begin, end in split(size, threads, 64)]
         return [(arrays, used[begin:end], size) for begin, end in split(used.size, threads)]
 
-    def _update(self, arrays, rows, size):
+    def _update(self, board, party, arrays, rows, size):
         """Update rows of a parameter: `arrays` are the parameter, its gradient and its slots, all flat."""
         raise NotImplementedError
 
@@ -160,9 +160,9 @@ class SGD(Optimizer):
             raise ValueError("nesterov=True needs a momentum above 0, got momentum=0.")
         self.slots = ("velocity",) if momentum else ()
 
-    def _update(self, arrays, rows, size):
+    def _update(self, board, party, arrays, rows, size):
         weight, grad, *velocity = arrays
-        sgd_update(weight, grad, velocity[0] if velocity else grad, rows, size, self.learning_rate,
+        sgd_update(board, party, weight, grad, velocity[0] if velocity else grad, rows, size, self.learning_rate,
                    self.momentum, self.nesterov, self.weight_decay)  # fmt: skip
 
 
@@ -201,13 +201,14 @@ class Adam(Optimizer):
         self.beta_2 = _fraction("beta_2", beta_2)
         self.epsilon = _at_least_zero("epsilon", epsilon)
 
-    def _update(self, arrays, rows, size):
-        self._adam(arrays, rows, size, self.weight_decay, 1.0)
+    def _update(self, board, party, arrays, rows, size):
+        self._adam(board, party, arrays, rows, size, self.weight_decay, 1.0)
 
-    def _adam(self, arrays, rows, size, weight_decay, shrink):
+    def _adam(self, board, party, arrays, rows, size, weight_decay, shrink):
         rate = self.learning_rate / (1 - self.beta_1**self.n_steps)
         root = (1 - self.beta_2**self.n_steps) ** -0.5
-        adam_update(*arrays, rows, size, rate, self.beta_1, self.beta_2, self.epsilon, weight_decay, shrink, root)
+        adam_update(board, party, *arrays, rows, size, rate, self.beta_1, self.beta_2, self.epsilon, weight_decay,
+                    shrink, root)  # fmt: skip
 
 
 class AdamW(Adam):
@@ -230,8 +231,8 @@ class AdamW(Adam):
             learning_rate, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon, weight_decay=weight_decay, n_jobs=n_jobs
         )
 
-    def _update(self, arrays, rows, size):
-        self._adam(arrays, rows, size, 0.0, 1 - self.learning_rate * self.weight_decay)
+    def _update(self, board, party, arrays, rows, size):
+        self._adam(board, party, arrays, rows, size, 0.0, 1 - self.learning_rate * self.weight_decay)
 
 
 class Adagrad(Optimizer):
@@ -257,8 +258,8 @@ class Adagrad(Optimizer):
         super().__init__(learning_rate, weight_decay=weight_decay, n_jobs=n_jobs)
         self.epsilon = _at_least_zero("epsilon", epsilon)
 
-    def _update(self, arrays, rows, size):
-        adagrad_update(*arrays, rows, size, self.learning_rate, self.epsilon, self.weight_decay)
+    def _update(self, board, party, arrays, rows, size):
+        adagrad_update(board, party, *arrays, rows, size, self.learning_rate, self.epsilon, self.weight_decay)
 
 
 class RMSprop(Optimizer):
@@ -288,10 +289,10 @@ class RMSprop(Optimizer):
         self.momentum = _at_least_zero("momentum", momentum)
         self.slots = ("square", "velocity") if momentum else ("square",)
 
-    def _update(self, arrays, rows, size):
+    def _update(self, board, party, arrays, rows, size):
         weight, grad, square, *velocity = arrays
-        rmsprop_update(weight, grad, square, velocity[0] if velocity else grad, rows, size, self.learning_rate,
-                       self.rho, self.epsilon, self.momentum, self.weight_decay)  # fmt: skip
+        rmsprop_update(board, party, weight, grad, square, velocity[0] if velocity else grad, rows, size,
+                       self.learning_rate, self.rho, self.epsilon, self.momentum, self.weight_decay)  # fmt: skip
 
 
 OPTIMIZERS = {"sgd": SGD, "adam": Adam, "adamw": AdamW, "adagrad": Adagrad, "rmsprop": RMSprop}

@@ -149,6 +149,14 @@ def store_vector(context, builder, vector, array_type, array, offset, value):
     builder.store(value, pointer, align=vector.dtype.bitwidth // 8)
 
 
+def aligned(size, dtype):
+    """Return an array (size,) with arbitrary contents that begins at a cache line: no vector crosses two of them."""
+    dtype = np.dtype(dtype)
+    raw = np.empty(size * dtype.itemsize + 64, np.uint8)
+    begin = -raw.ctypes.data % 64
+    return raw[begin : begin + size * dtype.itemsize].view(dtype)
+
+
 def lanes_of(array):
     """Return how many elements of `array` a vector holds."""
     return simd_bits() // (8 * array.itemsize)
@@ -344,15 +352,68 @@ def _emit_exp(builder, vector, x):
     return builder.fadd(result, result)
 
 
+# e^r = 1 + r·(…) for |r| <= ln(2) / 2 with the smallest relative error of its degree, 1e-7.
+_GATE_POLYNOMIAL = (0.9999997070223475, 0.4999914919105351, 0.16667636562989221, 0.04189797553939558,
+                    0.008290307177500063)  # fmt: skip
+_SATURATED = 20.0  # in float32 sigmoid is within 2e-9 of 0 or 1 beyond, and a product of three e^20 is finite
+
+
+def _emit_gate_exp(builder, vector, x, factor):
+    """Emit e^(factor · x), with `factor` · x clipped to ±20: as exact as a gate needs it.
+
+    float32 only. n = round(factor · x / ln 2) comes with the exponent's bias in the low bits of `shifted`.
+    """
+    limit = _splat(vector, _SATURATED / abs(factor))
+    x = builder.select(builder.fcmp_ordered(">", x, limit), limit, x)
+    limit = _splat(vector, -_SATURATED / abs(factor))
+    x = builder.select(builder.fcmp_ordered("<", x, limit), limit, x)
+    magic = _splat(vector, 1.5 * 2**23 + 127)
+    shifted = fmuladd(builder, x, _splat(vector, factor / math.log(2)), magic)
+    r = fmuladd(builder, builder.fsub(shifted, magic), _splat(vector, -math.log(2) / factor), x)  # of x, not factor · x
+    power = _splat(vector, _GATE_POLYNOMIAL[-1] * factor ** len(_GATE_POLYNOMIAL))
+    for k in reversed(range(len(_GATE_POLYNOMIAL) - 1)):
+        power = fmuladd(builder, power, r, _splat(vector, _GATE_POLYNOMIAL[k] * factor ** (k + 1)))
+    power = fmuladd(builder, power, r, _splat(vector, 1.0))
+    integers = ir.VectorType(ir.IntType(32), vector.lanes)
+    scale = builder.shl(builder.bitcast(shifted, integers), ir.Constant(integers, [23] * vector.lanes))
+    return builder.fmul(power, builder.bitcast(scale, x.type))
+
+
+def _emit_exp_of_minus(builder, vector, x):
+    if vector.dtype.bitwidth == 32:
+        return _emit_gate_exp(builder, vector, x, -1.0)
+    return _emit_exp(builder, vector, builder.fneg(x))
+
+
 def _emit_sigmoid(builder, vector, x):
     one = _splat(vector, 1.0)
-    return builder.fdiv(one, builder.fadd(one, _emit_exp(builder, vector, builder.fneg(x))))
+    return builder.fdiv(one, builder.fadd(one, _emit_exp_of_minus(builder, vector, x)))
 
 
 def _emit_tanh(builder, vector, x):
     one = _splat(vector, 1.0)
-    denominator = builder.fadd(one, _emit_exp(builder, vector, builder.fadd(x, x)))
-    return builder.fsub(one, builder.fdiv(_splat(vector, 2.0), denominator))
+    if vector.dtype.bitwidth == 32:
+        power = _emit_gate_exp(builder, vector, x, 2.0)
+    else:
+        power = _emit_exp(builder, vector, builder.fadd(x, x))
+    return builder.fsub(one, builder.fdiv(_splat(vector, 2.0), builder.fadd(one, power)))
+
+
+def _emit_sigmoids(builder, vector, xs):
+    """Emit the sigmoids of two or three vectors, sharing a division in float32: it costs as much as ten products."""
+    if vector.dtype.bitwidth != 32:
+        return [_emit_sigmoid(builder, vector, x) for x in xs]
+    one = _splat(vector, 1.0)
+    rest = [builder.fadd(one, _emit_gate_exp(builder, vector, x, -1.0)) for x in xs]
+    products = rest[:1]  # of the first, of the first two, …
+    for denominator in rest[1:]:
+        products.append(builder.fmul(products[-1], denominator))
+    inverse = builder.fdiv(one, products[-1])
+    results = []
+    for before, denominator in zip(reversed(products[:-1]), reversed(rest[1:]), strict=True):
+        results.append(builder.fmul(inverse, before))
+        inverse = builder.fmul(inverse, denominator)
+    return [inverse, *reversed(results)]
 
 
 def _emit_sqrt(builder, vector, x):
@@ -445,6 +506,28 @@ def _python_zero(x):
 def _python_positive(x):
     """Return 1 where x > 0 and 0 elsewhere: the slope of relu."""
     return np.where(x > 0, np.ones_like(x), 0)
+
+
+def _sigmoids(xs):
+    """Return the sigmoids of a tuple of two or three values, at the price of one division."""
+    return tuple(_python_sigmoid(x) for x in xs)
+
+
+@primitive(_sigmoids)
+def sigmoids(typingctx, xs):
+    """Type and lower `_sigmoids`, on vectors and on scalars."""
+    if not isinstance(xs, types.UniTuple) or not isinstance(xs.dtype, Vector | types.Float):
+        return None
+    vector = xs.dtype if isinstance(xs.dtype, Vector) else Vector(xs.dtype)
+
+    def lower(context, builder, sig, args):
+        values = [context.cast(builder, x, xs.dtype, vector) for x in cgutils.unpack_tuple(builder, args[0])]
+        results = _emit_sigmoids(builder, vector, values)
+        if vector != xs.dtype:
+            results = [builder.extract_element(value, ir.Constant(ir.IntType(32), 0)) for value in results]
+        return context.make_tuple(builder, xs, results)
+
+    return xs(xs), lower
 
 
 exp = _elementwise(_python_exp, _emit_exp)

@@ -60,6 +60,19 @@ def test_unreadable_kernel_is_compiled_again(probe):
     assert probe.run(COMPILED) == "7 0"
 
 
+def test_constants_among_the_arguments_are_compiled_for_once():
+    @_jit.kernel(cache=False)
+    def scale(x, factor):
+        return x * factor
+
+    @_jit.kernel(cache=False)
+    def polynomial(x):
+        return scale(x, 0) + scale(x, 1) + scale(x, 2)
+
+    assert polynomial(5) == 15
+    assert len(scale.signatures) == 1
+
+
 def test_the_cache_can_be_switched_off(probe):
     assert probe.run(COMPILED, FASTRNN_CACHE="0") == "7 2"
     assert probe.kernel_files() == []

@@ -140,6 +140,34 @@ def test_the_same_seed_gives_the_same_model(n_jobs):
     assert first.loss_curve_ == second.loss_curve_
 
 
+@pytest.mark.parametrize("options", [{}, {"cell": "gru", "num_layers": 2, "residual": True, "embedding_size": 9},
+                                     {"num_layers": 2, "zoneout": 0.2, "carry_state": True}])  # fmt: skip
+def test_drawn_tokens_are_those_that_are_predicted_one_by_one(options):
+    model = small(**options).fit(LINES)
+    text = ["the"]
+    while len(text) < 300 and (token := model.predict([text])[0]) != "</s>":
+        text.append(token)
+    assert model.sample(max_length=299, top_k=1, prompt="the") == [" ".join(text)]
+    assert model.sample(3, max_length=299, top_k=1, prompt="the") == [" ".join(text)] * 3
+
+
+def test_drawn_tokens_have_the_predicted_shares():
+    model = small().fit(LINES)
+    first = [text.split()[0] if text else "</s>" for text in model.sample(6000, max_length=1, random_state=0)]
+    names = model.vocabulary_.tokens
+    p = model.predict_proba([""])[0]
+    p[[names.index(token) for token in ("<pad>", "<unk>", "<s>")]] = 0
+    np.testing.assert_allclose([first.count(token) / 6000 for token in names], p / p.sum(), atol=0.03)
+
+
+def test_threads_do_not_change_what_is_drawn(monkeypatch):
+    monkeypatch.setattr("fastrnn.kernels.threads._FLOPS_PER_THREAD", 1)
+    model = small(cell="gru", n_jobs=1).fit(LINES)
+    alone = model.sample(20, random_state=0)
+    model.network_.recurrent.n_jobs = 3
+    assert model.sample(20, random_state=0) == alone
+
+
 def test_the_number_of_threads_changes_nothing(monkeypatch):
     monkeypatch.setattr("fastrnn.kernels.threads._FLOPS_PER_THREAD", 1)
     first, second = (small(n_jobs=n_jobs).fit(LINES) for n_jobs in (1, 3))
@@ -213,7 +241,8 @@ def test_an_interrupt_keeps_the_finished_epochs(monkeypatch):
 def test_ctrl_c_from_outside(tmp_path):
     script = textwrap.dedent(
         """
-        import sys, warnings
+        import signal, sys, warnings
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it
         from fastrnn import RNNLanguageModel
         model = RNNLanguageModel(hidden_size=8, embedding_size=8, max_iter=10**6, early_stopping=False, random_state=0)
         original = model._epochs

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from fastrnn.simd import sigmoid, sigmoid_slope, tanh, tanh_slope
+from fastrnn.simd import sigmoid, sigmoid_slope, sigmoids, tanh, tanh_slope
 
 
 class GRU(NamedTuple):
@@ -23,7 +23,7 @@ class GRU(NamedTuple):
         """Return the new state and what backward needs."""
         xn, zr, zz, hn = z
         (h,) = state
-        r, u = sigmoid(zr), sigmoid(zz)
+        r, u = sigmoids((zr, zz))
         n = tanh(xn + r * hn)
         return (n + u * (h - n),), (n, r, u, hn)
 
@@ -57,8 +57,8 @@ class GRUResetBefore(NamedTuple):
         """Return the slots with both gates, and what the late product is taken of."""
         zr, zz, zn = z
         (h,) = state
-        r = sigmoid(zr)
-        return (r, sigmoid(zz), zn), r * h
+        r, u = sigmoids((zr, zz))
+        return (r, u, zn), r * h
 
     @staticmethod
     def forward(z, state):

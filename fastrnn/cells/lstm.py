@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from fastrnn.simd import sigmoid, sigmoid_slope, tanh, tanh_slope, zero
+from fastrnn.simd import sigmoid_slope, sigmoids, tanh, tanh_slope, zero
 
 
 class LSTM(NamedTuple):
@@ -23,7 +23,7 @@ class LSTM(NamedTuple):
         """Return the new state and what backward needs."""
         zi, zf, zg, zo = z
         _, c = state
-        i, f, g, o = sigmoid(zi), sigmoid(zf), tanh(zg), sigmoid(zo)
+        (i, f, o), g = sigmoids((zi, zf, zo)), tanh(zg)
         c = f * c + i * g
         h = o * tanh(c)
         return (h, c), (i, f, g, o)
@@ -57,7 +57,7 @@ class CoupledLSTM(NamedTuple):
         """Return the new state and what backward needs."""
         zf, zg, zo = z
         _, c = state
-        f, g, o = sigmoid(zf), tanh(zg), sigmoid(zo)
+        (f, o), g = sigmoids((zf, zo)), tanh(zg)
         c = g + f * (c - g)
         h = o * tanh(c)
         return (h, c), (f, g, o)

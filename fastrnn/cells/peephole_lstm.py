@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from fastrnn.simd import sigmoid, sigmoid_slope, tanh, tanh_slope, zero
+from fastrnn.simd import sigmoid, sigmoid_slope, sigmoids, tanh, tanh_slope, zero
 
 
 class PeepholeLSTM(NamedTuple):
@@ -24,7 +24,7 @@ class PeepholeLSTM(NamedTuple):
         zi, zf, zg, zo = z
         _, c = state
         p_i, p_f, p_o = units
-        i, f, g = sigmoid(zi + p_i * c), sigmoid(zf + p_f * c), tanh(zg)
+        (i, f), g = sigmoids((zi + p_i * c, zf + p_f * c)), tanh(zg)
         c = f * c + i * g
         o = sigmoid(zo + p_o * c)
         return (o * tanh(c), c), (i, f, g, o)
@@ -62,7 +62,7 @@ class PeepholeBeforeLSTM(NamedTuple):
         zi, zf, zg, zo = z
         _, c = state
         p_i, p_f, p_o = units
-        i, f, g, o = sigmoid(zi + p_i * c), sigmoid(zf + p_f * c), tanh(zg), sigmoid(zo + p_o * c)
+        (i, f, o), g = sigmoids((zi + p_i * c, zf + p_f * c, zo + p_o * c)), tanh(zg)
         c = f * c + i * g
         return (o * tanh(c), c), (i, f, g, o)
 

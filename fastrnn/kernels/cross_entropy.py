@@ -16,7 +16,7 @@ import numpy as np
 
 from fastrnn._jit import kernel
 from fastrnn.kernels.gemm import PANEL_VECTORS, TILE_ROWS, pack, panel_product, product_block
-from fastrnn.kernels.threads import run, scratch, split, worth
+from fastrnn.kernels.threads import enter, leave, run_kernel, scratch, split, worth
 from fastrnn.simd import Vector, exp, lanes, lanes_of, load, load_first, primitive, store, store_first, sum_lanes, zero
 
 CHUNK_SIZE = 4_000_000  # probabilities that are kept at once
@@ -151,14 +151,15 @@ def _panel_gradient(dx_panel, probabilities, panel, weight, targets, weights, ma
 
 
 @kernel
-def cross_entropy_rows(log_probs, dx, probabilities, x, weight, bias, targets, weights, buffer, begin, end, width,
-                       training):  # fmt: skip
+def cross_entropy_rows(board, party, log_probs, dx, probabilities, x, weight, bias, targets, weights, buffer,
+                       begin, end, width, training):  # fmt: skip
     """Compute log p of the targets of rows `begin` to `end - 1`; in training also dx, and the gradient of the logits.
 
     The latter, with -log p counted `weights` times, is left in `probabilities`: panel by panel of `width` rows,
     (V, rows of the panel) each. Without training that is a buffer for one block of classes.
     """
     # log_probs (R,) float64, dx (R, H), x (R, H), weight (V, H), bias (V,), targets (R,) int64, weights (R,)
+    enter(board, party)
     classes, features = weight.shape
     x_panel, dx_panel = buffer[: features * width], buffer[features * width : 2 * features * width]
     table = width * (1 + (classes + CLASS_BLOCK - 1) // CLASS_BLOCK)
@@ -176,15 +177,17 @@ def cross_entropy_rows(log_probs, dx, probabilities, x, weight, bias, targets, w
             for i in range(rows):
                 for k in range(features):
                     dx[row + i, k] = dx_panel[k * padded + i]
+    leave(board, party)
 
 
 @kernel
-def cross_entropy_classes(dweight, dbias, dlogits, x, buffer, begin, end, width, first_class, last_class):
+def cross_entropy_classes(board, party, dweight, dbias, dlogits, x, buffer, begin, end, width, first_class, last_class):
     """Add the gradient of a range of classes: dweight += dlogitsᵀ·x and dbias += the sum of dlogits over its rows.
 
     `dlogits` holds the rows `begin` to `end - 1`, as `cross_entropy_rows` leaves them.
     """
     # dweight (V, H), dbias (V,), x (R, H)
+    enter(board, party)
     classes, features = dweight.shape
     edge = buffer[: TILE_ROWS * PANEL_VECTORS * lanes(x)]
     x_panels = buffer[edge.size :]
@@ -203,6 +206,7 @@ def cross_entropy_classes(dweight, dbias, dlogits, x, buffer, begin, end, width,
             for v in range(block):
                 for j in range(0, padded, lanes(x)):  # vector by vector: the sum must not depend on the panels' width
                     dbias[first + v] += sum_lanes(load(dlogits, start + v * padded + j))
+    leave(board, party)
 
 
 def panel_layout(rows, features, classes, dtype, threads):
@@ -240,7 +244,7 @@ def cross_entropy_forward(log_probs, x, weight, bias, targets, n_jobs=None):
         (log_probs, x, block, x, weight, bias, targets, bias, own, begin, end, width, False)
         for (begin, end), block, own in zip(cuts, blocks.reshape(threads, -1), buffers, strict=False)
     ]
-    run(cross_entropy_rows, calls)
+    run_kernel(cross_entropy_rows, calls)
 
 
 def cross_entropy_backward(log_probs, dx, dweight, dbias, x, weight, bias, targets, weights, n_jobs=None):
@@ -255,12 +259,12 @@ def cross_entropy_backward(log_probs, dx, dweight, dbias, x, weight, bias, targe
     kept, buffers = _buffers(min(chunk, -(-len(x) // width) * width), x.dtype, width, features, classes, threads, True)
     for start in range(0, len(x), chunk):
         stop = min(start + chunk, len(x))
-        run(cross_entropy_rows, [
+        run_kernel(cross_entropy_rows, [
             (log_probs, dx, kept[begin * classes :], x, weight, bias, targets, weights, own, start + begin, start + end,
              width, True)
             for (begin, end), own in zip(split(stop - start, threads, width), buffers, strict=False)
         ])  # fmt: skip
-        run(cross_entropy_classes, [
+        run_kernel(cross_entropy_classes, [
             (dweight, dbias, kept, x, own, start, stop, width, first, last)
             for (first, last), own in zip(split(classes, threads), buffers, strict=False)
         ])  # fmt: skip

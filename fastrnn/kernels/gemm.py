@@ -13,6 +13,7 @@ from llvmlite import ir
 from numba.core import cgutils, types
 
 from fastrnn._jit import kernel, simd_bits
+from fastrnn.kernels.threads import enter, leave
 from fastrnn.simd import (
     Vector,
     array_pointer,
@@ -252,7 +253,18 @@ def scratch_size(dtype):
 
 
 @kernel
-def gemm(c, c_offset, c_row, a, a_offset, a_row, a_depth, b, b_offset, b_row, b_column, rows, columns, depth, scratch):
+def gemm(board, party, c, c_offset, c_row, a, a_offset, a_row, a_depth, b, b_offset, b_row, b_column, rows, columns,
+         depth, scratch):  # fmt: skip
+    """Compute C += A·B as a part of a job, see `strided_product`."""
+    enter(board, party)
+    strided_product(c, c_offset, c_row, a, a_offset, a_row, a_depth, b, b_offset, b_row, b_column, rows, columns, depth,
+                    scratch)  # fmt: skip
+    leave(board, party)
+
+
+@kernel
+def strided_product(c, c_offset, c_row, a, a_offset, a_row, a_depth, b, b_offset, b_row, b_column, rows, columns, depth,
+                    scratch):  # fmt: skip
     """Compute C += A·B with any strides of A and B; rows of C are contiguous.
 
     Element (m, k) of A stands at ``a_offset + m * a_row + k * a_depth``, element (k, n) of B at

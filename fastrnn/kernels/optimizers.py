@@ -5,12 +5,14 @@ is its one row 0. Numbers of elements that are no whole vectors end in a vector 
 """
 
 from fastrnn._jit import kernel
+from fastrnn.kernels.threads import enter, leave
 from fastrnn.simd import lanes, load_first, sqrt, store_first
 
 
 @kernel
-def sgd_update(weight, grad, velocity, rows, size, rate, momentum, nesterov, weight_decay):
+def sgd_update(board, party, weight, grad, velocity, rows, size, rate, momentum, nesterov, weight_decay):
     """Update by gradient descent, with heavy-ball or Nesterov momentum; `velocity` is not touched without momentum."""
+    enter(board, party)
     for row in rows:
         for i in range(row * size, (row + 1) * size, lanes(weight)):
             count = (row + 1) * size - i
@@ -21,11 +23,14 @@ def sgd_update(weight, grad, velocity, rows, size, rate, momentum, nesterov, wei
                 store_first(velocity, i, v, count)
                 step = step + momentum * v if nesterov else v
             store_first(weight, i, w - rate * step, count)
+    leave(board, party)
 
 
 @kernel
-def adam_update(weight, grad, mean, square, rows, size, rate, beta_1, beta_2, epsilon, weight_decay, shrink, root):
+def adam_update(board, party, weight, grad, mean, square, rows, size, rate, beta_1, beta_2, epsilon, weight_decay,
+                shrink, root):  # fmt: skip
     """Update by Adam: `rate` and `root` hold the corrections of the bias, `shrink` AdamW's decay of the weight."""
+    enter(board, party)
     for row in rows:
         for i in range(row * size, (row + 1) * size, lanes(weight)):
             count = (row + 1) * size - i
@@ -37,11 +42,13 @@ def adam_update(weight, grad, mean, square, rows, size, rate, beta_1, beta_2, ep
             store_first(mean, i, m, count)
             store_first(square, i, s, count)
             store_first(weight, i, shrink * w - rate * (m / (root * sqrt(s) + epsilon)), count)
+    leave(board, party)
 
 
 @kernel
-def adagrad_update(weight, grad, square, rows, size, rate, epsilon, weight_decay):
+def adagrad_update(board, party, weight, grad, square, rows, size, rate, epsilon, weight_decay):
     """Update by Adagrad: `square` is the sum of all squared gradients."""
+    enter(board, party)
     for row in rows:
         for i in range(row * size, (row + 1) * size, lanes(weight)):
             count = (row + 1) * size - i
@@ -50,11 +57,14 @@ def adagrad_update(weight, grad, square, rows, size, rate, epsilon, weight_decay
             s = load_first(square, i, count) + g * g
             store_first(square, i, s, count)
             store_first(weight, i, w - rate * (g / (sqrt(s) + epsilon)), count)
+    leave(board, party)
 
 
 @kernel
-def rmsprop_update(weight, grad, square, velocity, rows, size, rate, rho, epsilon, momentum, weight_decay):
+def rmsprop_update(board, party, weight, grad, square, velocity, rows, size, rate, rho, epsilon, momentum,
+                   weight_decay):  # fmt: skip
     """Update by RMSprop: `square` is a running mean; `velocity` is not touched without momentum."""
+    enter(board, party)
     for row in rows:
         for i in range(row * size, (row + 1) * size, lanes(weight)):
             count = (row + 1) * size - i
@@ -67,3 +77,4 @@ def rmsprop_update(weight, grad, square, velocity, rows, size, rate, rho, epsilo
                 step += momentum * load_first(velocity, i, count)
                 store_first(velocity, i, step, count)
             store_first(weight, i, w - rate * step, count)
+    leave(board, party)

@@ -1,8 +1,11 @@
 """The time loop of every recurrent cell: whole sequences forward, and backward through time.
 
 The rows of a batch stand in packed order: longest sequence first, and step after step without padding, so that the rows
-of step t are ``offsets[t]`` to ``offsets[t + 1]`` and the sequences that are still alive are always the first ones. A
-thread takes the sequences `first` to `last` of the batch through all steps; threads share nothing but the weights.
+of step t are ``offsets[t]`` to ``offsets[t + 1]`` and the sequences that are still alive are always the first ones.
+
+Threads cut the batch, or the hidden units. A thread's `part` is (first, last, begin, end): the sequences `first` to
+`last`, which it takes through all steps by itself, and all units; or all sequences, and the units `begin` to `end`
+(whole vectors), whose weights stay in the cache of its core, while all threads meet at a barrier in each step.
 
 A row of `gates` has `slots` pre-activations for each of `padded` hidden units (whole vectors; the weights of the units
 beyond `hidden` are zero), a slot behind the other. Forward turns them into what backward needs, and backward turns that
@@ -27,18 +30,21 @@ from fastrnn.cells._cell import (
     output,
     output_backward,
 )
-from fastrnn.kernels.gemm import PANEL_VECTORS, packed_product, panel_product
+from fastrnn.kernels.gemm import PANEL_VECTORS, pack, packed_product, panel_product, strided_product
+from fastrnn.kernels.threads import barrier, enter, leave
 from fastrnn.simd import add_many, lanes, load, load_first, store, store_first, store_many, sum_lanes, zero
 
 EPSILON = 1e-5  # added to the variance of layer normalization
 
 
 class Weights(NamedTuple):
-    """The weights, packed for the products."""
+    """The weights, and room for the panels of those that the threads pack together for the products."""
 
-    input: object  # W_ih as (D, input columns)
-    recurrent: object  # W_hh as (output, recurrent columns); backward: (recurrent columns, output)
-    late: object  # the rows of W_hh for the late slots, likewise, or None
+    input: object  # W_ih, slot by slot (input columns, D); not in backward
+    recurrent: object  # W_hh, slot by slot (recurrent columns, output)
+    input_panels: object  # W_ihᵀ packed
+    recurrent_panels: object  # W_hhᵀ packed; backward: W_hh
+    late: object  # the rows of W_hh for the late slots, packed likewise, or None
     projection: object  # W_hr as (hidden, output); backward: (output, hidden); or None
     bias: object  # (slots · padded,)
     units: object  # (unit parameters, padded)
@@ -90,34 +96,43 @@ class Gradients(NamedTuple):
 
 
 @kernel
-def recurrence_forward(y, memory, cell, x, weights, masks, schedule, first, last, chunk, keep):
-    """Run a cell over the sequences `first` to `last`: all steps, from `memory.states` on.
+def recurrence_forward(board, party, y, memory, cell, x, weights, masks, schedule, part, chunk, keep, packed):
+    """Run a cell over a part of the sequences or units: all steps, from `memory.states` on.
 
-    The products with the input are made for `chunk` steps at once, as many as the second-level cache holds.
+    The products with the input are made for `chunk` steps at once, as many as the second-level cache holds. `packed`
+    says that the weights have been packed before.
     """
     # y (R, output), x (R, D)
+    enter(board, party)
     gates, states, operands = memory.gates, memory.states, memory.operands
-    offsets, gate_rows, state_rows = schedule.offsets, schedule.gate_rows, schedule.state_rows
-    recurrent_begin, recurrent_columns = schedule.spans[2], schedule.spans[3]
-    width, padded, steps = gates.shape[1], states.shape[2], len(gate_rows)
-    for begin in range(0, steps, chunk):
-        end = min(begin + chunk, steps)
-        _input_products(gates, x, weights.input, weights.bias, schedule, begin, end, first, last)
-        for t in range(begin, end):
+    offsets, gate_rows, state_rows, spans = schedule.offsets, schedule.gate_rows, schedule.state_rows, schedule.spans
+    first, last, begin, end = part
+    padded, steps = states.shape[2], len(gate_rows)
+    if not packed:
+        _pack_gates(weights.input_panels, weights.input, spans[1], padded, part, board, party)
+        _pack_gates(weights.recurrent_panels, weights.recurrent, spans[3], padded, part, board, party)
+        barrier(board, party)
+    for start in range(0, steps, chunk):
+        stop = min(start + chunk, steps)
+        _input_products(gates, x, weights.input_panels, weights.bias, schedule, padded, start, stop, part)
+        for t in range(start, stop):
             rows = _alive(offsets, t, first, last)
             row, before, after = gate_rows[t] + first, state_rows[t] + first, state_rows[t + 1] + first
-            packed_product(gates, row * width + recurrent_begin, width, operands, before * padded, padded, 1,
-                           weights.recurrent, rows, y.shape[1], recurrent_columns)  # fmt: skip
-            _standardize_products(memory.scales, gates, schedule.spans, row, rows)
-            _late_product(memory.late, gates, states, cell, masks.recurrent, weights.late, schedule.spans, row, before,
-                          first, rows)  # fmt: skip
-            _step(gates, states, cell, weights.units, row, before, after, rows, keep)
-            _standardized_output(memory.standardized, memory.scales, gates, states, cell, weights.units,
-                                 schedule.spans, row, after, rows)  # fmt: skip
+            _gate_product(gates, row, spans[2], spans[3], operands, before * padded, padded, weights.recurrent_panels,
+                          rows, y.shape[1], padded, part)  # fmt: skip
+            _standardize_products(memory.scales, gates, spans, row, rows)
+            _late_product(memory.late, gates, states, cell, masks.recurrent, weights.late, spans, row, before, first,
+                          rows)  # fmt: skip
+            _step(gates, states, cell, weights.units, row, before, after, rows, begin, end, keep)
+            _standardized_output(memory.standardized, memory.scales, gates, states, cell, weights.units, spans, row,
+                                 after, rows)  # fmt: skip
             _project(memory.raw, states, weights.projection, row, after, rows, y.shape[1])
-            _zone_out(masks.update, states, offsets[t] + first, before, after, rows)
-            _emit(y, states, offsets[t] + first, after, rows)
-            _mask_operands(masks.recurrent, operands, states, first, after, rows)
+            _zone_out(masks.update, states, offsets[t] + first, before, after, rows, begin, end)
+            _emit(y, states, offsets[t] + first, after, rows, begin, end)
+            _mask_operands(masks.recurrent, operands, states, first, after, rows, begin, end)
+            if end - begin < padded:
+                barrier(board, party)
+    leave(board, party)
 
 
 @kernel(inline="always")
@@ -127,31 +142,76 @@ def _alive(offsets, t, first, last):
 
 
 @kernel(inline="always")
-def _input_products(gates, x, panels, bias, schedule, begin, end, first, last):
-    """Compute the bias and the input's part of the pre-activations of the steps `begin` to `end`."""
-    offsets, gate_rows = schedule.offsets, schedule.gate_rows
-    input_begin, input_columns = schedule.spans[0], schedule.spans[1]
-    width, depth = gates.shape[1], x.shape[1]
-    for t in range(begin, end):
-        row = gate_rows[t] + first
-        for place in range(row * width, (row + _alive(offsets, t, first, last)) * width, width):
-            for j in range(0, len(bias), lanes(gates)):
-                store(gates, place + j, load(bias, j))
-    for column in range(0, input_columns, PANEL_VECTORS * lanes(gates)):
-        vectors = min(PANEL_VECTORS * lanes(gates), input_columns - column) // lanes(gates)
-        for t in range(begin, end):
-            place = (gate_rows[t] + first) * width + input_begin + column
-            panel_product(gates, place, width, x, (offsets[t] + first) * depth, depth, 1, panels, column * depth,
-                          _alive(offsets, t, first, last), depth, vectors)  # fmt: skip
+def _pack_gates(panels, weight, columns, padded, part, board, party):
+    """Pack Wᵀ: whole panels by each thread where all use them all, otherwise a thread's own units of each slot."""
+    # panels (D · columns,), weight (columns, D)
+    depth, units = weight.shape[1], part[3] - part[2]
+    if units == padded:
+        first, last = _share(columns, PANEL_VECTORS * lanes(panels), board, party)
+        pack(panels[first * depth :], weight, first * depth, 1, depth, depth, last - first)
+    else:
+        for slot in range(columns // padded):
+            place = part[2] * (columns // padded) + slot * units
+            pack(panels[place * depth :], weight, (slot * padded + part[2]) * depth, 1, depth, depth, units)
 
 
 @kernel(inline="always")
-def _step(gates, states, cell, units, row, before, after, rows, keep):
+def _share(columns, multiple, board, party):
+    """Return a thread's share of columns or rows, cut at a `multiple`: (first, last)."""
+    parties = len(board) // 2
+    share = (columns + multiple * parties - 1) // (multiple * parties) * multiple
+    return min(columns, party * share), min(columns, (party + 1) * share)
+
+
+@kernel(inline="always")
+def _gate_product(gates, row, span, columns, a, a_offset, a_row, panels, rows, depth, padded, part):
+    """Add A·Wᵀ to the pre-activations of one step: to all slots at once, or to a thread's own units of each slot."""
+    width, units = gates.shape[1], part[3] - part[2]
+    blocks, own = (1, columns) if units == padded else (columns // padded, units)
+    for slot in range(blocks):
+        place = (part[2] * (columns // padded) + slot * own) * depth
+        packed_product(gates, row * width + span + slot * padded + part[2], width, a, a_offset, a_row, 1,
+                       panels[place:], rows, depth, own)  # fmt: skip
+
+
+@kernel(inline="always")
+def _input_products(gates, x, panels, bias, schedule, padded, start, stop, part):
+    """Compute the bias and the input's part of the pre-activations of the steps `start` to `stop`.
+
+    A panel stays in the first-level cache for all steps; where their rows stand together, they are one product.
+    """
+    offsets, gate_rows = schedule.offsets, schedule.gate_rows
+    span, columns = schedule.spans[0], schedule.spans[1]
+    first, last, begin, end = part
+    width, depth = gates.shape[1], x.shape[1]
+    blocks, own = (1, columns) if end - begin == padded else (columns // padded, end - begin)
+    all_rows = offsets[stop] - offsets[start]
+    together = (first == 0 and last >= offsets[start + 1] - offsets[start]
+                and gate_rows[stop - 1] - gate_rows[start] == offsets[stop - 1] - offsets[start])  # fmt: skip
+    for t in range(start, stop):
+        row = gate_rows[t] + first
+        for place in range(row * width, (row + _alive(offsets, t, first, last)) * width, width):
+            for slot in range(0, len(bias), padded):
+                for j in range(slot + begin, slot + end, lanes(gates)):
+                    store(gates, place + j, load(bias, j))
+    for slot in range(blocks):
+        block = begin * (columns // padded) + slot * own
+        for column in range(0, own, PANEL_VECTORS * lanes(gates)):
+            vectors = min(PANEL_VECTORS * lanes(gates), own - column) // lanes(gates)
+            for t in range(start, stop, stop - start if together else 1):
+                place = (gate_rows[t] + first) * width + span + slot * padded + begin + column
+                rows = all_rows if together else _alive(offsets, t, first, last)
+                panel_product(gates, place, width, x, (offsets[t] + first) * depth, depth, 1, panels,
+                              (block + column) * depth, rows, depth, vectors)  # fmt: skip
+
+
+@kernel(inline="always")
+def _step(gates, states, cell, units, row, before, after, rows, begin, end, keep):
     """Apply the cell to the pre-activations of one step."""
     width, padded = gates.shape[1], states.shape[2]
     stride = states.shape[1] * padded
     for b in range(rows):
-        for j in range(0, padded, lanes(gates)):
+        for j in range(begin, end, lanes(gates)):
             place = (row + b) * width + j
             z = load_slots(cell, gates, place, padded)
             state = load_states(cell, states, (before + b) * padded + j, stride)
@@ -162,11 +222,11 @@ def _step(gates, states, cell, units, row, before, after, rows, keep):
 
 
 @kernel(inline="always")
-def _emit(y, states, y_row, after, rows):
+def _emit(y, states, y_row, after, rows, begin, end):
     """Copy the output of a step from the states to y."""
     columns, padded = y.shape[1], states.shape[2]
     for b in range(rows):
-        for j in range(0, columns, lanes(y)):
+        for j in range(begin, min(end, columns), lanes(y)):
             store_first(y, (y_row + b) * columns + j, load(states, (after + b) * padded + j), columns - j)
 
 
@@ -174,51 +234,71 @@ def _emit(y, states, y_row, after, rows):
 
 
 @kernel
-def recurrence_backward(gradients, memory, cell, dy, weights, masks, schedule, first, last):
-    """Run a cell's backward pass over the sequences `first` to `last`, from the last step to the first."""
+def recurrence_backward(board, party, gradients, memory, cell, dy, weights, masks, schedule, part, start, stop, packed):
+    """Run a cell's backward pass over a part of the sequences or units, from step `stop` - 1 back to `start`.
+
+    `packed` says that the weights have been packed before.
+    """
     # dy (R, output)
+    enter(board, party)
     gates, states, d_states = memory.gates, memory.states, gradients.states
-    offsets, state_rows = schedule.offsets, schedule.state_rows
-    recurrent_begin, recurrent_columns = schedule.spans[2], schedule.spans[3]
+    offsets, state_rows, spans = schedule.offsets, schedule.state_rows, schedule.spans
+    first, last, begin, end = part
     width, padded = gates.shape[1], states.shape[2]
-    for t in range(len(offsets) - 2, -1, -1):
+    own = min(end, dy.shape[1]) - begin
+    if not packed:
+        _pack_columns(weights.recurrent_panels, weights.recurrent, begin, own, end - begin == padded, board, party)
+        barrier(board, party)
+    for t in range(stop - 1, start - 1, -1):
         rows = _alive(offsets, t, first, last)
         row, before = offsets[t] + first, state_rows[t] + first
-        _collect(d_states, dy, row, first, rows)
-        _zone_out_backward(gradients.carried, d_states, masks.update, row, first, rows)
+        _collect(d_states, dy, row, first, rows, begin, end)
+        _zone_out_backward(gradients.carried, d_states, masks.update, row, first, rows, begin, end)
         _project_backward(gradients.output, d_states, weights.projection, row, first, rows, dy.shape[1])
         _standardized_output_backward(memory.standardized, memory.scales, d_states, gates, cell, weights.units,
-                                      gradients.row, schedule.spans, row, first, rows)  # fmt: skip
+                                      gradients.row, spans, row, first, rows)  # fmt: skip
         _keep_rows(gradients.row, gates, row, first, rows)
         _step_backward(gates, d_states, gradients.units, cell, states, memory.standardized, weights.units, row, before,
-                       first, rows)  # fmt: skip
-        _late_product_backward(gradients.late, gates, d_states, cell, states, masks.recurrent, weights.late,
-                               schedule.spans, row, before, first, rows)  # fmt: skip
-        _standardize_products_backward(memory.scales, gates, gradients.row, schedule.spans, row, first, rows)
-        packed_product(gradients.through, first * padded, padded, gates, row * width + recurrent_begin, width, 1,
-                       weights.recurrent, rows, recurrent_columns, dy.shape[1])  # fmt: skip
-        _mask_operands_backward(gradients.operand, d_states, masks.recurrent, first, rows)
-        _carry(gradients.carried, d_states, first, rows)
+                       first, rows, begin, end)  # fmt: skip
+        _late_product_backward(gradients.late, gates, d_states, cell, states, masks.recurrent, weights.late, spans, row,
+                               before, first, rows)  # fmt: skip
+        _standardize_products_backward(memory.scales, gates, gradients.row, spans, row, first, rows)
+        if end - begin < padded:
+            barrier(board, party)
+        packed_product(gradients.through, first * padded + begin, padded, gates, row * width + spans[2], width, 1,
+                       weights.recurrent_panels[begin * spans[3] :], rows, spans[3], own)  # fmt: skip
+        _mask_operands_backward(gradients.operand, d_states, masks.recurrent, first, rows, begin, end)
+        _carry(gradients.carried, d_states, first, rows, begin, end)
+    leave(board, party)
 
 
 @kernel(inline="always")
-def _collect(d_states, dy, row, first, rows):
+def _pack_columns(panels, weight, begin, own, whole, board, party):
+    """Pack W for the product with the gradients: whole panels by each thread, or the columns of its own units."""
+    # panels (columns · rows,), weight (rows, columns)
+    rows, columns = weight.shape
+    first, last = _share(columns, PANEL_VECTORS * lanes(panels), board, party) if whole else (begin, begin + own)
+    pack(panels[first * rows :], weight, first, columns, 1, rows, last - first)
+
+
+@kernel(inline="always")
+def _collect(d_states, dy, row, first, rows, begin, end):
     """Add the output's gradient to that of the state."""
     columns, padded = dy.shape[1], d_states.shape[2]
     for b in range(rows):
-        for j in range(0, columns, lanes(dy)):
+        for j in range(begin, min(end, columns), lanes(dy)):
             place = (first + b) * padded + j
             above = load_first(dy, (row + b) * columns + j, columns - j)
             store(d_states, place, load(d_states, place) + above)
 
 
 @kernel(inline="always")
-def _step_backward(gates, d_states, d_units, cell, states, standardized, units, row, before, first, rows):
+def _step_backward(gates, d_states, d_units, cell, states, standardized, units, row, before, first, rows, begin, end):
     """Apply the cell's backward step to one step of the sequences; d_states goes from after it to before it."""
     width, padded = gates.shape[1], states.shape[2]
     stride, d_stride, unit_stride = states.shape[1] * padded, d_states.shape[1] * padded, d_units.shape[1] * padded
     for b in range(rows):
-        for j in range(0, padded, lanes(gates)):
+        for j in range(begin, end, lanes(gates)):
             place = (row + b) * width + j
             d_place = (first + b) * padded + j
             d_new_state = load_states(cell, d_states, d_place, d_stride)
@@ -411,7 +491,7 @@ def _project_backward(d_output, d_states, panels, row, first, rows, columns):
 
 
 @kernel
-def _zone_out(update, states, mask_row, before, after, rows):
+def _zone_out(update, states, mask_row, before, after, rows, begin, end):
     """Let each state keep a part of its old value: s = old + update · (new − old) (Krueger et al. 2017)."""
     if update is not None:
         padded = states.shape[2]
@@ -419,21 +499,21 @@ def _zone_out(update, states, mask_row, before, after, rows):
             for b in range(rows):
                 mask = (n * update.shape[1] + (mask_row + b if update.shape[1] > 1 else 0)) * padded
                 old, new = (n * states.shape[1] + before + b) * padded, (n * states.shape[1] + after + b) * padded
-                for j in range(0, padded, lanes(states)):
+                for j in range(begin, end, lanes(states)):
                     previous = load(states, old + j)
                     change = load(states, new + j) - previous
                     store(states, new + j, previous + load(update, mask + j) * change)
 
 
 @kernel
-def _zone_out_backward(carried, d_states, update, row, first, rows):
+def _zone_out_backward(carried, d_states, update, row, first, rows, begin, end):
     """Split the gradient of each state into that of the new value and what passes the step."""
     if carried is not None:
         padded = d_states.shape[2]
         for n in range(d_states.shape[0]):
             for b in range(rows):
                 mask, place = (n * update.shape[1] + row + b) * padded, (n * d_states.shape[1] + first + b) * padded
-                for j in range(0, padded, lanes(d_states)):
+                for j in range(begin, end, lanes(d_states)):
                     d = load(d_states, place + j)
                     share = d * load(update, mask + j)
                     store(d_states, place + j, share)
@@ -441,34 +521,71 @@ def _zone_out_backward(carried, d_states, update, row, first, rows):
 
 
 @kernel
-def _carry(carried, d_states, first, rows):
+def _carry(carried, d_states, first, rows, begin, end):
     """Add what passed the step by zoneout."""
     if carried is not None:
         for n in range(d_states.shape[0]):
-            d_states[n, first : first + rows] += carried[n, first : first + rows]
+            d_states[n, first : first + rows, begin:end] += carried[n, first : first + rows, begin:end]
 
 
 @kernel
-def _mask_operands(mask, operands, states, first, after, rows):
+def _mask_operands(mask, operands, states, first, after, rows, begin, end):
     """Write the output as the recurrent product of the next step takes it, under its mask."""
     if mask is not None:
-        operands[0, after : after + rows] = states[0, after : after + rows] * mask[first : first + rows]
+        own = states[0, after : after + rows, begin:end]
+        operands[0, after : after + rows, begin:end] = own * mask[first : first + rows, begin:end]
 
 
 @kernel
-def _mask_operands_backward(d_operand, d_states, mask, first, rows):
+def _mask_operands_backward(d_operand, d_states, mask, first, rows, begin, end):
     """Add what came through the recurrent product under the mask."""
     if d_operand is not None:
-        d_states[0, first : first + rows] += d_operand[0, first : first + rows] * mask[first : first + rows]
-        d_operand[0, first : first + rows] = 0
+        own = d_operand[0, first : first + rows, begin:end]
+        d_states[0, first : first + rows, begin:end] += own * mask[first : first + rows, begin:end]
+        own[:] = 0
+
+
+# ------------------------------------------------------------------------------------------- gradients of the weights
 
 
 @kernel
-def column_sums(sums, rows, first, last):
-    """Compute sums += the columns `first` to `last` (whole vectors) of rows (R, width), each summed over the rows."""
-    width = rows.shape[1]
-    for j in range(first, last, lanes(rows)):
-        total = load(sums, j)
-        for r in range(rows.shape[0]):
-            total = total + load(rows, r * width + j)
-        store(sums, j, total)
+def weight_gradients(board, party, d_input, d_recurrent, d_bias, dx, gates, x, before, weight, spans, scratch):
+    """Compute dW_ih += dzᵀ·x, dW_hh += dzᵀ·h, d_bias += the sum of dz over its rows, and dx = dz·W_ih.
+
+    The threads cut each product's columns or rows, whichever are more.
+    """
+    # d_input (input columns, D), d_recurrent (recurrent columns, output), d_bias (slots · padded,) or (0,), dx (R, D),
+    # x (R, D), gates (R, width) with dz, before (R, padded) h before each row, weight (input columns, D),
+    # scratch (parties, ·)
+    enter(board, party)
+    room, width = scratch[party], gates.shape[1]
+    _add_outer_product(d_input, gates, spans[0], x, room, board, party)
+    _add_outer_product(d_recurrent, gates, spans[2], before, room, board, party)
+    first, last = _share(len(d_bias), lanes(gates), board, party)
+    for j in range(first, last, lanes(gates)):
+        total = load(d_bias, j)
+        for row in range(len(gates)):
+            total = total + load(gates, row * width + j)
+        store(d_bias, j, total)
+    first, last = _share(len(dx), 1, board, party)
+    dx[first:last] = 0
+    depth = x.shape[1]
+    strided_product(dx, first * depth, depth, gates, first * width + spans[0], width, 1, weight, 0, depth, 1,
+                    last - first, depth, spans[1], room)  # fmt: skip
+    leave(board, party)
+
+
+@kernel(inline="always")
+def _add_outer_product(total, gates, span, inputs, room, board, party):
+    """Compute total += dzᵀ·inputs for the columns of dz from `span` on: a thread's share of it."""
+    # total (columns of dz, N), inputs (R, N or more)
+    rows, columns = total.shape
+    width, line = gates.shape[1], inputs.shape[1]
+    if columns > rows:
+        first, last = _share(columns, PANEL_VECTORS * lanes(gates), board, party)
+        strided_product(total, first, columns, gates, span, 1, width, inputs, first, line, 1, rows, last - first,
+                        len(gates), room)  # fmt: skip
+    else:
+        first, last = _share(rows, 1, board, party)
+        strided_product(total, first * columns, columns, gates, span + first, 1, width, inputs, 0, line, 1,
+                        last - first, columns, len(gates), room)  # fmt: skip

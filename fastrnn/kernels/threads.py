@@ -1,20 +1,31 @@
-"""Threads for coarse work: kernels release the interpreter's lock, so a pool of Python threads runs them side by side.
+"""Threads for coarse work: kernels release the interpreter's lock, so that Python threads run them side by side.
 
-Waking a thread costs 0.05 to 0.2 ms; `worth` keeps work that is too small for that on the calling thread.
+A kernel for `run_kernel` begins with `enter` and ends with `leave`, and may wait for the others at a `barrier`.
+Waking a thread that sleeps costs 0.05 to 0.2 ms, handing work to one that still looks out for it some microseconds;
+`worth` keeps work that is too small for either on the calling thread.
 """
 
+import functools
 import itertools
 import os
+import platform
 import threading
-from concurrent.futures import ThreadPoolExecutor, wait
+import time
 
 import numpy as np
+from llvmlite import ir
+from numba.core import cgutils, config, types
 
-_FLOPS_PER_THREAD = 8_000_000  # about 0.1 ms of a core's work: less than that does not pay for a thread
+from fastrnn._jit import kernel
+from fastrnn.simd import aligned, array_pointer, primitive
 
-_pool = None
-_pool_lock = threading.Lock()
+_FLOPS_PER_THREAD = 3_000_000  # about 0.03 ms of a core's work: less than that does not pay for a thread
+_LINE = 8  # int64 in a cache line
+# How often a thread looks before it lets others have its core, and before a helper goes to sleep: 0.05 and 0.3 ms.
+_LOOKS, _PATIENCE = 2_000, 12_000
+
 _local = threading.local()
+_idle_teams = {}
 
 
 def effective_n_jobs(n_jobs):
@@ -62,13 +73,145 @@ def split(count, parts, multiple=1):
     return [(begin, end) for begin, end in itertools.pairwise(bounds) if begin < end or count == 0]
 
 
+def scratch(size, dtype):
+    """Return an array (size,) of this thread's own to be overwritten at will, the same one at the next call."""
+    arrays = _local.__dict__.setdefault("arrays", {})
+    array = arrays.get(dtype)
+    if array is None or array.size < size:
+        arrays[dtype] = array = aligned(size, dtype)
+    return array[:size]
+
+
+# ---------------------------------------------------------------------------------------- signals between threads
+
+
+def _emit_read(context, builder, board, offset):
+    pointer = array_pointer(context, builder, types.Array(types.int64, 2, "C"), board, offset)
+    return builder.load_atomic(pointer, "acquire", 8)
+
+
+def _read(board, offset):
+    """Return element `offset` of a board, and see all that was written before it."""
+    return board.reshape(-1)[offset]
+
+
+@primitive(_read)
+def read(typingctx, board, offset):
+    """Type and lower `_read`."""
+    return types.int64(board, types.intp), lambda context, builder, sig, args: _emit_read(context, builder, *args)
+
+
+def _write(board, offset, value):
+    """Write element `offset` of a board, after all that was written before."""
+    board.reshape(-1)[offset] = value
+
+
+@primitive(_write)
+def write(typingctx, board, offset, value):
+    """Type and lower `_write`."""
+
+    def lower(context, builder, sig, args):
+        board_value, offset, value = args
+        builder.store_atomic(value, array_pointer(context, builder, board, board_value, offset), "release", 8)
+        return context.get_dummy_value()
+
+    return types.void(board, types.intp, types.int64), lower
+
+
+def _relax():
+    """Let the processor rest for a moment while a thread looks out for something."""
+
+
+@primitive(_relax)
+def relax(typingctx):
+    """Type and lower `_relax`."""
+
+    def lower(context, builder, sig, args):
+        if platform.machine() in ("x86_64", "AMD64"):
+            function_type = ir.FunctionType(ir.VoidType(), [])
+            builder.call(cgutils.get_or_insert_function(builder.module, function_type, "llvm.x86.sse2.pause"), [])
+        return context.get_dummy_value()
+
+    return types.void(), lower
+
+
+if config.DISABLE_JIT:
+    _yield_core = functools.partial(time.sleep, 0)
+else:
+    _yield_core = types.ExternalFunction("SwitchToThread" if os.name == "nt" else "sched_yield", types.intc())
+
+
+@kernel(cache=False)
+def _wait(looks):
+    """Wait a moment; after many times by giving the core to other threads."""
+    if looks < _LOOKS:
+        relax()
+    else:
+        _yield_core()
+
+
+@kernel(cache=False)
+def enter(board, party):
+    """Begin a part of a job: the caller's announces it to helpers that still look out for one."""
+    if party == 0:
+        write(board, 0, read(board, 0) + 1)
+
+
+@kernel(cache=False)
+def leave(board, party):
+    """End a part of a job: the caller waits for all helpers, a helper looks out for the next job for a moment."""
+    looks = 0
+    if party == 0:
+        wait_for_helpers(board, read(board, 0))
+    else:
+        done = read(board, party * _LINE) + 1
+        write(board, party * _LINE, done)
+        while read(board, 0) <= done and looks < _PATIENCE:
+            relax()
+            looks += 1
+
+
+@kernel
+def wait_for_helpers(board, jobs):
+    """Wait until all helpers have done `jobs` jobs."""
+    for helper in range(1, len(board) // 2):
+        looks = 0
+        while read(board, helper * _LINE) < jobs:
+            _wait(looks)
+            looks += 1
+
+
+@kernel(cache=False)
+def barrier(board, party):
+    """Wait until all parties have come here as often as this one."""
+    size = len(board) // 2
+    count = read(board, (size + party) * _LINE) + 1
+    write(board, (size + party) * _LINE, count)
+    for other in range(size):
+        looks = 0
+        while read(board, (size + other) * _LINE) < count and read(board, 1) == 0:
+            _wait(looks)
+            looks += 1
+
+
+# ---------------------------------------------------------------------------------------------------------- teams
+
+
+def new_board(size):
+    """Return the board of a team of `size` threads, see `Team`."""
+    return np.zeros((2 * size, _LINE), np.int64)
+
+
+_ALONE = new_board(1)
+
+
 def run(function, calls):
-    """Call ``function(*arguments)`` for every tuple of arguments: the first here, the others on threads of the pool.
+    """Call ``function(*arguments)`` for every tuple of arguments: the first here, the others beside it.
 
     Parameters
     ----------
     function : callable
-        A compiled kernel (it releases the interpreter's lock).
+        A compiled kernel (it releases the interpreter's lock), or a function that calls some.
     calls : list of tuple
 
     Raises
@@ -77,48 +220,124 @@ def run(function, calls):
         The first one that a call raised. All calls have ended then, also after an interrupt: nothing writes to the
         arrays any more.
     """
-    if len(calls) == 1:
-        function(*calls[0])
-        return
-    futures = [_executor().submit(function, *arguments) for arguments in calls[1:]]
-    try:
-        for arguments in calls[:1]:
+
+    def part(board, party, *arguments):
+        _announce(board, party)
+        try:
             function(*arguments)
-    finally:
-        interrupt = None
-        while not all(future.done() for future in futures):
+        finally:
+            _finish(board, party)
+
+    run_kernel(part, calls)
+
+
+def run_kernel(function, calls):
+    """Call ``function(board, party, *arguments)`` as `run` does, for short work.
+
+    Parameters
+    ----------
+    function : callable
+        A compiled kernel that calls `enter` first and `leave` last.
+    calls : list of tuple
+
+    Raises
+    ------
+    Exception
+        As `run`.
+    """
+    if len(calls) == 1:
+        function(_ALONE, 0, *calls[0])
+        return
+    teams = _idle_teams.setdefault(len(calls), [])
+    team = teams.pop() if teams else Team(len(calls))
+    team.run(function, calls)
+    teams.append(team)  # not after an exception
+
+
+@kernel
+def _announce(board, party):
+    enter(board, party)
+
+
+@kernel
+def _finish(board, party):
+    leave(board, party)
+
+
+class Team:
+    """The calling thread and `size` - 1 helpers that take the other parts of its work.
+
+    What makes threads slow is to be woken, and to wait for the interpreter's lock. So a helper that has done its part
+    stays in compiled code (in `leave`) for a moment, looking out for the next job, which is announced from compiled
+    code too (by `enter`): when it comes, the caller does not hold the lock and the helper can fetch its part at once.
+
+    `board` is what the threads write to each other: in row 0 the number of jobs that were announced, in row p how many
+    helper p has done, in row `size` + p how many barriers party p has reached; a cache line each.
+    """
+
+    def __init__(self, size):
+        self.board = new_board(size)
+        self.jobs = [None] * size
+        self.posted = 0
+        self.asleep = [False] * size
+        self.wake = [threading.Semaphore(0) for _ in range(size)]
+        self.errors = []
+        for party in range(1, size):
+            threading.Thread(target=self._help, args=(party,), name=f"fastrnn-{party}", daemon=True).start()
+
+    def run(self, function, calls):
+        """Run one call here and one on each helper."""
+        self.jobs[1:] = [(function, call) for call in calls[1:]]
+        self.posted += 1
+        for party in range(1, len(calls)):
+            if self.asleep[party]:
+                self.wake[party].release()
+        try:
+            function(self.board, 0, *calls[0])
+        except BaseException:  # Ctrl-C, as whatever its handler raises
+            self._disband()
+            raise
+        if self.errors:
+            self._disband()
+            raise self.errors[0]
+
+    def _help(self, party):
+        done = 0
+        while True:
+            self.asleep[party] = True
+            while self.posted == done:
+                self.wake[party].acquire()
+            self.asleep[party] = False
+            done += 1
+            function, arguments = self.jobs[party] or (None, None)
+            self.jobs[party] = None
+            if function is None:
+                return
             try:
-                wait(futures)
-            except BaseException as error:  # Ctrl-C, as whatever its handler raises
-                interrupt = error
-        if interrupt is not None:
-            raise interrupt
-    for future in futures:
-        future.result()
+                function(self.board, party, *arguments)
+            except BaseException as error:
+                self.errors.append(error)
+            self.board[party, 0] = done  # as `leave` does, if it came to that
+            del function, arguments
+
+    def _disband(self):
+        """Wait until all helpers are done with their job, and end them."""
+        self.board[0, 1] = 1  # nobody waits for the caller at a barrier any more
+        while True:
+            try:
+                wait_for_helpers(self.board, self.posted)
+                break
+            except BaseException:
+                continue
+        self.posted += 1  # without a job: the end
+        for signal in self.wake:
+            signal.release()
 
 
-def scratch(size, dtype):
-    """Return an array (size,) of this thread's own to be overwritten at will, the same one at the next call."""
-    arrays = _local.__dict__.setdefault("arrays", {})
-    array = arrays.get(dtype)
-    if array is None or array.size < size:
-        arrays[dtype] = array = np.empty(size, dtype)
-    return array[:size]
-
-
-def _executor():
-    global _pool
-    with _pool_lock:
-        if _pool is None:
-            _pool = ThreadPoolExecutor(max(1, (os.cpu_count() or 1) - 1) + 64, thread_name_prefix="fastrnn")
-        return _pool
-
-
-def _forget_pool():
+def _forget_teams():
     """Start over in a forked child: the parent's threads do not exist there."""
-    global _pool, _pool_lock
-    _pool, _pool_lock = None, threading.Lock()
+    _idle_teams.clear()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_pool)
+    os.register_at_fork(after_in_child=_forget_teams)

@@ -1,18 +1,27 @@
 """One direction of one recurrent layer: a cell, run over packed rows."""
 
 import contextlib
+import functools
 import math
 from typing import NamedTuple
 
 import numpy as np
 
 from fastrnn.cells._cell import count_units, declared
-from fastrnn.kernels import recurrence, threads
+from fastrnn.kernels import recurrence
 from fastrnn.kernels.dense import product
-from fastrnn.kernels.gemm import pack, packed_size
-from fastrnn.simd import lanes_of
+from fastrnn.kernels.gemm import pack, packed_size, scratch_size
+from fastrnn.kernels.threads import run_kernel, scratch, split, worth
+from fastrnn.simd import aligned, lanes_of
 
 _CHUNK_BYTES = 1 << 18  # pre-activations of a chunk of steps: to stay in the second-level cache of a core
+_BACKWARD_BYTES = 1 << 22  # gradients of pre-activations until they are multiplied: to stay in the third-level cache
+_MOST_VIEWS = 500
+# Threads cut the hidden units if the recurrent weight is larger than the second-level cache of a core, or if they would
+# have fewer sequences each than this; but not if a thread's part of a step is hardly longer than the wait at a barrier.
+_SECOND_LEVEL_BYTES = 1 << 20
+_FEW_SEQUENCES = 4
+_LEAST_BYTES = 1 << 17
 
 
 class Workspace:
@@ -21,17 +30,24 @@ class Workspace:
     def __init__(self, dtype):
         self.dtype = dtype
         self._arrays = {}
+        self._views = {}
 
     def __reduce__(self):
         return Workspace, (self.dtype,)  # copies and files do not need what is in it
 
     def take(self, name, *shape):
         """Return an array of `shape` with arbitrary contents, valid until `name` is taken again."""
-        size = math.prod(shape)
-        array = self._arrays.get(name)
-        if array is None or array.size < size:
-            self._arrays[name] = array = np.empty(size, self.dtype)
-        return array[:size].reshape(shape)
+        view = self._views.get((name, shape))
+        if view is None:
+            size = math.prod(shape)
+            array = self._arrays.get(name)
+            if array is None or array.size < size:
+                self._arrays[name] = array = aligned(size, self.dtype)
+                self._views.clear()
+            elif len(self._views) > _MOST_VIEWS:
+                self._views.clear()
+            self._views[name, shape] = view = array[:size].reshape(shape)
+        return view
 
     def zeros(self, name, *shape):
         """Return an array of zeros, valid until `name` is taken again."""
@@ -58,6 +74,16 @@ class Drawn(NamedTuple):
     update: list | None = None
 
 
+class Plan(NamedTuple):
+    """Where and how a pass is computed: what depends on its shapes alone."""
+
+    parts: list  # what each thread does, see `kernels.recurrence`
+    chunk: int
+    schedule: recurrence.Schedule
+    memory: recurrence.Memory
+    last: object  # rows of the final states in the memory's states: a slice or an array
+
+
 class Direction:
     """Runs a cell over packed rows, and back.
 
@@ -75,43 +101,61 @@ class Direction:
         Those of the layer; this direction's names end in `suffix`.
     suffix : str
     n_jobs : int or None
+    cut : {"auto", "batch", "units"}
+        What threads cut.
     """
 
-    def __init__(self, cell, hidden, output, parameters, grads, suffix, n_jobs):
+    def __init__(self, cell, hidden, output, parameters, grads, suffix, n_jobs, cut):
         self.cell, self.hidden, self.output = cell, hidden, output
-        self.parameters, self.grads, self.suffix, self.n_jobs = parameters, grads, suffix, n_jobs
+        self.parameters, self.grads, self.suffix, self.n_jobs, self.cut = parameters, grads, suffix, n_jobs, cut
         weight_ih = parameters[f"weight_ih_{suffix}"]
-        self.dtype, lanes = weight_ih.dtype, lanes_of(weight_ih)
-        self.padded = -(-hidden // lanes) * lanes
+        self.dtype, self.lanes = weight_ih.dtype, lanes_of(weight_ih)
+        self.padded = -(-hidden // self.lanes) * self.lanes
         self.late_slots = declared(cell, "late_slots")
         # A row of a multiple of 2 KB would put a column of all rows into a few sets of the cache.
         self.width = len(cell.slots) * self.padded
         if self.width * self.dtype.itemsize % 2048 == 0:
-            self.width += lanes
+            self.width += self.lanes
         spans = []
         for slots in (cell.input_slots, cell.recurrent_slots, self.late_slots):
             spans += [min(slots, default=0) * self.padded, len(slots) * self.padded]
         standardized = declared(cell, "standardized_state")
         self.spans = (*spans, hidden, len(cell.gates), -1 if standardized is None else standardized)
+        self.has_projection = f"weight_hr_{suffix}" in parameters
+        self.normalized, self.standardizes = declared(cell, "normalized"), standardized is not None
+        self.n_units = count_units(cell)
+        # Whether all weights are used where they stand, so that a pass only has to add up the biases anew.
+        self._is_plain = (
+            self._is_slotted(cell.input_slots)
+            and self._is_slotted(cell.recurrent_slots)
+            and not (self.n_units or self.late_slots or self.has_projection)
+        )
         slots = {"bias_ih": cell.input_slots, "bias_hh": cell.recurrent_slots + self.late_slots}
-        self.biases = [(f"{name}_{suffix}", list(s)) for name, s in slots.items() if f"{name}_{suffix}" in parameters]
+        self.biases = [
+            (f"{name}_{suffix}", _runs(places)) for name, places in slots.items() if f"{name}_{suffix}" in parameters
+        ]
         self.work = Workspace(self.dtype)
-        self.kept = self._held = None
+        self.kept = self._held = self._last_plan = self._bias_sum = self._plain = None
+
+    def __getstate__(self):
+        return {**vars(self), "kept": None, "_held": None, "_last_plan": None, "_bias_sum": None, "_plain": None}
 
     # ---------------------------------------------------------------------------------------------------- weights
-
-    def _has(self, name):
-        return f"{name}_{self.suffix}" in self.parameters
 
     def _slotted(self, name, slots, weight):
         """Return a weight with its gates in the order of the slots, padded: (gates · padded, columns)."""
         gates, columns = len(slots), weight.shape[1]
-        places = [slot - min(slots) for slot in slots]
-        if self.padded == self.hidden and places == list(range(gates)):
+        if self._is_slotted(slots):
             return weight
         slotted = self.work.zeros(name, gates, self.padded, columns)
-        slotted[places, : self.hidden] = weight.reshape(gates, self.hidden, columns)
+        for begin, end, row in _runs(slots):
+            place = slice(begin - min(slots), end - min(slots))
+            slotted[place, : self.hidden] = weight.reshape(gates, self.hidden, columns)[row : row + end - begin]
         return slotted.reshape(gates * self.padded, columns)
+
+    def _is_slotted(self, slots):
+        """Return whether gates stand one behind the other in the order of their slots, without padding."""
+        return self.padded == self.hidden and len(_runs(slots)) <= 1
 
     def _input_weight(self):
         return self._slotted("weight_ih", self.cell.input_slots, self.parameters[f"weight_ih_{self.suffix}"])
@@ -131,14 +175,26 @@ class Direction:
 
     def _bias(self):
         """Return the sum of both biases, slot by slot: (slots · padded,)."""
-        bias = self.work.zeros("bias", len(self.cell.slots), self.padded)
-        for name, slots in self.biases:
-            bias[slots, : self.hidden] += self.parameters[name].reshape(len(slots), self.hidden)
-        return bias.reshape(-1)
+        if self._bias_sum is None:
+            total = self.work.take("bias", len(self.cell.slots), self.padded)
+            values = {name: self.parameters[name].reshape(-1, self.hidden) for name, _ in self.biases}
+            terms = [
+                (total[begin:end, : self.hidden], values[name][row : row + end - begin])
+                for name, runs in self.biases
+                for begin, end, row in runs
+            ]
+            self._bias_sum = total.reshape(-1), terms
+        total, terms = self._bias_sum
+        total.fill(0)
+        for part, term in terms:
+            np.add(part, term, out=part)
+        return total
 
     def _units(self):
         """Return the parameters of each unit: (unit parameters, padded)."""
-        units = self.work.zeros("units", max(1, count_units(self.cell)), self.padded)
+        if not self.n_units:
+            return self.work.take("units", 1, self.padded)
+        units = self.work.zeros("units", self.n_units, self.padded)
         first = 0
         for name, count in declared(self.cell, "parameters"):
             units[first : first + count, : self.hidden] = self.parameters[f"{name}_{self.suffix}"].reshape(count, -1)
@@ -156,7 +212,7 @@ class Direction:
         return panels
 
     def _projection(self, transposed):
-        if not self._has("weight_hr"):
+        if not self.has_projection:
             return None
         weight = self.parameters[f"weight_hr_{self.suffix}"]  # (output, H)
         if transposed:  # of raw, whose rows are padded
@@ -165,32 +221,52 @@ class Direction:
             return self._packed("weight_hr", wide, True)
         return self._packed("weight_hr back", weight, False)
 
-    def _threads(self, rows, columns):
-        return threads.worth(self.n_jobs, 2 * rows * len(self.cell.gates) * self.padded * (columns + self.output))
+    def _parts(self, packing, columns):
+        """Return what each thread does, (first, last, begin, end): sequences and units. See `recurrence`."""
+        rows = int(packing.offsets[-1])
+        threads = worth(self.n_jobs, 2 * rows * len(self.cell.gates) * self.padded * (columns + self.output))
+        if threads > 1 and self._cuts_units(packing.batch, threads):
+            return [(0, packing.batch, *units) for units in split(self.padded, threads, self.lanes)]
+        return [(*sequences, 0, self.padded) for sequences in packing.shards(threads)]
+
+    def _cuts_units(self, batch, threads):
+        """Return whether threads are to cut the hidden units rather than the batch."""
+        weight_bytes = self.spans[3] * self.padded * self.dtype.itemsize
+        if self.late_slots or self.normalized or self.standardizes or self.has_projection or self.is_held:
+            return False  # stages between the product and the cell that need all units of a row
+        if self.padded < threads * self.lanes or self.cut == "batch":
+            return False
+        if self.cut == "units":
+            return True
+        pays = weight_bytes > _SECOND_LEVEL_BYTES or batch < _FEW_SEQUENCES * threads
+        return pays and weight_bytes >= _LEAST_BYTES * threads
 
     # ----------------------------------------------------------------------------------------------------- passes
 
-    def _memory(self, rows, gate_rows, batch, initial, drawn):
-        """Return the arrays that forward writes, with the initial states in place."""
+    def _memory(self, rows, gate_rows, drawn):
+        """Return the arrays that forward writes."""
         take, padded = self.work.take, self.padded
         states = take("states", len(self.cell.states), rows, padded)
-        for plane, values in zip(states, initial, strict=True):
-            plane[:batch, : values.shape[1]] = values
-            plane[:batch, values.shape[1] :] = 0
-        operands = states
-        if drawn.recurrent is not None:
-            operands = take("operands", 1, rows, padded)
-            operands[0, :batch] = states[0, :batch] * self._padded(drawn.recurrent)
-        standardizes = declared(self.cell, "standardized_state") is not None
+        operands = states if drawn.recurrent is None else take("operands", 1, rows, padded)
         return recurrence.Memory(
             gates=take("gates", gate_rows, self.width),
             states=states,
             operands=operands,
             late=take("late", gate_rows, padded) if self.late_slots else None,
-            raw=take("raw", gate_rows, padded) if self._has("weight_hr") else None,
-            standardized=take("standardized", gate_rows, padded) if standardizes else None,
-            scales=take("scales", gate_rows, 3) if declared(self.cell, "normalized") else None,
+            raw=take("raw", gate_rows, padded) if self.has_projection else None,
+            standardized=take("standardized", gate_rows, padded) if self.standardizes else None,
+            scales=take("scales", gate_rows, 3) if self.normalized else None,
         )
+
+    def _set_initial(self, memory, initial, drawn):
+        """Put the initial states in their place."""
+        for plane, values in zip(memory.states, initial, strict=True):
+            rows, columns = values.shape
+            plane[:rows, :columns] = values
+            if columns < self.padded:
+                plane[:rows, columns:] = 0
+        if drawn.recurrent is not None:
+            memory.operands[0, :rows] = memory.states[0, :rows] * self._padded(drawn.recurrent)
 
     def _padded(self, values):
         """Return an array (rows, n) with its columns padded with zeros."""
@@ -224,37 +300,70 @@ class Direction:
         y : ndarray (R, output)
         final : list of ndarray (batch, size of the state)
         """
-        rows, steps, batch = len(x), len(packing.offsets) - 1, packing.batch
-        shards = packing.shards(self._threads(rows, x.shape[1]))
-        largest = max([1, *(b - a for a, b in shards)])
-        chunk = max(1, min(steps, _CHUNK_BYTES // (largest * self.width * x.itemsize)))
-        gate_rows, state_rows = packing.schedule(None if keep else chunk)
-        if keep:
-            memory = self._memory(batch + rows, rows, batch, initial, drawn)
-        else:
-            memory = self._memory(2 * batch, chunk * batch, batch, initial, drawn)
+        plan = self._plan(packing, x.shape[1], keep, drawn)
+        self._set_initial(plan.memory, initial, drawn)
         weights = self._forward_weights(drawn) if self._held is None else self._held
-        schedule = recurrence.Schedule(packing.offsets, gate_rows, state_rows, self.spans)
         masks = self._masks(drawn)
-        y = np.empty((rows, self.output), x.dtype)
-        calls = [(y, memory, self.cell, x, weights, masks, schedule, a, b, chunk, keep) for a, b in shards]
-        threads.run(recurrence.recurrence_forward, calls)
-        last = state_rows[packing.lengths] + np.arange(batch)
-        final = [plane[last, : values.shape[1]] for plane, values in zip(memory.states, initial, strict=True)]
-        self.kept = (x, memory, schedule, masks, packing, drawn) if keep else None
+        y = np.empty((len(x), self.output), x.dtype)
+        calls = [
+            (y, plan.memory, self.cell, x, weights, masks, plan.schedule, part, plan.chunk, keep, self.is_held)
+            for part in plan.parts
+        ]
+        run_kernel(recurrence.recurrence_forward, calls)
+        final = [plane[plan.last, : values.shape[1]] for plane, values in zip(plan.memory.states, initial, strict=True)]
+        self.kept = (x, plan, weights, masks, packing, drawn) if keep else None
         return y, final
 
+    def _plan(self, packing, columns, keep, drawn):
+        """Return where and how a pass is computed; the same as for the pass before, if that was alike."""
+        key = (packing, columns, keep, drawn.recurrent is None, self.is_held, self.n_jobs)
+        if self._last_plan is None or self._last_plan[0] != key:
+            self._last_plan = key, self._new_plan(packing, columns, keep, drawn)
+        return self._last_plan[1]
+
+    def _new_plan(self, packing, columns, keep, drawn):
+        rows, steps, batch = int(packing.offsets[-1]), len(packing.offsets) - 1, packing.batch
+        parts = self._parts(packing, columns)
+        largest = max(part[1] - part[0] for part in parts)
+        chunk = max(1, min(steps, _CHUNK_BYTES // (max(1, largest) * self.width * self.dtype.itemsize)))
+        gate_rows, state_rows = packing.schedule(None if keep else chunk)
+        if packing.is_full:
+            last = slice(int(state_rows[-1]), int(state_rows[-1]) + batch)
+        else:
+            last = state_rows[packing.lengths] + np.arange(batch)
+        sizes = (batch + rows, rows) if keep else (2 * batch, chunk * batch)
+        return Plan(
+            parts=parts,
+            chunk=chunk,
+            schedule=recurrence.Schedule(packing.offsets, gate_rows, state_rows, self.spans),
+            memory=self._memory(*sizes, drawn),
+            last=last,
+        )
+
     def _forward_weights(self, drawn):
-        """Return the weights packed for the forward pass."""
-        recurrent, late = self._recurrent_weights(drawn)
-        return recurrence.Weights(
-            input=self._packed("weight_ih", self._input_weight(), True),
-            recurrent=self.work.take("none", 0) if recurrent is None else self._packed("weight_hh", recurrent, True),
+        """Return the weights for the forward pass."""
+        is_plain = drawn.weight_hh is None and self._is_plain
+        if is_plain and self._plain is not None:
+            self._bias()
+            return self._plain
+        weight, (recurrent, late) = self._input_weight(), self._recurrent_weights(drawn)
+        recurrent = self.work.take("none", 0, self.output) if recurrent is None else recurrent
+        weights = recurrence.Weights(
+            input=weight,
+            recurrent=recurrent,
+            input_panels=self.work.take("input panels", weight.size),
+            recurrent_panels=self._recurrent_panels(recurrent),
             late=self._packed_late(late, True),
             projection=self._projection(True),
             bias=self._bias(),
             units=self._units(),
         )
+        self._plain = weights if is_plain else None
+        return weights
+
+    def _recurrent_panels(self, recurrent):
+        """Return room for the panels of W_hh or its transpose."""
+        return self.work.take("recurrent panels", len(recurrent) * (-(-self.output // self.lanes) * self.lanes))
 
     @property
     def is_held(self):
@@ -264,11 +373,29 @@ class Direction:
     @contextlib.contextmanager
     def held(self):
         """Pack the weights once for all forward passes within; they must not change meanwhile."""
-        self._held = self._forward_weights(Drawn())
+        weights = self._forward_weights(Drawn())
+        for panels, weight in ((weights.input_panels, weights.input), (weights.recurrent_panels, weights.recurrent)):
+            columns, depth = weight.shape
+            pack(panels, weight, 0, 1, depth, depth, columns)
+        self._held = weights
         try:
             yield
         finally:
             self._held = None
+
+    def step_arrays(self, initial, drawn):
+        """Return (memory, weights, masks) for single steps of a batch from given states on, under `held`."""
+        batch = len(initial[0])
+        memory = self._memory(2 * batch, batch, drawn)
+        self._set_initial(memory, initial, drawn)
+        return memory, self._held, self._masks(drawn)
+
+    def step_schedules(self, batch):
+        """Return the schedules of two single steps, from the first half of the states to the second and back."""
+        offsets, none = np.array([0, batch]), np.zeros(1, np.intp)
+        return tuple(
+            recurrence.Schedule(offsets, none, np.array(rows), self.spans) for rows in ([0, batch], [batch, 0])
+        )
 
     def _packed_late(self, late, transposed):
         """Return the late weight packed; its operands have padded rows."""
@@ -280,8 +407,8 @@ class Direction:
 
     def all_states(self):
         """Return every state after each packed row of the last pass that kept something: list of (R, H)."""
-        _, memory, _, _, packing, _ = self.kept
-        return [plane[packing.batch :] for plane in memory.states]
+        _, plan, _, _, packing, _ = self.kept
+        return [plane[packing.batch :] for plane in plan.memory.states]
 
     def backward(self, dy, d_final):
         """Run back through all steps; add to the gradients of the parameters.
@@ -297,27 +424,28 @@ class Direction:
         dx : ndarray (R, D)
         d_initial : list of ndarray (batch, size of the state)
         """
-        x, memory, schedule, masks, packing, drawn = self.kept
+        x, plan, weights, masks, packing, drawn = self.kept
         self.kept = None  # gates are overwritten: there is no second time
         gradients = self._gradient_room(len(x), packing.batch, d_final, masks)
-        recurrent, late = self._recurrent_weights(drawn)
-        none = self.work.take("none", 0)
-        weights = recurrence.Weights(
-            input=none,
-            recurrent=none if recurrent is None else self._packed("weight_hh back", recurrent, False),
-            late=self._packed_late(late, False),
-            projection=self._projection(False),
-            bias=none,
-            units=self._units(),
-        )
-        shards = packing.shards(self._threads(len(x), 0))
-        calls = [(gradients, memory, self.cell, dy, weights, masks, schedule, a, b) for a, b in shards]
-        threads.run(recurrence.recurrence_backward, calls)
-        self._weight_gradients(x, memory, gradients, packing, drawn)
-        d_initial = [
-            plane[:, : values.shape[1]].copy() for plane, values in zip(gradients.states, d_final, strict=True)
-        ]
-        return self._input_gradient(memory.gates, x), d_initial
+        if self.late_slots or self.has_projection:
+            weights = weights._replace(
+                late=self._packed_late(self._recurrent_weights(drawn)[1], False), projection=self._projection(False)
+            )
+        dx, totals = np.empty_like(x), self._gradient_totals(drawn)
+        stop, packed = len(packing.offsets) - 1, False
+        while stop > 0:
+            start = self._chunk_start(packing.offsets, stop)
+            calls = [
+                (gradients, plan.memory, self.cell, dy, weights, masks, plan.schedule, part, start, stop, packed)
+                for part in plan.parts
+            ]
+            run_kernel(recurrence.recurrence_backward, calls)
+            rows = slice(int(packing.offsets[start]), int(packing.offsets[stop]))
+            self._add_products(totals, dx, x, plan.memory, weights, packing, rows)
+            stop, packed = start, True
+        self._add_gradients(totals, plan.memory, gradients, drawn)
+        d_initial = [plane[:, : values.shape[1]] for plane, values in zip(gradients.states, d_final, strict=True)]
+        return dx, d_initial
 
     def _gradient_room(self, rows, batch, d_final, masks):
         """Return the arrays that backward writes, with the gradients of the final states in place."""
@@ -328,66 +456,101 @@ class Direction:
         operand = None if masks.recurrent is None else zeros("d_operand", 1, batch, padded)
         return recurrence.Gradients(
             states=d_states,
-            units=zeros("d_units", batch, max(1, count_units(self.cell)), padded),
+            units=zeros("d_units", batch, max(1, self.n_units), padded),
             through=d_states if operand is None else operand,
             operand=operand,
             late=take("d_late", batch, padded) if self.late_slots else None,
-            output=take("d_output", rows, padded) if self._has("weight_hr") else None,
+            output=take("d_output", rows, padded) if self.has_projection else None,
             carried=None if masks.update is None else take("carried", len(self.cell.states), batch, padded),
-            row=take("kept row", batch, self.width) if declared(self.cell, "normalized") else None,
+            row=take("kept row", batch, self.width) if self.normalized else None,
         )
 
     # -------------------------------------------------------------------------------------------------- gradients
 
-    def _weight_gradients(self, x, memory, gradients, packing, drawn):
-        """Add to the gradients of all parameters: a product over all rows for each weight."""
-        gates, cell = memory.gates, self.cell
-        self._add_product("weight_ih", cell.input_slots, gates, x, slice(None))
-        cut = len(cell.recurrent_slots) * self.hidden
-        before = self._before(memory.operands[0], len(x), packing)[:, : self.output]
+    def _chunk_start(self, offsets, stop):
+        """Return the first of the steps before `stop` whose weight gradients are added up together."""
+        rows = max(1, _BACKWARD_BYTES // (self.width * self.dtype.itemsize))
+        return min(stop - 1, int(np.searchsorted(offsets, offsets[stop] - rows)))
+
+    def _gradient_totals(self, drawn):
+        """Return the arrays that the gradients of W_ih, W_hh and the biases are added to, slot by slot."""
+        masked, cut = drawn.weight_hh is not None, slice(len(self.cell.recurrent_slots) * self.hidden)
+        if self.cell.recurrent_slots:
+            d_recurrent = self._gradient_target("weight_hh", self.cell.recurrent_slots, cut, masked)
+        else:
+            d_recurrent = self.work.take("none", 0, self.output)
+        d_bias = self.work.zeros("bias gradient", len(self.cell.slots) * self.padded if self.biases else 0)
+        return self._gradient_target("weight_ih", self.cell.input_slots, slice(None)), d_recurrent, d_bias
+
+    def _add_products(self, totals, dx, x, memory, weights, packing, rows):
+        """Add to the weight gradients what comes from some rows, and compute these rows of dx."""
+        plane = memory.operands[0]  # h as the recurrent product took it
+        before = plane[rows] if packing.previous is None else plane[packing.previous[rows]]
+        flops = 2 * (rows.stop - rows.start) * (2 * totals[0].size + totals[1].size)
+        parties, size = worth(self.n_jobs, flops), scratch_size(self.dtype)
+        room = scratch(parties * size, self.dtype).reshape(parties, size)
+        arguments = (*totals, dx[rows], memory.gates[rows], x[rows], before, weights.input, self.spans, room)
+        run_kernel(recurrence.weight_gradients, [arguments] * parties)
+
+    def _add_gradients(self, totals, memory, gradients, drawn):
+        """Add to the gradients of the parameters what is not there yet."""
+        d_input, d_recurrent, d_bias = totals
+        cell, cut = self.cell, len(self.cell.recurrent_slots) * self.hidden
+        self._add_gradient("weight_ih", cell.input_slots, slice(None), d_input)
         if cell.recurrent_slots:
             mask = None if drawn.weight_hh is None else drawn.weight_hh[:cut]
-            self._add_product("weight_hh", cell.recurrent_slots, gates, before, slice(cut), mask)
+            self._add_gradient("weight_hh", cell.recurrent_slots, slice(cut), d_recurrent, mask)
         if self.late_slots:
-            mask = None if drawn.weight_hh is None else drawn.weight_hh[cut:]
-            self._add_product(
-                "weight_hh", self.late_slots, gates, memory.late[:, : self.hidden], slice(cut, None), mask
-            )
-        if self._has("weight_hr"):
-            total = self.work.zeros("weight gradient", self.output, self.hidden)
+            self._late_gradient(memory, slice(cut, None), drawn)
+        if self.has_projection:
+            total = self.grads[f"weight_hr_{self.suffix}"]
             product(total, gradients.output[:, : self.output].T, memory.raw[:, : self.hidden], self.n_jobs)
-            self.grads[f"weight_hr_{self.suffix}"] += total
-        sums = self.work.zeros("bias gradient", len(cell.slots), self.padded)
-        if self.biases:
-            recurrence.column_sums(sums, gates, 0, sums.size)
-        for name, slots in self.biases:
-            total = self.grads[name].reshape(len(slots), self.hidden)
-            total += sums[slots, : self.hidden]
+        d_bias = d_bias.reshape(-1, self.padded)
+        for name, runs in self.biases:
+            total = self.grads[name].reshape(-1, self.hidden)
+            for begin, end, row in runs:
+                total[row : row + end - begin] += d_bias[begin:end, : self.hidden]
         first = 0
         for name, count in declared(cell, "parameters"):
             values = gradients.units[:, first : first + count, : self.hidden].sum(axis=0)
             self.grads[f"{name}_{self.suffix}"] += values.reshape(-1)
             first += count
 
-    @staticmethod
-    def _before(plane, rows, packing):
-        """Return h before each packed row, as the recurrent product took it."""
-        return plane[:rows] if packing.previous is None else plane[packing.previous]
+    def _late_gradient(self, memory, rows, drawn):
+        """Add to the gradient of the rows of W_hh for the late slots."""
+        begin, slots = min(self.late_slots) * self.padded, self.late_slots
+        total = self._gradient_target("weight_hh", slots, rows, drawn.weight_hh is not None)
+        dz = memory.gates[:, begin : begin + len(total)]
+        product(total, dz.T, memory.late[:, : self.hidden], self.n_jobs)
+        mask = None if drawn.weight_hh is None else drawn.weight_hh[rows]
+        self._add_gradient("weight_hh", slots, rows, total, mask)
 
-    def _add_product(self, name, slots, gates, inputs, rows, mask=None):
-        """Add dzᵀ · inputs to `rows` of the gradient of a weight."""
-        begin, columns = min(slots) * self.padded, inputs.shape[1]
-        gradient = self.work.zeros("weight gradient", len(slots) * self.padded, columns)
-        product(gradient, gates[:, begin : begin + len(gradient)].T, inputs, self.n_jobs)
-        gradient = gradient.reshape(len(slots), self.padded, columns)
+    def _gradient_target(self, name, slots, rows, masked=False):
+        """Return the array that a gradient is added to, slot by slot: itself, or zeros if it looks different."""
+        total = self.grads[f"{name}_{self.suffix}"][rows]
+        if self._is_slotted(slots) and not masked:
+            return total
+        return self.work.zeros(f"gradient of {name}", len(slots) * self.padded, total.shape[1])
+
+    def _add_gradient(self, name, slots, rows, slotted, mask=None):
+        """Add what `_gradient_target` returned to the gradient, if it is not that already."""
+        if self._is_slotted(slots) and mask is None:
+            return
+        columns = slotted.shape[1]
+        slotted = slotted.reshape(len(slots), self.padded, columns)
         total = self.grads[f"{name}_{self.suffix}"][rows].reshape(len(slots), self.hidden, columns)
         for gate, slot in enumerate(slots):
-            part = gradient[slot - min(slots), : self.hidden]
+            part = slotted[slot - min(slots), : self.hidden]
             total[gate] += part if mask is None else part * mask.reshape(total.shape)[gate]
 
-    def _input_gradient(self, gates, x):
-        """Return dx = dz · W_ih (R, D)."""
-        dx = np.zeros_like(x)
-        begin, columns = self.spans[:2]
-        product(dx, gates[:, begin : begin + columns], self._input_weight(), self.n_jobs)
-        return dx
+
+@functools.cache
+def _runs(slots):
+    """Return where gates stand that follow each other as slots do: (first slot, end, first gate) for each run."""
+    runs = []
+    for gate, slot in enumerate(slots):
+        if runs and runs[-1][1] == slot:
+            runs[-1] = (runs[-1][0], slot + 1, runs[-1][2])
+        else:
+            runs.append((slot, slot + 1, gate))
+    return tuple(runs)

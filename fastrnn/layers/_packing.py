@@ -44,6 +44,11 @@ class Packing:
             self.offsets = np.concatenate([[0], np.cumsum(alive)])
 
     @functools.cached_property
+    def is_full(self):
+        """Whether all sequences have all steps, and there are steps."""
+        return len(self.offsets) > 1 and bool((np.diff(self.offsets) == self.batch).all())
+
+    @functools.cached_property
     def _steps_and_places(self):
         """The step, and the place in the packed batch, of each packed row."""
         counts = np.diff(self.offsets)
@@ -73,7 +78,7 @@ class Packing:
     @functools.cached_property
     def previous(self):
         """For each packed row, where the state before it stands behind the initial states (R,); None if at its own."""
-        if (np.diff(self.offsets) == self.batch).all():
+        if self.is_full or len(self.offsets) == 1:
             return None
         steps, places = self._steps_and_places
         return np.where(steps == 0, places, self.batch + self.offsets[np.maximum(steps - 1, 0)] + places)
@@ -95,7 +100,7 @@ class Packing:
     def pack(self, padded):
         """Return the packed rows (R, …) of a padded batch."""
         flat = padded.reshape(-1, padded.shape[-1])
-        return flat if self.rows is None else flat[self.rows]
+        return flat if self.rows is None else flat.take(self.rows, axis=0)
 
     def unpack(self, packed, shape):
         """Return the padded batch of `shape` with the packed rows, and zeros for padding."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from fastrnn.cells import CELLS
 from fastrnn.cells._cell import declared
+from fastrnn.kernels.generation import LayerStep
 from fastrnn.layers._direction import Direction, Drawn
 from fastrnn.layers._layer import Layer
 from fastrnn.layers._packing import Packing
@@ -17,6 +18,7 @@ from fastrnn.layers.dropout import Dropout, check_probability
 from fastrnn.layers.initializers import initialize
 
 _MERGES = ("concat", "sum", "mean")
+_NOTHING_DRAWN = Drawn()
 
 
 @functools.lru_cache(maxsize=16)
@@ -84,6 +86,10 @@ class Recurrent(Layer):
         Source of the initial parameters and of all masks.
     n_jobs : int or None, default=None
         Threads; None takes all cores, as far as the work is worth it.
+    threads_cut : {"auto", "batch", "units"}, default="auto"
+        What each thread takes a part of: the sequences of the batch, or the hidden units of all of them (not for cells
+        with stages that need all units of a row). "auto" takes the units of large layers and of small batches. Results
+        are the same to the bit.
 
     Examples
     --------
@@ -119,9 +125,13 @@ class Recurrent(Layer):
         dtype="float32",
         random_state=None,
         n_jobs=None,
+        threads_cut="auto",
     ):
         super().__init__(dtype=dtype, random_state=random_state, n_jobs=n_jobs)
         self.cell = find_cell(cell)
+        if threads_cut not in ("auto", "batch", "units"):
+            raise ValueError(f"threads_cut must be 'auto', 'batch' or 'units', got {threads_cut!r}.")
+        self.threads_cut = threads_cut
         for name, value in (("input_size", input_size), ("hidden_size", hidden_size), ("num_layers", num_layers)):
             if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < 1:
                 raise ValueError(f"{name} must be an integer of at least 1, got {value!r}.")
@@ -183,7 +193,7 @@ class Recurrent(Layer):
             self._add_parameter(f"{name}_{suffix}", initialize(how, shape, hidden, self.random_state))
         if self.forget_bias is not None:
             self._set_forget_bias(suffix)
-        return Direction(cell, hidden, output, self.parameters, self.grads, suffix, self.n_jobs)
+        return Direction(cell, hidden, output, self.parameters, self.grads, suffix, self.n_jobs, self.threads_cut)
 
     def _set_forget_bias(self, suffix):
         """Start the forget gate open."""
@@ -294,6 +304,21 @@ class Recurrent(Layer):
                 stack.enter_context(direction.held())
             yield
 
+    def step_arrays(self, state, batch):
+        """Return the arrays for single steps of `kernels.generation.generate`, from a state on, and its two schedules.
+
+        For one direction that reads forwards, under `held_weights`. The states after an even number of steps stand in
+        the first `batch` rows of each layer's memory.
+        """
+        packing, x, steps = self._packing(1, batch, None), np.empty((batch, self.input_size), self.dtype), []
+        initial = self._initial(state, batch, packing, "state")
+        for k, (direction,) in enumerate(self._layers):
+            y = np.empty((batch, self._sizes[0]), self.dtype)
+            drawn = self._draw(direction, packing, training=False)
+            steps.append(LayerStep(x, y, *direction.step_arrays([part[k] for part in initial], drawn)))
+            x = y
+        return tuple(steps), self._layers[0][0].step_schedules(batch)
+
     def backward(self, dy, dstate=None):
         """Propagate gradients back through the last `forward` with ``training=True``, and add to `grads`.
 
@@ -391,6 +416,8 @@ class Recurrent(Layer):
 
     def _draw(self, direction, packing, training):
         """Draw the masks of one pass."""
+        if not (any(self.zoneout) or (training and (self.recurrent_dropout or self.weight_dropout))):
+            return _NOTHING_DRAWN
         rows, batch, draw = int(packing.offsets[-1]), packing.batch, self._random.random
         update = None
         if any(self.zoneout):

@@ -3,7 +3,9 @@
 import numpy as np
 
 from fastrnn.kernels.cross_entropy import cross_entropy_backward, cross_entropy_forward, softmax
+from fastrnn.kernels.gemm import pack, packed_size
 from fastrnn.layers.dense import Dense
+from fastrnn.simd import aligned
 
 
 class Softmax(Dense):
@@ -105,6 +107,15 @@ class Softmax(Dense):
         probabilities = self.forward(x)
         softmax(probabilities.reshape(-1, self.num_classes))
         return probabilities
+
+    def packed(self):
+        """Return the weight packed for products, and the bias padded to whole vectors (see `kernels.generation`)."""
+        weight = self.parameters["weight"]  # (V, H)
+        panels = aligned(packed_size(self.in_features, self.num_classes, self.dtype), self.dtype)
+        pack(panels, weight, 0, 1, self.in_features, self.in_features, self.num_classes)
+        bias = np.zeros(panels.size // self.in_features, self.dtype)
+        bias[: self.num_classes] = self._bias()
+        return panels, bias
 
     def loss(self, x, targets, weights=None):
         """Return the cross-entropy, the sum of -log p of the targets.

@@ -150,7 +150,7 @@ class _Lines:
 
     def peek(self):
         """Return the line at the position without white space around it."""
-        return self.data[self.position : self.data.find(b"\n", self.position)].strip()
+        return self.data[self.position : self.data.find(b"\n", self.position)].strip(b" \t\r")
 
     def next(self):
         """Return the next line that is not empty, b"" at the end of the file."""
@@ -185,7 +185,7 @@ def _read_counts(lines):
         if not line:
             raise ValueError(f"{lines.path} is no ARPA file: it has no line \\data\\.")
     counts = []
-    while match := re.fullmatch(rb"ngram\s+(\d{1,4})\s*=\s*(\d{1,18})", line := lines.next()):
+    while match := re.fullmatch(rb"ngram[ \t\r]+(\d{1,4})[ \t\r]*=[ \t\r]*(\d{1,18})", line := lines.next()):
         if int(match[1]) != len(counts) + 1:
             lines.fail(f"expected ngram {len(counts) + 1}=…, got {_show(line)}", lines.number - 1)
         counts.append(int(match[2]))

@@ -16,6 +16,7 @@ from fastrnn.kernels.gemm import (
     packed_size,
     scratch_size,
 )
+from fastrnn.kernels.threads import run_kernel
 from fastrnn.simd import lanes_of
 
 
@@ -33,14 +34,18 @@ def operand(matrix, transposed, gap, offset):
     return flat, offset, *((1, line) if transposed else (line, 1))
 
 
+def multiply(*arguments):
+    run_kernel(gemm, [arguments])
+
+
 def check_product(rows, columns, depth, a_transposed, b_transposed, gap, offset, dtype="float32"):
     rng = np.random.default_rng(rows + 10 * columns + 100 * depth)
     a, b = whole_numbers(rng, (rows, depth), dtype), whole_numbers(rng, (depth, columns), dtype)
     c = whole_numbers(rng, (rows, columns + gap), dtype)
     flat = np.concatenate([np.full(offset, 99, dtype), c.reshape(-1), np.full(70, 99, dtype)])
     scratch = np.full(scratch_size(dtype), np.nan, dtype)
-    gemm(flat, offset, columns + gap, *operand(a, a_transposed, gap, offset), *operand(b, b_transposed, gap, offset),
-         rows, columns, depth, scratch)  # fmt: skip
+    a_operand, b_operand = operand(a, a_transposed, gap, offset), operand(b, b_transposed, gap, offset)
+    multiply(flat, offset, columns + gap, *a_operand, *b_operand, rows, columns, depth, scratch)
     expected = c.copy()
     expected[:, :columns] += (a.astype(float) @ b.astype(float)).astype(dtype)
     np.testing.assert_array_equal(flat[offset:-70].reshape(c.shape), expected)
@@ -74,8 +79,8 @@ def test_blocks_join(depth, columns, b_transposed, dtype):
 @pytest.mark.parametrize(("rows", "columns", "depth"), [(0, 5, 4), (5, 0, 4), (5, 4, 0)])
 def test_empty_products_change_nothing(rows, columns, depth):
     a, b, c = np.ones((rows, depth)), np.ones((depth, columns)), np.ones((rows, columns))
-    gemm(c.reshape(-1), 0, columns, a.reshape(-1), 0, depth, 1, b.reshape(-1), 0, columns, 1, rows, columns, depth,
-         np.empty(scratch_size("float64")))  # fmt: skip
+    multiply(c.reshape(-1), 0, columns, a.reshape(-1), 0, depth, 1, b.reshape(-1), 0, columns, 1, rows, columns, depth,
+             np.empty(scratch_size("float64")))  # fmt: skip
     assert (c == 1).all()
 
 
@@ -86,8 +91,8 @@ def test_accuracy_and_not_a_number(dtype):
     a[3, 5] = np.nan
     b[7, 11] = np.inf
     c = np.zeros((20, 70), dtype)
-    gemm(c.reshape(-1), 0, 70, a.reshape(-1), 0, 150, 1, b.reshape(-1), 0, 70, 1, 20, 70, 150,
-         np.empty(scratch_size(dtype), dtype))  # fmt: skip
+    multiply(c.reshape(-1), 0, 70, a.reshape(-1), 0, 150, 1, b.reshape(-1), 0, 70, 1, 20, 70, 150,
+             np.empty(scratch_size(dtype), dtype))  # fmt: skip
     with np.errstate(invalid="ignore"):
         expected = a.astype(float) @ b.astype(float)
     np.testing.assert_allclose(c, expected, rtol=0, atol=300 * np.finfo(dtype).eps)
@@ -104,8 +109,8 @@ def test_pieces_of_a_product_are_its_bits():
         c = np.zeros((rows, columns), "f4")
         for top, bottom in pairwise(row_cuts):
             for left, right in pairwise(column_cuts):
-                gemm(c.reshape(-1), top * columns + left, columns, a.reshape(-1), top * depth, depth, 1, b.reshape(-1),
-                     left, columns, 1, bottom - top, right - left, depth, scratch)  # fmt: skip
+                multiply(c.reshape(-1), top * columns + left, columns, a.reshape(-1), top * depth, depth, 1,
+                         b.reshape(-1), left, columns, 1, bottom - top, right - left, depth, scratch)  # fmt: skip
         outcomes.append(c)
     np.testing.assert_array_equal(outcomes[0], outcomes[1])
     np.testing.assert_array_equal(outcomes[0], outcomes[2])

@@ -1,0 +1,79 @@
+"""Drawing tokens, one after the other, from a recurrent language model."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from fastrnn._jit import kernel
+from fastrnn.kernels.gemm import packed_product
+from fastrnn.kernels.recurrence import recurrence_forward
+from fastrnn.kernels.sampling import draw_token
+from fastrnn.kernels.threads import enter, leave
+
+
+class LayerStep(NamedTuple):
+    """What a recurrent layer needs for a step of n texts."""
+
+    x: object  # (n, D); of a layer above the first this is y of the one below
+    y: object  # (n, output)
+    memory: object
+    weights: object  # packed before
+    masks: object
+
+
+class Choice(NamedTuple):
+    """How a token is chosen from a distribution."""
+
+    temperature: float
+    top_k: int  # V for no limit
+    top_p: float  # 1 for no limit
+
+
+@kernel
+def generate(board, party, drawn, h, layers, cell, schedules, embedding, panels, bias, logits, p, uniforms, choice,
+             never, end_id, residual, alone, first, last):  # fmt: skip
+    """Draw a token for each step of the texts `first` to `last`, and feed it back; stop when all have ended.
+
+    `schedules` are two for one step each: its states go from the first half of the memory to the second, and back.
+    """
+    # drawn (T, n), h (n, H) output of the last layer, embedding (V, D), bias and logits' rows padded to whole vectors,
+    # p (n, V) float64, uniforms (T, n), never (·,) tokens that are not drawn
+    enter(board, party)
+    classes, padded = embedding.shape[0], logits.shape[1]
+    for t in range(len(drawn)):
+        logits[first:last] = bias
+        packed_product(logits, first * padded, padded, h, first * h.shape[1], h.shape[1], 1, panels, last - first,
+                       h.shape[1], padded)  # fmt: skip
+        going_on = False
+        for row in range(first, last):
+            token = end_id
+            if t == 0 or drawn[t - 1, row] != end_id:
+                _probabilities(p[row], logits[row, :classes], choice.temperature, never)
+                token = draw_token(p[row], choice.top_k, choice.top_p, uniforms[t, row], end_id)
+                going_on = going_on or token != end_id
+            drawn[t, row] = token
+            layers[0].x[row] = embedding[token]
+        if not going_on:
+            drawn[t:, first:last] = end_id
+            break
+        for k in range(len(layers)):
+            layer = layers[k]
+            part = (first, last, 0, layer.memory.states.shape[2])
+            recurrence_forward(alone, 0, layer.y, layer.memory, cell, layer.x, layer.weights, layer.masks,
+                               schedules[t % 2], part, 1, False, True)  # fmt: skip
+            if residual and k > 0:
+                layer.y[first:last] += layer.x[first:last]
+    leave(board, party)
+
+
+@kernel
+def _probabilities(p, logits, temperature, never):
+    """Compute p, in proportion to the probabilities and 1 at the most probable token; those in `never` get 0."""
+    for token in never:
+        logits[token] = -np.inf
+    largest = -np.inf
+    for logit in logits:
+        largest = max(largest, logit)
+    for token in range(len(p)):
+        p[token] = math.exp((logits[token] - largest) / temperature)

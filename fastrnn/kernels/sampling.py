@@ -1,0 +1,77 @@
+"""Drawing a token from a distribution, or from its most probable part."""
+
+import numpy as np
+
+from fastrnn._jit import kernel
+
+
+@kernel
+def draw_token(p, top_k, top_p, uniform, end_id):
+    """Return a token drawn in proportion to p (V,), which is overwritten; `end_id` where all are 0.
+
+    Of equally probable tokens at the limit of `top_k` or `top_p` the first ones are kept.
+    """
+    total = p.sum()
+    if not total > 0:
+        return end_id
+    if top_k < len(p):
+        total = _keep_largest(p, top_k, np.inf)
+    if top_p < 1:
+        total = _keep_largest(p, len(p), top_p * total)
+    threshold = min(uniform * total, np.nextafter(total, 0.0))  # below the total: a p of 0 is never drawn
+    cumulated, drawn = 0.0, end_id
+    for token in range(len(p)):
+        if p[token] > 0:
+            cumulated += p[token]
+            drawn = token
+            if cumulated > threshold:
+                break
+    return drawn
+
+
+@kernel
+def _keep_largest(p, count, mass):
+    """Set all but the largest p to 0: as many as `count`, as few as make up `mass`; return the sum of those kept.
+
+    The smallest value that is kept is found by bisection of the bits of floating-point numbers, which are in their
+    order: no sorting.
+    """
+    bits = p.view(np.int64)
+    low, high = 0, bits.max()  # all p >= low are too many or enough; the limit is the largest low that is enough
+    while low < high:
+        middle = low + (high - low + 1) // 2
+        number, total = _at_least(p, bits, middle)
+        if number >= count or total >= mass:
+            low = middle
+        else:
+            high = middle - 1
+    above, total = _at_least(p, bits, low + 1)
+    for token in range(len(p)):
+        if bits[token] < low:
+            p[token] = 0
+        elif bits[token] == low:
+            if above < count and total < mass:
+                above += 1
+                total += p[token]
+            else:
+                p[token] = 0
+    return total
+
+
+@kernel
+def _at_least(p, bits, limit):
+    """Return how many of p have bits of at least `limit`, and their sum."""
+    number, total = 0, 0.0
+    for token in range(len(p)):
+        if bits[token] >= limit:
+            number += 1
+            total += p[token]
+    return number, total
+
+
+@kernel
+def draw_tokens(drawn, p, top_k, top_p, uniforms, end_id):
+    """Draw a token from each row of p (n, V), which is overwritten."""
+    # drawn (n,), uniforms (n,)
+    for row in range(len(p)):
+        drawn[row] = draw_token(p[row], top_k, top_p, uniforms[row], end_id)

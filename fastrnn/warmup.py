@@ -1,0 +1,126 @@
+"""Compiling the common kernels before they are needed."""
+
+import functools
+import os
+import pathlib
+import time
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+from numba.core import config
+from tqdm.auto import tqdm
+
+from fastrnn import _jit
+from fastrnn.kernels.clipping import clip_grad_norm
+from fastrnn.language_model import RNNLanguageModel
+from fastrnn.layers import Embedding, Recurrent, Softmax
+from fastrnn.ngram import NGramLanguageModel
+from fastrnn.optimizers import SGD, Adam
+
+
+class WarmUp(NamedTuple):
+    """What `warm_up` did.
+
+    Attributes
+    ----------
+    compiled : int
+        Kernels that were compiled.
+    found : int
+        Kernels that were on disk already, or had been used in this process.
+    seconds : float
+    folder : pathlib.Path
+        Where they are kept.
+    """
+
+    compiled: int
+    found: int
+    seconds: float
+    folder: pathlib.Path
+
+
+def warm_up(cells=("rnn", "gru", "lstm"), dtype="float32", progress=False):
+    """Compile what n-gram models and networks of some cells need, and keep it on disk for later processes.
+
+    Every kernel is compiled by being used, on a few numbers: the training and the prediction of a language model, and a
+    step of Adam and of SGD. What is there already is not compiled again.
+
+    Parameters
+    ----------
+    cells : iterable of str, default=("rnn", "gru", "lstm")
+        Names of cells, see `fastrnn.layers.cells`.
+    dtype : {"float32", "float64"}, default="float32"
+        Type of the networks' numbers.
+    progress : bool, default=False
+        Whether to show a bar on stderr, if that is a terminal.
+
+    Returns
+    -------
+    WarmUp
+
+    Raises
+    ------
+    RuntimeError
+        Compiled kernels are not kept, by ``FASTRNN_CACHE=0`` or ``NUMBA_DISABLE_JIT=1``.
+    OSError
+        They could not be written.
+
+    Examples
+    --------
+    >>> from fastrnn.warmup import warm_up
+    >>> done = warm_up(["rnn"])
+    >>> done.compiled + done.found > 10
+    True
+    """
+    if not _jit.CACHE_ENABLED or config.DISABLE_JIT:
+        raise RuntimeError("Compiled kernels are not kept: FASTRNN_CACHE=0 or NUMBA_DISABLE_JIT=1 is set.")
+    begin, before = time.perf_counter(), set(_jit.used_files)
+    tasks = {"n-grams": _use_ngrams, "optimizers": lambda: _use_optimizers(dtype)}
+    tasks |= {cell: functools.partial(_use_cell, cell, dtype) for cell in cells}
+    with tqdm(total=len(tasks), desc="fastrnn warmup", disable=None if progress else True, leave=False) as bar:
+        for name, use in tasks.items():
+            bar.set_postfix_str(name)
+            use()
+            bar.update()
+    compiled = [path for path, here in _jit.used_files.items() if here and path not in before]
+    folder = pathlib.Path(os.path.commonpath([path.parent for path in _jit.used_files]))
+    if not all(path.exists() for path in compiled):
+        raise OSError(f"compiled kernels could not be written to {folder}")
+    return WarmUp(len(compiled), len(_jit.used_files) - len(compiled), time.perf_counter() - begin, folder)
+
+
+def _use_ngrams():
+    """Count n-grams, score a text with them, and draw one."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the text is too short for discounts
+        model = NGramLanguageModel().fit(["a b c", "a b a b"])
+    model.score(["a c"])
+    model.predict_proba(["a"])
+    model.sample(random_state=0)
+
+
+def _use_optimizers(dtype):
+    """Clip gradients of a matrix and of some rows of another, and take steps with them."""
+    parameters = {name: np.zeros((2, 3), dtype) for name in ("dense", "sparse")}
+    grads = {name: np.ones_like(array) for name, array in parameters.items()}
+    rows = {"sparse": np.array([1])}
+    clip_grad_norm(grads, 1.0, rows)
+    for optimizer in (Adam(), SGD(0.1)):
+        optimizer.step(parameters, grads, rows)
+
+
+def _use_cell(cell, dtype):
+    """Take a language model forward and backward, and predict with it."""
+    options = {"dtype": dtype, "random_state": 0}
+    embedding, recurrent = Embedding(4, 5, **options), Recurrent(cell, 5, 6, **options)
+    softmax = Softmax(6, 4, **options)
+    ids = np.arange(4)[:, None].repeat(3, axis=1)  # (T, B)
+    h, _ = recurrent.forward(embedding.forward(ids, training=True), training=True)
+    _, dh = softmax.loss_and_gradient(h, ids)
+    dx, _ = recurrent.backward(dh)
+    embedding.backward(dx)
+    softmax.log_probs(h, ids)
+    for rows in (h[0], h[0, :1]):  # several, and one
+        softmax.probabilities(rows)
+    if dtype == "float32":
+        RNNLanguageModel(cell, 5, 6, max_iter=1, early_stopping=False, random_state=0).fit(["a b"]).sample()

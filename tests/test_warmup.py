@@ -1,0 +1,88 @@
+"""Kernels that are compiled ahead: none is missing later, and none is compiled twice."""
+
+import json
+
+import pytest
+
+from fastrnn import cli, warmup
+
+WARM_UP = """
+import json
+from fastrnn.warmup import warm_up
+done = warm_up(["rnn"])
+print(json.dumps([done.compiled, done.found, str(done.folder)]))
+"""
+USE_MODELS = """
+import json
+from numba.core import event
+from fastrnn import NGramLanguageModel, RNNLanguageModel
+
+lines = ["the cat sat on the mat", "the dog sat on the log"] * 100
+models = [NGramLanguageModel(order) for order in (1, 2, 5)]
+models += [RNNLanguageModel("rnn", optimizer=optimizer, max_iter=1, n_jobs=n_jobs)
+           for optimizer in ("adam", "sgd") for n_jobs in (1, 2)]
+with event.install_recorder("numba:compile") as compiled:
+    for model in models:
+        model.fit(lines).partial_fit(lines)
+        model.perplexity(["the cat", "a dog"])
+        model.predict_proba(["the", "a dog", "the cat"] * 3)
+        model.predict(["the"])
+        model.sample(random_state=0)
+        model.sample(5, random_state=0)
+print(json.dumps([ev.data["dispatcher"].__name__ for _, ev in compiled.buffer if ev.is_start]))
+"""
+
+
+def test_language_models_find_all_their_kernels(package_copy):
+    compiled, found, folder = json.loads(package_copy.run(WARM_UP))
+    assert compiled == len(package_copy.kernel_files()) > 10
+    assert found == 0
+    assert folder == str(package_copy.folder / "fastrnn")
+    assert json.loads(package_copy.run(USE_MODELS)) == []
+    compiled, found, _ = json.loads(package_copy.run(WARM_UP))
+    assert compiled == 0
+    assert found > 10
+
+
+def test_nothing_can_be_kept_without_the_cache(package_copy):
+    code = "from fastrnn.cli import main; print(main(['warmup', '--cells', '']))"
+    assert package_copy.run(code, FASTRNN_CACHE="0") == "2"
+    assert package_copy.run(code, NUMBA_DISABLE_JIT="1") == "2"
+
+
+def test_what_was_done_is_one_line(capsys):
+    assert cli.main(["warmup", "--cells", "", "--dtype", "float64"]) == 0
+    out, err = capsys.readouterr()
+    assert out.count("\n") == 1
+    assert " kernels compiled in " in out
+    assert err == ""
+    assert cli.main(["warmup", "--cells", "", "--dtype", "float64"]) == 0
+    assert capsys.readouterr().out.startswith("0 kernels compiled in ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--cells", "lstm,elman"], "argument --cells: expected cells among rnn, "),
+        (["--dtype", "float16"], "argument --dtype: invalid choice: 'float16'"),
+    ],
+)
+def test_wrong_values(capsys, arguments, says):
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(["warmup", *arguments])
+    err = capsys.readouterr().err
+    assert err.startswith("fastrnn warmup: error: ")
+    assert says in err
+    assert err.count("\n") == 1
+
+
+def test_a_full_disk_is_reported(capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr(warmup._jit, "used_files", {})
+
+    def use():
+        warmup._jit.used_files[tmp_path / "kernel.nbc"] = True  # compiled, and not there
+
+    monkeypatch.setattr(warmup, "_use_ngrams", use)
+    assert cli.main(["warmup", "--cells", ""]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("fastrnn warmup: error: compiled kernels could not be written to ")
