@@ -62,10 +62,11 @@ def results(cells):
 
 def run(machine, arguments, request):
     """Run a process of Python as on another machine."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     process = subprocess.run(
         [sys.executable, *arguments],
         cwd=request.config.rootpath,
-        env={**os.environ, **MACHINES[machine]},
+        env={**inherited, **MACHINES[machine]},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
