@@ -99,9 +99,10 @@ def test_every_example_is_tested():
 
 def test_readme(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # it saves a model
-    (code,) = re.findall(r"```python\n(.*?)```", (EXAMPLES.parent / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    text = (EXAMPLES.parent / "README.md").read_text(encoding="utf-8")
     names = {}
-    exec(code, names)
+    for code in re.findall(r"```python\n(.*?)```", text, re.DOTALL):  # each goes on where the one before ended
+        exec(code, names)
     ngrams, lstm = names["ngrams"], names["lstm"]
     assert ngrams.vocabulary_ == lstm.vocabulary_
     assert capsys.readouterr().out.count("The value of") == 2
