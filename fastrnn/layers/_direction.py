@@ -147,7 +147,8 @@ class Direction:
         gates, columns = len(slots), weight.shape[1]
         if self._is_slotted(slots):
             return weight
-        slotted = self.work.zeros(name, gates, self.padded, columns)
+        slotted = self.work.take(name, gates, self.padded, columns)
+        slotted[:, self.hidden :] = 0
         for begin, end, row in _runs(slots):
             place = slice(begin - min(slots), end - min(slots))
             slotted[place, : self.hidden] = weight.reshape(gates, self.hidden, columns)[row : row + end - begin]
