@@ -123,7 +123,7 @@ def _use_cell(cell, dtype):
     dx, _ = recurrent.backward(dh)
     embedding.backward(dx)
     softmax.log_probs(h, ids)
-    for rows in (h, h[0, :1]):  # many, and one
+    for rows in (h, h[0, :1]):  # many, and one: other products
         softmax.probabilities(rows)
     if dtype == "float32":
         RNNLanguageModel(cell, 5, 6, max_iter=1, early_stopping=False, random_state=0).fit(["a b"]).sample()
