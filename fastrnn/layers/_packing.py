@@ -5,6 +5,29 @@ import itertools
 
 import numpy as np
 
+from fastrnn.kernels.rows import gather_rows
+from fastrnn.kernels.threads import run_kernel, split, worth
+
+_FLOPS_PER_ELEMENT = 32  # what copying an element takes, in the time of floating-point operations
+
+
+def gather(source, rows, n_jobs, columns=None):
+    """Return rows of a matrix in another order.
+
+    Parameters
+    ----------
+    source : ndarray (m, n)
+    rows : ndarray (k,) of int
+        The row for each place; -1 for zeros.
+    n_jobs : int or None
+    columns : int, default=None
+        How many columns are taken; None is all.
+    """
+    out = np.empty((len(rows), source.shape[1] if columns is None else columns), source.dtype)
+    parts = split(len(rows), worth(n_jobs, _FLOPS_PER_ELEMENT * out.size))
+    run_kernel(gather_rows, [(out, source, rows, *part) for part in parts])
+    return out
+
 
 class Packing:
     """Packed order of a padded batch.
@@ -29,7 +52,7 @@ class Packing:
     """
 
     def __init__(self, steps, batch, lengths=None, batch_first=False):
-        self.batch = batch
+        self.batch, self.steps = batch, steps
         self._strides = (1, steps) if batch_first else (batch, 1)  # of a step and of a sequence, in padded rows
         self._schedules = {}
         self._as_it_is = lengths is None and not batch_first
@@ -70,6 +93,30 @@ class Packing:
         return steps * self._strides[0] + sequences * self._strides[1]
 
     @functools.cached_property
+    def padding(self):
+        """Rows of the padded batch that are padding."""
+        padded = np.ones(self.batch * self.steps, bool)
+        padded[self.rows] = False
+        return np.flatnonzero(padded)
+
+    @functools.cached_property
+    def _packed_rows(self):
+        """Packed row for each row of the padded batch, -1 for padding (steps · batch,)."""
+        packed = np.full(self.batch * self.steps, -1)
+        packed[self.rows] = np.arange(len(self.rows))
+        return packed
+
+    @functools.cached_property
+    def _as_they_are(self):
+        return np.arange(self.offsets[-1])
+
+    def output_rows(self, reverse, padded):
+        """Return where each row of a direction stands (R,): among the packed rows, or in the padded batch."""
+        if not padded or self.rows is None:
+            return self.reverse if reverse else self._as_they_are
+        return self.rows[self.reverse] if reverse else self.rows
+
+    @functools.cached_property
     def reverse(self):
         """For each packed row, the one as far from its sequence's end as this one is from the beginning (R,)."""
         steps, places = self._steps_and_places
@@ -97,18 +144,14 @@ class Packing:
             self._schedules[chunk] = rows
         return self._schedules[chunk]
 
-    def pack(self, padded):
-        """Return the packed rows (R, …) of a padded batch."""
+    def pack(self, padded, n_jobs):
+        """Return the packed rows (R, n) of a padded batch."""
         flat = padded.reshape(-1, padded.shape[-1])
-        return flat if self.rows is None else flat.take(self.rows, axis=0)
+        return flat if self.rows is None else gather(flat, self.rows, n_jobs)
 
-    def unpack(self, packed, shape):
+    def unpack(self, packed, shape, n_jobs):
         """Return the padded batch of `shape` with the packed rows, and zeros for padding."""
-        if self.rows is None:
-            return packed.reshape(shape)
-        padded = np.zeros(shape, packed.dtype)
-        padded.reshape(-1, shape[-1])[self.rows] = packed
-        return padded
+        return (packed if self.rows is None else gather(packed, self._packed_rows, n_jobs)).reshape(shape)
 
     def sort(self, states):
         """Return states (…, batch, n) in packed order."""
