@@ -5,10 +5,10 @@ import itertools
 
 import numpy as np
 
-from fastrnn.kernels.rows import gather_rows
+from fastrnn.kernels.rows import clear_rows, gather_rows, number_rows
 from fastrnn.kernels.threads import run_kernel, split, worth
 
-_FLOPS_PER_ELEMENT = 32  # what copying an element takes, in the time of floating-point operations
+_FLOPS_PER_ELEMENT = 64  # what copying an element takes, in the time of floating-point operations
 
 
 def gather(source, rows, n_jobs, columns=None):
@@ -69,42 +69,36 @@ class Packing:
     @functools.cached_property
     def is_full(self):
         """Whether all sequences have all steps, and there are steps."""
-        return len(self.offsets) > 1 and bool((np.diff(self.offsets) == self.batch).all())
+        return len(self.offsets) > 1 and int(self.offsets[-1]) == self.batch * (len(self.offsets) - 1)
 
     @functools.cached_property
-    def _steps_and_places(self):
-        """The step, and the place in the packed batch, of each packed row."""
-        counts = np.diff(self.offsets)
-        steps = np.repeat(np.arange(len(counts)), counts)
-        return steps, np.arange(self.offsets[-1]) - self.offsets[steps]
+    def _numbers(self):
+        """What `number_rows` writes."""
+        numbers = np.empty((4, self.offsets[-1]), np.int64)
+        packed = np.empty(self.batch * self.steps, np.int64)
+        order = np.arange(self.batch) if self.order is None else self.order
+        number_rows(*numbers, packed, order, self.lengths, self.offsets, *self._strides)
+        return *numbers, packed
+
+    @property
+    def rows(self):
+        """Row of the padded batch, seen as (steps · batch, …), for each packed row (R,); None if they are the same."""
+        return None if self._as_it_is else self._numbers[0]
 
     @property
     def places(self):
         """For each packed row, the place of its sequence in the packed batch (R,)."""
-        return self._steps_and_places[1]
+        return self._numbers[1]
 
-    @functools.cached_property
-    def rows(self):
-        """Row of the padded batch, seen as (steps · batch, …), for each packed row (R,); None if they are the same."""
-        if self._as_it_is:
-            return None
-        steps, places = self._steps_and_places
-        sequences = places if self.order is None else self.order[places]
-        return steps * self._strides[0] + sequences * self._strides[1]
+    @property
+    def reverse(self):
+        """For each packed row, the one as far from its sequence's end as this one is from the beginning (R,)."""
+        return self._numbers[2]
 
-    @functools.cached_property
-    def padding(self):
-        """Rows of the padded batch that are padding."""
-        padded = np.ones(self.batch * self.steps, bool)
-        padded[self.rows] = False
-        return np.flatnonzero(padded)
-
-    @functools.cached_property
-    def _packed_rows(self):
-        """Packed row for each row of the padded batch, -1 for padding (steps · batch,)."""
-        packed = np.full(self.batch * self.steps, -1)
-        packed[self.rows] = np.arange(len(self.rows))
-        return packed
+    @property
+    def previous(self):
+        """For each packed row, where the state before it stands behind the initial states (R,); None if at its own."""
+        return None if self.is_full or len(self.offsets) == 1 else self._numbers[3]
 
     @functools.cached_property
     def _as_they_are(self):
@@ -115,20 +109,6 @@ class Packing:
         if not padded or self.rows is None:
             return self.reverse if reverse else self._as_they_are
         return self.rows[self.reverse] if reverse else self.rows
-
-    @functools.cached_property
-    def reverse(self):
-        """For each packed row, the one as far from its sequence's end as this one is from the beginning (R,)."""
-        steps, places = self._steps_and_places
-        return self.offsets[self.lengths[places] - 1 - steps] + places
-
-    @functools.cached_property
-    def previous(self):
-        """For each packed row, where the state before it stands behind the initial states (R,); None if at its own."""
-        if self.is_full or len(self.offsets) == 1:
-            return None
-        steps, places = self._steps_and_places
-        return np.where(steps == 0, places, self.batch + self.offsets[np.maximum(steps - 1, 0)] + places)
 
     def schedule(self, chunk):
         """Return where each step's rows are: (rows in gates (T,), rows in states (T + 1,)).
@@ -149,9 +129,15 @@ class Packing:
         flat = padded.reshape(-1, padded.shape[-1])
         return flat if self.rows is None else gather(flat, self.rows, n_jobs)
 
+    def clear_padding(self, padded, n_jobs):
+        """Write zeros to the padding of a padded batch (steps · batch, n)."""
+        if not self._as_it_is:
+            parts = split(len(padded), worth(n_jobs, _FLOPS_PER_ELEMENT * padded.size))
+            run_kernel(clear_rows, [(padded, self._numbers[4], *part) for part in parts])
+
     def unpack(self, packed, shape, n_jobs):
         """Return the padded batch of `shape` with the packed rows, and zeros for padding."""
-        return (packed if self.rows is None else gather(packed, self._packed_rows, n_jobs)).reshape(shape)
+        return (packed if self.rows is None else gather(packed, self._numbers[4], n_jobs)).reshape(shape)
 
     def sort(self, states):
         """Return states (…, batch, n) in packed order."""

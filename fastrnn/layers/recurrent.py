@@ -419,9 +419,9 @@ class Recurrent(Layer):
         ]
         if self.directions == 2 and self.merge != "concat":
             matrices.append(np.empty_like(matrices[0]))
-        if padded and packing.rows is not None:
+        if padded:
             for matrix in matrices:
-                matrix[packing.padding] = 0
+                packing.clear_padding(matrix, self.n_jobs)
         parts = self._parts(matrices[0], packing, padded)
         parts[-1] = parts[-1]._replace(values=matrices[-1])
         return parts
