@@ -115,7 +115,7 @@ class MeanEmbeddingClassifier(_Classifier):
 
     Parameters
     ----------
-    embedding_size : int, default=64
+    embedding_size : int, default=32
         Length of a word's vector.
     hidden_layer_sizes : tuple of int, default=()
         Units of the dense layers.
@@ -146,11 +146,11 @@ class MeanEmbeddingClassifier(_Classifier):
     freeze_embedding : bool, default=False
         Whether pretrained vectors, and those of all other words, stay as they are. (Those of n-grams do not.)
     optimizer : {"adam", "adamw", "sgd", "adagrad", "rmsprop"}, default="adam"
-    learning_rate_init : float, default=1e-2
+    learning_rate_init : float, default=2e-3
         The learning rate at the beginning; it is divided by 4 after each epoch that does not improve.
     batch_size : int, default=32
-    max_iter : int, default=10
-        Most epochs.
+    max_iter : int, default=4
+        Most epochs; small data sets need more, or a larger learning rate.
     alpha : float, default=0.0
         Weight decay.
     clip_norm : float or None, default=None
@@ -194,7 +194,8 @@ class MeanEmbeddingClassifier(_Classifier):
     --------
     >>> from fastrnn import MeanEmbeddingClassifier
     >>> texts, labels = ["a fine film", "truly fine", "a dull film", "so dull"] * 5, ["pos", "pos", "neg", "neg"] * 5
-    >>> MeanEmbeddingClassifier(random_state=0).fit(texts, labels).predict(["a fine story", "dull"])
+    >>> model = MeanEmbeddingClassifier(learning_rate_init=0.05, max_iter=10, random_state=0)
+    >>> model.fit(texts, labels).predict(["a fine story", "dull"])
     array(['pos', 'neg'], dtype='<U3')
     """
 
@@ -203,7 +204,7 @@ class MeanEmbeddingClassifier(_Classifier):
 
     def __init__(
         self,
-        embedding_size=64,
+        embedding_size=32,
         hidden_layer_sizes=(),
         ngram_range=(1, 2),
         n_buckets=100_000,
@@ -219,9 +220,9 @@ class MeanEmbeddingClassifier(_Classifier):
         embedding=None,
         freeze_embedding=False,
         optimizer="adam",
-        learning_rate_init=1e-2,
+        learning_rate_init=2e-3,
         batch_size=32,
-        max_iter=10,
+        max_iter=4,
         alpha=0.0,
         clip_norm=None,
         class_weight=None,

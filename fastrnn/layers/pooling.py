@@ -207,7 +207,7 @@ class EmbeddingBag(Layer):
     >>> from fastrnn.layers import EmbeddingBag
     >>> layer = EmbeddingBag(10, 3, random_state=0)
     >>> layer.forward(np.array([1, 2, 1]), np.array([0, 2, 2, 3])).round(1)
-    array([[ 1.6,  0.9, -0.6],
+    array([[ 1.6,  0.9, -0.5],
            [ 0. ,  0. ,  0. ],
            [ 2.2,  1.9, -1. ]], dtype=float32)
     """
