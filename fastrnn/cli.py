@@ -18,6 +18,7 @@ import textwrap
 import warnings
 
 import fastrnn
+from fastrnn import cli_classify
 
 # A token that is seen once in the training text becomes <unk>, so that every model learns what to expect of a word it
 # does not know; otherwise the unknown words of the test text are a matter of luck for a network.
@@ -60,8 +61,8 @@ def main(argv=None):
     try:
         with warnings.catch_warnings():
             warnings.showwarning = functools.partial(_show_warning, arguments.command)
-            {"compare": compare, "warmup": warmup}[arguments.command](arguments)
-    except _UserError as error:
+            {"classify": cli_classify.classify, "compare": compare, "warmup": warmup}[arguments.command](arguments)
+    except (_UserError, cli_classify.TableError) as error:
         print(f"fastrnn {arguments.command}: error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except _Interrupt:
@@ -89,6 +90,7 @@ def _parse(argv):
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     compare = _add_compare(commands)
     _add_warmup(commands)
+    cli_classify.add_parser(commands, _positive, _seed)
     arguments = parser.parse_args(argv)
     if arguments.command == "compare" and not arguments.orders and not arguments.cells:
         compare.error("--orders and --cells are both empty: there is no model to compare")

@@ -221,7 +221,9 @@ class BaseSequenceEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         order = np.argsort(classes, kind="stable")
         sizes = np.bincount(classes)
         counts = (sizes * self.validation_fraction).astype(int)  # a class of few examples is left whole
-        chosen = [order[end - size : end - size + n] for end, size, n in zip(sizes.cumsum(), sizes, counts, strict=True)]
+        chosen = [
+            order[end - size : end - size + n] for end, size, n in zip(sizes.cumsum(), sizes, counts, strict=True)
+        ]
         chosen = np.concatenate(chosen)
         if not len(chosen):
             raise ValueError(

@@ -289,9 +289,10 @@ class MeanEmbeddingClassifier(_Classifier):
 
     def _make_network(self, reader, target, vectors, random_state):
         names = ("hidden_layer_sizes", "dropout", "embedding_dropout", "n_jobs")
+        options = {name: getattr(self, name) for name in names}
         n_frozen = len(reader.vocabulary) if self.freeze_embedding else 0
         return MeanEmbeddingNetwork(vectors, target.n_outputs, target.loss, n_frozen=n_frozen,
-                                    random_state=random_state, **{name: getattr(self, name) for name in names})  # fmt: skip
+                                    random_state=random_state, **options)  # fmt: skip
 
     def _features(self, reader, sequences):
         return add_ngrams(sequences, self.ngram_range, len(reader.vocabulary), self.n_buckets)

@@ -116,12 +116,13 @@ class RecurrentNetwork(Network):
                 self.frozen = frozenset(["embedding.weight"])
             input_size = vectors.shape[1]
         self.recurrent = Recurrent(cell, input_size, hidden_size, num_layers, dropout=dropout,
-                                   bidirectional=bidirectional, locked_dropout=locked_dropout, **recurrent, **options)  # fmt: skip
+                                   bidirectional=bidirectional, locked_dropout=locked_dropout, **recurrent,
+                                   **options)  # fmt: skip
         self.layers["recurrent"] = self.recurrent
         self.layers["pooling"] = Pooling(self.recurrent.output_size, pooling, bidirectional, **options)
         self.dropouts = Dropout(dropout, locked_dropout, **options), Dropout(dropout, **options)
-        self.penalties = [(activity_penalty_of, factor) for activity_penalty_of, factor in (
-            (_activity_penalty, activity_penalty), (_temporal_penalty, temporal_activity_penalty)) if factor]  # fmt: skip
+        penalties = (_activity_penalty, activity_penalty), (_temporal_penalty, temporal_activity_penalty)
+        self.penalties = [(penalty, factor) for penalty, factor in penalties if factor]
         self.add_output(self.recurrent.output_size, n_outputs, loss, options)
         self._held = None
 
@@ -214,8 +215,8 @@ class MeanEmbeddingNetwork(Network):
         """Return the last hidden layer for means h (B, D) of embedding vectors."""
         h = self.dropout.forward(h, training=training)
         for dense, dropout in self.hidden:
-            h = dropout.forward(dense_rows(dense, h, training)[: len(h)] if not training else
-                                dense.forward(h, training=True), training=training)  # fmt: skip
+            h = dense.forward(h, training=True) if training else dense_rows(dense, h)
+            h = dropout.forward(h, training=training)
         return h
 
     def means_backward(self, dh):

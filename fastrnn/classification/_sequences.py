@@ -265,10 +265,7 @@ def read_series(X, n_features=None):
     ValueError
         X is not such, or not finite: the message names the first series that is not.
     """
-    listed = isinstance(X, list | tuple) or (isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 1)
-    if listed and len(X) and all(np.ndim(part) in (1, 2) for part in X) and not all(map(np.isscalar, X[0])):
-        parts = [_read_one_series(part, i) for i, part in enumerate(X)]
-    elif listed and len({len(part) for part in X if hasattr(part, "__len__")}) > 1:
+    if _is_list_of_series(X):
         parts = [_read_one_series(part, i) for i, part in enumerate(X)]
     else:
         X = check_array(X, dtype=np.float64, allow_nd=True, input_name="X")
@@ -280,6 +277,15 @@ def read_series(X, n_features=None):
         if part.shape[1] != n_features:
             raise ValueError(f"X[{i}] must have shape (T, {n_features}) like the others, got {part.shape}.")
     return parts
+
+
+def _is_list_of_series(X):
+    """Whether X lists arrays of their own, rather than being one array (perhaps as nested lists)."""
+    if not (isinstance(X, list | tuple) or (isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 1)):
+        return False
+    if any(isinstance(part, np.ndarray) and part.ndim == 2 for part in X):
+        return True
+    return len({len(part) if hasattr(part, "__len__") else None for part in X}) > 1
 
 
 def _read_one_series(part, i):
@@ -359,7 +365,7 @@ def _read_vector_file(path, changed):
 
 def stored_classes(classes):
     """Return labels as a file keeps them, and back with `restored_classes`."""
-    values = classes.astype(str) if classes.dtype.kind in "MS" else classes
+    values = classes.astype(str) if classes.dtype.kind == "M" else classes
     return {"dtype": classes.dtype.str, "values": plain_parameter("classes_", values)}
 
 

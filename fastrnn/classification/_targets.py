@@ -154,8 +154,12 @@ def learn_classes(y, classes=None):
     if type_of_target(y, input_name="y") == "multilabel-indicator":
         return LabelsTarget(y.shape[1])
     classes = np.unique(_column(y) if classes is None else np.asarray(classes))
+    if not len(classes):
+        raise ValueError("y is empty: found 0 labels while a minimum of 2 classes is required.")
     if len(classes) < 2:
-        raise ValueError(f"y has one class only, {classes[0]!r}: a classifier needs at least two classes to tell apart.")
+        raise ValueError(
+            f"y has one class only, {classes[0]!r}: a classifier needs at least two classes to tell apart."
+        )
     return ClassTarget(classes)
 
 

@@ -56,11 +56,15 @@ def find(name):
     if folder:
         path = pathlib.Path(folder) / name
         if not path.is_file():
-            raise FileNotFoundError(f"{path} is missing: put it there, or let {_FOLDER} name the folder that has {name}.")
+            raise FileNotFoundError(
+                f"{path} is missing: put it there, or let {_FOLDER} name the folder that has {name}."
+            )
         return path
     folder, _, file = name.partition("/")
     if folder not in SOURCES:
-        raise FileNotFoundError(f"{name} is not downloaded: set the environment variable {_FOLDER} to a folder that has it.")
+        raise FileNotFoundError(
+            f"{name} is not downloaded: set the environment variable {_FOLDER} to a folder that has it."
+        )
     return _download(name, SOURCES[folder] + file)
 
 

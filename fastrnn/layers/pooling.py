@@ -56,9 +56,7 @@ class Pooling(Layer):
            [2., 3.]])
     """
 
-    def __init__(
-        self, size, pooling="last", bidirectional=False, *, dtype="float32", random_state=None, n_jobs=None
-    ):
+    def __init__(self, size, pooling="last", bidirectional=False, *, dtype="float32", random_state=None, n_jobs=None):
         super().__init__(dtype=dtype, random_state=random_state, n_jobs=n_jobs)
         if pooling not in POOLINGS:
             raise ValueError(f"pooling must be one of {POOLINGS}, got {pooling!r}.")
@@ -212,9 +210,7 @@ class EmbeddingBag(Layer):
            [ 2.2,  1.9, -1. ]], dtype=float32)
     """
 
-    def __init__(
-        self, num_embeddings, embedding_dim, dropout=0.0, *, dtype="float32", random_state=None, n_jobs=None
-    ):
+    def __init__(self, num_embeddings, embedding_dim, dropout=0.0, *, dtype="float32", random_state=None, n_jobs=None):
         super().__init__(dtype=dtype, random_state=random_state, n_jobs=n_jobs)
         self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
         self._add_parameter("weight", self.random_state.standard_normal((num_embeddings, embedding_dim)))

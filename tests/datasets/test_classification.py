@@ -118,8 +118,8 @@ def test_files_are_downloaded_once(server):
 
 def test_a_refused_or_broken_download_says_what_to_do(server):
     (server / "rt-polarity.neg").write_bytes(b"something else")
-    with pytest.raises(OSError, match="its checksum differs.*set FASTRNN_DATA"):
+    with pytest.raises(OSError, match=r"its checksum differs.*set FASTRNN_DATA"):
         load_movie_review_sentences()
     (server / "rt-polarity.neg").unlink()
-    with pytest.raises(OSError, match="could not be downloaded.*set FASTRNN_DATA"):
+    with pytest.raises(OSError, match=r"could not be downloaded.*set FASTRNN_DATA"):
         load_movie_review_sentences()
