@@ -7,8 +7,6 @@ import json
 import pathlib
 import sys
 
-from fastrnn.persistence import replaced_file
-
 _MODELS = ("mean", "rnn")
 _SHOWN = 5  # bad rows that are named; of the others there is the number
 
@@ -124,6 +122,8 @@ def _evaluate(arguments):
 def _plot(matrix, names, path):
     from matplotlib.figure import Figure
     from sklearn.metrics import ConfusionMatrixDisplay
+
+    from fastrnn.persistence import replaced_file
 
     figure = Figure(figsize=(2.5 + 0.6 * len(names), 2 + 0.6 * len(names)), layout="constrained")
     ConfusionMatrixDisplay(matrix, display_labels=names).plot(ax=figure.add_subplot(), xticks_rotation=90)

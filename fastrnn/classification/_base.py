@@ -221,14 +221,12 @@ class BaseSequenceEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         order = np.argsort(classes, kind="stable")
         sizes = np.bincount(classes)
         counts = (sizes * self.validation_fraction).astype(int)  # a class of few examples is left whole
-        chosen = [
-            order[end - size : end - size + n] for end, size, n in zip(sizes.cumsum(), sizes, counts, strict=True)
-        ]
-        chosen = np.concatenate(chosen)
+        begins = sizes.cumsum() - sizes
+        chosen = np.concatenate([order[begin : begin + n] for begin, n in zip(begins, counts, strict=True)])
         if not len(chosen):
             raise ValueError(
-                f"X has too few samples, n_samples = {len(rows)}, to set validation_fraction={self.validation_fraction} "
-                "of each class aside: give fit an X_val, or set early_stopping=False."
+                f"X has too few samples, n_samples = {len(rows)}, to set validation_fraction="
+                f"{self.validation_fraction} of each class aside: give fit an X_val, or set early_stopping=False."
             )
         return np.delete(rows, chosen), rows[chosen]
 
