@@ -6,20 +6,19 @@ import time
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from benchmarks import ROUNDS
 from fastrnn.kernels.clipping import clip_grad_norm
 from fastrnn.kernels.threads import effective_n_jobs
 from fastrnn.layers.dense import Dense
 from fastrnn.layers.softmax import Softmax
 from fastrnn.optimizers import OPTIMIZERS, make_optimizer
 
-_ROUNDS = 9
-
 
 def _seconds(functions, n_jobs):
     """Return the median seconds of each function, called in turns; BLAS has as many threads."""
     seconds = [[] for _ in functions]
     with threadpool_limits(n_jobs):
-        for repeat in range(_ROUNDS + 1):
+        for repeat in range(ROUNDS + 1):
             for function, own in zip(functions, seconds, strict=True):
                 if n_jobs > 1:
                     time.sleep(0.1)  # threads of BLAS spin for a while after their work

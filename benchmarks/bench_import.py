@@ -4,7 +4,7 @@ import statistics
 import subprocess
 import sys
 
-_ROUNDS = 5
+from benchmarks import ROUNDS
 
 
 def _import_seconds(statement):
@@ -20,7 +20,7 @@ class ImportTime:
     def track_beyond_sklearn_and_numba(self, statement):
         """Median of what an import takes longer than scikit-learn and Numba together."""
         return statistics.median(
-            _import_seconds(statement) - _import_seconds("import sklearn, numba") for _ in range(_ROUNDS)
+            _import_seconds(statement) - _import_seconds("import sklearn, numba") for _ in range(ROUNDS)
         )
 
     track_beyond_sklearn_and_numba.unit = "s"

@@ -7,11 +7,10 @@ import time
 
 import numpy as np
 
+from benchmarks import ROUNDS
 from fastrnn.datasets import load_python_docs
 from fastrnn.ngram import NGramLanguageModel
 from fastrnn.text import close_sentences, tokenize_corpus
-
-_ROUNDS = 7
 
 
 def load_lines():
@@ -71,7 +70,7 @@ class NGrams:
         """Ratio of medians, interleaved."""
         values = np.random.default_rng(0).integers(0, 2**62, 10_000_000)
         rounds = [
-            (seconds(lambda: self.model.fit(self.train)), seconds(lambda: np.sort(values))) for _ in range(_ROUNDS)
+            (seconds(lambda: self.model.fit(self.train)), seconds(lambda: np.sort(values))) for _ in range(ROUNDS)
         ]
         fit, sort = (statistics.median(column) for column in zip(*rounds, strict=True))
         return fit / sort

@@ -1,4 +1,4 @@
-"""Print how fast an n-gram model is, in units of `np.sort` of 10,000,000 random int64 in the same run.
+"""Print how fast and how large an n-gram model is, in units of `np.sort` of 10,000,000 random int64 in the same run.
 
 Usage: python -m benchmarks.ngram_speed [ORDER]     (FASTRNN_DATA names the folder with the corpora)
 """
@@ -8,33 +8,31 @@ import sys
 
 import numpy as np
 
+from benchmarks import ROUNDS
 from benchmarks.bench_ngram import load_lines, seconds
+from fastrnn.kernels.threads import effective_n_jobs
 from fastrnn.ngram import NGramLanguageModel
-from fastrnn.ngram.counting import count_ngrams
-from fastrnn.ngram.smoothing import modified_kneser_ney
+from fastrnn.ngram.workspace import Workspace
 from fastrnn.text import close_sentences, tokenize_corpus
-
-ROUNDS = 9
 
 
 def main(order):
+    """Print medians of interleaved rounds."""
     train, test = load_lines()
     values = np.random.default_rng(0).integers(0, 2**62, 10_000_000)
     model = NGramLanguageModel(order, tokenizer="whitespace")
     print(f"first fit, compiling what is not on disk: {seconds(lambda: model.fit(train)):.2f} s")
-    vocabulary = model.vocabulary_
-    encoded = vocabulary.encode_corpus(tokenize_corpus(train, "whitespace"))
-
-    def fit_ids():
-        text, _ = close_sentences(*encoded, start=True)
-        modified_kneser_ney(count_ngrams(text, order, len(vocabulary)))
-
+    n_words = len(model.vocabulary_)
+    encoded = model.vocabulary_.encode_corpus(tokenize_corpus(train, "whitespace"))
+    text, _ = close_sentences(*encoded, start=True)
+    unchanged = np.arange(n_words, dtype=np.int32)
+    workspace = Workspace(n_jobs=effective_n_jobs(None))
     ids, offsets = close_sentences(*encoded)
     tasks = {
         "np.sort": lambda: np.sort(values),
         "fit to lines": lambda: model.fit(train),
-        "fit to ids": fit_ids,
-        "score lines": lambda: model.score(train),
+        "fit to ids": lambda: model._estimate(text, unchanged, n_words, workspace),
+        "score lines": lambda: model.score_samples(train),
         "score ids": lambda: model._token_log_probs(ids, offsets),
         "predict_proba, 1,000 contexts": lambda: model.predict_proba(test[:1000]),
     }
@@ -43,7 +41,11 @@ def main(order):
     for name, median in medians.items():
         rate = f"  {len(ids) / median / 1e6:6.1f} M tokens/s" if "score" in name else ""
         print(f"{name:30s} {median:7.4f} s  {median / medians['np.sort']:6.3f} sorts{rate}")
-    print(f"order {order}: test perplexity {model.perplexity(test):.4f}, {sum(model.n_ngrams_)} n-grams")
+    n_ngrams = sum(model.n_ngrams_)
+    print(f"order {order}: test perplexity {model.perplexity(test):.4f}, {n_ngrams} n-grams")
+    for quantize in (False, True):
+        model.set_params(quantize=quantize).fit(train)
+        print(f"quantize={quantize}: {model.nbytes_ / n_ngrams:.2f} bytes an n-gram, {model.perplexity(test):.4f}")
 
 
 if __name__ == "__main__":

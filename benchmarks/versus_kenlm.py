@@ -11,8 +11,6 @@ import statistics
 import sys
 import tempfile
 
-import kenlm
-
 from benchmarks.bench_ngram import load_lines, seconds
 from fastrnn.ngram import NGramLanguageModel
 from fastrnn.text import close_sentences, tokenize_corpus
@@ -21,6 +19,8 @@ ROUNDS = 11
 
 
 def main(order):
+    import kenlm  # here, since asv imports every file of this folder, also where there is no KenLM
+
     train, _ = load_lines()
     model = NGramLanguageModel(order, tokenizer="whitespace").fit(train)
     with tempfile.TemporaryDirectory() as folder:

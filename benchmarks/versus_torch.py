@@ -1,7 +1,6 @@
 """Layers, training steps and sampling beside PyTorch's: ratios of speeds in one process, runs interleaved.
 
 python -m benchmarks.versus_torch [--rows PATTERN] [--threads 2] [--repeats 9] [--json OUT]
-python -m benchmarks.versus_torch --growth [--plot OUT]
 
 A row is timed only after both sides have given the same results from the same inputs and weights. A ratio is torch's
 time over ours, medians of the rounds that other programs on the machine disturbed least.
@@ -18,7 +17,6 @@ import pathlib
 import platform
 import re
 import time
-import tracemalloc
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -49,9 +47,9 @@ TOLERANCE = 2e-4  # of the largest element: float32, summed in different orders
 # ------------------------------------------------------------------------------------------------------- measuring
 
 # Workers of torch's OpenMP spin for some milliseconds after a call, on the core that the other side needs. Before each
-# timing a pause lets them fall asleep, and calls that do not count wake those of the side that is timed, and the cores
-# from their rest: each side is timed as in a loop of its own.
-PAUSE, WARM = 0.03, 0.02
+# timing a pause lets them fall asleep, and calls that do not count wake those of the side that is timed, and cores and
+# memory from their rest (some 20 ms): each side is timed as in a loop of its own.
+PAUSE, WARM = 0.03, 0.1
 SHORTEST = 0.01  # seconds of a timing: a short function is called several times
 QUIET = 0.05  # a timing is undisturbed if its threads waited for a core for less than this share of the time
 PATIENCE = 15  # seconds a row that more rounds may take, to find undisturbed ones
@@ -411,15 +409,20 @@ def geometric_means(results):
     return means
 
 
-def machine(threads):
-    """Return in words what was measured on, and with what."""
-    import torch
-
+def processor():
+    """Return the processor and its number of cores in words."""
     try:
         name = re.search("model name.*: (.*)", pathlib.Path("/proc/cpuinfo").read_text())[1]
     except (OSError, TypeError):
         name = platform.processor() or platform.machine()
-    return f"{name}, {os.cpu_count()} cores, {threads} threads; torch {torch.__version__}, numpy {np.__version__}"
+    return f"{name}, {os.cpu_count()} cores"
+
+
+def machine(threads):
+    """Return in words what was measured on, and with what."""
+    import torch
+
+    return f"{processor()}, {threads} threads; torch {torch.__version__}, numpy {np.__version__}"
 
 
 def compare(pattern, threads, repeats):
@@ -436,82 +439,6 @@ def compare(pattern, threads, repeats):
     return results
 
 
-# ---------------------------------------------------------------------------------------------------------- growth
-
-BASE = {"T": 50, "B": 32, "layers": 1}
-SERIES = {"T": (25, 50, 100, 200, 400), "B": (16, 32, 64, 128, 256), "layers": (1, 2, 3, 4)}
-
-
-def training_call(threads, steps, batch, layers=1, inputs=128, hidden=128):
-    """Return a function that takes an LSTM forward and backward."""
-    layer = LSTM(inputs, hidden, layers, random_state=0, n_jobs=threads)
-    x = np.random.default_rng(0).standard_normal((steps, batch, inputs), "f4")
-    dy = np.ones((steps, batch, hidden), "f4")
-
-    def call():
-        layer.forward(x, training=True)
-        layer.backward(dy)
-
-    return call
-
-
-def kept_megabytes(steps, batch, layers, training, size=128):
-    """Return how much memory a layer holds after a forward pass, beyond its parameters and its output."""
-    layer = LSTM(size, size, layers, random_state=0, n_jobs=1)
-    x = np.zeros((steps, batch, size), "f4")
-    tracemalloc.start()
-    layer.forward(x, training=training)
-    kept, _ = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    return kept / 1e6
-
-
-def growth(threads, repeats):
-    """Print how time and memory grow with T, B and layers; return the milliseconds of each series."""
-    series = {}
-    print(f"{machine(threads)}\nLSTM, D = H = 128, otherwise T = 50, B = 32, one layer: forward and backward\n")
-    print(f"{'':14}{'ms':>8}{'ms a unit':>12}{'kept in training':>20}{'at prediction':>16}")
-    for name, values in SERIES.items():
-        sizes = [{**BASE, name: value} for value in values]
-        calls = [training_call(threads, *size.values()) for size in sizes]
-        milliseconds = 1e3 * np.median(interleaved(calls, repeats)[0], axis=0)
-        series[name] = milliseconds.tolist()
-        for size, value, time_ in zip(sizes, values, milliseconds, strict=True):
-            kept = [kept_megabytes(*size.values(), training) for training in (True, False)]
-            print(
-                f"{name + ' = ' + str(value):14}{time_:8.2f}{time_ / value:12.4f}{kept[0]:17.2f} MB{kept[1]:13.2f} MB"
-            )
-    print(f"\n{'one and two threads':28}{'1, ms':>9}{'2, ms':>9}{'gain':>7}")
-    for cell, shape in itertools.product(CELLS, (*BATCHES, *SINGLES)):
-        calls = [layer_pair(cell, shape, n, train=True).ours for n in (1, 2)]
-        one, two = 1e3 * np.median(interleaved(calls, repeats)[0], axis=0)
-        print(f"{cell + ' ' + label(shape):28}{one:9.3f}{two:9.3f}{one / two:7.2f}")
-    return series
-
-
-def fixed_cost(threads, repeats):
-    """Print what a call costs that does not depend on the number of steps, on the small shape."""
-    steps, batch, inputs, hidden = SINGLES[0]
-    print(f"\nfixed cost of a call at {label(SINGLES[0])}, by steps {steps} and {10 * steps}")
-    for cell, (name, train) in itertools.product(CELLS, PASSES.items()):
-        calls = [layer_pair(cell, (n, batch, inputs, hidden), threads, train).ours for n in (steps, 10 * steps)]
-        short, long = np.median(interleaved(calls, repeats)[0], axis=0)
-        print(f"{cell} {name}: {1e6 * (short - (long - short) / 9):.0f} of {1e6 * short:.0f} microseconds")
-
-
-def plot(series, path):
-    """Draw the time of each series in units of its first element: linear growth is the diagonal."""
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(figsize=(4.5, 4))
-    for name, values in SERIES.items():
-        axes.plot(np.divide(values, values[0]), np.divide(series[name], series[name][0]), "o-", label=name)
-    axes.plot([1, 16], [1, 16], "k:", label="linear")
-    axes.set(xscale="log", yscale="log", xlabel="size, first = 1", ylabel="time, first = 1")
-    axes.legend()
-    figure.savefig(path, dpi=100, bbox_inches="tight")
-
-
 def main():
     """Read the command line and run."""
     import torch
@@ -521,21 +448,13 @@ def main():
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=9)
     parser.add_argument("--json", type=pathlib.Path, metavar="OUT", help="file for all results")
-    parser.add_argument("--growth", action="store_true", help="growth with T, B and layers in place of the table")
-    parser.add_argument("--plot", type=pathlib.Path, metavar="OUT", help="with --growth: file for a figure")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     with threadpool_limits(arguments.threads, "blas"):
-        if arguments.growth:
-            series = growth(arguments.threads, arguments.repeats)
-            fixed_cost(arguments.threads, arguments.repeats)
-            if arguments.plot:
-                plot(series, arguments.plot)
-            return
         results = compare(arguments.rows, arguments.threads, arguments.repeats)
-        if arguments.json:
-            content = {"machine": machine(arguments.threads), "rows": results}
-            arguments.json.write_text(json.dumps(content, indent=1))
+    if arguments.json:
+        content = {"machine": machine(arguments.threads), "rows": results}
+        arguments.json.write_text(json.dumps(content, indent=1))
 
 
 if __name__ == "__main__":

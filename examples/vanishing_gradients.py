@@ -88,7 +88,8 @@ CONFIGURATIONS = [
     Configuration("IRNN", lambda seed: Recurrent("irnn", 2, HIDDEN, random_state=seed), 1e-3),
     Configuration("orthogonal", orthogonal_rnn, 1e-3),
     Configuration("GRU", lambda seed: GRU(2, HIDDEN, random_state=seed), 5e-3),
-    Configuration("LSTM", chrono_lstm, 5e-3),
+    Configuration("LSTM", lambda seed: LSTM(2, HIDDEN, random_state=seed), 5e-3),
+    Configuration("chrono LSTM", chrono_lstm, 5e-3),
 ]
 
 
@@ -160,7 +161,7 @@ def compare_on_adding(steps, seed, axes=(None, None)):
     print(f"\nAdding problem, T = {SEQUENCE}, batch {BATCH}")
     for name, (taken, error) in results.items():
         verdict = "solved" if error < SOLVED else "not solved"
-        print(f"{name:10} {verdict:10} after {taken:4} steps, mean squared error {error:.4f}, {times[name]:.0f} s")
+        print(f"{name:11} {verdict:10} after {taken:4} steps, mean squared error {error:.4f}, {times[name]:.0f} s")
     return results
 
 
@@ -169,7 +170,7 @@ def show_flow(title, layer, x, ax, name):
     flow = gradient_flow(layer, x, random_state=0)
     gates = zip(singular_values(layer).names, singular_values(layer).verdicts, strict=True)
     verdicts = ", ".join(f"{gate.partition('.')[2]}: {verdict}" for gate, verdict in gates)
-    print(f"{title:18}", *(f"{flow.norms[0, 0, lag]:8.1e}" for lag in LAGS), "", verdicts)
+    print(f"{title:19}", *(f"{flow.norms[0, 0, lag]:8.1e}" for lag in LAGS), "", verdicts)
     if ax is not None:
         GradientFlowDisplay(flow, name).plot(ax)
 

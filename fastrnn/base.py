@@ -21,6 +21,7 @@ from fastrnn.text import (
     get_tokenizer,
     tokenize_corpus,
 )
+from fastrnn.word_table import encode_texts
 
 # Rows of (contexts, vocabulary) probabilities are made in blocks of about this many values (32 MB).
 _BLOCK = 1 << 22
@@ -138,6 +139,10 @@ class BaseLanguageModel(BaseEstimator, abc.ABC):
     def _encode(self, X):
         """Return ids (n_tokens,) and offsets (n_sentences + 1,) of a text for a fitted model."""
         check_is_fitted(self)
+        if self.tokenizer == "whitespace":
+            encoded = encode_texts(X, self.vocabulary_, self.lowercase)
+            if encoded is not None:
+                return encoded
         return self.vocabulary_.encode_corpus(tokenize_corpus(X, self.tokenizer, self.lowercase))
 
     def _score_tokens(self, X):

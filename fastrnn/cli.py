@@ -4,31 +4,26 @@ What takes long to import is imported where it is used: ``--help`` and a wrong a
 """
 
 import argparse
-import contextlib
 import dataclasses
-import functools
 import json
 import math
+import os
 import pathlib
 import platform
 import signal
 import sys
-import tempfile
 import textwrap
 import warnings
 
 import fastrnn
-from fastrnn import cli_classify
+from fastrnn import _command_classify, _command_ngram
+from fastrnn._command import UserError, check_output, orders, positive, read_file, seed
 
 # A token that is seen once in the training text becomes <unk>, so that every model learns what to expect of a word it
 # does not know; otherwise the unknown words of the test text are a matter of luck for a network.
 _MIN_COUNT = 2
 _SAMPLE_LENGTH = {"words": 40, "whitespace": 40, "chars": 200}
 _MIN_LINES, _MIN_CHARACTERS = 10, 1000
-
-
-class _UserError(Exception):
-    """What the user can put right: one line, exit status 2."""
 
 
 class _Interrupt(BaseException):
@@ -60,13 +55,16 @@ def main(argv=None):
     previous = signal.signal(signal.SIGINT, _interrupt)
     try:
         with warnings.catch_warnings():
-            warnings.showwarning = functools.partial(_show_warning, arguments.command)
-            {"classify": cli_classify.classify, "compare": compare, "warmup": warmup}[arguments.command](arguments)
-    except (_UserError, cli_classify.TableError) as error:
-        print(f"fastrnn {arguments.command}: error: {' '.join(str(error).split())}", file=sys.stderr)
+            warnings.showwarning = lambda message, *details: _show_warning(f"{arguments.prog}: warning: {message}")
+            arguments.run(arguments)
+    except UserError as error:
+        print(f"{arguments.prog}: error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # what reads our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except _Interrupt:
-        print(f"fastrnn {arguments.command}: interrupted", file=sys.stderr)
+        print(f"{arguments.prog}: interrupted", file=sys.stderr)
         return 130
     finally:
         signal.signal(signal.SIGINT, previous)
@@ -77,10 +75,10 @@ def _interrupt(signum, frame):
     raise _Interrupt
 
 
-def _show_warning(command, message, *details):
+def _show_warning(message):
     from tqdm import tqdm
 
-    tqdm.write(f"fastrnn {command}: warning: {message}", file=sys.stderr)
+    tqdm.write(message, file=sys.stderr)
 
 
 def _parse(argv):
@@ -88,87 +86,67 @@ def _parse(argv):
     parser = _Parser(prog="fastrnn", description=fastrnn.__doc__)
     parser.add_argument("--version", action="version", version=f"fastrnn {fastrnn.__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    compare = _add_compare(commands)
+    _add_compare(commands)
     _add_warmup(commands)
-    cli_classify.add_parser(commands, _positive, _seed)
-    arguments = parser.parse_args(argv)
-    if arguments.command == "compare" and not arguments.orders and not arguments.cells:
-        compare.error("--orders and --cells are both empty: there is no model to compare")
-    return arguments
+    _command_ngram.add_parsers(commands)
+    _command_classify.add_parsers(commands)
+    return parser.parse_args(argv)
 
 
 def _add_compare(commands):
-    compare = commands.add_parser(
+    parser = commands.add_parser(
         "compare",
         help="train n-gram and recurrent language models on a text and compare them",
         description="Train n-gram and recurrent language models on the first 80%% of a text, and compare them on the "
         "rest: 10%% to stop early by, 10%% to test. Words: cut between lines, each line is a sentence. Characters: the "
         "text is one document.",
     )
-    compare.add_argument(
+    parser.add_argument(
         "files", nargs="*", metavar="FILE", help="text in UTF-8 (default: English text that comes with Python)"
     )
-    compare.add_argument("--tokenizer", choices=["words", "whitespace", "chars"], default="words")
-    compare.add_argument(
-        "--orders", type=_orders, default=[2, 3, 5], metavar="N,N", help="orders of the n-gram models (default: 2,3,5)"
+    parser.add_argument("--tokenizer", choices=["words", "whitespace", "chars"], default="words")
+    parser.add_argument(
+        "--orders", type=orders, default=[2, 3, 5], metavar="N,N", help="orders of the n-gram models (default: 2,3,5)"
     )
-    compare.add_argument(
+    parser.add_argument(
         "--cells",
         type=_cells,
         default=["rnn", "gru", "lstm"],
         metavar="CELL,CELL",
         help="cells of the recurrent networks (default: rnn,gru,lstm)",
     )
-    compare.add_argument(
-        "--hidden-size", type=_positive, default=128, metavar="N", help="units of a network (default: 128)"
+    parser.add_argument(
+        "--hidden-size", type=positive, default=128, metavar="N", help="units of a network (default: 128)"
     )
-    compare.add_argument(
-        "--max-iter", type=_positive, default=10, metavar="N", help="most epochs a network trains (default: 10)"
+    parser.add_argument(
+        "--max-iter", type=positive, default=10, metavar="N", help="most epochs a network trains (default: 10)"
     )
-    compare.add_argument("--seed", type=_seed, default=0, metavar="N", help="(default: 0)")
-    compare.add_argument("--json", type=pathlib.Path, metavar="OUT", help="write the results to this file")
-    compare.add_argument(
+    parser.add_argument("--seed", type=seed, default=0, metavar="N", help="(default: 0)")
+    parser.add_argument("--json", type=pathlib.Path, metavar="OUT", help="write the results to this file")
+    parser.add_argument(
         "--plot", type=pathlib.Path, metavar="OUT.png", help="draw perplexity against memory (needs matplotlib)"
     )
-    return compare
+    parser.set_defaults(run=compare, prog=parser.prog)
 
 
 def _add_warmup(commands):
-    warmup = commands.add_parser(
+    parser = commands.add_parser(
         "warmup",
         help="compile the common kernels ahead",
         description="Compile the kernels of n-gram models and of recurrent networks, for training and prediction, and "
         "keep them on disk: what runs later does not wait for the compiler.",
     )
-    warmup.add_argument(
+    parser.add_argument(
         "--cells",
         type=_cells,
         default=["rnn", "gru", "lstm"],
         metavar="CELL,CELL",
         help="cells of the recurrent networks (default: rnn,gru,lstm)",
     )
-    warmup.add_argument(
+    parser.add_argument(
         "--dtype", choices=["float32", "float64"], default="float32", help="numbers of the networks (default: float32)"
     )
-
-
-def _integer(text, minimum, maximum):
-    with contextlib.suppress(ValueError):
-        if minimum <= int(text) <= maximum:
-            return int(text)
-    raise argparse.ArgumentTypeError(f"expected an integer from {minimum} to {maximum}, got {text!r}")
-
-
-def _positive(text):
-    return _integer(text, 1, 1_000_000)
-
-
-def _seed(text):
-    return _integer(text, 0, 2**32 - 1)
-
-
-def _orders(text):
-    return list(dict.fromkeys(_integer(order, 1, 16) for order in text.split(",") if text))
+    parser.set_defaults(run=warmup, prog=parser.prog)
 
 
 def _cells(text):
@@ -194,7 +172,7 @@ def warmup(arguments):
     try:
         done = warm_up(arguments.cells, arguments.dtype, progress=True)
     except (RuntimeError, OSError) as error:
-        raise _UserError(str(error)) from error
+        raise UserError(str(error)) from error
     print(
         f"{done.compiled} kernels compiled in {done.seconds:.1f} s, {done.found} were there already; they are kept in "
         f"{done.folder}"
@@ -209,6 +187,8 @@ def compare(arguments):
     arguments : argparse.Namespace
         What the command line said.
     """
+    if not arguments.orders and not arguments.cells:
+        raise UserError("--orders and --cells are both empty: there is no model to compare")
     characters = arguments.tokenizer == "chars"
     _check_outputs(arguments)
     source, text = _read(arguments.files)
@@ -227,9 +207,9 @@ def compare(arguments):
             verbose=1,
         )
     except ValueError as error:  # a text that a model cannot learn from: too short, or with a reserved token
-        raise _UserError(f"{source}: {error}") from error
+        raise UserError(f"{source}: {error}") from error
     except MemoryError as error:
-        raise _UserError(f"the models need too much memory: {error}") from error
+        raise UserError(f"the models need too much memory: {error}") from error
     try:
         _write_outputs(arguments, data, results, characters)
     finally:  # the results are shown also when they cannot be written
@@ -273,17 +253,8 @@ def build_models(arguments, vocabulary):
 def _check_outputs(arguments):
     """Find out before the long work whether its results can be written."""
     for option, path in (("--json", arguments.json), ("--plot", arguments.plot)):
-        if path is None:
-            continue
-        if path.is_dir():
-            raise _UserError(f"{option} {path}: is a directory")
-        if any(path.exists() and pathlib.Path(file).exists() and path.samefile(file) for file in arguments.files):
-            raise _UserError(f"{option} {path}: would replace the text that is read")
-        try:
-            with tempfile.TemporaryFile(dir=path.parent):
-                pass
-        except OSError as error:
-            raise _UserError(f"{option} {path}: {error.strerror}") from error
+        if path is not None:
+            check_output(option, path, arguments.files)
     if arguments.plot:
         _check_picture(arguments.plot)
 
@@ -292,10 +263,10 @@ def _check_picture(path):
     try:
         from matplotlib.backend_bases import FigureCanvasBase
     except ImportError as error:
-        raise _UserError("--plot needs matplotlib: pip install 'fastrnn[plot]'") from error
+        raise UserError("--plot needs matplotlib: pip install 'fastrnn[plot]'") from error
     endings = FigureCanvasBase.get_supported_filetypes()
     if path.suffix[1:].lower() not in endings:
-        raise _UserError(f"--plot {path}: the file's name must end in one of .{', .'.join(sorted(endings))}")
+        raise UserError(f"--plot {path}: the file's name must end in one of .{', .'.join(sorted(endings))}")
 
 
 def _read(files):
@@ -305,21 +276,7 @@ def _read(files):
 
         sentences = load_python_docs().data
         return f"Python {platform.python_version()} documentation (pydoc_data.topics)", "\n".join(sentences)
-    return ", ".join(files), "\n".join(map(_read_file, files))
-
-
-def _read_file(file):
-    try:
-        text = pathlib.Path(file).read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise _UserError(f"{file}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise _UserError(f"{file}: not a text file in UTF-8") from error
-    if "\0" in text:
-        raise _UserError(f"{file}: not a text file (it holds a NUL byte)")
-    if not text.strip():
-        raise _UserError(f"{file}: the file is empty")
-    return text.rstrip("\n")
+    return ", ".join(files), "\n".join(map(read_file, files))
 
 
 def _split(source, text, characters):
@@ -327,7 +284,7 @@ def _split(source, text, characters):
     units = text if characters else [line for line in text.split("\n") if line.strip()]
     name, least = ("characters", _MIN_CHARACTERS) if characters else ("lines of text", _MIN_LINES)
     if len(units) < least:
-        raise _UserError(f"{source}: too short: {len(units)} {name}, at least {least} are needed")
+        raise UserError(f"{source}: too short: {len(units)} {name}, at least {least} are needed")
     first, second = len(units) * 8 // 10, len(units) * 9 // 10
     parts = units[:first], units[first:second], units[second:]
     return [[part] for part in parts] if characters else parts
@@ -376,7 +333,7 @@ def _write_outputs(arguments, data, results, characters):
         if arguments.plot:
             plot_results(results, arguments.plot, characters)
     except OSError as error:
-        raise _UserError(f"the results could not be written: {error}") from error
+        raise UserError(f"the results could not be written: {error}") from error
 
 
 def _finite(result):

@@ -11,7 +11,7 @@ from fastrnn import training
 from fastrnn.base import BaseLanguageModel, close_sentences
 from fastrnn.batching import contiguous_streams, sentence_batches, sentence_groups, stream_batches
 from fastrnn.kernels.generation import Choice, generate
-from fastrnn.kernels.threads import new_board, run, split, worth
+from fastrnn.kernels.threads import new_board, run_kernel, split, worth
 from fastrnn.layers import Dropout, Embedding, Recurrent, Softmax, activity_penalty, temporal_activity_penalty
 from fastrnn.optimizers import make_optimizer
 from fastrnn.text import END_ID, PAD_ID, START_ID, UNK_ID, Vocabulary, tokenize_corpus
@@ -112,7 +112,7 @@ class _Network:
              never, END_ID, self.recurrent.residual, new_board(1), first, last)
             for first, last in split(batch, worth(self.recurrent.n_jobs, 2 * steps * batch * weights))
         ]  # fmt: skip
-        run(generate, calls)
+        run_kernel(generate, calls)
         states = [
             np.stack([layer.memory.states[k, :batch, : part.shape[-1]] for layer in layers])
             for k, part in enumerate(state[1] if isinstance(state[1], tuple) else (state[1],))

@@ -11,7 +11,7 @@ import numpy as np
 
 from fastrnn.kernels.clipping import distinct, row_blocks
 from fastrnn.kernels.optimizers import adagrad_update, adam_update, rmsprop_update, sgd_update
-from fastrnn.kernels.threads import effective_n_jobs, run, split, worth
+from fastrnn.kernels.threads import effective_n_jobs, run_kernel, split, worth
 
 _COST = 40  # of the update of an element, in floating-point operations: it mostly waits for memory
 
@@ -70,7 +70,7 @@ class Optimizer:
             flat, used, size = row_blocks(weight, rows.get(name))
             slots = [slot.reshape(-1) for slot in self._slots_of(name, weight)]
             arrays = [flat, grads[name].reshape(-1), *slots]
-            run(self._update, self._pieces(arrays, used, size, rows.get(name) is None))
+            run_kernel(self._update, self._pieces(arrays, used, size, rows.get(name) is None))
 
     def state_dict(self):
         """Return a copy of the state: a flat dict of arrays, ``"<slot>/<parameter>"`` beside what else changes."""

@@ -206,7 +206,7 @@ def batches(token_lists, n_tokens):
 def _tokens_of(element, index, split, lowercase):
     if isinstance(element, str):
         tokens = split(element.lower() if lowercase else element)
-        if not isinstance(tokens, list) or not _all_str(tokens):
+        if not (split is str.split or (isinstance(tokens, list) and _all_str(tokens))):
             raise ValueError(f"tokenizer must return a list of str, got {tokens!r:.80} for X[{index}].")
         return tokens
     if isinstance(element, np.ndarray) and element.ndim == 1:

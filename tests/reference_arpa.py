@@ -12,7 +12,7 @@ def parse(content):
     counts, place = [], 1
     while place < len(lines) and (lines[place] == "" or lines[place].startswith("ngram ")):
         if lines[place]:
-            k, count = re.fullmatch(r"ngram +(\d+) ?= ?(\d+)", lines[place]).groups()
+            k, count = re.fullmatch(r"ngram +(\d{1,4}) *= *(\d{1,18})", lines[place]).groups()
             require(int(k) == len(counts) + 1)
             counts.append(int(count))
         place += 1

@@ -82,6 +82,11 @@ def test_scores(model):
     assert perplexity == pytest.approx(np.exp(-np.concatenate(expected).mean()))
     assert (perplexity.n_tokens, perplexity.n_oov) == (6, 1)
     assert perplexity.without_oov == pytest.approx(np.exp(-np.log([0.5, 0.4, 0.3, 0.05, 0.3]).mean()))
+    without = model.perplexity(X, oov="exclude")
+    assert without == without.without_oov == perplexity.without_oov
+    assert (without.n_tokens, without.n_oov) == (6, 1)
+    with pytest.raises(ValueError, match="oov must be 'include' or 'exclude', got 'drop'"):
+        model.perplexity(X, oov="drop")
 
 
 def test_generators_and_token_lists_score_as_texts(model):

@@ -64,9 +64,9 @@ def test_vanishing_gradients(capsys, monkeypatch, tmp_path):
     rows = [line for line in capsys.readouterr().out.splitlines() if ", before" in line or ", after" in line]
     names = [configuration.name for configuration in content["CONFIGURATIONS"]]
     assert [row.partition(", ")[0] for row in rows] == [name for name in names for _ in range(2)]
-    furthest = {row[:18].strip(): float(row[18:].split()[4]) for row in rows}  # the gradient at the last of the lags
+    furthest = {row[:19].strip(): float(row[19:].split()[4]) for row in rows}  # the gradient at the last of the lags
     assert furthest["tanh RNN, before"] < 1e-30
-    assert furthest["LSTM, before"] > 1e-6
+    assert furthest["chrono LSTM, before"] > 1e-6
     assert [steps for steps, _ in content["adding"].values()] == [20] * len(names)
     assert all(0.1 < error < 1 for _, error in content["adding"].values())  # so soon, nobody does better than guessing
     assert all(len(shares) == content["MOST_NOUNS"] for shares in content["agreement"].values())
@@ -104,11 +104,8 @@ def test_every_example_is_tested():
 def test_readme(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # it saves a model
     text = (EXAMPLES.parent / "README.md").read_text(encoding="utf-8")
-    code, classification = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    exec(classification, {})
-    assert float(re.findall(r"0\.\d+|1\.", capsys.readouterr().out)[1]) > 0.5  # "pos"
     names = {}
-    exec(code, names)
+    exec("\n".join(re.findall(r"```python\n(.*?)```", text, re.DOTALL)), names)
     ngrams, lstm = names["ngrams"], names["lstm"]
     assert ngrams.vocabulary_ == lstm.vocabulary_
     assert capsys.readouterr().out.count("The value of") == 2

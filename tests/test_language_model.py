@@ -241,7 +241,8 @@ def test_an_interrupt_keeps_the_finished_epochs(monkeypatch):
 def test_ctrl_c_from_outside(tmp_path):
     script = textwrap.dedent(
         """
-        import sys, warnings
+        import signal, sys, warnings
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it
         from fastrnn import RNNLanguageModel
         model = RNNLanguageModel(hidden_size=8, embedding_size=8, max_iter=10**6, early_stopping=False, random_state=0)
         original = model._epochs

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastrnn.text import SPECIAL_TOKENS, Vocabulary, get_tokenizer, tokenize_corpus
+from fastrnn.text import SPECIAL_TOKENS, Vocabulary, batches, get_tokenizer, iterate_corpus, tokenize_corpus
 
 ORDINARY_TOKENS = st.text(min_size=1, max_size=3).filter(lambda token: token not in SPECIAL_TOKENS)
 TOKEN_LISTS = st.lists(st.lists(ORDINARY_TOKENS, max_size=8), max_size=6)
@@ -237,3 +237,24 @@ def test_failed_save_keeps_the_old_file(tmp_path, monkeypatch):
         Vocabulary().fit([["new"]]).save(path)
     assert Vocabulary.load(path).tokens[4:] == ["old"]
     assert [entry.name for entry in tmp_path.iterdir()] == ["vocabulary.json"]
+
+
+@given(st.lists(st.lists(st.sampled_from("abcd"), max_size=5)), st.integers(1, 10))
+def test_text_in_batches_is_encoded_as_a_whole(token_lists, n_tokens):
+    parts = list(batches(iter(token_lists), n_tokens))
+    assert [tokens for part in parts for tokens in part] == token_lists
+    assert all(sum(map(len, part[:-1])) < n_tokens <= sum(map(len, part)) for part in parts[:-1])
+    whole, vocabulary = Vocabulary.from_tokens(["b"]), Vocabulary.from_tokens(["b"])
+    expected = whole.extend_encode_corpus(token_lists)[0]
+    ids = [ids for ids, _ in vocabulary.extend_encode_batches(parts)]
+    np.testing.assert_array_equal(np.concatenate([[], *ids]), expected)
+    assert vocabulary == whole
+
+
+def test_errors_count_from_the_first_batch():
+    with pytest.raises(ValueError, match=r"X\[2\] contains the token '</s>'"):
+        list(Vocabulary().extend_encode_batches([[["a"], ["b"]], [["</s>"]]]))
+    lists = iterate_corpus(["a", "b", 3])
+    assert [next(lists), next(lists)] == [["a"], ["b"]]
+    with pytest.raises(ValueError, match=r"X\[2\] must be a string"):
+        next(lists)

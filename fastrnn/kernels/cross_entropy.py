@@ -16,7 +16,7 @@ import numpy as np
 
 from fastrnn._jit import kernel
 from fastrnn.kernels.gemm import PANEL_VECTORS, TILE_ROWS, pack, panel_product, product_block
-from fastrnn.kernels.threads import enter, leave, run, scratch, split, worth
+from fastrnn.kernels.threads import enter, leave, run_kernel, scratch, split, worth
 from fastrnn.simd import Vector, exp, lanes, lanes_of, load, load_first, primitive, store, store_first, sum_lanes, zero
 
 CHUNK_SIZE = 4_000_000  # probabilities that are kept at once
@@ -244,7 +244,7 @@ def cross_entropy_forward(log_probs, x, weight, bias, targets, n_jobs=None):
         (log_probs, x, block, x, weight, bias, targets, bias, own, begin, end, width, False)
         for (begin, end), block, own in zip(cuts, blocks.reshape(threads, -1), buffers, strict=False)
     ]
-    run(cross_entropy_rows, calls)
+    run_kernel(cross_entropy_rows, calls)
 
 
 def cross_entropy_backward(log_probs, dx, dweight, dbias, x, weight, bias, targets, weights, n_jobs=None):
@@ -259,12 +259,12 @@ def cross_entropy_backward(log_probs, dx, dweight, dbias, x, weight, bias, targe
     kept, buffers = _buffers(min(chunk, -(-len(x) // width) * width), x.dtype, width, features, classes, threads, True)
     for start in range(0, len(x), chunk):
         stop = min(start + chunk, len(x))
-        run(cross_entropy_rows, [
+        run_kernel(cross_entropy_rows, [
             (log_probs, dx, kept[begin * classes :], x, weight, bias, targets, weights, own, start + begin, start + end,
              width, True)
             for (begin, end), own in zip(split(stop - start, threads, width), buffers, strict=False)
         ])  # fmt: skip
-        run(cross_entropy_classes, [
+        run_kernel(cross_entropy_classes, [
             (dweight, dbias, kept, x, own, start, stop, width, first, last)
             for (first, last), own in zip(split(classes, threads), buffers, strict=False)
         ])  # fmt: skip

@@ -4,7 +4,7 @@ import numpy as np
 
 from fastrnn._jit import kernel
 from fastrnn.kernels.gemm import PANEL_VECTORS, gemm, scratch_size
-from fastrnn.kernels.threads import enter, leave, run, scratch, split, worth
+from fastrnn.kernels.threads import enter, leave, run_kernel, scratch, split, worth
 from fastrnn.simd import lanes, lanes_of, load_first, sigmoid, store_first, sum_lanes, tanh
 
 FEW_ROWS = 4  # up to so many rows of x, packing W costs more than the product with it
@@ -39,7 +39,7 @@ def product(c, a, b, n_jobs=None):
         for (begin, end), own in zip(split(rows, threads), slices, strict=False):
             calls.append((flat_c, begin * columns, columns, flat_a, begin * a_row, a_row, a_depth, flat_b, 0, b_row,
                           b_column, end - begin, columns, depth, own))  # fmt: skip
-    run(gemm, calls)
+    run_kernel(gemm, calls)
 
 
 def _flat(matrix):
@@ -76,7 +76,7 @@ def dense_forward(y, x, weight, bias, n_jobs=None):
         product(y, x, weight.T, n_jobs)
         return
     threads = worth(n_jobs, 4 * weight.size)  # reading W takes longer than multiplying with it
-    run(dot_rows, [(y, x, weight, begin, end) for begin, end in split(len(weight), threads)])
+    run_kernel(dot_rows, [(y, x, weight, begin, end) for begin, end in split(len(weight), threads)])
 
 
 def dense_backward(dx, dweight, dbias, dy, x, weight, n_jobs=None):

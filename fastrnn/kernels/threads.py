@@ -1,6 +1,6 @@
 """Threads for coarse work: kernels release the interpreter's lock, so that Python threads run them side by side.
 
-Every kernel that takes part begins with `enter` and ends with `leave`, and may wait for the others at a `barrier`.
+A kernel for `run_kernel` begins with `enter` and ends with `leave`, and may wait for the others at a `barrier`.
 Waking a thread that sleeps costs 0.05 to 0.2 ms, handing work to one that still looks out for it some microseconds;
 `worth` keeps work that is too small for either on the calling thread.
 """
@@ -206,12 +206,12 @@ _ALONE = new_board(1)
 
 
 def run(function, calls):
-    """Call ``function(board, party, *arguments)`` for every tuple of arguments: the first here, the others beside it.
+    """Call ``function(*arguments)`` for every tuple of arguments: the first here, the others beside it.
 
     Parameters
     ----------
     function : callable
-        A compiled kernel (it releases the interpreter's lock) that calls `enter` first and `leave` last.
+        A compiled kernel (it releases the interpreter's lock), or a function that calls some.
     calls : list of tuple
 
     Raises
@@ -220,6 +220,31 @@ def run(function, calls):
         The first one that a call raised. All calls have ended then, also after an interrupt: nothing writes to the
         arrays any more.
     """
+
+    def part(board, party, *arguments):
+        _announce(board, party)
+        try:
+            function(*arguments)
+        finally:
+            _finish(board, party)
+
+    run_kernel(part, calls)
+
+
+def run_kernel(function, calls):
+    """Call ``function(board, party, *arguments)`` as `run` does, for short work.
+
+    Parameters
+    ----------
+    function : callable
+        A compiled kernel that calls `enter` first and `leave` last.
+    calls : list of tuple
+
+    Raises
+    ------
+    Exception
+        As `run`.
+    """
     if len(calls) == 1:
         function(_ALONE, 0, *calls[0])
         return
@@ -227,6 +252,16 @@ def run(function, calls):
     team = teams.pop() if teams else Team(len(calls))
     team.run(function, calls)
     teams.append(team)  # not after an exception
+
+
+@kernel
+def _announce(board, party):
+    enter(board, party)
+
+
+@kernel
+def _finish(board, party):
+    leave(board, party)
 
 
 class Team:

@@ -11,7 +11,7 @@ from fastrnn.cells._cell import count_units, declared
 from fastrnn.kernels import recurrence
 from fastrnn.kernels.dense import product
 from fastrnn.kernels.gemm import pack, packed_size, scratch_size
-from fastrnn.kernels.threads import run, scratch, split, worth
+from fastrnn.kernels.threads import run_kernel, scratch, split, worth
 from fastrnn.simd import aligned, lanes_of
 
 _CHUNK_BYTES = 1 << 18  # pre-activations of a chunk of steps: to stay in the second-level cache of a core
@@ -147,7 +147,8 @@ class Direction:
         gates, columns = len(slots), weight.shape[1]
         if self._is_slotted(slots):
             return weight
-        slotted = self.work.zeros(name, gates, self.padded, columns)
+        slotted = self.work.take(name, gates, self.padded, columns)
+        slotted[:, self.hidden :] = 0
         for begin, end, row in _runs(slots):
             place = slice(begin - min(slots), end - min(slots))
             slotted[place, : self.hidden] = weight.reshape(gates, self.hidden, columns)[row : row + end - begin]
@@ -309,7 +310,7 @@ class Direction:
             (y, plan.memory, self.cell, x, weights, masks, plan.schedule, part, plan.chunk, keep, self.is_held)
             for part in plan.parts
         ]
-        run(recurrence.recurrence_forward, calls)
+        run_kernel(recurrence.recurrence_forward, calls)
         final = [plane[plan.last, : values.shape[1]] for plane, values in zip(plan.memory.states, initial, strict=True)]
         self.kept = (x, plan, weights, masks, packing, drawn) if keep else None
         return y, final
@@ -439,7 +440,7 @@ class Direction:
                 (gradients, plan.memory, self.cell, dy, weights, masks, plan.schedule, part, start, stop, packed)
                 for part in plan.parts
             ]
-            run(recurrence.recurrence_backward, calls)
+            run_kernel(recurrence.recurrence_backward, calls)
             rows = slice(int(packing.offsets[start]), int(packing.offsets[stop]))
             self._add_products(totals, dx, x, plan.memory, weights, packing, rows)
             stop, packed = start, True
@@ -490,7 +491,7 @@ class Direction:
         parties, size = worth(self.n_jobs, flops), scratch_size(self.dtype)
         room = scratch(parties * size, self.dtype).reshape(parties, size)
         arguments = (*totals, dx[rows], memory.gates[rows], x[rows], before, weights.input, self.spans, room)
-        run(recurrence.weight_gradients, [arguments] * parties)
+        run_kernel(recurrence.weight_gradients, [arguments] * parties)
 
     def _add_gradients(self, totals, memory, gradients, drawn):
         """Add to the gradients of the parameters what is not there yet."""

@@ -100,7 +100,7 @@ class Packing:
     def pack(self, padded):
         """Return the packed rows (R, …) of a padded batch."""
         flat = padded.reshape(-1, padded.shape[-1])
-        return flat if self.rows is None else flat[self.rows]
+        return flat if self.rows is None else flat.take(self.rows, axis=0)
 
     def unpack(self, packed, shape):
         """Return the padded batch of `shape` with the packed rows, and zeros for padding."""

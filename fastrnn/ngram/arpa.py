@@ -34,6 +34,7 @@ import numpy as np
 from fastrnn._jit import kernel
 from fastrnn.persistence import replaced_file
 from fastrnn.text import END_ID, PAD_ID, SPECIAL_TOKENS, START_ID, UNK_ID
+from fastrnn.word_table import WordTable, find_word
 
 _BLOCK_BYTES = 1 << 23  # of the file, read at once
 _BLOCK_ROWS = 1 << 16  # n-grams written at once
@@ -149,7 +150,7 @@ class _Lines:
 
     def peek(self):
         """Return the line at the position without white space around it."""
-        return self.data[self.position : self.data.find(b"\n", self.position)].strip()
+        return self.data[self.position : self.data.find(b"\n", self.position)].strip(b" \t\r")
 
     def next(self):
         """Return the next line that is not empty, b"" at the end of the file."""
@@ -184,7 +185,7 @@ def _read_counts(lines):
         if not line:
             raise ValueError(f"{lines.path} is no ARPA file: it has no line \\data\\.")
     counts = []
-    while match := re.fullmatch(rb"ngram\s+(\d{1,4})\s*=\s*(\d{1,18})", line := lines.next()):
+    while match := re.fullmatch(rb"ngram[ \t\r]+(\d{1,4})[ \t\r]*=[ \t\r]*(\d{1,18})", line := lines.next()):
         if int(match[1]) != len(counts) + 1:
             lines.fail(f"expected ngram {len(counts) + 1}=…, got {_show(line)}", lines.number - 1)
         counts.append(int(match[2]))
@@ -220,7 +221,7 @@ def _read_rows(lines, k):
 
 
 def _read_unigrams(lines):
-    """Read the unigrams; return all tokens, the `_Words` that longer n-grams are looked up in, and the level."""
+    """Read the unigrams; return all tokens, the `WordTable` that longer n-grams are looked up in, and the level."""
     start = lines.number
     words, values = [], [np.empty((0, 2), np.float32)]
     for spans, part in _read_rows(lines, 1):
@@ -232,7 +233,7 @@ def _read_unigrams(lines):
     ids = np.fromiter((known.setdefault(word, len(known)) for word in words), np.int32, len(words))
     _check_words(lines, words, ids, start)
     tokens = [*SPECIAL_TOKENS, *(word.decode() for word in itertools.islice(known, len(SPECIAL_TOKENS), None))]
-    return tokens, _Words.of(known), _level(ids[:, np.newaxis], values)
+    return tokens, WordTable.of(known), _level(ids[:, np.newaxis], values)
 
 
 def _check_words(lines, words, ids, start):
@@ -290,61 +291,6 @@ def find_twice(file):
     return None
 
 
-class _Words(NamedTuple):
-    """Words as bytes, and a hash table with open addresses that finds their numbers."""
-
-    text: np.ndarray  # uint8: all words, one after another
-    starts: np.ndarray  # int64 (V + 1,): word i is text[starts[i]:starts[i + 1]]
-    slots: np.ndarray  # int32, a power of two of them: numbers of words, -1 for none
-
-    @classmethod
-    def of(cls, words):
-        """Make the table of some words, an iterable of bytes."""
-        words = list(words)
-        starts = np.concatenate([[0], np.cumsum([len(word) for word in words])])
-        slots = np.full(1 << (2 * len(words)).bit_length(), -1, np.int32)
-        table = cls(np.frombuffer(b"".join(words), np.uint8), starts, slots)
-        _fill_slots(table)
-        return table
-
-
-@kernel(cache=False)
-def _first_slot(words, text, begin, end):
-    """Return where to look for text[begin:end] first (the hash FNV-1a, cut to 31 bits)."""
-    code = 0x11C9DC5
-    for i in range(begin, end):
-        code = ((code ^ np.int64(text[i])) * 0x1000193) & 0x7FFFFFFF
-    return (code ^ (code >> 15)) & (len(words.slots) - 1)
-
-
-@kernel
-def _fill_slots(words):
-    """Give every word a slot."""
-    for number in range(len(words.starts) - 1):
-        slot = _first_slot(words, words.text, words.starts[number], words.starts[number + 1])
-        while words.slots[slot] >= 0:
-            slot = (slot + 1) & (len(words.slots) - 1)
-        words.slots[slot] = number
-
-
-@kernel(cache=False)
-def _find_word(words, text, begin, end):
-    """Return the number of the word text[begin:end], -1 if it is none."""
-    slot = _first_slot(words, text, begin, end)
-    while words.slots[slot] >= 0:
-        number = words.slots[slot]
-        first = words.starts[number]
-        same = words.starts[number + 1] - first == end - begin
-        i = 0
-        while same and i < end - begin:
-            same = words.text[first + i] == text[begin + i]
-            i += 1
-        if same:
-            return number
-        slot = (slot + 1) & (len(words.slots) - 1)
-    return np.int32(-1)
-
-
 @kernel
 def _find_words(
     text,  # uint8
@@ -355,7 +301,7 @@ def _find_words(
     """Find the numbers of words; return the row and column of the first one that is unknown, or (n, 0)."""
     for row in range(len(spans)):
         for column in range(spans.shape[1]):
-            ids[row, column] = _find_word(words, text, spans[row, column, 0], spans[row, column, 1])
+            ids[row, column] = find_word(words, text, spans[row, column, 0], spans[row, column, 1])
             if ids[row, column] < 0:
                 return row, column
     return len(spans), 0
@@ -482,7 +428,7 @@ def write_arpa(path, tokens, levels):
                 f"The token {token!r} cannot stand in an ARPA file, where white space separates words: "
                 "replace it in the text, by '_' for instance."
             )
-    words = _Words.of(token.encode() for token in tokens)
+    words = WordTable.of(token.encode() for token in tokens)
     with replaced_file(path) as temporary, _compressed(temporary, pathlib.Path(path).suffix) as file:
         counts = "".join(f"ngram {k}={len(ids)}\n" for k, (ids, *_) in enumerate(levels, start=1))
         file.write(f"\\data\\\n{counts}".encode())

@@ -11,7 +11,8 @@ from fastrnn.kernels.threads import effective_n_jobs, run, split
 from fastrnn.ngram.arpa import find_twice, read_arpa, write_arpa
 from fastrnn.ngram.counting import count_text
 from fastrnn.ngram.pruning import frequent, prune_entropy
-from fastrnn.ngram.queries import next_probabilities, walk
+from fastrnn.ngram.queries import next_probabilities
+from fastrnn.ngram.scoring import make_slots, score_texts
 from fastrnn.ngram.smoothing import SMOOTHINGS, Settings
 from fastrnn.ngram.table import NGramTable
 from fastrnn.ngram.trie import Trie, prune_trie
@@ -205,24 +206,32 @@ class NGramLanguageModel(BaseLanguageModel):
         if len(text) == n_before:
             raise ValueError("X is empty: a language model needs at least one sentence.")
         vocabulary, ids = self._choose_vocabulary(seen, text)
-        counts = count_text(text, ids, self.order, len(vocabulary), workspace)
+        table, estimates = self._estimate(text, ids, len(vocabulary), workspace)
+
+        self._seen, self._text = seen, text
+        self._set_table(table)
+        self.vocabulary_ = vocabulary
+        self.discounts_, self.weights_ = estimates.discounts, estimates.weights
+        return self
+
+    def _estimate(self, text, ids, n_words, workspace):
+        """Return the table of the n-grams of a text, and what they were estimated with.
+
+        `ids` (int32) takes the ids of the text, int array (n_tokens,), to those of the vocabulary of `n_words`.
+        """
+        counts = count_text(text, ids, self.order, n_words, workspace)
         kept = frequent(counts.level_starts, counts.raw, self.prune or (0,), workspace)
         settings = Settings(
-            n_predictable=max(len(vocabulary) - 2, self.vocab_pad),  # all but <pad> and <s>
+            n_predictable=max(n_words - 2, self.vocab_pad),  # all but <pad> and <s>
             kept=kept,
             discount_fallback=self.discount_fallback,
             k=self.k,
-            heldout=lambda: _hold_out(text, ids, self.order, len(vocabulary), workspace),
+            heldout=lambda: _hold_out(text, ids, self.order, n_words, workspace),
             workspace=workspace,
         )
         estimates = SMOOTHINGS[self.smoothing].estimate(counts, settings)
         table = _make_table(Trie(*counts[:4]), kept, estimates, self.prune_entropy, workspace)
-
-        self._seen, self._text = seen, text
-        self._set_table(table.quantize() if self.quantize else table)
-        self.vocabulary_ = vocabulary
-        self.discounts_, self.weights_ = estimates.discounts, estimates.weights
-        return self
+        return table.quantize() if self.quantize else table, estimates
 
     def _encode_training_text(self, X, seen):
         """Yield the ids of X with ``<s>`` and ``</s>``, int32 (n_tokens,), in pieces; `seen` gets its tokens."""
@@ -375,9 +384,15 @@ class NGramLanguageModel(BaseLanguageModel):
         `contexts` (n, order - 1) moves to the end of each text.
         """
         log_probs, orders = np.empty(len(ids)), np.empty(len(ids), np.uint8)
-        n_jobs = min(effective_n_jobs(self.n_jobs), 1 + len(ids) // _TOKENS_PER_THREAD)
-        pieces = split(len(offsets) - 1, n_jobs)
-        run(walk, [(self._table, ids, offsets, *piece, contexts, log_probs, orders) for piece in pieces])
+        cuts = [0, len(offsets) - 1]
+        if len(ids) > _TOKENS_PER_THREAD:  # texts of as many tokens for each thread
+            n_jobs = min(effective_n_jobs(self.n_jobs), 1 + len(ids) // _TOKENS_PER_THREAD)
+            cuts[1:1] = np.searchsorted(offsets, np.arange(1, n_jobs) * len(ids) // n_jobs).tolist()
+        calls = []
+        for begin, end in itertools.pairwise(cuts):
+            slots = make_slots(offsets[end] - offsets[begin], end - begin)
+            calls.append((self._table, ids, offsets, begin, end, contexts, slots, log_probs, orders))
+        run(score_texts, calls)
         return log_probs, orders
 
     def _token_log_probs(self, ids, offsets):
@@ -469,14 +484,16 @@ def _make_table(trie, kept, estimates, entropy_threshold, workspace):
         trie, values = prune_trie(trie, kept, values, workspace)
     if entropy_threshold > 0 and len(estimates.backoffs):
         trie, values = prune_trie(trie, prune_entropy(trie, *values, entropy_threshold), values, workspace)
-    return NGramTable.from_trie(trie, *map(_log10, values))
+    return NGramTable.from_trie(trie, *(_log10(array, workspace) for array in values), workspace)
 
 
-def _log10(values):
+def _log10(values, workspace):
     """Return logarithms to base 10, float32 (n,)."""
     logarithms = np.empty(len(values), np.float32)
     with np.errstate(divide="ignore"):  # probability 0
         for begin in range(0, len(values), 1 << 16):  # as long as they are in the cache
             block = slice(begin, begin + (1 << 16))
             logarithms[block] = np.log10(values[block], dtype=np.float64)
+            if begin % (1 << 20) == 0:
+                workspace.release()
     return logarithms

@@ -29,6 +29,7 @@ def frequent(level_starts, raw, thresholds, workspace):
         if threshold:
             level = slice(level_starts[k - 1], level_starts[k])
             np.greater(raw[level], threshold, out=kept[level])
+            workspace.release()
     return kept
 
 

@@ -4,51 +4,53 @@ import numpy as np
 
 N_CODES = 256
 
-_MAX_ITERATIONS = 50
+_ITERATIONS = 20
 
 
-def quantize(values):
+def quantize(values, use):
     """Replace values by codes of the nearest ones among at most 256.
 
     Parameters
     ----------
     values : float32 array (n,)
         Finite, or minus infinity, which keeps a code of its own.
+    use : float64 array (n,)
+        How often each is looked up, relatively. Errors weigh half by that, half equally.
 
     Returns
     -------
     codes : uint8 array (n,)
     codebook : float32 array (256,)
-        What they stand for: the means that minimize the squared errors, by Lloyd's algorithm from equal shares.
+        What they stand for: the means that minimize the squared errors, by Lloyd's algorithm.
 
     References
     ----------
     Stuart P. Lloyd, "Least squares quantization in PCM", IEEE Transactions on Information Theory, 1982.
     """
-    finite = np.sort(values[np.isfinite(values)]).astype(np.float64)
-    different = np.unique(finite)
-    if len(different) < N_CODES:
-        centers = different
-    else:
-        centers = _improve(finite, np.unique(finite[np.linspace(0, len(finite) - 1, N_CODES - 1).astype(np.int64)]))
+    finite = np.isfinite(values)
+    different, places = np.unique(values[finite], return_inverse=True)
+    weights = use[finite] / max(use[finite].sum(), np.finfo(float).tiny) + 1 / max(1, len(values))
+    centers = _find_centers(different.astype(np.float64), np.bincount(places, weights, minlength=len(different)))
     codebook = np.full(N_CODES, -np.inf, np.float32)
     codebook[1 : 1 + len(centers)] = centers  # code 0 is minus infinity
     codes = np.zeros(len(values), np.uint8)
-    if len(centers):
-        codes[:] = 1 + np.searchsorted((centers[1:] + centers[:-1]) / 2, values)
-    codes[np.isneginf(values)] = 0
+    codes[finite] = 1 + np.searchsorted((centers[1:] + centers[:-1]) / 2, different)[places]
     return codes, codebook
 
 
-def _improve(values, centers):
-    """Move centers to the means of the sorted values, float64 (n,), that are nearest to them."""
-    sums = np.concatenate([[0.0], np.cumsum(values)])
-    for _ in range(_MAX_ITERATIONS):
+def _find_centers(values, weights):
+    """Return at most 255 numbers, ascending, for sorted values, float64 (n,), that are all different."""
+    n_centers = N_CODES - 1
+    if len(values) <= n_centers:
+        return values
+    # To begin with, as dense as it is best for many centers: as the third root of the weights.
+    shares = np.cumsum(np.cbrt(weights))
+    centers = np.unique(values[np.searchsorted(shares, shares[-1] * (np.arange(n_centers) + 0.5) / n_centers)])
+    totals = np.concatenate([[0.0], np.cumsum(weights)])
+    sums = np.concatenate([[0.0], np.cumsum(weights * values)])
+    for _ in range(_ITERATIONS):
         bounds = np.searchsorted(values, (centers[1:] + centers[:-1]) / 2)
         bounds = np.concatenate([[0], bounds, [len(values)]])
-        sizes = np.diff(bounds)
-        means = np.diff(sums[bounds])[sizes > 0] / sizes[sizes > 0]
-        if len(means) == len(centers) and np.allclose(means, centers, rtol=0, atol=1e-6):
-            break
-        centers = means
+        own = np.diff(totals[bounds])  # the weight of the values nearest to each center
+        centers = np.diff(sums[bounds])[own > 0] / own[own > 0]
     return centers

@@ -21,7 +21,7 @@ from fastrnn._jit import kernel
 from fastrnn.ngram.quantization import N_CODES, quantize
 from fastrnn.ngram.trie import Trie, link_suffixes
 from fastrnn.ngram.workspace import Workspace
-from fastrnn.text import PAD_ID, START_ID
+from fastrnn.text import END_ID, PAD_ID, START_ID
 
 BLOCK_BITS = 6  # contexts whose children are counted from a common start: 2 ** 6
 
@@ -60,7 +60,7 @@ class NGramTable(NamedTuple):
         return sum(array.nbytes for array in self)
 
     @classmethod
-    def from_trie(cls, trie, log_probs, log_backoffs):
+    def from_trie(cls, trie, log_probs, log_backoffs, workspace):
         """Make the table of a trie's n-grams.
 
         Parameters
@@ -70,6 +70,7 @@ class NGramTable(NamedTuple):
             Of all nodes, log10.
         log_backoffs : float32 array (m,)
             Of the nodes below the highest order.
+        workspace : Workspace
 
         Returns
         -------
@@ -77,17 +78,21 @@ class NGramTable(NamedTuple):
         """
         first_child = trie.first_child
         n_words = int(trie.level_starts[1])
-        ranks = np.empty(len(trie.words) - n_words, np.uint32)
-        _rank(first_child, trie.suffixes, n_words, ranks)
+        ranks = np.empty(len(trie.words) - n_words, np.uint16 if n_words <= 1 << 16 else np.uint32)
+        n_contexts = len(first_child) - 1
+        workspace.over_contexts(_rank, first_child, 0, n_contexts, first_child, trie.suffixes, n_words, ranks)
         longer = first_child[n_words:]  # (m - V + 1,), none if the highest order is 1
-        block_starts = longer[:: 1 << BLOCK_BITS].copy()
-        offsets = longer - np.repeat(block_starts, 1 << BLOCK_BITS)[: len(longer)]
+        offsets = np.empty(len(longer), np.uint16)
+        if _offset(longer, offsets) > np.iinfo(np.uint16).max:
+            offsets = np.empty(len(longer), np.uint32)
+            _offset(longer, offsets)
+        workspace.release()
         return cls(
             np.asarray(trie.level_starts, np.int64),
-            _narrow(ranks),
+            ranks if ranks.dtype == np.uint16 or np.any(ranks >> 16) else ranks.astype(np.uint16),
             first_child[: n_words + 1].copy(),
-            block_starts,
-            _narrow(offsets),
+            longer[:: 1 << BLOCK_BITS].copy(),
+            offsets,
             log_probs,
             log_backoffs,
             np.empty(0, np.uint8),
@@ -135,14 +140,14 @@ class NGramTable(NamedTuple):
                 log_backoffs[nodes] = level[2]
         log_probs[[PAD_ID, START_ID]] = -np.inf
         _back_off(trie.level_starts, trie.first_child, trie.suffixes, log_probs, log_backoffs)
-        return cls.from_trie(trie, log_probs, log_backoffs)
+        return cls.from_trie(trie, log_probs, log_backoffs, Workspace())
 
     def quantize(self):
         """Return a table whose values are kept with 8 bits each."""
         codes, codebooks = ([], []), np.empty((self.order, 2, N_CODES), np.float32)
-        for k in range(1, self.order + 1):
+        for k, use in enumerate(self._use(), start=1):
             for kind in range(2 if k < self.order else 1):
-                level_codes, codebooks[k - 1, kind] = quantize(self._decode(kind, k))
+                level_codes, codebooks[k - 1, kind] = quantize(self._decode(kind, k), use)
                 codes[kind].append(level_codes)
         codebooks[-1, 1] = 0
         return self._replace(
@@ -152,6 +157,18 @@ class NGramTable(NamedTuple):
             backoff_codes=np.concatenate([np.empty(0, np.uint8), *codes[1]]),
             codebooks=codebooks,
         )
+
+    def _use(self):
+        """Yield for each order the probabilities of all its n-grams, float64 (n_k,): of all words, not the last one."""
+        blocks = np.repeat(self.block_starts, 1 << BLOCK_BITS)[: len(self.child_offsets)]
+        n_children = np.diff(np.concatenate([self.bigram_starts[:-1], blocks + self.child_offsets.astype(np.int64)]))
+        use = 10.0 ** self._decode(0, 1)
+        use[START_ID] = use[END_ID]  # a sentence begins as often as one ends
+        yield use
+        for k in range(2, self.order + 1):
+            contexts = slice(*self.level_starts[k - 2 : k].tolist())
+            use = np.repeat(use, n_children[contexts]) * 10.0 ** self._decode(0, k)
+            yield use
 
     def levels(self):
         """Give the n-grams of all orders.
@@ -193,23 +210,22 @@ class NGramTable(NamedTuple):
         return (self.log_probs, self.log_backoffs)[kind][nodes]
 
 
-def _narrow(array):
-    """Return non-negative numbers as uint16 if they fit, else as uint32."""
-    dtype = np.uint16 if not array.size or array.max() <= np.iinfo(np.uint16).max else np.uint32
-    return array.astype(dtype)
-
-
-@kernel(cache=False)
-def children(table, context):
-    """Return the begin and the end of the nodes of a context."""
-    n_words = len(table.bigram_starts) - 1
+@kernel(cache=False, forceinline=True)
+def first_child(bigram_starts, block_starts, child_offsets, context):
+    """Return the node that the children of a context begin with; the arrays are those of an `NGramTable`."""
+    n_words = len(bigram_starts) - 1
     if context < n_words:
-        return np.int64(table.bigram_starts[context]), np.int64(table.bigram_starts[context + 1])
-    begin = context - n_words
-    end = begin + 1
+        return np.int64(bigram_starts[context])
+    context -= n_words
+    return np.int64(block_starts[context >> BLOCK_BITS]) + np.int64(child_offsets[context])
+
+
+@kernel(cache=False, forceinline=True)
+def children(bigram_starts, block_starts, child_offsets, context):
+    """Return the begin and the end of the nodes of a context."""
     return (
-        np.int64(table.block_starts[begin >> BLOCK_BITS]) + np.int64(table.child_offsets[begin]),
-        np.int64(table.block_starts[end >> BLOCK_BITS]) + np.int64(table.child_offsets[end]),
+        first_child(bigram_starts, block_starts, child_offsets, context),
+        first_child(bigram_starts, block_starts, child_offsets, context + 1),
     )
 
 
@@ -218,14 +234,30 @@ def _rank(
     first_child,  # int32 (m + 1,)
     suffixes,  # int32 (n,)
     n_words,  # the unigrams
-    ranks,  # uint32 (n - V,): output
+    ranks,  # uint16 or uint32 (n - V,): output
+    begin,  # contexts begin:end
+    end,
 ):
-    """Find the rank of every bigram and longer n-gram."""
-    for context in range(len(first_child) - 1):
+    """Find the ranks of the children of some contexts."""
+    for context in range(begin, end):
         shorter = suffixes[context]
         first = first_child[shorter] if shorter >= 0 else 0
         for node in range(first_child[context], first_child[context + 1]):
             ranks[node - n_words] = suffixes[node] - first
+
+
+@kernel
+def _offset(
+    starts,  # int32 (n,): the first children of contexts
+    offsets,  # uint16 or uint32 (n,): output
+):
+    """Count where children begin from the first ones of a block of contexts; return the largest offset."""
+    largest = 0
+    for context in range(len(starts)):
+        offset = starts[context] - starts[context >> BLOCK_BITS << BLOCK_BITS]
+        offsets[context] = offset
+        largest = max(largest, offset)
+    return largest
 
 
 @kernel
@@ -239,16 +271,18 @@ def _expand(
     child_suffixes,  # int32 (n_children,): output
 ):
     """Write out the n-grams of all contexts of one order."""
+    starts = table.bigram_starts, table.block_starts, table.child_offsets
+    ranks = table.ranks
     n_words = len(table.bigram_starts) - 1
     k = ids.shape[1]
-    first, _ = children(table, begin)
+    first, _ = children(*starts, begin)
     for c in range(len(ids)):
-        low, high = children(table, begin + c)
+        low, high = children(*starts, begin + c)
         shorter = np.int64(0)
         if suffixes[c] >= 0:
-            shorter, _ = children(table, suffixes[c])
+            shorter, _ = children(*starts, np.int64(suffixes[c]))
         for node in range(low, high):
-            suffix = shorter + np.int64(table.ranks[node - n_words])
+            suffix = shorter + np.int64(ranks[node - n_words])
             child_suffixes[node - first] = suffix
             longer[node - first, :k] = ids[c]
             longer[node - first, k] = words[suffix - begin]

@@ -16,7 +16,7 @@ from fastrnn.kernels.gemm import (
     packed_size,
     scratch_size,
 )
-from fastrnn.kernels.threads import run
+from fastrnn.kernels.threads import run_kernel
 from fastrnn.simd import lanes_of
 
 
@@ -35,7 +35,7 @@ def operand(matrix, transposed, gap, offset):
 
 
 def multiply(*arguments):
-    run(gemm, [arguments])
+    run_kernel(gemm, [arguments])
 
 
 def check_product(rows, columns, depth, a_transposed, b_transposed, gap, offset, dtype="float32"):

@@ -7,7 +7,7 @@ import pytest
 
 from fastrnn._jit import kernel
 from fastrnn.kernels import threads
-from fastrnn.kernels.threads import barrier, enter, leave, run
+from fastrnn.kernels.threads import barrier, enter, leave, run, run_kernel
 
 
 @kernel
@@ -32,7 +32,7 @@ def pass_on(board, party, rows, own):
 def test_every_part_is_done_when_run_returns(parties):
     values = np.zeros(parties * 10)
     for k in range(50):
-        run(fill, [(values, 10 * p, 10 * p + 10, k + p) for p in range(parties)])
+        run_kernel(fill, [(values, 10 * p, 10 * p + 10, k + p) for p in range(parties)])
         np.testing.assert_array_equal(values, np.repeat(np.arange(parties) + k, 10))
 
 
@@ -43,14 +43,32 @@ def test_a_barrier_holds_everybody_back(parties):
     expected = rows.copy()
     for k in range(1, len(rows)):
         expected[k] = expected[k - 1].sum() % 1000 + np.arange(parties)
-    run(pass_on, [(rows, p) for p in range(parties)])
+    run_kernel(pass_on, [(rows, p) for p in range(parties)])
     np.testing.assert_array_equal(rows, expected)
+
+
+@pytest.mark.parametrize("parties", [1, 2, 3])
+def test_any_function_can_be_run(parties):
+    values = np.zeros(parties)
+
+    def fill_one(place, value):
+        values[place] = value
+        if value < 0:
+            raise ValueError("negative")
+
+    for k in range(20):
+        run(fill_one, [(p, k + p) for p in range(parties)])
+        np.testing.assert_array_equal(values, np.arange(parties) + k)
+    with pytest.raises(ValueError, match="negative"):
+        run(fill_one, [(p, p - parties + 1 or -1) for p in range(parties)])
+    run(fill_one, [(p, 1) for p in range(parties)])
+    assert (values == 1).all()
 
 
 def test_helpers_that_have_gone_to_sleep_wake_up():
     values = np.zeros(2)
     for k in range(1, 4):
-        run(fill, [(values, p, p + 1, k) for p in range(2)])
+        run_kernel(fill, [(values, p, p + 1, k) for p in range(2)])
         assert (values == k).all()
         deadline = time.monotonic() + 60
         while not all(team.asleep[1] for team in threads._idle_teams[2]) and time.monotonic() < deadline:
@@ -62,7 +80,7 @@ def test_several_callers_do_not_get_in_each_others_way():
 
     def work(values):
         for k in range(100):
-            run(fill, [(values, 100 * p, 100 * p + 100, k) for p in range(2)])
+            run_kernel(fill, [(values, 100 * p, 100 * p + 100, k) for p in range(2)])
 
     callers = [threading.Thread(target=work, args=(values,)) for values in results]
     for caller in callers:
@@ -86,11 +104,11 @@ def test_an_exception_of_any_part_is_raised_when_all_have_ended(failing):
         fill(board, party, values, begin, begin + 10, 1.0)
 
     with pytest.raises(Interrupted):
-        run(part, [(0,), (10,), (20,)])
+        run_kernel(part, [(0,), (10,), (20,)])
     expected = np.ones(30)
     expected[10 * failing : 10 * failing + 10] = 0
     np.testing.assert_array_equal(values, expected)
-    run(fill, [(values, 10 * p, 10 * p + 10, 2.0) for p in range(3)])
+    run_kernel(fill, [(values, 10 * p, 10 * p + 10, 2.0) for p in range(3)])
     assert (values == 2).all()
 
 
@@ -101,17 +119,17 @@ def test_nobody_waits_at_a_barrier_for_a_caller_that_failed():
         pass_on(board, party, rows, party)
 
     with pytest.raises(Interrupted):
-        run(part, [(np.zeros((3, 2), np.int64),)] * 2)
+        run_kernel(part, [(np.zeros((3, 2), np.int64),)] * 2)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_forked_child_has_helpers_of_its_own():
     values = np.zeros(2)
-    run(fill, [(values, p, p + 1, 1.0) for p in range(2)])
+    run_kernel(fill, [(values, p, p + 1, 1.0) for p in range(2)])
     child = os.fork()
     if child == 0:
-        run(fill, [(values, p, p + 1, 2.0) for p in range(2)])
+        run_kernel(fill, [(values, p, p + 1, 2.0) for p in range(2)])
         os._exit(0 if (values == 2).all() else 1)
     deadline = time.monotonic() + 60
     while (result := os.waitpid(child, os.WNOHANG)) == (0, 0) and time.monotonic() < deadline:

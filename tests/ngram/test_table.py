@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastrnn.ngram.queries import walk
+from fastrnn.ngram.scoring import make_slots, score_texts
 from fastrnn.ngram.table import NGramTable
 
 NGRAMS = st.sets(st.lists(st.integers(3, 9), min_size=1, max_size=5).map(tuple), min_size=1, max_size=30)
@@ -46,7 +46,8 @@ def log_probs_of(table, text):
     """Return log10 of the probabilities of all words of a text, read from an empty context."""
     log_probs, orders = np.empty(len(text)), np.empty(len(text), np.uint8)
     contexts = np.full((1, table.order - 1), -1, np.int32)
-    walk(table, np.array(text, np.int32), np.array([0, len(text)]), 0, 1, contexts, log_probs, orders)
+    slots = make_slots(len(text), 1)
+    score_texts(table, np.array(text, np.int32), np.array([0, len(text)]), 0, 1, contexts, slots, log_probs, orders)
     return log_probs / math.log(10)
 
 

@@ -82,9 +82,3 @@ def test_ratios_and_verdicts(monkeypatch, capsys):
     assert versus_torch.geometric_means(results) == {"group": (pytest.approx(4.0), 4.0, 2)}
     assert "1 of 2 rows" in capsys.readouterr().out
     assert versus_torch.compare("row 1", 1, 3) == [second]
-
-
-def test_memory_at_prediction_does_not_grow_with_the_steps():
-    kept = {steps: versus_torch.kept_megabytes(steps, 4, 1, False, size=32) for steps in (100, 400)}
-    assert versus_torch.kept_megabytes(400, 4, 1, True, size=32) > 4 * kept[400]
-    assert kept[400] < 3 * kept[100]

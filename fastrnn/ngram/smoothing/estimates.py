@@ -73,4 +73,4 @@ def report_fallback(what, failed, used, fallback):
     if failed == [1]:  # characters, like any closed vocabulary, have no rare unigrams; it matters little
         _LOGGER.info("%s; %s.", problem, used)
     else:
-        warnings.warn(f"{problem}; {used}.", stacklevel=5)  # who called fit
+        warnings.warn(f"{problem}; {used}.", stacklevel=6)  # who called fit

@@ -97,6 +97,7 @@ def predicted_counts(counts, workspace):
     raw = workspace.empty(len(counts.raw), np.int32)
     raw[:] = counts.raw
     raw[START_ID] = 0
+    workspace.release()
     return raw  # int32 (n,)
 
 

@@ -2,81 +2,89 @@
 
 import collections
 import csv
+import functools
 import io
 import json
 import pathlib
 import sys
 
-_MODELS = ("mean", "rnn")
+from fastrnn._command import UserError, check_output, positive, seed
+
 _SHOWN = 5  # bad rows that are named; of the others there is the number
 
 
-class TableError(Exception):
-    """What the user can put right: one line."""
+def add_parsers(commands):
+    """Add ``classify`` and its subcommands to the subcommands of ``fastrnn``."""
+    classify = commands.add_parser("classify", help="fit a text classifier to a table, predict and evaluate")
+    actions = classify.add_subparsers(dest="action", metavar="ACTION", required=True)
+    for add in (_add_fit, _add_predict, _add_evaluate):
+        add(actions)
 
 
-def add_parser(commands, positive, seed):
-    """Add ``classify`` and its three actions to the commands.
-
-    Parameters
-    ----------
-    commands : argparse subparsers
-    positive, seed : callable, str -> int
-        Types of the arguments.
-    """
-    parser = commands.add_parser("classify", help="fit a text classifier to a table, predict and evaluate",
-                                 description="Classify texts that stand in CSV, TSV or JSON lines files.")  # fmt: skip
-    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    fit = actions.add_parser("fit", help="learn from labelled texts")
-    fit.add_argument("file", help="table with the texts and their labels (.csv, .tsv, .jsonl; UTF-8)")
-    fit.add_argument("--out", type=pathlib.Path, required=True, metavar="MODEL.safetensors", help="the model to write")
-    fit.add_argument("--model", choices=_MODELS, default="mean",
-                     help="mean of word and bigram vectors, or a bidirectional LSTM (default: mean)")  # fmt: skip
-    fit.add_argument("--max-iter", type=positive, metavar="N", help="epochs (default: the model's)")
-    fit.add_argument("--embedding", metavar="FILE", help="pretrained word vectors, a text file as of GloVe or word2vec")
-    fit.add_argument("--class-weight", choices=["balanced"], help="give all classes the same weight")
-    fit.add_argument("--seed", type=seed, default=0, metavar="N", help="(default: 0)")
-    predict = actions.add_parser("predict", help="print the class of each text")
-    predict.add_argument("model", help="file that fit wrote")
-    predict.add_argument(
-        "file", nargs="?", default="-", help="one text a line, or a table with --text-column; - is stdin"
-    )
-    predict.add_argument("--proba", action="store_true", help="print the probability of each class too")
-    evaluate = actions.add_parser("evaluate", help="compare predictions with labels")
-    evaluate.add_argument("model", help="file that fit wrote")
-    evaluate.add_argument("file", help="table with the texts and their labels")
-    evaluate.add_argument("--plot", type=pathlib.Path, metavar="OUT.png", help="draw the confusion matrix")
-    for action in (fit, evaluate):
-        action.add_argument("--text-column", default="text", metavar="NAME", help="(default: text)")
-        action.add_argument("--label-column", default="label", metavar="NAME", help="(default: label)")
-    predict.add_argument("--text-column", metavar="NAME", help="read a table rather than lines")
+def _add(actions, name, run, summary):
+    parser = actions.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
+    parser.set_defaults(run=functools.partial(_run, run), prog=parser.prog)
+    return parser
 
 
-def classify(arguments):
-    """Carry out ``fastrnn classify``.
-
-    Parameters
-    ----------
-    arguments : argparse.Namespace
-        What the command line said.
-
-    Raises
-    ------
-    TableError
-        Something that the user can put right.
-    """
+def _run(action, arguments):
+    """Carry out a subcommand; what it cannot use is an error of the user."""
     try:
-        {"fit": _fit, "predict": _predict, "evaluate": _evaluate}[arguments.action](arguments)
+        action(arguments)
     except (ValueError, OSError) as error:
-        raise TableError(str(error)) from error
+        raise UserError(str(error)) from error
 
 
-def _fit(arguments):
+def _add_columns(parser):
+    parser.add_argument("--text-column", default="text", metavar="NAME", help="(default: text)")
+    parser.add_argument("--label-column", default="label", metavar="NAME", help="(default: label)")
+
+
+def _add_fit(actions):
+    parser = _add(actions, "fit", fit, "learn from a table of labelled texts")
+    parser.add_argument("file", metavar="FILE", help="table in UTF-8: .csv, .tsv or .jsonl")
+    _add_columns(parser)
+    parser.add_argument(
+        "--out", type=pathlib.Path, required=True, metavar="MODEL", help="the safetensors file to write"
+    )
+    parser.add_argument(
+        "--model",
+        choices=("mean", "rnn"),
+        default="mean",
+        help="mean of word and bigram vectors, or a bidirectional LSTM (default: mean)",
+    )
+    parser.add_argument("--max-iter", type=positive, metavar="N", help="epochs (default: the model's)")
+    parser.add_argument(
+        "--embedding", metavar="FILE", help="pretrained word vectors, a text file as of GloVe or word2vec"
+    )
+    parser.add_argument("--class-weight", choices=["balanced"], help="give all classes the same weight")
+    parser.add_argument("--seed", type=seed, default=0, metavar="N", help="(default: 0)")
+
+
+def _add_predict(actions):
+    parser = _add(actions, "predict", predict, "print the class of each text")
+    parser.add_argument("model", metavar="MODEL", help="what fit wrote")
+    parser.add_argument(
+        "file", nargs="?", default="-", metavar="FILE", help="a text a line (default: -, standard input)"
+    )
+    parser.add_argument("--text-column", metavar="NAME", help="read this column of a table instead of lines")
+    parser.add_argument("--proba", action="store_true", help="print the probability of each class too")
+
+
+def _add_evaluate(actions):
+    parser = _add(actions, "evaluate", evaluate, "compare predictions with labels")
+    parser.add_argument("model", metavar="MODEL", help="what fit wrote")
+    parser.add_argument("file", metavar="FILE", help="table with the texts and their labels")
+    _add_columns(parser)
+    parser.add_argument("--plot", type=pathlib.Path, metavar="OUT.png", help="draw the confusion matrix")
+
+
+def fit(arguments):
+    """Carry out ``fastrnn classify fit``."""
     from fastrnn.classification import MeanEmbeddingClassifier, RNNClassifier
 
-    if not arguments.out.parent.is_dir():
-        raise TableError(f"--out {arguments.out}: there is no such folder")
-    (texts, labels) = _read_table(arguments.file, [arguments.text_column, arguments.label_column])
+    check_output("--out", arguments.out, [arguments.file])
+    texts, labels = _read_table(arguments.file, [arguments.text_column, arguments.label_column])
     options = {"random_state": arguments.seed, "class_weight": arguments.class_weight, "verbose": 1}
     options |= {"embedding": arguments.embedding} if arguments.embedding else {}
     options |= {"max_iter": arguments.max_iter} if arguments.max_iter else {}
@@ -87,7 +95,8 @@ def _fit(arguments):
     print(f"written to {arguments.out}")
 
 
-def _predict(arguments):
+def predict(arguments):
+    """Carry out ``fastrnn classify predict``."""
     model = load_classifier(arguments.model)
     if arguments.text_column:
         (texts,) = _read_table(arguments.file, [arguments.text_column])
@@ -101,9 +110,12 @@ def _predict(arguments):
         print(f"{model.classes_[row.argmax()]}\t{cells}")
 
 
-def _evaluate(arguments):
+def evaluate(arguments):
+    """Carry out ``fastrnn classify evaluate``."""
     from sklearn.metrics import classification_report, confusion_matrix
 
+    if arguments.plot:
+        check_output("--plot", arguments.plot, [arguments.file, arguments.model])
     model = load_classifier(arguments.model)
     texts, labels = _read_table(arguments.file, [arguments.text_column, arguments.label_column])
     predicted = model.predict(texts).astype(str)
@@ -167,9 +179,9 @@ def _read_text(file):
         data = sys.stdin.buffer.read() if file == "-" else pathlib.Path(file).read_bytes()
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise TableError(f"{file}: not a text file in UTF-8") from None
+        raise UserError(f"{file}: not a text file in UTF-8") from None
     except OSError as error:
-        raise TableError(f"{file}: {error.strerror}") from None
+        raise UserError(f"{file}: {error.strerror}") from None
 
 
 def _read_table(file, columns):
@@ -186,12 +198,12 @@ def _read_table(file, columns):
     missing = [column for column in columns if column not in found]
     if missing:
         there = ", ".join(sorted(str(name) for name in found if name is not None)) or "none"
-        raise TableError(f"{file}: there is no column {missing[0]!r}; columns are: {there}")
+        raise UserError(f"{file}: there is no column {missing[0]!r}; columns are: {there}")
     if bad:
         named = ", ".join(map(str, bad[:_SHOWN])) + (", …" if len(bad) > _SHOWN else "")
         print(f"{file}: {len(bad)} bad rows left out (lines {named})", file=sys.stderr)
     if not rows:
-        raise TableError(f"{file}: there is no row to read")
+        raise UserError(f"{file}: there is no row to read")
     return [list(column) for column in zip(*rows, strict=True)]
 
 
@@ -213,4 +225,4 @@ def _rows(file, text):
         for row in reader:  # what a row has too many stands under None, what it has too few is None
             yield reader.line_num, row
     except csv.Error as error:
-        raise TableError(f"{file}, line {reader.line_num}: {error}") from None
+        raise UserError(f"{file}, line {reader.line_num}: {error}") from None

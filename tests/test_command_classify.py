@@ -4,7 +4,7 @@ import json
 import pytest
 
 from fastrnn import cli
-from fastrnn.cli_classify import load_classifier
+from fastrnn._command_classify import load_classifier
 
 ROWS = [("a fine, good film", "pos"), ("dull and bad", "neg"), ("good fun", "pos"), ("so bad", "neg")] * 10
 
