@@ -46,9 +46,9 @@ def vectors_and_lstm(seed):
     return RNNClassifier(embedding=glove(), max_iter=4, random_state=seed)
 
 
-def series(max_iter=200, **options):
-    return lambda seed: RNNClassifier("gru", hidden_size=64, input="series", batch_size=16, max_iter=max_iter,
-                                      n_iter_no_change=20, random_state=seed, **options)  # fmt: skip
+def series(max_iter=200):
+    options = {"hidden_size": 64, "input": "series", "batch_size": 16, "max_iter": max_iter}
+    return lambda seed: RNNClassifier("gru", random_state=seed, **options)
 
 
 BENCHMARKS = {

@@ -183,7 +183,7 @@ class BaseSequenceEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
             clip_norm=self.clip_norm,
             validate=None if held_out is None else lambda: self._validate(network, held_out),
             n_iter_no_change=self.n_iter_no_change,
-            tol=self.tol,
+            tol=self.tol if held_out is not None else -np.inf,  # a training loss that wavers is no reason to slow down
             progress=self.verbose > 0,
             name=type(self).__name__,
         )

@@ -147,7 +147,7 @@ class MeanEmbeddingClassifier(_Classifier):
         Whether pretrained vectors, and those of all other words, stay as they are. (Those of n-grams do not.)
     optimizer : {"adam", "adamw", "sgd", "adagrad", "rmsprop"}, default="adam"
     learning_rate_init : float, default=2e-3
-        The learning rate at the beginning; it is divided by 4 after each epoch that does not improve.
+        The learning rate; with validation it is divided by 4 after each epoch that does not improve.
     batch_size : int, default=32
     max_iter : int, default=4
         Most epochs; small data sets need more, or a larger learning rate.
@@ -162,7 +162,7 @@ class MeanEmbeddingClassifier(_Classifier):
     validation_fraction : float, default=0.1
         The share of each class that is set aside.
     n_iter_no_change : int, default=3
-        Epochs without improvement (of the validation, or else of the training loss) after which the training stops.
+        Epochs without improvement of the validation's loss after which the training stops.
     tol : float, default=1e-4
         Decrease of the loss that counts as improvement.
     warm_start : bool, default=False
@@ -468,7 +468,7 @@ class RNNClassifier(_Classifier, _Recurrent):
         Whether the vectors stay as they are.
     optimizer : {"adam", "adamw", "sgd", "adagrad", "rmsprop"}, default="adam"
     learning_rate_init : float, default=2e-3
-        The learning rate at the beginning; it is divided by 4 after each epoch that does not improve.
+        The learning rate; with validation it is divided by 4 after each epoch that does not improve.
     batch_size : int, default=32
         Sequences of similar lengths that are computed together.
     max_iter : int, default=10
@@ -484,7 +484,7 @@ class RNNClassifier(_Classifier, _Recurrent):
     validation_fraction : float, default=0.1
         The share of each class that is set aside.
     n_iter_no_change : int, default=3
-        Epochs without improvement (of the validation, or else of the training loss) after which the training stops.
+        Epochs without improvement of the validation's loss after which the training stops.
     tol : float, default=1e-4
         Decrease of the loss that counts as improvement.
     warm_start : bool, default=False
