@@ -201,7 +201,7 @@ class BaseSequenceEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         if weights.shape != (len(targets),):
             raise ValueError(f"sample_weight must have shape ({len(targets)},), got {weights.shape}.")
         if not (np.isfinite(weights).all() and (weights >= 0).all() and weights.any()):
-            raise ValueError("sample_weight must be finite, at least 0 and not all 0.")
+            raise ValueError("sample_weight must be finite and not negative, and some weight must not be zero.")
         weights = weights * target.weights(targets, getattr(self, "class_weight", None))
         if not weights.any():
             raise ValueError("class_weight and sample_weight leave no example with a weight above 0.")

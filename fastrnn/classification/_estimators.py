@@ -667,7 +667,8 @@ class RNNRegressor(RegressorMixin, _Recurrent):
         -------
         float64 array (n,) or (n, K), as y was
         """
-        return self._target.decode(self._outputs(X))
+        outputs = self._outputs(X)
+        return self._target.decode(outputs)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

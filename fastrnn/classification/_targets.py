@@ -152,7 +152,7 @@ def learn_classes(y, classes=None):
         raise ValueError("This estimator requires y to be passed, but the target y is None.")
     check_classification_targets(y)
     if type_of_target(y, input_name="y") == "multilabel-indicator":
-        return LabelsTarget(y.shape[1])
+        return LabelsTarget(y.shape[1] if hasattr(y, "shape") else len(y[0]))
     classes = np.unique(_column(y) if classes is None else np.asarray(classes))
     if not len(classes):
         raise ValueError("y is empty: found 0 labels while a minimum of 2 classes is required.")
@@ -169,7 +169,7 @@ def learn_values(y):
         raise ValueError("This estimator requires y to be passed, but the target y is None.")
     values = _numbers(y)
     scale = values.std(axis=0)
-    return ValuesTarget(values.mean(axis=0), np.where(scale > 0, scale, 1.0), np.ndim(y))
+    return ValuesTarget(values.mean(axis=0), np.where(scale > 0, scale, 1.0), np.asarray(y).ndim)
 
 
 def restored_target(content, arrays):

@@ -257,7 +257,7 @@ def test_wrong_inputs_are_named(options, given, message):
         ((["a", "b"], ["x", "y", "x"]), r"same number of samples.*\[2, 3\]"),
         ((["a", "b"], None), "requires y to be passed, but the target y is None"),
         ((["a", "b"], [0.5, 1.7]), "Unknown label type: continuous"),
-        ((["a", "b"], [0, 1], [1, -1]), "sample_weight must be finite, at least 0"),
+        ((["a", "b"], [0, 1], [1, -1]), "sample_weight must be finite and not negative"),
         ((["a", "b"], [0, 1], [1]), r"sample_weight must have shape \(2,\), got \(1,\)"),
         ((["a", "b"], [0, 1], None, ["a"]), "X_val and y_val must be given both or not at all"),
         ((["a", "b"], [0, 1], None, ["a"], [0, 1]), "X_val and y_val must have the same number of samples"),
