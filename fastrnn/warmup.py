@@ -13,6 +13,7 @@ from tqdm.auto import tqdm
 
 from fastrnn import _jit
 from fastrnn.kernels.clipping import clip_grad_norm
+from fastrnn.kernels.threads import run
 from fastrnn.language_model import RNNLanguageModel
 from fastrnn.layers import Embedding, Recurrent, Softmax
 from fastrnn.ngram import NGramLanguageModel
@@ -90,13 +91,15 @@ def warm_up(cells=("rnn", "gru", "lstm"), dtype="float32", progress=False):
 
 
 def _use_ngrams():
-    """Count n-grams, score a text with them, and draw one."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the text is too short for discounts
-        model = NGramLanguageModel().fit(["a b c", "a b a b"])
-    model.score(["a c"])
-    model.predict_proba(["a"])
-    model.sample(random_state=0)
+    """Count n-grams, score a text with them, and draw one; unigrams alone take another way at places."""
+    for order in (1, 3):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the text is too short for discounts
+            model = NGramLanguageModel(order).fit(["a b c", "a b a b"])
+        model.score(["a c"])
+        model.predict_proba(["a"])
+        model.sample(random_state=0)
+    run(int, [(), ()])  # on two threads
 
 
 def _use_optimizers(dtype):
@@ -120,7 +123,7 @@ def _use_cell(cell, dtype):
     dx, _ = recurrent.backward(dh)
     embedding.backward(dx)
     softmax.log_probs(h, ids)
-    for rows in (h[0], h[0, :1]):  # several, and one
+    for rows in (h, h[0, :1]):  # many, and one: other products
         softmax.probabilities(rows)
     if dtype == "float32":
         RNNLanguageModel(cell, 5, 6, max_iter=1, early_stopping=False, random_state=0).fit(["a b"]).sample()

@@ -60,7 +60,7 @@ def test_work_is_shared_without_overlap(monkeypatch):
     """Each thread gets its own rows or columns of C, and its own scratch."""
     monkeypatch.setattr("fastrnn.kernels.threads._FLOPS_PER_THREAD", 1)
     shared = []
-    monkeypatch.setattr(dense, "run", lambda function, calls: shared.append(calls))
+    monkeypatch.setattr(dense, "run_kernel", lambda function, calls: shared.append(calls))
     for rows, columns in ((300, 20), (20, 300)):
         product(np.zeros((rows, columns)), np.ones((rows, 8)), np.ones((8, columns)), n_jobs=3)
     for calls, done in zip(shared, ((300, 20), (20, 300)), strict=True):

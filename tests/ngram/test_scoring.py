@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from fastrnn.ngram import NGramLanguageModel
 from fastrnn.ngram.scoring import make_slots, score_texts
 
-WORDS = ["a", "b", "c", "z"]
-TRAIN = [list(words) for n in range(4) for words in itertools.product(WORDS[:3], repeat=n)][::3]
+WORDS = ["a", "b", "c"]
+TRAIN = [list(words) for n in range(4) for words in itertools.product(WORDS, repeat=n)][::3]
 MODELS = {order: NGramLanguageModel(order, smoothing="witten_bell").fit(TRAIN) for order in (1, 2, 4)}
-TEXTS = st.lists(st.lists(st.integers(1, 7).filter(lambda i: i != 2), max_size=9), min_size=1, max_size=6)
+TEXTS = st.lists(st.lists(st.sampled_from([1, 3, 4, 5, 6]), max_size=9), min_size=1, max_size=6)
 
 
 def score(model, texts, n_slots):

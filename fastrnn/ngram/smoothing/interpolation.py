@@ -210,7 +210,7 @@ def _unigrams(values, removed, extra_per_word, odds, n_predictable):
     return probabilities
 
 
-@kernel(cache=False)
+@kernel
 def bucket(total):
     """Return the bucket of contexts that were seen so often: the whole part of the logarithm to base 2."""
     found = 0
