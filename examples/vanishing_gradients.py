@@ -22,15 +22,16 @@ network shows.
     orthogonal, after   1.0e+00  1.5e-01  1.4e-01  1.4e-01  1.4e+00  h: can explode
     GRU, before         1.0e+00  5.1e-03  1.3e-11  1.3e-21  1.0e-40  r: vanishing, z: vanishing, n: can explode
     GRU, after          1.0e+00  6.2e-01  5.0e-01  4.3e-01  1.2e-01  r: can explode, z: can explode, n: can explode
-    LSTM, before        1.0e+00  4.8e-03  1.5e-03  9.4e-04  4.6e-04  i: vanishing, f: vanishing, g: can explode, ...
-    LSTM, after         1.0e+00  5.2e-03  1.4e-03  1.2e-03  8.5e-04  i: can explode, f: can explode, g: can explode, ...
+    chrono LSTM, before 1.0e+00  4.8e-03  1.5e-03  9.4e-04  4.6e-04  i: vanishing, f: vanishing, g: can explode, ...
+    chrono LSTM, after  1.0e+00  5.2e-03  1.4e-03  1.2e-03  8.5e-04  i: can explode, f: can explode, g: can explode, ...
 
     Adding problem, T = 200, batch 50
     tanh RNN   not solved after 5000 steps, mean squared error 0.1672
     IRNN       solved     after  850 steps, mean squared error 0.0088
     orthogonal not solved after 5000 steps, mean squared error 0.1669
     GRU        solved     after  550 steps, mean squared error 0.0095
-    LSTM       solved     after  900 steps, mean squared error 0.0095
+    LSTM       solved     after 4150 steps, mean squared error 0.0039
+    chrono LSTM solved    after  900 steps, mean squared error 0.0095
 
     Number agreement after 250000 sentences: accuracy by words between subject and verb
                    3     6     9    12    15    18    21    24    27    30

@@ -8,7 +8,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from fastrnn.kernels.sampling import draw_tokens
+from fastrnn.kernels.sampling import draw_tokens, make_choice
 from fastrnn.persistence import load_model, plain_parameter, save_model
 from fastrnn.text import (
     END_ID,
@@ -465,8 +465,8 @@ def choose_tokens(probabilities, temperature, top_k, top_p, random_state):
         p /= np.maximum(p.max(axis=1, keepdims=True), np.finfo(p.dtype).tiny)  # the largest stays 1 at any temperature
         np.power(p, 1 / temperature, out=p)
     drawn = np.empty(len(p), np.int32)
-    most = p.shape[1] if top_k is None else min(top_k, p.shape[1])
-    draw_tokens(drawn, p, most, 1.0 if top_p is None else float(top_p), random_state.random_sample(len(p)), END_ID)
+    choice = make_choice(temperature, top_k, top_p, p.shape[1])
+    draw_tokens(drawn, p, choice.top_k, choice.top_p, random_state.random_sample(len(p)), END_ID)
     return drawn
 
 

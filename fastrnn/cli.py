@@ -108,13 +108,7 @@ def _add_compare(commands):
     parser.add_argument(
         "--orders", type=orders, default=[2, 3, 5], metavar="N,N", help="orders of the n-gram models (default: 2,3,5)"
     )
-    parser.add_argument(
-        "--cells",
-        type=_cells,
-        default=["rnn", "gru", "lstm"],
-        metavar="CELL,CELL",
-        help="cells of the recurrent networks (default: rnn,gru,lstm)",
-    )
+    _add_cells(parser)
     parser.add_argument(
         "--hidden-size", type=positive, default=128, metavar="N", help="units of a network (default: 128)"
     )
@@ -129,13 +123,7 @@ def _add_compare(commands):
     parser.set_defaults(run=compare, prog=parser.prog)
 
 
-def _add_warmup(commands):
-    parser = commands.add_parser(
-        "warmup",
-        help="compile the common kernels ahead",
-        description="Compile the kernels of n-gram models and of recurrent networks, for training and prediction, and "
-        "keep them on disk: what runs later does not wait for the compiler.",
-    )
+def _add_cells(parser):
     parser.add_argument(
         "--cells",
         type=_cells,
@@ -143,6 +131,16 @@ def _add_warmup(commands):
         metavar="CELL,CELL",
         help="cells of the recurrent networks (default: rnn,gru,lstm)",
     )
+
+
+def _add_warmup(commands):
+    parser = commands.add_parser(
+        "warmup",
+        help="compile the common kernels ahead",
+        description="Compile the kernels of n-gram models and of recurrent networks, for training and prediction, and "
+        "keep them on disk: what runs later does not wait for the compiler.",
+    )
+    _add_cells(parser)
     parser.add_argument(
         "--dtype", choices=["float32", "float64"], default="float32", help="numbers of the networks (default: float32)"
     )

@@ -10,7 +10,8 @@ from sklearn.utils.validation import check_is_fitted
 from fastrnn import training
 from fastrnn.base import BaseLanguageModel, close_sentences
 from fastrnn.batching import contiguous_streams, sentence_batches, sentence_groups, stream_batches
-from fastrnn.kernels.generation import Choice, generate
+from fastrnn.kernels.generation import generate
+from fastrnn.kernels.sampling import make_choice
 from fastrnn.kernels.threads import new_board, run_kernel, split, worth
 from fastrnn.layers import Dropout, Embedding, Recurrent, Softmax, activity_penalty, temporal_activity_penalty
 from fastrnn.optimizers import make_optimizer
@@ -495,12 +496,7 @@ class RNNLanguageModel(BaseLanguageModel):
         return self._log_probs(self.network_, ids, offsets)
 
     def _draw(self, state, n_samples, max_length, temperature, top_k, top_p, random_state):
-        vocabulary_size = len(self.vocabulary_)
-        choice = Choice(
-            float(temperature),
-            vocabulary_size if top_k is None else min(top_k, vocabulary_size),
-            1.0 if top_p is None else float(top_p),
-        )
+        choice = make_choice(temperature, top_k, top_p, len(self.vocabulary_))
         parts, texts = [], np.arange(n_samples)
         with self.network_.recurrent.held_weights():
             output = self.network_.output.packed()

@@ -12,7 +12,7 @@ from fastrnn import RNNLanguageModel
 from fastrnn.layers import Recurrent
 
 # Compiling takes most of the time, so that each kind of stage that a cell may have is run on one machine. The equations
-# of all cells are in TESTS, and the whole suite passes too: FASTRNN_SIMD_BITS=128 pytest.
+# of all cells are in TESTS; the whole suite runs with FASTRNN_SIMD_BITS=128 pytest.
 CELLS = {"8 lanes": ["lstm", "lstm_layer_norm"], "4 lanes": ["lstm", "gru_reset_before"]}
 TESTS = [
     "tests/test_simd.py",

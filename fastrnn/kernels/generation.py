@@ -22,14 +22,6 @@ class LayerStep(NamedTuple):
     masks: object
 
 
-class Choice(NamedTuple):
-    """How a token is chosen from a distribution."""
-
-    temperature: float
-    top_k: int  # V for no limit
-    top_p: float  # 1 for no limit
-
-
 @kernel
 def generate(board, party, drawn, h, layers, cell, schedules, embedding, panels, bias, logits, p, uniforms, choice,
              never, end_id, residual, alone, first, last):  # fmt: skip

@@ -1,8 +1,27 @@
 """Drawing a token from a distribution, or from its most probable part."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from fastrnn._jit import kernel
+
+
+class Choice(NamedTuple):
+    """How a token is chosen from a distribution."""
+
+    temperature: float
+    top_k: int  # V for no limit
+    top_p: float  # 1 for no limit
+
+
+def make_choice(temperature, top_k, top_p, n_tokens):
+    """Return the `Choice` among `n_tokens` tokens; None for `top_k` or `top_p` is no limit."""
+    return Choice(
+        temperature=float(temperature),
+        top_k=n_tokens if top_k is None else min(top_k, n_tokens),
+        top_p=1.0 if top_p is None else float(top_p),
+    )
 
 
 @kernel
