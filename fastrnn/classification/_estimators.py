@@ -515,7 +515,7 @@ class RNNClassifier(_Classifier, _Recurrent):
     >>> from fastrnn import RNNClassifier
     >>> rising = [np.arange(n) + np.random.RandomState(n).randn(n) for n in range(9, 29)]
     >>> X, y = rising + [series[::-1] for series in rising], ["up"] * 20 + ["down"] * 20
-    >>> model = RNNClassifier("gru", hidden_size=16, input="series", random_state=0).fit(X, y)
+    >>> model = RNNClassifier("gru", hidden_size=16, input="series", max_iter=60, random_state=0).fit(X, y)
     >>> model.predict([np.linspace(9, 0, 15), np.linspace(0, 9, 8)])
     array(['down', 'up'], dtype='<U4')
     """

@@ -123,7 +123,7 @@ def explain(model, text, target=None, n_steps=64):
     averaged = isinstance(network, MeanEmbeddingNetwork)
     method = _bag_contributions if averaged else _recurrent_contributions
     contributions, baseline = method(model, network, sequences, place, n_steps)
-    return Explanation(tokens, contributions, classes[place], float(outputs[place]), baseline)
+    return Explanation(tokens, contributions, classes[place : place + 1].tolist()[0], float(outputs[place]), baseline)
 
 
 def _place(classes, target):

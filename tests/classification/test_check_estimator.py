@@ -11,8 +11,7 @@ EXEMPT = {
     "check_n_features_in_after_fitting": _LENGTHS,
     "check_estimators_partial_fit_n_features": _LENGTHS,
     "check_transformer_general": _LENGTHS,
-    "check_classifiers_train": _LENGTHS,
-    "check_regressors_train": "y hangs on one step of ten: 60 epochs on 200 examples explain less than half of it",
+    "check_classifiers_train": _LENGTHS + "; what this check asks before, it passes",
     "check_sample_weight_equivalence_on_dense_data": "training takes random batches: equivalent data is other batches",
 }
 
@@ -23,7 +22,8 @@ def exempt(estimator):
 
 OPTIONS = {"cell": "gru", "hidden_size": 16, "dropout": 0.0, "input": "series", "learning_rate_init": 0.02,
            "max_iter": 15, "random_state": 0}  # fmt: skip
-REGRESSION = {**OPTIONS, "pooling": "last", "max_iter": 60}
+# One check sets alpha = 0.01: added to Adam's gradients, that is more than what the data say.
+REGRESSION = {**OPTIONS, "pooling": "last", "max_iter": 60, "optimizer": "adamw"}
 
 
 @pytest.mark.filterwarnings("ignore")
