@@ -45,10 +45,10 @@ def _add_fit(actions):
     parser.add_argument("file", metavar="FILE", help="table in UTF-8: .csv, .tsv or .jsonl")
     _add_columns(parser)
     parser.add_argument(
-        "--out", type=pathlib.Path, required=True, metavar="MODEL", help="the safetensors file to write"
+        "--model", type=pathlib.Path, required=True, metavar="OUT", help="the safetensors file to write"
     )
     parser.add_argument(
-        "--model",
+        "--network",
         choices=("mean", "rnn"),
         default="mean",
         help="mean of word and bigram vectors, or a bidirectional LSTM (default: mean)",
@@ -83,16 +83,16 @@ def fit(arguments):
     """Carry out ``fastrnn classify fit``."""
     from fastrnn.classification import MeanEmbeddingClassifier, RNNClassifier
 
-    check_output("--out", arguments.out, [arguments.file])
+    check_output("--model", arguments.model, [arguments.file])
     texts, labels = _read_table(arguments.file, [arguments.text_column, arguments.label_column])
     options = {"random_state": arguments.seed, "class_weight": arguments.class_weight, "verbose": 1}
     options |= {"embedding": arguments.embedding} if arguments.embedding else {}
     options |= {"max_iter": arguments.max_iter} if arguments.max_iter else {}
-    model = (MeanEmbeddingClassifier if arguments.model == "mean" else RNNClassifier)(**options).fit(texts, labels)
-    model.set_params(embedding=None).save(arguments.out)
+    model = (MeanEmbeddingClassifier if arguments.network == "mean" else RNNClassifier)(**options).fit(texts, labels)
+    model.set_params(embedding=None).save(arguments.model)
     counts = ", ".join(f"{label} {count:,}" for label, count in sorted(collections.Counter(labels).items()))
     print(f"{len(texts):,} texts ({counts}), {len(model.vocabulary_):,} words, loss {model.loss_curve_[-1]:.3f}")
-    print(f"written to {arguments.out}")
+    print(f"written to {arguments.model}")
 
 
 def predict(arguments):
@@ -103,7 +103,7 @@ def predict(arguments):
     else:
         texts = _read_text(arguments.file).splitlines()
     if not arguments.proba:
-        print("\n".join(map(str, model.predict(texts))))
+        print(*model.predict(texts), sep="\n", end="\n" if texts else "")
         return
     for row in model.predict_proba(texts):
         cells = "\t".join(f"{label}={p:.4f}" for label, p in zip(model.classes_, row, strict=True))
@@ -219,6 +219,7 @@ def _rows(file, text):
                 yield number, row if isinstance(row, dict) else None
         return
     tabs = pathlib.Path(file).suffix in (".tsv", ".tab")
+    csv.field_size_limit(max(csv.field_size_limit(), len(text)))  # whole documents stand in a field
     quoting = csv.QUOTE_NONE if tabs else csv.QUOTE_MINIMAL
     reader = csv.DictReader(io.StringIO(text, newline=""), delimiter="\t" if tabs else ",", quoting=quoting)
     try:

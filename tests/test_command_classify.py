@@ -26,7 +26,7 @@ COLUMNS = ["--text-column", "review", "--label-column", "mood"]
 
 def fit(tmp_path, data, *more):
     out = tmp_path / "model.safetensors"
-    return cli.main(["classify", "fit", data, *COLUMNS, "--out", str(out), "--max-iter", "60", *more]), str(out)
+    return cli.main(["classify", "fit", data, *COLUMNS, "--model", str(out), "--max-iter", "60", *more]), str(out)
 
 
 @pytest.mark.parametrize("ending", [".csv", ".tsv", ".jsonl"])
@@ -48,6 +48,16 @@ def test_fit_predict_and_evaluate(tmp_path, capsys, ending):
     assert "precision" in out
     assert out.splitlines()[-2].split() == ["neg", "20", "0"]
     assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_field_holds_a_whole_document_and_a_file_may_be_empty(tmp_path, capsys):
+    data = table(tmp_path / "data.csv", [*ROWS, ("good " * 40_000, "pos")])
+    status, model = fit(tmp_path, data)
+    assert status == 0
+    assert "41 texts" in capsys.readouterr().out
+    (tmp_path / "empty.txt").write_text("")
+    assert cli.main(["classify", "predict", model, str(tmp_path / "empty.txt")]) == 0
+    assert capsys.readouterr().out == ""
 
 
 def test_bad_rows_are_counted_and_named(tmp_path, capsys):

@@ -18,6 +18,7 @@ from fastrnn.persistence import load_model, plain_parameter, save_model
 from fastrnn.text import get_tokenizer
 
 _PREDICTION_BATCH = 256
+_STEPS, _FEWEST_EPOCHS = 1200, 4  # of a training with max_iter="auto"
 _NOT_STORED = ("embedding", "class_weight")  # vectors stand in the learned arrays; keys of JSON objects are strings
 
 
@@ -135,15 +136,23 @@ class BaseSequenceEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         elif self.early_stopping:
             rows, held_out_rows = self._split(data, random_state)
             data, held_out = data._replace(rows=rows), data._replace(rows=held_out_rows)
-        return self._train(learned, data, held_out, self._new_optimizer(), self.max_iter, random_state)
+        max_iter = self.max_iter
+        if max_iter == "auto":
+            max_iter = max(_FEWEST_EPOCHS, -(-_STEPS // -(-len(data.rows) // self.batch_size)))
+        return self._train(learned, data, held_out, self._new_optimizer(), max_iter, random_state)
 
     def _partial_fit(self, X, y, classes, sample_weight):
         """Take one epoch over further examples."""
         self._check_parameters()
-        random_state = check_random_state(self.random_state)
         learned = self._learned() if hasattr(self, "network_") else None
+        random_state = getattr(self, "_random_state", None) or check_random_state(self.random_state)
+        if learned and classes is not None and not np.array_equal(np.unique(classes), learned.target.classes):
+            raise ValueError(
+                f"classes must be those of the first call, {learned.target.classes!r:.200}, got {classes!r:.200}."
+            )
         learned, data = self._learn(X, y, classes, sample_weight, learned, random_state)
         optimizer = getattr(self, "_optimizer", None) or self._new_optimizer()
+        optimizer.learning_rate = self.learning_rate_init
         return self._train(learned, data, None, optimizer, 1, random_state)
 
     def _learned(self):
@@ -189,6 +198,7 @@ class BaseSequenceEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         )
         curves = learned.loss_curve + history.loss_curve, learned.validation_scores + history.validation_scores
         self._set_fitted(_Learned(learned.reader, learned.target, network, *curves), optimizer)
+        self._random_state = random_state
         return self
 
     def _weights(self, target, targets, sample_weight):
@@ -393,8 +403,10 @@ class BaseSequenceEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
             raise ValueError(f"truncation must be 'start' or 'end', got {self.truncation!r}.")
         if self.input != "series":
             get_tokenizer(self.tokenizer)
-        for name in ("embedding_size", "batch_size", "max_iter", "n_iter_no_change"):
+        for name in ("embedding_size", "batch_size", "n_iter_no_change"):
             self._check_integer(name)
+        if self.max_iter != "auto":
+            self._check_integer("max_iter")
         if self.max_length not in (None, "auto"):
             self._check_integer("max_length")
         for name in ("alpha", "tol"):

@@ -121,6 +121,9 @@ class TextReader:
         return cls(Vocabulary.from_tokens(content["tokens"]), options)
 
 
+_ELEMENTS = {"text": "strings", "tokens": "lists of tokens", "series": "arrays (T, D) of numbers"}
+
+
 def read_tokens(X, input, tokenizer, lowercase, max_length, truncation):
     """Return the tokens of each text, cut to `max_length`; ids are taken as strings.
 
@@ -131,8 +134,8 @@ def read_tokens(X, input, tokenizer, lowercase, max_length, truncation):
     """
     if isinstance(X, str | bytes):
         raise ValueError("Iterable over raw text documents expected, string object received: put it into a list.")
-    if getattr(X, "ndim", 1) != 1:
-        raise ValueError(f"X must be one-dimensional with input={input!r}, got an array of shape {X.shape}.")
+    if getattr(X, "ndim", 1) not in ((1,) if input == "text" else (1, 2)):
+        raise ValueError(f"X must be a list of {_ELEMENTS[input]} with input={input!r}, got shape {X.shape}.")
     try:
         X = list(X)
     except TypeError:
@@ -265,6 +268,8 @@ def read_series(X, n_features=None):
     ValueError
         X is not such, or not finite: the message names the first series that is not.
     """
+    if isinstance(X, str) or (isinstance(X, list | tuple) and any(isinstance(part, str) for part in X)):
+        raise ValueError(f"X must be a list of {_ELEMENTS['series']} with input='series', got text: {X!r:.80}.")
     if _is_list_of_series(X):
         parts = [_read_one_series(part, i) for i, part in enumerate(X)]
     else:

@@ -10,7 +10,7 @@ from fastrnn.datasets._folder import find
 UCR = ("ArrowHead", "BasicMotions", "GunPoint", "ItalyPowerDemand", "OSULeaf")
 LANGUAGES = ("Arabic Chinese Czech Dutch English French German Greek Irish Italian Japanese Korean Polish Portuguese "
              "Russian Scottish Spanish Vietnamese").split()  # fmt: skip
-_ORIGIN = "Read from the folder that the environment variable FASTRNN_DATA names."
+_ORIGIN = "Read from the folder that the environment variable FASTRNN_DATA names, or downloaded where that is possible."
 
 
 def load_movie_review_sentences():

@@ -13,6 +13,7 @@ from fastrnn.inspection._plots import new_axes, show_text
 from fastrnn.text import UNK_ID
 
 _ANSI = {True: "\x1b[42m", False: "\x1b[41m"}  # grounds in green for, in red against
+_MOST_STEPS = 1 << 14  # of copies of the text in one batch: bounds the memory
 _FAINT = 0.1  # below this share of the largest contribution a word has no ground
 
 
@@ -169,9 +170,11 @@ def _recurrent_contributions(model, network, sequences, place, n_steps):
     if not lengths[0]:
         return np.zeros(0), float(network.outputs(sequences, np.zeros(1, int))[0, place])
     baseline = network.layers["output"].forward(network.encode_steps(0 * x, lengths))[0, place]
-    scaled = np.ascontiguousarray(x * _shares(n_steps)[None, :, None], x.dtype)  # (T, n_steps, D)
-    h = network.encode_steps(scaled, np.repeat(lengths, n_steps), training=True)
-    slope = _gradient(network, h, place, network.steps_backward).mean(axis=1, dtype=np.float64)
+    slope = np.zeros(x[:, 0].shape)  # (T, D)
+    for shares in np.array_split(_shares(n_steps), -(-n_steps * len(x) // _MOST_STEPS)):
+        scaled = np.ascontiguousarray(x * shares[None, :, None], x.dtype)  # (T, len(shares), D)
+        h = network.encode_steps(scaled, np.repeat(lengths, len(shares)), training=True)
+        slope += _gradient(network, h, place, network.steps_backward).sum(axis=1, dtype=np.float64) / n_steps
     return (slope * x[:, 0]).sum(axis=1), float(baseline)
 
 

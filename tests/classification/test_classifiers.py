@@ -198,6 +198,8 @@ def test_integers_are_tokens():
     model = recurrent(input="tokens", max_iter=1).fit(ids, Y)
     strings = [[str(token) for token in text] for text in ids]
     np.testing.assert_array_equal(model.predict_proba([np.array(text) for text in ids]), model.predict_proba(strings))
+    np.testing.assert_array_equal(model.predict_proba(np.array([[3, 4], [4, 3]])),
+                                  model.predict_proba([["3", "4"], ["4", "3"]]))  # fmt: skip
 
 
 @pytest.mark.parametrize(("truncation", "same"), [("end", "good film x y"), ("start", "x y good film")])
@@ -232,11 +234,12 @@ def test_a_class_with_one_example_is_learned_with_early_stopping():
         ({}, "a string", "Iterable over raw text documents expected, string object received"),
         ({}, ["good", ["a", "list"]], r"X\[1\] must be a string with input='text', got \['a', 'list'\]"),
         ({}, [[1.0, 2.0]], r"X\[0\] must be a string with input='text'"),
-        ({}, np.zeros((2, 3)), r"X must be one-dimensional with input='text', got an array of shape \(2, 3\)"),
+        ({}, np.zeros((2, 3)), r"X must be a list of strings with input='text', got shape \(2, 3\)"),
         ({}, 5, "X must be an iterable with input='text', got 5"),
         ({"input": "tokens"}, [["a"], "text"], r"X\[1\] must be a list of tokens with input='tokens', got 'text'"),
         ({"input": "tokens"}, [["a", 1.5]], r"X\[0\]\[1\] must be a token"),
-        ({"input": "series"}, ["a text"], "could not convert string to float|dtype='numeric' is not compatible"),
+        ({"input": "tokens"}, np.zeros((2, 3, 4)), r"X must be a list of lists of tokens .*, got shape \(2, 3, 4\)"),
+        ({"input": "series"}, ["a text"], r"X must be a list of arrays \(T, D\) of numbers .*, got text: \['a text'\]"),
         ({"input": "series"}, [np.zeros((3, 2)), np.full((4, 2), np.nan)], r"X\[1\] must be finite, got NaN"),
         ({"input": "series"}, [np.zeros((3, 2)), np.zeros((4, 3))], r"X\[1\] must have shape \(T, 2\) like the others"),
         ({"input": "series"}, np.zeros((2, 3, 4, 5)), r"X must have shape \(n, T, D\)"),
@@ -339,6 +342,8 @@ def test_warm_start_and_partial_fit_go_on(make):
         step.partial_fit(X, Y)
     assert step.n_iter_ == 21
     assert step.score(X, Y) > 0.9
+    with pytest.raises(ValueError, match="classes must be those of the first call"):
+        step.partial_fit(X, Y, classes=["neg", "pos"])
 
 
 @BOTH

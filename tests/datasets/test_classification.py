@@ -4,6 +4,7 @@ import http.server
 import os
 import sys
 import threading
+import zipfile
 
 import numpy as np
 import pytest
@@ -98,7 +99,8 @@ def server(tmp_path, monkeypatch):
     monkeypatch.delenv("FASTRNN_DATA", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setitem(_folder.SOURCES, "mr", f"http://127.0.0.1:{httpd.server_port}/")
+    monkeypatch.setitem(_folder.SOURCES, "mr", f"http://127.0.0.1:{httpd.server_port}/{{file}}")
+    monkeypatch.setitem(_folder.SOURCES, "subjectivity", f"http://127.0.0.1:{httpd.server_port}/subjectivity.zip")
     for label in ("neg", "pos"):
         content = f"a {label} sentence\nanother\n".encode()
         (folder / f"rt-polarity.{label}").write_bytes(content)
@@ -114,6 +116,28 @@ def test_files_are_downloaded_once(server):
     for path in server.iterdir():
         path.unlink()
     assert load_movie_review_sentences().data == expected
+
+
+def test_files_are_taken_from_an_archive(server, monkeypatch):
+    for name in ("plot.tok.gt9.5000", "quote.tok.gt9.5000"):
+        checksum = hashlib.sha256(f"a sentence of {name}\n".encode()).hexdigest()
+        monkeypatch.setitem(_folder.CHECKSUMS, f"subjectivity/{name}", checksum)
+        with zipfile.ZipFile(server / "subjectivity.zip", "a") as archive:
+            archive.writestr(f"subjectivity/{name}", f"a sentence of {name}\n")
+    expected = ["a sentence of plot.tok.gt9.5000", "a sentence of quote.tok.gt9.5000"]
+    assert load_subjectivity().data == expected
+    (server / "subjectivity.zip").unlink()
+    assert load_subjectivity().data == expected
+
+
+def test_a_broken_archive_says_what_to_do(server):
+    with zipfile.ZipFile(server / "subjectivity.zip", "w") as archive:
+        archive.writestr("subjectivity/plot.tok.gt9.5000", "something else")
+    with pytest.raises(OSError, match=r"its checksum differs.*set FASTRNN_DATA"):
+        load_subjectivity()
+    (server / "subjectivity.zip").write_bytes(b"no archive")
+    with pytest.raises(OSError, match=r"not a zip file.*set FASTRNN_DATA"):
+        load_subjectivity()
 
 
 def test_a_refused_or_broken_download_says_what_to_do(server):
