@@ -4,12 +4,14 @@ Everything takes a fitted `RNNLanguageModel` with texts, or a recurrent layer wi
 (extra ``plot``), which is imported when one is drawn.
 """
 
+from fastrnn.inspection._explain import Explanation, explain
 from fastrnn.inspection._gate_activations import GateActivations, GateActivationsDisplay, gate_activations
 from fastrnn.inspection._gradient_flow import GradientFlow, GradientFlowDisplay, gradient_flow
 from fastrnn.inspection._hidden_states import HiddenStates, HiddenStatesDisplay, hidden_states
 from fastrnn.inspection._singular_values import SingularValues, SingularValuesDisplay, singular_values
 
 __all__ = [
+    "Explanation",
     "GateActivations",
     "GateActivationsDisplay",
     "GradientFlow",
@@ -18,6 +20,7 @@ __all__ = [
     "HiddenStatesDisplay",
     "SingularValues",
     "SingularValuesDisplay",
+    "explain",
     "gate_activations",
     "gradient_flow",
     "hidden_states",
