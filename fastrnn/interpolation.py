@@ -176,6 +176,9 @@ class InterpolatedLanguageModel(BaseLanguageModel):
     def _read_contexts(self, ids, offsets):
         return [model._read_contexts(ids, offsets) for model in self.models]
 
+    def _read_on(self, state, ids):
+        return self._each("_read_on", state, ids)
+
     def _advance(self, state, ids):
         return self._each("_advance", state, ids)
 

@@ -11,12 +11,10 @@ from fastrnn import training
 from fastrnn._language_network import LanguageNetwork
 from fastrnn.base import BaseLanguageModel, close_sentences
 from fastrnn.batching import contiguous_streams, sentence_batches, sentence_groups, stream_batches
-from fastrnn.kernels.sampling import make_choice
 from fastrnn.optimizers import make_optimizer
 from fastrnn.text import END_ID, START_ID, Vocabulary, tokenize_corpus
 
 _SCORING_STEPS = 64  # steps that are run at once when a text is scored
-_DRAWING_STEPS = 128  # tokens that are drawn in one go, an even number; then texts that have ended are dropped
 _SCORING_STREAM = 1000  # shortest stream into which a text is cut to be scored faster
 
 
@@ -202,6 +200,8 @@ class RNNLanguageModel(BaseLanguageModel):
         self.device = device
         self.verbose = verbose
 
+    _tokens_at_once = 128
+
     def fit(self, X, y=None, X_val=None):
         """Learn from a text.
 
@@ -386,23 +386,9 @@ class RNNLanguageModel(BaseLanguageModel):
     def _token_log_probs(self, ids, offsets):
         return self._log_probs(self.network_, ids, offsets)
 
-    def _draw(self, state, n_samples, max_length, temperature, top_k, top_p, random_state):
-        choice = make_choice(temperature, top_k, top_p, len(self.vocabulary_))
-        parts, texts = [], np.arange(n_samples)
+    def _draw_block(self, state, uniforms, choice):
         with self.network_.recurrent.held_weights():
-            output = self.network_.output.packed()
-            while max_length and texts.size:
-                steps = min(max_length, _DRAWING_STEPS)
-                uniforms = random_state.random_sample((steps, len(texts)))
-                drawn, state = self.network_.generate(state, output, uniforms, choice)
-                parts.append((texts, drawn))
-                going_on = np.flatnonzero(drawn[-1] != END_ID)
-                texts, state, max_length = texts[going_on], self._take(state, going_on), max_length - steps
-        ids = [[] for _ in range(n_samples)]
-        for texts, drawn in parts:
-            for text, column in zip(texts, drawn.T.tolist(), strict=True):
-                ids[text] += column[: column.index(END_ID)] if END_ID in column else column
-        return ids
+            return self.network_.generate(state, self.network_.output.packed(), uniforms, choice)
 
     def _read_contexts(self, ids, offsets):
         lengths = np.diff(offsets) + 1
@@ -419,6 +405,12 @@ class RNNLanguageModel(BaseLanguageModel):
     def _advance(self, state, ids):
         y, state = self.network_.hidden(ids[None], state[1])
         return y[0], state
+
+    def _read_on(self, state, ids):
+        if not len(ids):
+            return state
+        y, state = self.network_.hidden(ids[:, np.newaxis], state[1])
+        return y[-1], state
 
     def _next_sentence(self, state):
         return state if self.carry_state else super()._next_sentence(state)

@@ -1,5 +1,6 @@
 """From text to token ids and back: tokenizers and the vocabulary."""
 
+import bisect
 import functools
 import itertools
 import json
@@ -35,10 +36,17 @@ class Tokenizer(NamedTuple):
         Cuts a text.
     join : callable, list of str -> str
         Puts tokens together into a text that reads well; what `split` dropped (the spaces) is guessed.
+    word_begun : callable, str -> int, or None
+        Where the word begins in whose midst a text ends, its length if there is none; None if tokens are pieces of
+        words.
+    spaces_lead : bool
+        Whether a piece holds the space before it.
     """
 
     split: object
     join: object
+    word_begun: object = None
+    spaces_lead: bool = False
 
 
 @functools.cache
@@ -80,10 +88,33 @@ def _join_words(tokens):
     return "".join(pieces)
 
 
+def _last_word(text):
+    """Return where the word, number or mark begins that a text ends with, if more of it can follow."""
+    place = len(text)
+    for match in _word_pattern().finditer(text):
+        place = match.start()
+    place = place if text[place:] and not text[-1].isspace() else len(text)
+    return place if text[place : place + 1].isalnum() else len(text)
+
+
+def _last_run(text):
+    """Return where what stands behind the last white space begins."""
+    return len(text) - len(text.split()[-1]) if text and not text[-1].isspace() else len(text)
+
+
+def _split_bytes(text):
+    return list(text.encode("utf-8", errors="surrogatepass").decode("latin-1"))
+
+
+def _join_bytes(tokens):
+    return "".join(tokens).encode("latin-1", errors="replace").decode("utf-8", errors="replace")
+
+
 TOKENIZERS = {
-    "words": Tokenizer(_split_words, _join_words),
-    "whitespace": Tokenizer(str.split, " ".join),
+    "words": Tokenizer(_split_words, _join_words, _last_word),
+    "whitespace": Tokenizer(str.split, " ".join, _last_run),
     "chars": Tokenizer(list, "".join),
+    "bytes": Tokenizer(_split_bytes, _join_bytes),
 }
 
 
@@ -119,7 +150,7 @@ def get_tokenizer(tokenizer):
     "Don't panic (yet)!"
     """
     if callable(tokenizer):
-        return Tokenizer(tokenizer, " ".join)
+        return Tokenizer(tokenizer, " ".join, _last_run)
     if not isinstance(tokenizer, str) or tokenizer not in TOKENIZERS:
         names = ", ".join(map(repr, TOKENIZERS))
         raise ValueError(f"tokenizer must be {names} or a callable, got {tokenizer!r}.")
@@ -279,6 +310,7 @@ class Vocabulary:
 
     def _set_tokens(self, tokens):
         self.tokens = list(tokens)
+        self._sorted = None
         self._ids = _TokenIds(zip(self.tokens, range(len(self.tokens)), strict=True))
 
     @classmethod
@@ -412,6 +444,25 @@ class Vocabulary:
     def decode(self, ids):
         """Return the tokens with these ids as a list of str."""
         return [self.tokens[i] for i in np.asarray(ids, dtype=np.intp).tolist()]
+
+    def beginning_with(self, prefix):
+        """Return the ids of all tokens that begin with a string, special tokens aside.
+
+        Parameters
+        ----------
+        prefix : str
+
+        Returns
+        -------
+        int array (n,)
+        """
+        if self._sorted is None:  # ids, and tokens behind them in the same order
+            ids = sorted(range(len(SPECIAL_TOKENS), len(self)), key=self.tokens.__getitem__)
+            self._sorted = np.array(ids, np.intp), [self.tokens[i] for i in ids]
+        ids, tokens = self._sorted
+        begin = bisect.bisect_left(tokens, prefix)
+        end = bisect.bisect_right(tokens, prefix, begin, key=lambda token: token[: len(prefix)])
+        return ids[begin:end]
 
     def encode_corpus(self, token_lists):
         """Encode sentences into one array.
