@@ -328,7 +328,7 @@ class GenerationMixin:
         Examples
         --------
         >>> from fastrnn import NGramLanguageModel
-        >>> model = NGramLanguageModel(2, smoothing="mle").fit(["the cat sat", "the car stood", "the cat ran", "a dog"])
+        >>> model = NGramLanguageModel(2, smoothing="mle").fit(["the cat sat", "the car is here", "the cat sat"])
         >>> [(word, round(probability, 2)) for word, probability in model.complete("the ca")]
         [('cat', 0.67), ('car', 0.33)]
         >>> model.complete("the cat ", n=1)[0].word
@@ -356,7 +356,8 @@ class GenerationMixin:
     def _complete_from_pieces(self, prefix, n, state, tokenizer):
         """Complete words by a beam search of pieces: a word has ended where a piece makes more than a word of it."""
         begun = prefix[_word_begun(prefix) :]
-        context = tokenizer.split(prefix if begun or not tokenizer.spaces_lead else prefix.rstrip())
+        spaced = tokenizer.spaces_lead and prefix[-1:].isspace()  # the next piece brings the space with it
+        context = tokenizer.split(prefix.rstrip() if spaced else prefix)
         before = len(tokenizer.join(context)) - len(begun)
         state = self._context(self._tokens_of_prompt("prefix", context), state)
         beam, scores, chances = [[]], np.zeros(1), {}
@@ -366,6 +367,8 @@ class GenerationMixin:
             for place, (row, token) in enumerate(zip(rows.tolist(), tokens.tolist(), strict=True)):
                 pieces = [*beam[row], *self.vocabulary_.decode([token])] if token != END_ID else beam[row]
                 text = tokenizer.join(context + pieces)[before:].rstrip("\ufffd")  # half of a character, in bytes
+                if spaced and text and not text[0].isspace():
+                    continue
                 text = text if begun else text.lstrip()
                 word = _WORD.match(text)
                 if word and (word.end() < len(text) or token == END_ID):

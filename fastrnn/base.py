@@ -18,6 +18,8 @@ from fastrnn.text import (
     close_sentences,
     get_tokenizer,
     tokenize_corpus,
+    tokenizer_from_plain,
+    tokenizer_to_plain,
 )
 from fastrnn.word_table import encode_texts
 
@@ -319,6 +321,8 @@ class BaseLanguageModel(GenerationMixin, BaseEstimator, abc.ABC):
         """Return the constructor's parameters that a file keeps; the vocabulary stands there anyway."""
         params = self.get_params(deep=False)
         params.pop("vocabulary", None)
+        if "tokenizer" in params:
+            params["tokenizer"] = tokenizer_to_plain(params["tokenizer"])
         return params
 
     def _pack(self):
@@ -358,6 +362,8 @@ class BaseLanguageModel(GenerationMixin, BaseEstimator, abc.ABC):
     def _unpack(cls, params, content, arrays):
         """Return the fitted model that `_pack` took apart."""
         vocabulary = Vocabulary.from_tokens(content.pop("tokens"))
+        if "tokenizer" in params:
+            params["tokenizer"] = tokenizer_from_plain(params["tokenizer"])
         model = cls(**params, **({"vocabulary": vocabulary} if content.pop("vocabulary_given") else {}))
         model.vocabulary_ = vocabulary
         model._set_learned(content, arrays)

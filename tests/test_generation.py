@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from fastrnn import CacheLanguageModel, InterpolatedLanguageModel, NGramLanguageModel, RNNLanguageModel
 from fastrnn._generation import _largest, choose_tokens
 from fastrnn.kernels.sampling import make_choice
+from fastrnn.text import train_subwords
 from tests.fakes import START_ROW, TwoRows
 
 LINES = ["the cat sat on the mat", "the car is here", "a cat is on the car", "the can is red ."] * 5
@@ -327,6 +329,25 @@ def test_words_are_put_together_from_pieces(tokenizer):
     ends = [i for i, token in enumerate(model.vocabulary_.tokens[3:]) if not (token.isalpha() or token in "'-")]
     # Of the rare ways to end only the most probable ones are counted.
     assert chance * proba[ends].sum() >= best.probability > 0.9 * chance * proba[ends].sum()
+
+
+@pytest.mark.parametrize("method", ["bpe", "unigram"])
+def test_words_are_put_together_from_subwords(method, tmp_path):
+    pytest.importorskip("tokenizers")
+    text = ["the cat sat. the caravan, the cat! der käse", "the cats are here, the cat is there"] * 5
+    model = NGramLanguageModel(5, smoothing="witten_bell", tokenizer=train_subwords(text, 290, method)).fit(text)
+    words = [word for word, _ in model.complete("the ", n=3)]
+    assert words[0] == "cat"
+    assert words[1] == "cats"
+    assert model.complete("the cat sat", n=1)[0].word == "sat"
+    assert model.complete("", n=1)[0].word == "the"
+    model.save(tmp_path / "model")
+    loaded = NGramLanguageModel.load(tmp_path / "model")
+    assert loaded.sample(prompt="the cat", random_state=0) == clone(model).fit(text).sample(
+        prompt="the cat", random_state=0
+    )
+    assert loaded.score_samples(text).tolist() == model.score_samples(text).tolist()
+    InterpolatedLanguageModel([model, loaded], [0.5, 0.5]).fit()
 
 
 def test_complete_refuses(model):
