@@ -215,9 +215,9 @@ def test_warm_start_and_partial_fit_go_on():
 
 def test_an_interrupt_keeps_the_finished_epochs(monkeypatch):
     reference_model = small(max_iter=2).fit(LINES)
-    from fastrnn.language_model import _Network
+    from fastrnn._language_network import LanguageNetwork
 
-    original, calls = _Network.train_step, []
+    original, calls = LanguageNetwork.train_step, []
     steps = len(reference_model._epochs(*close_sentences(*reference_model.vocabulary_.encode_corpus(
         [line.split() for line in LINES[:-4]])), None)())  # fmt: skip
 
@@ -227,7 +227,7 @@ def test_an_interrupt_keeps_the_finished_epochs(monkeypatch):
             raise KeyboardInterrupt
         return original(self, batch)
 
-    monkeypatch.setattr(_Network, "train_step", step)
+    monkeypatch.setattr(LanguageNetwork, "train_step", step)
     model = small(max_iter=5)
     with pytest.warns(ConvergenceWarning, match="interrupted in epoch 3"):
         model.fit(LINES)
