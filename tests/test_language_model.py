@@ -218,8 +218,8 @@ def test_an_interrupt_keeps_the_finished_epochs(monkeypatch):
     from fastrnn._language_network import LanguageNetwork
 
     original, calls = LanguageNetwork.train_step, []
-    steps = len(reference_model._epochs(*close_sentences(*reference_model.vocabulary_.encode_corpus(
-        [line.split() for line in LINES[:-4]])), None)())  # fmt: skip
+    text = close_sentences(*reference_model.vocabulary_.encode_corpus([line.split() for line in LINES[:-4]]))
+    steps = len(reference_model._epochs(reference_model._settings(), text, None)())
 
     def step(self, batch):
         calls.append(batch)
@@ -313,7 +313,20 @@ def test_sizes():
         ({"hidden_size": 0}, "hidden_size must be an integer of at least 1, got 0"),
         ({"dropout": 1.0}, "must be at least 0 and below 1, got 1.0"),
         ({"optimizer": "adan"}, "optimizer must be one of .*'adam'"),
-        ({"tie_weights": True}, "tie_weights=True needs embedding_size and hidden_size to be equal, got 7 and 9"),
+        ({"tie_weights": True, "softmax": "adaptive"}, "tie_weights=True needs softmax='full' or 'sampled'"),
+        ({"softmax": "tree"}, "softmax must be one of .*'adaptive'"),
+        ({"softmax": "adaptive", "softmax_cutoffs": [9, 4]}, "softmax_cutoffs must be rising integers from 1 to"),
+        ({"softmax": "sampled", "softmax_samples": 0}, "softmax_samples must be an integer of at least 1, got 0"),
+        ({"schedule": "linear"}, "schedule must be one of .*'plateau'"),
+        ({"warmup": -1}, "warmup must be an integer of at least 0, got -1"),
+        ({"accumulate_steps": 0}, "accumulate_steps must be an integer of at least 1, got 0"),
+        ({"averaging": "mean"}, "averaging must be None, 'ema' or 'asgd', got 'mean'"),
+        ({"averaging": "ema", "averaging_decay": 1.5}, "averaging_decay must be at least 0 and below 1, got 1.5"),
+        ({"averaging_patience": 0}, "averaging_patience must be an integer of at least 1, got 0"),
+        ({"averaging": "asgd", "early_stopping": False}, "averaging='asgd' needs a validation text"),
+        ({"random_bptt": True, "bptt_stride": 3}, "random_bptt=True needs carry_state=True and bptt_stride=None"),
+        ({"input_dropout": 1.0}, "input_dropout must be at least 0 and below 1, got 1.0"),
+        ({"recipe": "adw"}, r"recipe must be None or one of \['awd'\], got 'adw'"),
         ({"bptt_stride": 9}, "bptt_stride must be None or an integer from 1 to bptt_length"),
         ({"activity_penalty": -1.0}, "activity_penalty must be a number of at least 0"),
         ({"clip_norm": 0}, "clip_norm must be None or a number above 0"),

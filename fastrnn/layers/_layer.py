@@ -76,6 +76,11 @@ class Layer:
         for name, value in values.items():
             self.parameters[name][...] = value
 
+    def generators(self):
+        """Return the generators that masks and samples are drawn from, always in the same order."""
+        generator = getattr(self, "_random", None)
+        return [] if generator is None else [generator]
+
     def zero_grad(self):
         """Set all gradients to zero."""
         for gradient in self.grads.values():
