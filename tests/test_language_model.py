@@ -11,6 +11,7 @@ from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
 from fastrnn import RNNLanguageModel, Vocabulary
 from fastrnn.base import close_sentences
+from fastrnn.language_model import RECIPES
 from tests import reference
 
 LINES = ["the cat sat on the mat .", "the dog sat on the log .", "a cat saw the dog ."] * 30
@@ -295,6 +296,52 @@ def test_pickle_and_clone():
     np.testing.assert_array_equal(copied.score_samples(LINES), model.score_samples(LINES))
     copied.partial_fit(LINES)
     assert not hasattr(clone(model), "network_")
+
+
+def test_a_recipe_takes_the_place_of_defaults_only():
+    model = small(recipe="awd", learning_rate_init=1.0, hidden_size=10, num_layers=2)
+    used = model._settings()
+    assert (used.input_dropout, used.weight_dropout, used.averaging, used.tie_weights) == (0.4, 0.5, "asgd", True)
+    assert (used.learning_rate_init, used.hidden_size, used.bptt_length) == (1.0, 10, 8)
+    assert {**vars(used), **RECIPES["awd"], "learning_rate_init": 1.0, "bptt_length": 8} == vars(used)
+    assert model.get_params()["weight_dropout"] == 0.0
+    copied = clone(model)
+    assert copied.get_params() == model.get_params()
+    model.fit(LINES)
+    network = model.network_
+    assert network.recurrent.weight_dropout == 0.5
+    assert [layer.p for layer in network.dropouts] == [0.4, 0.4]
+    assert all(layer.locked for layer in network.dropouts)
+    assert network.output.parameters["weight"] is network.embedding.parameters["weight"]
+    assert network.output.parameters["projection"].shape == (7, 10)
+    assert model.score(LINES) > -np.log(len(model.vocabulary_))
+
+
+@pytest.mark.parametrize("options", [{"softmax": "adaptive"}, {"softmax": "sampled", "softmax_samples": 4},
+                                     {"softmax": "sampled", "softmax_samples": 4, "tie_weights": True},
+                                     {"tie_weights": True}], ids=str)  # fmt: skip
+def test_every_output_learns_scores_draws_and_is_saved(options, tmp_path):
+    model = small(max_iter=20, **options).fit(LINES)
+    assert model.perplexity(LINES) < 3
+    assert model.predict(["the cat sat on"]).tolist() == ["the"]
+    proba = model.predict_proba(["the cat", ""])
+    np.testing.assert_allclose(proba.sum(axis=1), 1, rtol=1e-5)
+    tokens = model.vocabulary_.encode(["the", "cat", "</s>"])
+    np.testing.assert_allclose(model.token_log_probs(["the cat"])[0][2], np.log(proba[0, tokens[2]]), atol=1e-5)
+    (text,) = model.sample(max_length=5, top_k=1, prompt="the cat")
+    drawn = ["the", "cat"]
+    while len(drawn) < 7 and (token := model.predict([drawn])[0]) != "</s>":
+        drawn.append(token)
+    assert text == " ".join(drawn)
+    model.save(tmp_path / "model.safetensors")
+    loaded = RNNLanguageModel.load(tmp_path / "model.safetensors")
+    np.testing.assert_array_equal(loaded.score_samples(LINES), model.score_samples(LINES))
+    loaded.partial_fit(LINES)
+
+
+def test_a_cosine_with_warm_up_learns():
+    model = small(max_iter=12, schedule="cosine", warmup=10, averaging="ema", averaging_decay=0.9).fit(LINES)
+    assert model.perplexity(LINES) < 3
 
 
 def test_sizes():
