@@ -2,9 +2,9 @@
 
 python -m benchmarks.large_vocabulary [--vocabulary 200000] [--size 256] [--steps 7] [--optimizer adam]
 
-A step of a two-layer LSTM on 20 x 35 tokens, drawn by Zipf's law: loss, gradients, clipping, update. Each softmax runs in
-a process of its own, whose peak of resident memory stands beside; beside the time stands that of NumPy's own product of
-two matrices in the same process.
+A step of a two-layer LSTM on 20 x 35 tokens, drawn by Zipf's law: loss, gradients, clipping, update. Each softmax runs
+in a process of its own, whose peak of resident memory stands beside; beside the time stands that of NumPy's own product
+of two matrices in the same process. (What is compiled for the first time takes memory too: run it twice.)
 """
 
 import argparse

@@ -111,7 +111,7 @@ class Optimizer:
     def _slots_of(self, name, weight):
         """Return the arrays of state of a parameter, zeros at its first step."""
         if name not in self._state:
-            # Not zeros_like, which writes the zeros: rows of an embedding that are never used take no memory.
+            # As the gradients of a layer: rows that are never used take no memory.
             self._state[name] = {slot: np.zeros(weight.shape, weight.dtype) for slot in self.slots}
         return [self._state[name][slot] for slot in self.slots]
 

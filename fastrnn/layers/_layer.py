@@ -39,7 +39,8 @@ class Layer:
     def _add_parameter(self, name, value):
         """Register a parameter and its gradient."""
         self.parameters[name] = np.ascontiguousarray(value, self.dtype)
-        self.grads[name] = np.zeros_like(self.parameters[name])
+        # Not zeros_like, which writes the zeros: rows of an embedding that are never used take no memory.
+        self.grads[name] = np.zeros(self.parameters[name].shape, self.dtype)
 
     def _uniform(self, bound, shape):
         """Return numbers drawn uniformly from ±`bound`."""
