@@ -1,12 +1,13 @@
 """How well models predict real text: the exact calls behind the figures.
 
-FASTRNN_DATA=… python -m benchmarks.quality NAME [--checkpoint FILE] [--verbose]
+FASTRNN_DATA=… python -m benchmarks.quality NAME... [--checkpoint FILE] [--save FILE] [--verbose]
 
 ngrams            War and Peace, 3-gram and 5-gram
 words             War and Peace, 2x200 LSTM as in the matched run of torch, 10 epochs
 words_best        War and Peace, the best recipe for about half an hour on two cores
 characters        tinyshakespeare, 2x128 LSTM without regularizers, 13 epochs
 characters_best   tinyshakespeare, the best recipe for about half an hour on two cores
+mr-mean mr-rnn …  accuracy of classifiers, see `quality_classifiers`
 
 With `--checkpoint` a network's training writes this file once a minute and, started again, goes on from it.
 """
@@ -18,6 +19,7 @@ import os
 import pathlib
 import time
 
+from benchmarks import quality_classifiers
 from fastrnn import NGramLanguageModel, RNNLanguageModel
 
 MATCHED_WORDS = {
@@ -84,27 +86,36 @@ NETWORKS = {
 }
 
 
-def main():
-    """Read the command line and run."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["ngrams", *NETWORKS])
-    parser.add_argument("--checkpoint", metavar="FILE")
-    parser.add_argument("--save", metavar="FILE", help="keep the model")
-    parser.add_argument("--verbose", action="store_true", help="show a progress bar")
-    arguments = parser.parse_args()
+def train_network(name, folder, arguments):
+    """Train a network as the command line says."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    if "FASTRNN_DATA" not in os.environ:
-        parser.error("the environment variable FASTRNN_DATA must name the folder of the corpora")
-    folder = pathlib.Path(os.environ["FASTRNN_DATA"])
-    if arguments.what == "ngrams":
-        ngrams(folder)
-        return
-    run, options = NETWORKS[arguments.what]
+    run, options = NETWORKS[name]
     minutes = 1 if arguments.checkpoint else None
     options = {**options, "verbose": int(arguments.verbose)}
     model = run(folder, options, checkpoint=arguments.checkpoint, checkpoint_minutes=minutes)
     if arguments.save:
         model.save(arguments.save)
+
+
+def main():
+    """Read the command line and run."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", nargs="+", choices=["ngrams", *NETWORKS, *quality_classifiers.BENCHMARKS])
+    parser.add_argument("--parts", type=int, help="take only so many folds or seeds of a classifier")
+    parser.add_argument("--checkpoint", metavar="FILE")
+    parser.add_argument("--save", metavar="FILE", help="keep the model")
+    parser.add_argument("--verbose", action="store_true", help="show a progress bar")
+    arguments = parser.parse_args()
+    if "FASTRNN_DATA" not in os.environ:
+        parser.error("the environment variable FASTRNN_DATA must name the folder of the corpora")
+    folder = pathlib.Path(os.environ["FASTRNN_DATA"])
+    for name in arguments.what:
+        if name in quality_classifiers.BENCHMARKS:
+            quality_classifiers.accuracy(name, arguments.parts)
+        elif name == "ngrams":
+            ngrams(folder)
+        else:
+            train_network(name, folder, arguments)
 
 
 if __name__ == "__main__":

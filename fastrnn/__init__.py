@@ -7,8 +7,11 @@ __version__ = "0.1.0.dev0"
 _PUBLIC = {  # imported when they are first used, so that `import fastrnn` stays light
     "CacheLanguageModel": "fastrnn.cache_model",
     "InterpolatedLanguageModel": "fastrnn.interpolation",
+    "MeanEmbeddingClassifier": "fastrnn.classification",
     "NGramLanguageModel": "fastrnn.ngram",
+    "RNNClassifier": "fastrnn.classification",
     "RNNLanguageModel": "fastrnn.language_model",
+    "RNNRegressor": "fastrnn.classification",
     "Vocabulary": "fastrnn.text",
     "compare_language_models": "fastrnn.comparison",
     "scan": "fastrnn._scan",

@@ -24,7 +24,7 @@ class CacheLanguageModel(BaseLanguageModel):
     carry_state : bool
         Whether a sentence begins with what the one before it left in the window: X is a running text then, and scores
         depend on the order of its sentences. Otherwise each begins with an empty window.
-    tokenizer : {"words", "whitespace", "chars"} or callable
+    tokenizer : {"words", "whitespace", "chars", "bytes"}, callable or tokenizers.Tokenizer
         What cuts texts into tokens, see `fastrnn.text.get_tokenizer`.
     lowercase : bool
         Whether text is converted to lower case first.

@@ -7,7 +7,7 @@ from sklearn.utils.validation import check_is_fitted
 
 import fastrnn
 from fastrnn.base import BaseLanguageModel
-from fastrnn.text import close_sentences
+from fastrnn.text import close_sentences, same_tokenizer
 
 
 class InterpolatedLanguageModel(BaseLanguageModel):
@@ -144,8 +144,8 @@ class InterpolatedLanguageModel(BaseLanguageModel):
             check_is_fitted(model, msg=f"models[{i}] is not fitted: fit this %(name)s first.")
             for name in ("tokenizer", "lowercase"):
                 first, other = getattr(self.models[0], name), getattr(model, name)
-                if first != other:
-                    raise ValueError(f"models[{i}] has {name}={other!r}, but models[0] has {name}={first!r}.")
+                if not same_tokenizer(first, other):
+                    raise ValueError(f"models[{i}] has {name}={other!r:.80}, but models[0] has {name}={first!r:.80}.")
             if model.vocabulary_ != self.models[0].vocabulary_:
                 raise ValueError(
                     f"models[{i}] has another vocabulary than models[0]: "
@@ -175,6 +175,9 @@ class InterpolatedLanguageModel(BaseLanguageModel):
 
     def _read_contexts(self, ids, offsets):
         return [model._read_contexts(ids, offsets) for model in self.models]
+
+    def _read_on(self, state, ids):
+        return self._each("_read_on", state, ids)
 
     def _advance(self, state, ids):
         return self._each("_advance", state, ids)

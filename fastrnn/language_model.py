@@ -16,13 +16,12 @@ from fastrnn.base import BaseLanguageModel
 from fastrnn.batching import SentenceBatches, StreamBatches, Streams, sentence_groups
 from fastrnn.checkpoint import Checkpoint, training_identity
 from fastrnn.corpus import count_tokens, digest, read_corpus, replace_ids, split_end
-from fastrnn.kernels.sampling import make_choice
 from fastrnn.layers.dropout import check_probability
 from fastrnn.optimizers import WeightAverage, make_optimizer
 from fastrnn.text import END_ID, START_ID, Vocabulary
 
 _SCORING_STEPS = 64  # steps that are run at once when a text is scored
-_DRAWING_STEPS = 128  # tokens that are drawn in one go, an even number; then texts that have ended are dropped
+_DRAWING_STEPS = 128  # tokens that are drawn in one go, an even number
 _SCORING_STREAM = 1000  # shortest stream into which a text is cut to be scored faster
 
 # What a recipe sets the parameters to that are left at their defaults.
@@ -530,25 +529,15 @@ class RNNLanguageModel(BaseLanguageModel):
     def _token_log_probs(self, ids, offsets):
         return self._log_probs(self.network_, ids, offsets)
 
-    def _draw(self, state, n_samples, max_length, temperature, top_k, top_p, random_state):
+    @property
+    def _tokens_at_once(self):
+        return _DRAWING_STEPS if hasattr(self.network_.output, "packed") else 1
+
+    def _draw_block(self, state, uniforms, choice):
         if not hasattr(self.network_.output, "packed"):  # an adaptive softmax
-            return super()._draw(state, n_samples, max_length, temperature, top_k, top_p, random_state)
-        choice = make_choice(temperature, top_k, top_p, len(self.vocabulary_))
-        parts, texts = [], np.arange(n_samples)
+            return super()._draw_block(state, uniforms, choice)
         with self.network_.recurrent.held_weights():
-            output = self.network_.output.packed()
-            while max_length and texts.size:
-                steps = min(max_length, _DRAWING_STEPS)
-                uniforms = random_state.random_sample((steps, len(texts)))
-                drawn, state = self.network_.generate(state, output, uniforms, choice)
-                parts.append((texts, drawn))
-                going_on = np.flatnonzero(drawn[-1] != END_ID)
-                texts, state, max_length = texts[going_on], self._take(state, going_on), max_length - steps
-        ids = [[] for _ in range(n_samples)]
-        for texts, drawn in parts:
-            for text, column in zip(texts, drawn.T.tolist(), strict=True):
-                ids[text] += column[: column.index(END_ID)] if END_ID in column else column
-        return ids
+            return self.network_.generate(state, self.network_.output.packed(), uniforms, choice)
 
     def _read_contexts(self, ids, offsets):
         lengths = np.diff(offsets) + 1
@@ -565,6 +554,12 @@ class RNNLanguageModel(BaseLanguageModel):
     def _advance(self, state, ids):
         y, state = self.network_.hidden(ids[None], state[1])
         return y[0], state
+
+    def _read_on(self, state, ids):
+        if not len(ids):
+            return state
+        y, state = self.network_.hidden(ids[:, np.newaxis], state[1])
+        return y[-1], state
 
     def _next_sentence(self, state):
         return state if self.carry_state else super()._next_sentence(state)

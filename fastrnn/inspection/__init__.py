@@ -4,6 +4,7 @@ Everything takes a fitted `RNNLanguageModel` with texts, or a recurrent layer wi
 (extra ``plot``), which is imported when one is drawn.
 """
 
+from fastrnn.inspection._explain import Explanation, explain
 from fastrnn.inspection._gate_activations import GateActivations, GateActivationsDisplay, gate_activations
 from fastrnn.inspection._gradient_flow import GradientFlow, GradientFlowDisplay, gradient_flow
 from fastrnn.inspection._hidden_states import HiddenStates, HiddenStatesDisplay, hidden_states
@@ -11,6 +12,7 @@ from fastrnn.inspection._learning_curve import LearningCurveDisplay
 from fastrnn.inspection._singular_values import SingularValues, SingularValuesDisplay, singular_values
 
 __all__ = [
+    "Explanation",
     "GateActivations",
     "GateActivationsDisplay",
     "GradientFlow",
@@ -20,6 +22,7 @@ __all__ = [
     "LearningCurveDisplay",
     "SingularValues",
     "SingularValuesDisplay",
+    "explain",
     "gate_activations",
     "gradient_flow",
     "hidden_states",
