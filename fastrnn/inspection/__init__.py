@@ -8,6 +8,7 @@ from fastrnn.inspection._explain import Explanation, explain
 from fastrnn.inspection._gate_activations import GateActivations, GateActivationsDisplay, gate_activations
 from fastrnn.inspection._gradient_flow import GradientFlow, GradientFlowDisplay, gradient_flow
 from fastrnn.inspection._hidden_states import HiddenStates, HiddenStatesDisplay, hidden_states
+from fastrnn.inspection._learning_curve import LearningCurveDisplay
 from fastrnn.inspection._singular_values import SingularValues, SingularValuesDisplay, singular_values
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "GradientFlowDisplay",
     "HiddenStates",
     "HiddenStatesDisplay",
+    "LearningCurveDisplay",
     "SingularValues",
     "SingularValuesDisplay",
     "explain",
