@@ -6,8 +6,10 @@ __version__ = "0.1.0.dev0"
 
 _PUBLIC = {  # imported when they are first used, so that `import fastrnn` stays light
     "CacheLanguageModel": "fastrnn.cache_model",
+    "DynamicEvaluation": "fastrnn.dynamic_evaluation",
     "InterpolatedLanguageModel": "fastrnn.interpolation",
     "NGramLanguageModel": "fastrnn.ngram",
+    "NeuralCacheLanguageModel": "fastrnn.neural_cache",
     "RNNLanguageModel": "fastrnn.language_model",
     "Vocabulary": "fastrnn.text",
     "compare_language_models": "fastrnn.comparison",

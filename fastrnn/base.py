@@ -82,6 +82,10 @@ class BaseLanguageModel(GenerationMixin, BaseEstimator, abc.ABC):
         float64 array (n_tokens,)
         """
 
+    def _sentence_log_probs(self, ids, offsets):
+        """Do as `_token_log_probs`, each sentence by itself, also where a model goes on from one to the next."""
+        return self._token_log_probs(ids, offsets)
+
     @abc.abstractmethod
     def _read_contexts(self, ids, offsets):
         """Return the state after reading ``<s>`` and the open contexts ``ids[offsets[i]:offsets[i + 1]]``."""
@@ -354,9 +358,15 @@ class BaseLanguageModel(GenerationMixin, BaseEstimator, abc.ABC):
         Raises
         ------
         ValueError
-            If the file is no saved model, is damaged, or holds a model of another class.
+            If the file is no saved model, is damaged or incomplete, or holds a model of another class or of another
+            version of the format.
         """
-        return cls._unpack(*load_model(path, cls.__name__, verify))
+        params, content, arrays = load_model(path, cls.__name__, verify)
+        try:
+            return cls._unpack(params, content, arrays)
+        except (LookupError, TypeError, ValueError) as error:
+            what = f"no {error}" if isinstance(error, LookupError) else str(error)
+            raise ValueError(f"{path} has not what makes a {cls.__name__} here: {what}") from error
 
     @classmethod
     def _unpack(cls, params, content, arrays):

@@ -11,6 +11,7 @@ from fastrnn import training
 from fastrnn._language_network import LanguageNetwork
 from fastrnn.base import BaseLanguageModel, close_sentences
 from fastrnn.batching import contiguous_streams, sentence_batches, sentence_groups, stream_batches
+from fastrnn.exchange._language_model import ExchangeMixin
 from fastrnn.optimizers import make_optimizer
 from fastrnn.text import END_ID, START_ID, Vocabulary, tokenize_corpus
 
@@ -18,7 +19,7 @@ _SCORING_STEPS = 64  # steps that are run at once when a text is scored
 _SCORING_STREAM = 1000  # shortest stream into which a text is cut to be scored faster
 
 
-class RNNLanguageModel(BaseLanguageModel):
+class RNNLanguageModel(ExchangeMixin, BaseLanguageModel):
     """Recurrent network that predicts the next token.
 
     Token ids → embedding → recurrent layers → dense → softmax; trained by truncated backpropagation through time
@@ -367,16 +368,16 @@ class RNNLanguageModel(BaseLanguageModel):
         check_is_fitted(self, "network_")
         return sum(array.nbytes for array in self.network_.parameters.values())
 
-    def _log_probs(self, network, ids, offsets):
+    def _log_probs(self, network, ids, offsets, alone=False):
         """Return the natural log probability of every token of closed sentences, float64 (n_tokens,)."""
-        if self.carry_state:
+        if self.carry_state and not alone:
             streams = int(np.clip(len(ids) // _SCORING_STREAM, 1, self.batch_size))
             inputs, targets = contiguous_streams(ids, self._start(), streams)
             parts = network.log_probs(stream_batches(inputs, targets, _SCORING_STEPS))
             return np.concatenate(parts).T.reshape(-1)[: len(ids)] if parts else np.empty(0)
         result = np.empty(len(ids))
         for group in sentence_groups(offsets, self.batch_size):
-            parts = network.log_probs(sentence_batches(ids, offsets, group, START_ID, _SCORING_STEPS))
+            parts = network.log_probs(sentence_batches(ids, offsets, group, self._start(), _SCORING_STEPS))
             together = np.concatenate(parts)
             for column, sentence in enumerate(group):
                 begin, end = offsets[sentence], offsets[sentence + 1]
@@ -385,6 +386,9 @@ class RNNLanguageModel(BaseLanguageModel):
 
     def _token_log_probs(self, ids, offsets):
         return self._log_probs(self.network_, ids, offsets)
+
+    def _sentence_log_probs(self, ids, offsets):
+        return self._log_probs(self.network_, ids, offsets, alone=True)
 
     def _draw_block(self, state, uniforms, choice):
         with self.network_.recurrent.held_weights():

@@ -1,12 +1,14 @@
 """A look inside recurrent networks: how far gradients reach, what weights, gates and states do, as numbers and charts.
 
-Everything takes a fitted `RNNLanguageModel` with texts, or a recurrent layer with arrays. The charts need matplotlib
+Everything takes a fitted `RNNLanguageModel` with texts, or a recurrent layer with arrays; `minimal_pairs` takes any
+language model. The charts need matplotlib
 (extra ``plot``), which is imported when one is drawn.
 """
 
 from fastrnn.inspection._gate_activations import GateActivations, GateActivationsDisplay, gate_activations
 from fastrnn.inspection._gradient_flow import GradientFlow, GradientFlowDisplay, gradient_flow
 from fastrnn.inspection._hidden_states import HiddenStates, HiddenStatesDisplay, hidden_states
+from fastrnn.inspection._minimal_pairs import MinimalPairs, MinimalPairsDisplay, minimal_pairs
 from fastrnn.inspection._singular_values import SingularValues, SingularValuesDisplay, singular_values
 
 __all__ = [
@@ -16,10 +18,13 @@ __all__ = [
     "GradientFlowDisplay",
     "HiddenStates",
     "HiddenStatesDisplay",
+    "MinimalPairs",
+    "MinimalPairsDisplay",
     "SingularValues",
     "SingularValuesDisplay",
     "gate_activations",
     "gradient_flow",
     "hidden_states",
+    "minimal_pairs",
     "singular_values",
 ]
