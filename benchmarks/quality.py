@@ -2,6 +2,7 @@
 
 FASTRNN_DATA=… python -m benchmarks.quality ngrams            War and Peace, 3-gram and 5-gram
 FASTRNN_DATA=… python -m benchmarks.quality characters        tinyshakespeare, 2-layer LSTM, 5 epochs
+FASTRNN_DATA=… python -m benchmarks.quality mr-mean mr-rnn    accuracy of classifiers, see `quality_classifiers`
 """
 
 import argparse
@@ -10,6 +11,7 @@ import os
 import pathlib
 import time
 
+from benchmarks import quality_classifiers
 from fastrnn import NGramLanguageModel, RNNLanguageModel
 
 
@@ -37,9 +39,15 @@ def characters(folder, epochs=5):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["ngrams", "characters"])
+    language_models = {"ngrams": ngrams, "characters": characters}
+    parser.add_argument("what", nargs="+", choices=[*language_models, *quality_classifiers.BENCHMARKS])
+    parser.add_argument("--parts", type=int, help="take only so many folds or seeds of a classifier")
     arguments = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
     if "FASTRNN_DATA" not in os.environ:
         parser.error("the environment variable FASTRNN_DATA must name the folder of the corpora")
-    {"ngrams": ngrams, "characters": characters}[arguments.what](pathlib.Path(os.environ["FASTRNN_DATA"]))
+    for name in arguments.what:
+        if name in language_models:
+            logging.basicConfig(level=logging.INFO, format="%(message)s")
+            language_models[name](pathlib.Path(os.environ["FASTRNN_DATA"]))
+        else:
+            quality_classifiers.accuracy(name, arguments.parts)

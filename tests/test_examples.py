@@ -1,5 +1,6 @@
 """The examples run, and show what they promise; so does the README."""
 
+import os
 import pathlib
 import re
 import runpy
@@ -105,7 +106,10 @@ def test_every_example_is_tested():
         "compare_language_models.py",
         "custom_cell.py",
         "four_shapes.py",
+        "names.py",
         "scan_rnn.py",
+        "sentiment.py",
+        "speakers.py",
         "vanishing_gradients.py",
         "which_sentence.py",
     }
@@ -116,10 +120,32 @@ def test_readme(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # it saves a model
     text = (EXAMPLES.parent / "README.md").read_text(encoding="utf-8")
     names = {}
-    for code in re.findall(r"```python\n(.*?)```", text, re.DOTALL):  # each goes on where the one before ended
-        exec(code, names)
+    exec("\n".join(re.findall(r"```python\n(.*?)```", text, re.DOTALL)), names)
     ngrams, lstm = names["ngrams"], names["lstm"]
     assert ngrams.vocabulary_ == lstm.vocabulary_
     assert capsys.readouterr().out.count("The value of") == 2
     loaded = RNNLanguageModel.load("lstm.safetensors")
     assert loaded.perplexity(names["test"]) == lstm.perplexity(names["test"])
+
+
+needs_data = pytest.mark.skipif("FASTRNN_DATA" not in os.environ, reason="needs the real data")
+
+
+@needs_data
+def test_sentiment(monkeypatch, capsys):
+    *networks, tf_idf = figures("sentiment.py", monkeypatch, capsys, "--small")[:3]
+    assert tf_idf > 60
+    assert min(networks) > 55
+
+
+@needs_data
+def test_speakers(monkeypatch, capsys):
+    right, of = figures("speakers.py", monkeypatch, capsys)
+    assert right > 90
+    assert of == 370
+
+
+@needs_data
+def test_names(monkeypatch, capsys):
+    right, *_ = figures("names.py", monkeypatch, capsys, "--max-iter", "1")
+    assert right > 55

@@ -1,5 +1,27 @@
-"""Text to learn from, each data set by one function that returns a ``sklearn.utils.Bunch``."""
+"""Data to learn from, each set by one function that returns a ``sklearn.utils.Bunch``."""
 
+from fastrnn.datasets.classification import (
+    load_glove,
+    load_japanese_vowels,
+    load_movie_review_sentences,
+    load_movie_reviews,
+    load_names,
+    load_promoters,
+    load_splice,
+    load_subjectivity,
+    load_ucr,
+)
 from fastrnn.datasets.python_docs import load_python_docs
 
-__all__ = ["load_python_docs"]
+__all__ = [
+    "load_glove",
+    "load_japanese_vowels",
+    "load_movie_review_sentences",
+    "load_movie_reviews",
+    "load_names",
+    "load_promoters",
+    "load_python_docs",
+    "load_splice",
+    "load_subjectivity",
+    "load_ucr",
+]

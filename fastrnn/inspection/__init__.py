@@ -5,6 +5,7 @@ language model. The charts need matplotlib
 (extra ``plot``), which is imported when one is drawn.
 """
 
+from fastrnn.inspection._explain import Explanation, explain
 from fastrnn.inspection._gate_activations import GateActivations, GateActivationsDisplay, gate_activations
 from fastrnn.inspection._gradient_flow import GradientFlow, GradientFlowDisplay, gradient_flow
 from fastrnn.inspection._hidden_states import HiddenStates, HiddenStatesDisplay, hidden_states
@@ -12,6 +13,7 @@ from fastrnn.inspection._minimal_pairs import MinimalPairs, MinimalPairsDisplay,
 from fastrnn.inspection._singular_values import SingularValues, SingularValuesDisplay, singular_values
 
 __all__ = [
+    "Explanation",
     "GateActivations",
     "GateActivationsDisplay",
     "GradientFlow",
@@ -22,6 +24,7 @@ __all__ = [
     "MinimalPairsDisplay",
     "SingularValues",
     "SingularValuesDisplay",
+    "explain",
     "gate_activations",
     "gradient_flow",
     "hidden_states",

@@ -6,6 +6,7 @@ from fastrnn.layers.dropout import Dropout
 from fastrnn.layers.embedding import Embedding
 from fastrnn.layers.gradcheck import gradcheck
 from fastrnn.layers.penalties import activity_penalty, temporal_activity_penalty
+from fastrnn.layers.pooling import EmbeddingBag, Pooling
 from fastrnn.layers.recurrent import GRU, LSTM, RNN, Recurrent
 from fastrnn.layers.softmax import Softmax
 
@@ -16,6 +17,8 @@ __all__ = [
     "Dense",
     "Dropout",
     "Embedding",
+    "EmbeddingBag",
+    "Pooling",
     "Recurrent",
     "Softmax",
     "activity_penalty",

@@ -1,0 +1,230 @@
+"""The networks of the estimators: something that encodes a sequence, and a dense layer on top."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from fastrnn.layers import (
+    Dense,
+    Dropout,
+    Embedding,
+    EmbeddingBag,
+    Pooling,
+    Recurrent,
+    activity_penalty,
+    temporal_activity_penalty,
+)
+from fastrnn.layers.pooling import dense_rows
+
+
+class Batch(NamedTuple):
+    """Some sequences for one step of training.
+
+    Attributes
+    ----------
+    sequences : Sequences
+    rows : int array (B,)
+        Which of them.
+    targets : array (B,) of int64 or (B, K) of float32
+    weights : float32 array (B,)
+    """
+
+    sequences: object
+    rows: np.ndarray
+    targets: np.ndarray
+    weights: np.ndarray
+
+
+class Network:
+    """What both networks share: parameters by name, a training step, and the output layer.
+
+    A subclass sets ``layers``, a dict, calls `add_output` and writes `encode`, `encode_backward`.
+    """
+
+    frozen = frozenset()  # names of parameters that are not trained
+
+    def add_output(self, in_features, n_outputs, loss, options):
+        """Add the output layer; it starts small, so that no class is preferred at the beginning."""
+        self.layers["output"] = Dense(in_features, n_outputs, **options)
+        for array in self.layers["output"].parameters.values():
+            array *= 0.1
+        self.loss = loss
+
+    def _named(self, attribute):
+        return {
+            f"{name}.{key}": array
+            for name, layer in self.layers.items()
+            for key, array in getattr(layer, attribute).items()
+        }
+
+    @property
+    def all_parameters(self):
+        """All parameters by name, those that are not trained too."""
+        return self._named("parameters")
+
+    @property
+    def parameters(self):
+        """The parameters that are trained, by name."""
+        return {name: array for name, array in self.all_parameters.items() if name not in self.frozen}
+
+    @property
+    def grads(self):
+        """Their gradients by name."""
+        return {name: array for name, array in self._named("grads").items() if name not in self.frozen}
+
+    def sparse_rows(self):
+        """Return the rows of the embedding's gradient that are not zero."""
+        embedding = self.layers.get("embedding")
+        if embedding is None or "embedding.weight" in self.frozen:
+            return {}
+        return {"embedding.weight": embedding.rows}
+
+    def train_step(self, batch):
+        """Set the gradients of a batch; return the mean loss of its examples, and the sum of their weights."""
+        for layer in self.layers.values():
+            layer.zero_grad()
+        total = float(batch.weights.sum())
+        h = self.encode(batch.sequences, batch.rows, training=True)
+        output = self.layers["output"].forward(h, training=True)
+        loss, doutput = self.loss(output.astype(np.float64), batch.targets, batch.weights / max(total, 1e-30))
+        self.encode_backward(self.layers["output"].backward(doutput))
+        return loss, total
+
+    def outputs(self, sequences, rows):
+        """Return what the output layer makes of some sequences, float64 (B, K)."""
+        return dense_rows(self.layers["output"], self.encode(sequences, rows)).astype(np.float64)
+
+    def hold(self):
+        """Prepare for many predictions, until `release`."""
+
+    def release(self):
+        """Prepare for training."""
+
+
+class RecurrentNetwork(Network):
+    """Embedding (for texts), recurrent layers, pooling, output."""
+
+    def __init__(self, input_size, vectors, n_outputs, loss, *, cell, hidden_size, num_layers, bidirectional, pooling,
+                 dropout, embedding_dropout, locked_dropout, activity_penalty, temporal_activity_penalty,
+                 freeze_embedding, random_state, n_jobs, **recurrent):  # fmt: skip
+        options = {"random_state": random_state, "n_jobs": n_jobs}
+        self.layers = {}
+        if vectors is not None:
+            self.layers["embedding"] = Embedding(*vectors.shape, dropout=embedding_dropout, **options)
+            self.layers["embedding"].parameters["weight"][...] = vectors
+            if freeze_embedding:
+                self.frozen = frozenset(["embedding.weight"])
+            input_size = vectors.shape[1]
+        self.recurrent = Recurrent(cell, input_size, hidden_size, num_layers, dropout=dropout,
+                                   bidirectional=bidirectional, locked_dropout=locked_dropout, **recurrent,
+                                   **options)  # fmt: skip
+        self.layers["recurrent"] = self.recurrent
+        self.layers["pooling"] = Pooling(self.recurrent.output_size, pooling, bidirectional, **options)
+        self.dropouts = Dropout(dropout, locked_dropout, **options), Dropout(dropout, **options)
+        penalties = (_activity_penalty, activity_penalty), (_temporal_penalty, temporal_activity_penalty)
+        self.penalties = [(penalty, factor) for penalty, factor in penalties if factor]
+        self.add_output(self.recurrent.output_size, n_outputs, loss, options)
+        self._held = None
+
+    def encode(self, sequences, rows, training=False):
+        """Return the pooled outputs of the recurrent layers, (B, H)."""
+        x, lengths = sequences.padded(rows)  # (T, B) or (T, B, D)
+        return self.encode_steps(self.embed(x, training), lengths, training)
+
+    def embed(self, x, training=False):
+        """Return the vectors of ids (T, B), or what series have anyway: (T, B, D)."""
+        return self.layers["embedding"].forward(x, training=training) if "embedding" in self.layers else x
+
+    def encode_steps(self, x, lengths, training=False):
+        """Return the pooled outputs for vectors x (T, B, D)."""
+        if "embedding" in self.layers:
+            x = self.dropouts[0].forward(x, training=training)
+        y, _ = self.recurrent.forward(x, None, lengths, training=training, check_finite=False)
+        self._y = y if training else None
+        pooled = self.layers["pooling"].forward(y, lengths, training=training)
+        return self.dropouts[1].forward(pooled, training=training)
+
+    def steps_backward(self, dh):
+        """Return the gradient of the vectors x, and add to those of the parameters."""
+        dy = self.layers["pooling"].backward(self.dropouts[1].backward(dh))
+        for penalty, factor in self.penalties:
+            dy = dy + penalty(self._y, factor)
+        dx, _ = self.recurrent.backward(dy)
+        return self.dropouts[0].backward(dx) if "embedding" in self.layers else dx
+
+    def encode_backward(self, dh):
+        """Add to the gradients."""
+        dx = self.steps_backward(dh)
+        if "embedding" in self.layers and not self.frozen:
+            self.layers["embedding"].backward(dx)
+
+    def hold(self):
+        """Pack the weights once for all predictions that follow."""
+        if self._held is None:
+            self._held = self.recurrent.held_weights()
+            self._held.__enter__()
+
+    def release(self):
+        """Let the packed weights go."""
+        if self._held is not None:
+            self._held.__exit__(None, None, None)
+            self._held = None
+
+    def __getstate__(self):
+        return {**vars(self), "_held": None, "_y": None}
+
+
+def _activity_penalty(y, factor):
+    return activity_penalty(y, factor)[1]
+
+
+def _temporal_penalty(y, factor):
+    return temporal_activity_penalty(y, factor)[1]
+
+
+class MeanEmbeddingNetwork(Network):
+    """Mean of embedding vectors, dense layers with ReLU, output."""
+
+    def __init__(self, vectors, n_outputs, loss, *, hidden_layer_sizes, dropout, embedding_dropout, n_frozen,
+                 random_state, n_jobs):  # fmt: skip
+        options = {"random_state": random_state, "n_jobs": n_jobs}
+        embedding = EmbeddingBag(*vectors.shape, dropout=embedding_dropout, **options)
+        embedding.parameters["weight"][...] = vectors
+        self.layers = {"embedding": embedding}
+        self.n_frozen = n_frozen  # the first rows, pretrained, are not trained
+        self.hidden, size = [], vectors.shape[1]
+        for k, width in enumerate(hidden_layer_sizes):
+            self.layers[f"hidden_{k}"] = Dense(size, width, activation="relu", **options)
+            self.hidden.append((self.layers[f"hidden_{k}"], Dropout(dropout, **options)))
+            size = width
+        self.dropout = Dropout(dropout, **options)
+        self.add_output(size, n_outputs, loss, options)
+
+    def sparse_rows(self):
+        """Return the rows of the embedding's gradient that are trained and not zero."""
+        rows = self.layers["embedding"].rows
+        return {"embedding.weight": rows[rows >= self.n_frozen]}
+
+    def encode(self, sequences, rows, training=False):
+        """Return the last hidden layer, (B, H)."""
+        ids, offsets = sequences.flat(rows)
+        h = self.layers["embedding"].forward(ids, offsets, training=training)
+        return self.encode_means(h, training)
+
+    def encode_means(self, h, training=False):
+        """Return the last hidden layer for means h (B, D) of embedding vectors."""
+        h = self.dropout.forward(h, training=training)
+        for dense, dropout in self.hidden:
+            h = dense.forward(h, training=True) if training else dense_rows(dense, h)
+            h = dropout.forward(h, training=training)
+        return h
+
+    def means_backward(self, dh):
+        """Return the gradient of the means, and add to those of the dense layers."""
+        for dense, dropout in reversed(self.hidden):
+            dh = dense.backward(dropout.backward(dh))
+        return self.dropout.backward(dh)
+
+    def encode_backward(self, dh):
+        """Add to the gradients."""
+        self.layers["embedding"].backward(self.means_backward(dh))

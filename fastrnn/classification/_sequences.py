@@ -1,0 +1,379 @@
+"""What the estimators read, as arrays: texts as ids, series as rows, all sequences one after another."""
+
+import functools
+import numbers
+import os
+import pathlib
+
+import numpy as np
+from sklearn.utils import check_array
+
+from fastrnn.batching import sentence_groups
+from fastrnn.persistence import plain_parameter
+from fastrnn.text import UNK_ID, Vocabulary, tokenize_corpus
+
+_MOST_STEPS = 1 << 15  # padded steps of a batch: what a batch of long sequences takes of memory is bounded
+_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: spreads neighbouring ids (Knuth 1973)
+
+
+class Sequences:
+    """Sequences of their own lengths, one after another in one array.
+
+    Parameters
+    ----------
+    values : ndarray (N,) of int32, or (N, D) of float32
+        Ids of tokens, or the steps of series.
+    offsets : ndarray (n + 1,) of int64
+        Sequence i is ``values[offsets[i]:offsets[i + 1]]``.
+    """
+
+    def __init__(self, values, offsets):
+        self.values, self.offsets = values, offsets
+
+    def __len__(self):
+        return len(self.offsets) - 1
+
+    @property
+    def lengths(self):
+        """Steps of each sequence."""
+        return np.diff(self.offsets)
+
+    def padded(self, rows):
+        """Return the sequences `rows` side by side, (T, B) or (T, B, D) with T of at least 1, and their lengths."""
+        lengths = self.offsets[rows + 1] - self.offsets[rows]
+        place = np.arange(max(lengths.max(initial=0), 1))[:, None]
+        if not len(self.values):
+            return np.zeros((*np.broadcast_shapes(place.shape, lengths.shape), *self.values.shape[1:]),
+                            self.values.dtype), lengths  # fmt: skip
+        padded = self.values[np.minimum(self.offsets[rows] + place, len(self.values) - 1)]
+        padded[place >= lengths] = 0
+        return padded, lengths
+
+    def flat(self, rows):
+        """Return the sequences `rows` one after another, and their offsets."""
+        lengths = self.offsets[rows + 1] - self.offsets[rows]
+        offsets = np.concatenate([[0], np.cumsum(lengths)])
+        return self.values[np.arange(offsets[-1]) + np.repeat(self.offsets[rows] - offsets[:-1], lengths)], offsets
+
+    def groups(self, rows, batch_size, random_state=None):
+        """Group the sequences `rows` into batches of similar lengths, in an order that is drawn if one is to be."""
+        lengths = self.lengths[rows]
+        groups = []
+        for group in sentence_groups(np.concatenate([[0], np.cumsum(lengths)]), batch_size, random_state):
+            most = max(1, _MOST_STEPS // max(lengths[group].max(initial=0), 1))
+            groups += [rows[group[i : i + most]] for i in range(0, len(group), most)]
+        return groups
+
+    def truncated(self, max_length, keep):
+        """Return at most `max_length` steps of each sequence, its "start" or its "end"."""
+        lengths = self.lengths
+        if max_length is None or lengths.max(initial=0) <= max_length:
+            return self
+        kept = np.minimum(lengths, max_length)
+        offsets = np.concatenate([[0], np.cumsum(kept)])
+        first = self.offsets[:-1] if keep == "start" else self.offsets[1:] - kept
+        return Sequences(self.values[np.arange(offsets[-1]) + np.repeat(first - offsets[:-1], kept)], offsets)
+
+
+class TextReader:
+    """From texts to ids; a vocabulary is learned from the training texts only.
+
+    Parameters
+    ----------
+    vocabulary : Vocabulary
+    options : dict
+        ``input``, ``tokenizer``, ``lowercase``, ``max_length`` and ``truncation`` of the estimator.
+    """
+
+    n_features = None
+
+    def __init__(self, vocabulary, options):
+        self.vocabulary, self.options = vocabulary, options
+
+    @classmethod
+    def learn(cls, X, options, min_count, max_vocab, extra_words=()):
+        """Return a reader that knows the words of X, and `extra_words`, and the sequences of X."""
+        tokens = read_tokens(X, **options)
+        if not tokens:
+            raise ValueError("X is empty: found 0 texts while a minimum of 1 is required.")
+        vocabulary = Vocabulary(min_count, max_vocab).fit(tokens)
+        known = set(vocabulary.tokens)
+        more = [word for word in extra_words if word not in known]
+        if more:
+            vocabulary = Vocabulary.from_tokens(vocabulary.tokens + more)
+        reader = cls(vocabulary, options)
+        return reader, reader._encode(tokens)
+
+    def read(self, X):
+        """Return the sequences of ids of texts."""
+        return self._encode(read_tokens(X, **self.options))
+
+    def _encode(self, tokens):
+        return Sequences(*self.vocabulary.encode_corpus(tokens))
+
+    def get_learned(self):
+        """Return what a file keeps: plain values and arrays."""
+        return {"tokens": self.vocabulary.tokens}, {}
+
+    @classmethod
+    def from_learned(cls, content, arrays, options):
+        """Return the reader whose `get_learned` was this."""
+        return cls(Vocabulary.from_tokens(content["tokens"]), options)
+
+
+_ELEMENTS = {"text": "strings", "tokens": "lists of tokens", "series": "arrays (T, D) of numbers"}
+
+
+def read_tokens(X, input, tokenizer, lowercase, max_length, truncation):
+    """Return the tokens of each text, cut to `max_length`; ids are taken as strings.
+
+    Raises
+    ------
+    ValueError
+        X is not what `input` says: the message names the first element that is not.
+    """
+    if isinstance(X, str | bytes):
+        raise ValueError("Iterable over raw text documents expected, string object received: put it into a list.")
+    if getattr(X, "ndim", 1) not in ((1,) if input == "text" else (1, 2)):
+        raise ValueError(f"X must be a list of {_ELEMENTS[input]} with input={input!r}, got shape {X.shape}.")
+    try:
+        X = list(X)
+    except TypeError:
+        raise ValueError(f"X must be an iterable with input={input!r}, got {X!r:.80}.") from None
+    is_text = [isinstance(element, str) for element in X]
+    if input == "text" and not all(is_text):
+        place = is_text.index(False)
+        raise ValueError(f"X[{place}] must be a string with input='text', got {X[place]!r:.80}.")
+    if input == "tokens":
+        if any(is_text):
+            place = is_text.index(True)
+            raise ValueError(f"X[{place}] must be a list of tokens with input='tokens', got {X[place]!r:.80}.")
+        X = [_with_strings(element) for element in X]
+    tokens = tokenize_corpus(X, tokenizer, lowercase)
+    if max_length is None:
+        return tokens
+    return [part[:max_length] if truncation == "end" else part[-max_length:] for part in tokens]
+
+
+def _with_strings(tokens):
+    """Return a list of tokens whose ids, if they are integers, are written as strings."""
+    try:
+        first = tokens[0] if len(tokens) else ""
+    except (TypeError, KeyError, IndexError):
+        return tokens  # refused by the tokenizer's check
+    return [str(token) for token in tokens] if isinstance(first, numbers.Integral) else tokens
+
+
+def add_ngrams(sequences, ngram_range, n_words, n_buckets):
+    """Return the known words of each text and, behind them, the ids of its n-grams.
+
+    Parameters
+    ----------
+    sequences : Sequences
+        Ids of words; unknown ones are left out, and so are n-grams with them.
+    ngram_range : (int, int)
+        Fewest and most words of an n-gram.
+    n_words : int
+        Size of the vocabulary, the first id of an n-gram.
+    n_buckets : int
+        N-grams that fall into the same bucket share an id (Weinberger et al. 2009; Joulin et al. 2017).
+
+    Returns
+    -------
+    Sequences
+    """
+    ids, text = sequences.values, np.repeat(np.arange(len(sequences)), sequences.lengths)
+    known = ids != UNK_ID
+    parts, owners = ([ids[known]], [text[known]]) if ngram_range[0] == 1 else ([], [])
+    hashes, complete = ids.astype(np.uint64), known
+    for n in range(2, ngram_range[1] + 1):
+        last = slice(n - 1, None)
+        hashes = (hashes[:-1] * _MULTIPLIER) ^ ids[last].astype(np.uint64)
+        complete = complete[:-1] & known[last]
+        if n >= ngram_range[0]:
+            chosen = np.flatnonzero(complete & (text[last] == text[: len(complete)]))
+            mixed = (hashes[chosen] * _MULTIPLIER) >> np.uint64(32)
+            parts.append((n_words + mixed % np.uint64(n_buckets)).astype(np.int32))
+            owners.append(text[last][chosen])
+    owner = np.concatenate(owners)
+    order = np.argsort(owner, kind="stable")
+    counts = np.bincount(owner, minlength=len(sequences))
+    return Sequences(np.concatenate(parts)[order], np.concatenate([[0], np.cumsum(counts)]))
+
+
+class SeriesReader:
+    """From series to rows, standardised by the mean and the deviation of all steps of the training series.
+
+    Parameters
+    ----------
+    mean, scale : ndarray (D,) of float64
+    options : dict
+        ``max_length`` and ``truncation`` of the estimator.
+    """
+
+    def __init__(self, mean, scale, options):
+        self.mean, self.scale, self.options = mean, scale, options
+
+    @property
+    def n_features(self):
+        """Length of a step's vector, D."""
+        return len(self.mean)
+
+    @classmethod
+    def learn(cls, X, options):
+        """Return a reader for series like X, and the sequences of X."""
+        parts = read_series(X)
+        steps = np.concatenate(parts) if parts else np.empty((0, 1))
+        if not len(steps):
+            raise ValueError("X holds 0 steps: at least one series with a step is required.")
+        scale = steps.std(axis=0)
+        scale[scale <= 1e-10 * (abs(steps).max(axis=0) + 1e-300)] = 1
+        reader = cls(steps.mean(axis=0), scale, options)
+        return reader, reader._encode(parts)
+
+    def read(self, X):
+        """Return the sequences of standardised rows of series."""
+        return self._encode(read_series(X, self.n_features))
+
+    def _encode(self, parts):
+        steps = np.concatenate([np.empty((0, self.n_features)), *parts])
+        offsets = np.concatenate([[0], np.cumsum([len(part) for part in parts])]).astype(np.int64)
+        sequences = Sequences(((steps - self.mean) / self.scale).astype(np.float32), offsets)
+        return sequences.truncated(self.options["max_length"], _OTHER_END[self.options["truncation"]])
+
+    def get_learned(self):
+        """Return what a file keeps: plain values and arrays."""
+        return {}, {"input.mean": self.mean, "input.scale": self.scale}
+
+    @classmethod
+    def from_learned(cls, content, arrays, options):
+        """Return the reader whose `get_learned` was this."""
+        return cls(arrays["input.mean"], arrays["input.scale"], options)
+
+
+_OTHER_END = {"end": "start", "start": "end"}  # what is kept where the other end is cut off
+
+
+def read_series(X, n_features=None):
+    """Return series as a list of float64 arrays (T_i, D).
+
+    Parameters
+    ----------
+    X : list of array (T_i, D) or (T_i,), array (n, T, D), or array (n, T)
+    n_features : int or None, default=None
+        The D that is expected; None takes that of the first series.
+
+    Raises
+    ------
+    ValueError
+        X is not such, or not finite: the message names the first series that is not.
+    """
+    if isinstance(X, str) or (isinstance(X, list | tuple) and any(isinstance(part, str) for part in X)):
+        raise ValueError(f"X must be a list of {_ELEMENTS['series']} with input='series', got text: {X!r:.80}.")
+    if _is_list_of_series(X):
+        parts = [_read_one_series(part, i) for i, part in enumerate(X)]
+    else:
+        X = check_array(X, dtype=np.float64, allow_nd=True, input_name="X")
+        if X.ndim > 3:
+            raise ValueError(f"X must have shape (n, T, D) or (n, T) with input='series', got {X.shape}.")
+        parts = list(X[:, :, None] if X.ndim == 2 else X)
+    n_features = parts[0].shape[1] if n_features is None else n_features
+    for i, part in enumerate(parts):
+        if part.shape[1] != n_features:
+            raise ValueError(f"X[{i}] must have shape (T, {n_features}) like the others, got {part.shape}.")
+    return parts
+
+
+def _is_list_of_series(X):
+    """Whether X lists arrays of their own, rather than being one array (perhaps as nested lists)."""
+    if not (isinstance(X, list | tuple) or (isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 1)):
+        return False
+    if any(isinstance(part, np.ndarray) and part.ndim == 2 for part in X):
+        return True
+    return len({len(part) if hasattr(part, "__len__") else None for part in X}) > 1
+
+
+def _read_one_series(part, i):
+    try:
+        part = np.asarray(part, np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(f"X[{i}] must be an array (T, D) of numbers with input='series', got {part!r:.80}.") from None
+    part = part[:, None] if part.ndim == 1 else part
+    if part.ndim != 2:
+        raise ValueError(f"X[{i}] must have shape (T, D) with input='series', got {part.shape}.")
+    if not np.isfinite(part).all():
+        raise ValueError(f"X[{i}] must be finite, got NaN or infinity: fill or drop missing values before.")
+    return part
+
+
+def read_vectors(embedding):
+    """Return words and vectors of what an estimator's `embedding` is.
+
+    Parameters
+    ----------
+    embedding : mapping of str to array, (words, array (n, D)), or path of a text file as of GloVe or word2vec
+
+    Returns
+    -------
+    words : list of str
+    vectors : ndarray (n, D) of float32
+    """
+    if isinstance(embedding, str | os.PathLike):
+        path = pathlib.Path(embedding)
+        return _read_vector_file(str(path), path.stat().st_mtime_ns)
+    if hasattr(embedding, "keys"):
+        words = list(embedding.keys())
+        vectors = [embedding[word] for word in words]
+    elif isinstance(embedding, tuple | list) and len(embedding) == 2:
+        words, vectors = embedding
+    else:
+        raise ValueError(
+            f"embedding must be a mapping of words to vectors, a pair (words, array) or the path of a text file, "
+            f"got {embedding!r:.80}."
+        )
+    try:
+        vectors = np.asarray(vectors, np.float32)
+    except ValueError:
+        raise ValueError("embedding must have vectors of one length, got vectors of several.") from None
+    words = [str(word) for word in words]
+    if vectors.ndim != 2 or len(vectors) != len(words) or not len(words):
+        raise ValueError(
+            f"embedding must have a vector for each word, got {len(words)} words and vectors of shape {vectors.shape}."
+        )
+    if not np.isfinite(vectors).all():
+        raise ValueError("embedding must be finite, got NaN or infinity.")
+    return words, vectors
+
+
+@functools.lru_cache(maxsize=1)
+def _read_vector_file(path, changed):
+    """Read a text file of word vectors, a word and its numbers a line; the last file stays in memory."""
+    words, rows = [], []
+    with open(path, encoding="utf-8", errors="replace") as file:
+        for number, line in enumerate(file):
+            fields = line.rstrip().split(" ")
+            if number == 0 and len(fields) == 2:  # word2vec begins with the number of words and their size
+                continue
+            size = len(rows[0]) if rows else len(fields) - 1
+            try:  # a word of GloVe may hold spaces
+                row = np.array(fields[len(fields) - size :], np.float32)
+            except ValueError:
+                row = ()
+            if len(row) != size or size < 1:
+                raise ValueError(f"{path}, line {number + 1}: expected a word and {size} numbers, got {line[:60]!r}.")
+            words.append(" ".join(fields[: len(fields) - size]))
+            rows.append(row)
+    if not rows:
+        raise ValueError(f"{path} holds no word vectors.")
+    return words, np.array(rows)
+
+
+def stored_classes(classes):
+    """Return labels as a file keeps them, and back with `restored_classes`."""
+    values = classes.astype(str) if classes.dtype.kind == "M" else classes
+    return {"dtype": classes.dtype.str, "values": plain_parameter("classes_", values)}
+
+
+def restored_classes(stored):
+    """Return the labels that `stored_classes` made plain."""
+    return np.array(stored["values"], dtype=np.dtype(stored["dtype"]))

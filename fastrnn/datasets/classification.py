@@ -1,0 +1,242 @@
+"""Data sets of sentences, documents, series and sequences with labels."""
+
+import csv
+
+import numpy as np
+from sklearn.utils import Bunch
+
+from fastrnn.datasets._folder import find
+
+UCR = ("ArrowHead", "BasicMotions", "GunPoint", "ItalyPowerDemand", "OSULeaf")
+LANGUAGES = ("Arabic Chinese Czech Dutch English French German Greek Irish Italian Japanese Korean Polish Portuguese "
+             "Russian Scottish Spanish Vietnamese").split()  # fmt: skip
+_ORIGIN = "Read from the folder that the environment variable FASTRNN_DATA names, or downloaded where that is possible."
+
+
+def load_movie_review_sentences():
+    """Load 10,662 sentences of movie reviews, half of them positive (Pang and Lee 2005), known as MR.
+
+    Returns
+    -------
+    sklearn.utils.Bunch
+        ``data``: list of str; ``target``: array of "neg" and "pos"; ``DESCR``.
+
+    Raises
+    ------
+    OSError
+        The data are not there: the message says what to do.
+    """
+    return _two_files("mr", {"neg": "rt-polarity.neg", "pos": "rt-polarity.pos"}, load_movie_review_sentences)
+
+
+def load_subjectivity():
+    """Load 10,000 sentences, half of them subjective (Pang and Lee 2004).
+
+    Returns
+    -------
+    sklearn.utils.Bunch
+        ``data``: list of str; ``target``: array of "objective" and "subjective"; ``DESCR``.
+
+    Raises
+    ------
+    OSError
+        The data are not there: the message says what to do.
+    """
+    files = {"objective": "plot.tok.gt9.5000", "subjective": "quote.tok.gt9.5000"}
+    return _two_files("subjectivity", files, load_subjectivity)
+
+
+def _two_files(folder, files, loader):
+    data, target = [], []
+    for label, name in files.items():
+        lines = find(f"{folder}/{name}").read_text(encoding="latin-1").split("\n")
+        data += lines[:-1]
+        target += [label] * (len(lines) - 1)
+    return _bunch(loader, data=data, target=np.array(target))
+
+
+def load_movie_reviews():
+    """Load 2,000 whole movie reviews, half of them positive (Pang and Lee 2004), with the folds of their paper.
+
+    Returns
+    -------
+    sklearn.utils.Bunch
+        ``data``: list of str; ``target``: array of "neg" and "pos"; ``fold``: array of 0 to 9; ``DESCR``.
+
+    Raises
+    ------
+    OSError
+        The data are not there: the message says what to do.
+    """
+    lines = find("movie_reviews/movie_reviews.tsv").read_text(encoding="utf-8").splitlines()
+    labels, numbers, data = zip(*(line.split("\t", 2) for line in lines), strict=True)
+    fold = np.array([int(number[-1]) for number in numbers])
+    return _bunch(load_movie_reviews, data=list(data), target=np.array(labels), fold=fold)
+
+
+def load_japanese_vowels(subset="train"):
+    """Load series of 12 coefficients, 7 to 29 steps long, of 9 speakers of two Japanese vowels (Kudo et al. 1999).
+
+    Parameters
+    ----------
+    subset : {"train", "test"}, default="train"
+        270 series to learn from, or 370 to test.
+
+    Returns
+    -------
+    sklearn.utils.Bunch
+        ``data``: list of array (T_i, 12); ``target``: array of "1" to "9"; ``DESCR``.
+
+    Raises
+    ------
+    OSError
+        The data are not there: the message says what to do.
+    """
+    return _series("japanesevowels/JapaneseVowels", subset, load_japanese_vowels)
+
+
+def load_ucr(name, subset="train"):
+    """Load one of the data sets of the UCR and UEA archives of time series classification (Bagnall et al. 2018).
+
+    Parameters
+    ----------
+    name : {"ArrowHead", "BasicMotions", "GunPoint", "ItalyPowerDemand", "OSULeaf"}
+    subset : {"train", "test"}, default="train"
+
+    Returns
+    -------
+    sklearn.utils.Bunch
+        ``data``: list of array (T, D); ``target``: array of str; ``DESCR``.
+
+    Raises
+    ------
+    OSError
+        The data are not there: the message says what to do.
+    """
+    if name not in UCR:
+        raise ValueError(f"name must be one of {UCR}, got {name!r}.")
+    return _series(f"ucr/{name}", subset, load_ucr)
+
+
+def _series(stem, subset, loader):
+    if subset not in ("train", "test"):
+        raise ValueError(f"subset must be 'train' or 'test', got {subset!r}.")
+    data, target = read_ts(find(f"{stem}_{subset.upper()}.ts"))
+    return _bunch(loader, data=data, target=target)
+
+
+def read_ts(path):
+    """Read a file of labelled series in the ``.ts`` format.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+
+    Returns
+    -------
+    data : list of float64 array (T_i, D)
+    target : array (n,) of str
+
+    Raises
+    ------
+    ValueError
+        A line holds no series: the message names it.
+    """
+    data, target, in_data = [], [], False
+    with open(path, encoding="utf-8", errors="replace") as file:
+        for number, line in enumerate(file, start=1):
+            line = line.strip()
+            if in_data and line:
+                *dimensions, label = line.split(":")
+                try:
+                    series = np.array([np.array(values.split(","), float) for values in dimensions])
+                except ValueError:
+                    series = np.empty(0)
+                if series.ndim != 2:
+                    raise ValueError(f"{path}, line {number}: expected numbers, dimensions of one length and a label.")
+                data.append(np.ascontiguousarray(series.T))
+                target.append(label)
+            in_data = in_data or line.lower() == "@data"
+    return data, np.array(target)
+
+
+def load_splice():
+    """Load 3,190 pieces of 60 nucleotides: exon-intron boundaries (EI), intron-exon ones (IE) or none (N); UCI.
+
+    Returns
+    -------
+    sklearn.utils.Bunch
+        ``data``: list of str; ``target``: array of "EI", "IE" and "N"; ``DESCR``.
+
+    Raises
+    ------
+    OSError
+        The data are not there: the message says what to do.
+    """
+    with open(find("dna/splice.csv"), encoding="utf-8", newline="") as file:
+        rows = [[field.strip() for field in row] for row in csv.reader(file)][1:]
+    return _bunch(load_splice, data=[row[2] for row in rows], target=np.array([row[0] for row in rows]))
+
+
+def load_promoters():
+    """Load 106 pieces of 57 nucleotides of E. coli, half of them promoters ("+"); UCI.
+
+    Returns
+    -------
+    sklearn.utils.Bunch
+        ``data``: list of str; ``target``: array of "+" and "-"; ``DESCR``.
+
+    Raises
+    ------
+    OSError
+        The data are not there: the message says what to do.
+    """
+    with open(find("dna/promoters.data"), encoding="utf-8", newline="") as file:
+        rows = [[field.strip() for field in row] for row in csv.reader(file) if row]
+    return _bunch(load_promoters, data=[row[2] for row in rows], target=np.array([row[0] for row in rows]))
+
+
+def load_names():
+    """Load about 20,050 surnames of 18 languages.
+
+    Returns
+    -------
+    sklearn.utils.Bunch
+        ``data``: list of str; ``target``: array of str, the languages; ``DESCR``.
+
+    Raises
+    ------
+    OSError
+        The data are not there: the message says what to do.
+    """
+    data, target = [], []
+    for language in LANGUAGES:
+        names = find(f"names/{language}.txt").read_text(encoding="utf-8").split("\n")
+        names = [name.strip() for name in names if name.strip()]
+        data += names
+        target += [language] * len(names)
+    return _bunch(load_names, data=data, target=np.array(target))
+
+
+def load_glove():
+    """Load 38,394 word vectors of 50 dimensions (Pennington et al. 2014), the words of English data sets.
+
+    Returns
+    -------
+    sklearn.utils.Bunch
+        ``words``: list of str; ``vectors``: float32 array (n, 50); ``DESCR``. ``(words, vectors)`` is what the
+        estimators take as `embedding`.
+
+    Raises
+    ------
+    OSError
+        The data are not there: the message says what to do.
+    """
+    words = find("glove50d/glove50d_subset.words.txt").read_text(encoding="utf-8").split("\n")
+    vectors = np.load(find("glove50d/glove50d_subset.float32.npy"))
+    return _bunch(load_glove, words=words[: len(vectors)], vectors=vectors)
+
+
+def _bunch(loader, **content):
+    description = loader.__doc__.strip().split("\n")[0]
+    return Bunch(**content, DESCR=f"{description}\n\n{_ORIGIN}")

@@ -1,0 +1,205 @@
+"""Which words make a classifier say what it says."""
+
+import copy
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from fastrnn.classification._networks import MeanEmbeddingNetwork
+from fastrnn.classification._sequences import add_ngrams, read_tokens
+from fastrnn.inspection._hidden_states import place_tokens
+from fastrnn.inspection._plots import new_axes, show_text
+from fastrnn.text import UNK_ID
+
+_ANSI = {True: "\x1b[42m", False: "\x1b[41m"}  # grounds in green for, in red against
+_MOST_STEPS = 1 << 14  # of copies of the text in one batch: bounds the memory
+_FAINT = 0.1  # below this share of the largest contribution a word has no ground
+
+
+class Explanation(NamedTuple):
+    """What `explain` returns.
+
+    Attributes
+    ----------
+    tokens : list of str
+        The words that the model read.
+    contributions : ndarray (T,)
+        What each word adds to the output of the class, a logit.
+    target : object
+        The class, label number or output number that is explained.
+    output : float
+        The output for the text.
+    baseline : float
+        The output for a text of unknown words; the contributions add up to the difference.
+    """
+
+    tokens: list
+    contributions: np.ndarray
+    target: object
+    output: float
+    baseline: float
+
+    def __str__(self):
+        width = max(map(len, self.tokens), default=0)
+        lines = [f"{token:<{width}} {value:+.3f}" for token, value in zip(self.tokens, self.contributions, strict=True)]
+        return "\n".join([f"{self.target}: {self.output:+.3f} (without words {self.baseline:+.3f})", *lines])
+
+    def to_ansi(self):
+        """Return the text for a terminal, words that speak for the class on green, those against it on red ground."""
+        largest = abs(self.contributions).max(initial=0)
+        words = [
+            f"{_ANSI[bool(value > 0)]}{token}\x1b[0m" if abs(value) > _FAINT * largest else token
+            for token, value in zip(self.tokens, self.contributions, strict=True)
+        ]
+        return " ".join(words)
+
+    def plot(self, ax=None, *, width=80, cmap="RdYlGn"):
+        """Draw the text, coloured by the contributions.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes or None, default=None
+            Where to draw; None makes a new figure of the height that the text needs.
+        width : int, default=80
+            Characters in a line.
+        cmap : str or matplotlib Colormap, default="RdYlGn"
+
+        Returns
+        -------
+        matplotlib Axes
+        """
+        if not self.tokens:
+            raise ValueError("The text is empty.")
+        places, lines = place_tokens(self.tokens, width)
+        ax = new_axes(ax, figsize=(11, 0.9 + 0.27 * lines))
+        show_text(ax, self.tokens, places, (width, lines), self.contributions, cmap)
+        ax.set_title(f"{self.target}: {self.output:+.2f}", loc="left", fontsize="medium")
+        return ax
+
+
+def explain(model, text, target=None, n_steps=64):
+    """Return what each word of a text contributes to a prediction.
+
+    Integrated gradients (Sundararajan, Taly and Yan, "Axiomatic attribution for deep networks", ICML 2017): the
+    gradient of the output with respect to the words' vectors, averaged on the way from zeros (what an unknown word has)
+    to the vectors. An n-gram's share is divided equally among its words.
+
+    Parameters
+    ----------
+    model : MeanEmbeddingClassifier, RNNClassifier or RNNRegressor
+        Fitted to texts or tokens, without zoneout.
+    text : str or list of str
+        One text, as the model reads it.
+    target : object, default=None
+        The class whose output is explained (or the number of a label or output); None takes the predicted class.
+    n_steps : int, default=64
+        Points of the way at which the gradient is taken.
+
+    Returns
+    -------
+    Explanation
+
+    Examples
+    --------
+    >>> from fastrnn import MeanEmbeddingClassifier
+    >>> from fastrnn.inspection import explain
+    >>> texts, labels = ["a fine film", "truly fine", "a dull film", "so dull"] * 5, ["pos", "pos", "neg", "neg"] * 5
+    >>> model = MeanEmbeddingClassifier(learning_rate_init=0.05, max_iter=10, random_state=0).fit(texts, labels)
+    >>> result = explain(model, "a fine story")
+    >>> result.target, result.tokens[result.contributions.argmax()]
+    ('pos', 'fine')
+    """
+    check_is_fitted(model, "network_")
+    if getattr(model, "input", "series") == "series":
+        raise ValueError("model must be one of texts or tokens: series have no words.")
+    if np.any(getattr(model, "zoneout", 0.0)):
+        raise ValueError("model must have zoneout=0: its gradient at prediction is not computed.")
+    (tokens,) = read_tokens([text], **model._reading())
+    sequences = model._reader.read([text])
+    outputs = model._outputs([text])[0]
+    classes = getattr(model, "classes_", np.arange(len(outputs)))
+    place = int(outputs.argmax()) if target is None else _place(classes, target)
+    network = _without_noise(model.network_)
+    averaged = isinstance(network, MeanEmbeddingNetwork)
+    method = _bag_contributions if averaged else _recurrent_contributions
+    contributions, baseline = method(model, network, sequences, place, n_steps)
+    return Explanation(tokens, contributions, classes[place : place + 1].tolist()[0], float(outputs[place]), baseline)
+
+
+def _place(classes, target):
+    found = np.flatnonzero(classes == target)
+    if not len(found):
+        raise ValueError(f"target must be one of {classes.tolist()}, got {target!r}.")
+    return int(found[0])
+
+
+def _without_noise(network):
+    """Return a copy of a network that computes gradients without dropout of any kind."""
+    network = copy.deepcopy(network)
+    network.release()
+    for layer in network.layers.values():
+        for name in ("dropout", "recurrent_dropout", "weight_dropout"):
+            if isinstance(getattr(layer, name, None), float):
+                setattr(layer, name, 0.0)
+    dropouts = [*getattr(network, "dropouts", ()), *getattr(network, "hidden", ()), getattr(network, "dropout", None)]
+    inner = network.layers["recurrent"]._dropouts if "recurrent" in network.layers else []
+    for item in (*dropouts, *inner):
+        layer = item[1] if isinstance(item, tuple) else item
+        if layer is not None:
+            layer.p = 0.0
+    return network
+
+
+def _shares(n_steps):
+    """Return the middles of `n_steps` equal pieces of the way from 0 to 1."""
+    return (np.arange(n_steps) + 0.5) / n_steps
+
+
+def _gradient(network, h, place, backward):
+    """Return the gradient of the sum of one output over a batch with the encodings h (B, H)."""
+    output = network.layers["output"].forward(h, training=True)
+    d_output = np.zeros_like(output)
+    d_output[:, place] = 1
+    return backward(network.layers["output"].backward(d_output))
+
+
+def _recurrent_contributions(model, network, sequences, place, n_steps):
+    ids, lengths = sequences.padded(np.zeros(1, int))
+    x = network.embed(ids)  # (T, 1, D)
+    if not lengths[0]:
+        return np.zeros(0), float(network.outputs(sequences, np.zeros(1, int))[0, place])
+    baseline = network.layers["output"].forward(network.encode_steps(0 * x, lengths))[0, place]
+    slope = np.zeros(x[:, 0].shape)  # (T, D)
+    for shares in np.array_split(_shares(n_steps), -(-n_steps * len(x) // _MOST_STEPS)):
+        scaled = np.ascontiguousarray(x * shares[None, :, None], x.dtype)  # (T, len(shares), D)
+        h = network.encode_steps(scaled, np.repeat(lengths, len(shares)), training=True)
+        slope += _gradient(network, h, place, network.steps_backward).sum(axis=1, dtype=np.float64) / n_steps
+    return (slope * x[:, 0]).sum(axis=1), float(baseline)
+
+
+def _bag_contributions(model, network, sequences, place, n_steps):
+    ids = sequences.values
+    n_words = len(model.vocabulary_)
+    bag = add_ngrams(sequences, model.ngram_range, n_words, model.n_buckets)
+    weight = network.layers["embedding"].parameters["weight"]
+    mean = network.layers["embedding"].forward(bag.values, bag.offsets)  # (1, D)
+    baseline = network.layers["output"].forward(network.encode_means(0 * mean))[0, place]
+    scaled = (mean * _shares(n_steps)[:, None]).astype(np.float32)
+    h = network.encode_means(scaled, training=True)
+    slope = _gradient(network, h, place, network.means_backward).mean(axis=0, dtype=np.float64)
+    contributions = np.zeros(len(ids))
+    values = weight[bag.values].astype(np.float64) @ slope / max(len(bag.values), 1)
+    for owners, value in zip(_owners(ids, model.ngram_range), values, strict=True):
+        contributions[owners] += value / len(owners)
+    return contributions, float(baseline)
+
+
+def _owners(ids, ngram_range):
+    """Return the places of the words of each entry of a text's bag, in the order of `add_ngrams`."""
+    owners = []
+    for n in range(ngram_range[0], ngram_range[1] + 1):
+        for begin in range(len(ids) - n + 1):
+            if (ids[begin : begin + n] != UNK_ID).all():
+                owners.append(np.arange(begin, begin + n))
+    return owners

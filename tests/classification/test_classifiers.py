@@ -1,0 +1,468 @@
+import copy
+import io
+import pickle
+
+import joblib
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.model_selection import GridSearchCV, cross_validate
+from sklearn.pipeline import Pipeline
+
+from fastrnn import MeanEmbeddingClassifier, RNNClassifier, RNNRegressor
+from tests import reference
+
+GOOD, BAD = "good great fine warm bright".split(), "bad awful dull cold dark".split()
+
+
+def reviews(n=60, seed=0):
+    """Return texts of 1 to 8 words, with one word that tells the class."""
+    random = np.random.RandomState(seed)
+    texts, labels = [], []
+    for i in range(n):
+        words = random.choice("the film was a story of people".split(), random.randint(0, 8)).tolist()
+        words.insert(random.randint(len(words) + 1), random.choice((GOOD, BAD)[i % 2]))
+        texts.append(" ".join(words))
+        labels.append(("pos", "neg")[i % 2])
+    return texts, np.array(labels)
+
+
+X, Y = reviews()
+
+
+def recurrent(**options):
+    defaults = {"hidden_size": 9, "embedding_size": 7, "dropout": 0.0, "learning_rate_init": 0.02, "max_iter": 8,
+                "random_state": 0}  # fmt: skip
+    return RNNClassifier(**{**defaults, **options})
+
+
+def averaging(**options):
+    defaults = {"embedding_size": 7, "n_buckets": 50, "learning_rate_init": 0.05, "batch_size": 8, "max_iter": 10,
+                "embedding_dropout": 0.2, "random_state": 0}  # fmt: skip
+    return MeanEmbeddingClassifier(**{**defaults, **options})
+
+
+BOTH = pytest.mark.parametrize("make", [recurrent, averaging], ids=["recurrent", "averaging"])
+
+
+def series(n=20, seed=0, size=2):
+    """Return series of 3 to 9 steps that rise or fall."""
+    random = np.random.RandomState(seed)
+    slopes = np.where(np.arange(n) % 2, 1.0, -1.0)
+    X = [100 + slope * np.arange(t)[:, None] + random.randn(t, size) / 5
+         for slope, t in zip(slopes, random.randint(3, 10, n), strict=True)]  # fmt: skip
+    return X, np.where(slopes > 0, "up", "down")
+
+
+# ------------------------------------------------------------------------------------------------------- predictions
+
+
+@BOTH
+def test_learns_which_words_tell_the_class(make):
+    model = make().fit(X, Y)
+    test, labels = reviews(seed=1)
+    assert model.score(test, labels) > 0.9
+    assert model.classes_.tolist() == ["neg", "pos"]
+    assert model.n_iter_ == len(model.loss_curve_) == model.max_iter
+    assert model.loss_curve_[-1] < model.loss_curve_[0]
+
+
+@BOTH
+def test_what_is_predicted_fits_together(make):
+    model = make().fit(X, Y)
+    p, log_p, decision = model.predict_proba(X), model.predict_log_proba(X), model.decision_function(X)
+    np.testing.assert_allclose(p.sum(axis=1), 1)
+    np.testing.assert_allclose(np.exp(log_p), p)
+    np.testing.assert_allclose(log_p[:, 1] - log_p[:, 0], decision)
+    np.testing.assert_array_equal(model.predict(X), model.classes_[(decision > 0).astype(int)])
+    h, output = model.transform(X), model.network_.layers["output"].parameters
+    logits = h @ output["weight"].T.astype(float) + output["bias"]
+    np.testing.assert_allclose(logits[:, 1] - logits[:, 0], decision, atol=1e-5)
+    assert len(model.get_feature_names_out()) == h.shape[1]
+
+
+def test_recurrent_classifier_equals_the_slow_reference():
+    model = recurrent(num_layers=2, bidirectional=False, pooling="last", max_iter=1).fit(X, Y)
+    ids = model.vocabulary_.encode(X[1].split())
+    layers = model.network_.layers
+    x = layers["embedding"].parameters["weight"].astype(float)[ids][:, None]
+    h, _ = reference.network("lstm", x, np.zeros((2, 2, 1, 9)), [len(ids)], layers["recurrent"].state_dict(), 2)
+    np.testing.assert_allclose(model.transform(X[1:2])[0], h[-1, 0], atol=1e-6)
+
+
+def test_mean_embedding_equals_its_definition():
+    model = averaging(hidden_layer_sizes=(5,), ngram_range=(1, 1)).fit(X, Y)
+    layers = model.network_.layers
+    texts = ["good unheard-of film", "unheard-of", ""]
+    words = model.vocabulary_.encode(["good", "film"])
+    mean = layers["embedding"].parameters["weight"][words].astype(float).mean(axis=0)
+    dense = layers["hidden_0"].parameters
+    for row, vector in zip(model.transform(texts), [mean, np.zeros(7), np.zeros(7)], strict=True):
+        np.testing.assert_allclose(row, np.maximum(dense["weight"] @ vector + dense["bias"], 0), atol=1e-6)
+
+
+@BOTH
+def test_results_do_not_depend_on_the_batch(make):
+    model = make(pooling="attention") if make is recurrent else make(hidden_layer_sizes=(5,))
+    model.fit(X, Y)
+    together = model.predict_proba([*X, ""])
+    np.testing.assert_array_equal(np.concatenate([model.predict_proba([text]) for text in [*X, ""]]), together)
+    np.testing.assert_array_equal(model.predict_proba(X[:3][::-1])[::-1], together[:3])
+    assert len(model.predict_proba([])) == 0
+
+
+@BOTH
+def test_the_seed_decides(make):
+    first, second, other = (make(random_state=seed, max_iter=2).fit(X, Y).predict_proba(X) for seed in (0, 0, 1))
+    np.testing.assert_array_equal(first, second)
+    assert not np.array_equal(first, other)
+    threads = make(max_iter=2, n_jobs=1).fit(X, Y).predict_proba(X)
+    np.testing.assert_array_equal(first, threads)
+
+
+@pytest.mark.parametrize("labels", [[0, 1], [True, False], [2.0, -1.0], ["a", "b"]])
+def test_labels_of_any_type_come_back(labels, tmp_path):
+    y = np.array(labels)[(Y == "pos").astype(int)]
+    model = averaging().fit(X, y)
+    predicted = model.predict(X)
+    assert predicted.dtype == y.dtype
+    assert (predicted == y).mean() > 0.9
+    model.save(tmp_path / "model")
+    np.testing.assert_array_equal(MeanEmbeddingClassifier.load(tmp_path / "model").predict(X), predicted)
+
+
+def test_labels_as_objects(tmp_path):
+    model = averaging().fit(X, Y.astype(object))
+    model.save(tmp_path / "model")
+    assert MeanEmbeddingClassifier.load(tmp_path / "model").classes_.tolist() == ["neg", "pos"]
+
+
+def test_three_classes():
+    texts, labels = X + ["nothing at all"] * 20, [*Y, *["none"] * 20]
+    model = averaging().fit(texts, labels)
+    assert model.decision_function(texts).shape == (80, 3)
+    assert model.predict(["nothing at all"]) == ["none"]
+
+
+@BOTH
+def test_several_labels_at_once(make, tmp_path):
+    y = np.array([["good" in text or "great" in text, "film" in text, "was" in text] for text in X]).astype(int)
+    model = make(max_iter=60).fit(X, y)
+    assert (model.predict(X) == y).mean() > 0.85
+    p = model.predict_proba(X)
+    np.testing.assert_array_equal(p > 0.5, model.predict(X) == 1)
+    np.testing.assert_allclose(np.exp(model.predict_log_proba(X)), p)
+    model.save(tmp_path / "model")
+    np.testing.assert_array_equal(type(model).load(tmp_path / "model").predict_proba(X), p)
+
+
+def test_regressor_predicts_numbers_of_any_scale(tmp_path):
+    values, _ = series(60, seed=1)
+    y = np.array([1000 + 50 * np.mean(part) for part in values])
+    model = RNNRegressor("gru", hidden_size=9, dropout=0.0, pooling="mean", input="series", learning_rate_init=0.02,
+                         max_iter=40, random_state=0).fit(values, y)  # fmt: skip
+    assert model.score(values, y) > 0.9
+    model.save(tmp_path / "model")
+    np.testing.assert_array_equal(RNNRegressor.load(tmp_path / "model").predict(values), model.predict(values))
+    both = clone(model).fit(values, np.column_stack([y, -y]))
+    assert both.predict(values).shape == (60, 2)
+    assert both.partial_fit(values, np.column_stack([y, -y])).n_iter_ == 41
+    with pytest.raises(ValueError, match="y must have 2 columns"):
+        both.partial_fit(values, y)
+
+
+# ------------------------------------------------------------------------------------------------------------ inputs
+
+
+def test_series_in_every_form_are_the_same():
+    values = np.random.RandomState(0).randn(20, 6)
+    model = recurrent(input="series").fit(values, Y[:20])
+    expected = model.predict_proba(values)
+    for form in (values[:, :, None], list(values), list(values[:, :, None]), values.tolist()):
+        np.testing.assert_array_equal(model.predict_proba(form), expected)
+    assert model.n_features_in_ == 1
+    assert not hasattr(model, "vocabulary_")
+
+
+def test_series_are_standardised_by_the_training_data():
+    X, y = series()
+    first = recurrent(input="series").fit(X, y)
+    scaled = recurrent(input="series").fit([1e4 * part - 7 for part in X], y)
+    np.testing.assert_allclose(first.predict_proba(X), scaled.predict_proba([1e4 * p - 7 for p in X]), atol=1e-4)
+    assert first.score(*series(seed=1)) > 0.9
+
+
+def test_integers_are_tokens():
+    ids = [[len(word) for word in text.split()] for text in X]
+    model = recurrent(input="tokens", max_iter=1).fit(ids, Y)
+    strings = [[str(token) for token in text] for text in ids]
+    np.testing.assert_array_equal(model.predict_proba([np.array(text) for text in ids]), model.predict_proba(strings))
+    np.testing.assert_array_equal(model.predict_proba(np.array([[3, 4], [4, 3]])),
+                                  model.predict_proba([["3", "4"], ["4", "3"]]))  # fmt: skip
+
+
+@pytest.mark.parametrize(("truncation", "same"), [("end", "good film x y"), ("start", "x y good film")])
+def test_long_texts_are_cut(truncation, same):
+    model = recurrent(max_length=2, truncation=truncation, max_iter=1).fit(X, Y)
+    np.testing.assert_array_equal(model.predict_proba(["good film"]), model.predict_proba([same]))
+    values, y = series()
+    model = recurrent(input="series", max_length=3, truncation=truncation, max_iter=1).fit(values, y)
+    cut = [part[:3] if truncation == "end" else part[-3:] for part in values]
+    np.testing.assert_array_equal(model.predict_proba(values), model.predict_proba(cut))
+
+
+@BOTH
+def test_strange_texts_have_an_answer(make):
+    model = make(max_iter=1).fit(X, Y)
+    texts = ["", " ", "unheard-of", "unheard-of words only", "good", "?!", "good " * 200_000]
+    p = model.predict_proba(texts)
+    assert np.isfinite(p).all()
+    np.testing.assert_array_equal(p[0], p[1])
+    make(max_iter=1).fit([*X, *texts], [*Y, *["pos"] * len(texts)])
+
+
+def test_a_class_with_one_example_is_learned_with_early_stopping():
+    model = averaging(early_stopping=True).fit([*X, "nothing"], [*Y, "none"])
+    assert "none" in model.classes_
+    assert len(model.validation_scores_) == model.n_iter_
+
+
+@pytest.mark.parametrize(
+    ("options", "given", "message"),
+    [
+        ({}, "a string", "Iterable over raw text documents expected, string object received"),
+        ({}, ["good", ["a", "list"]], r"X\[1\] must be a string with input='text', got \['a', 'list'\]"),
+        ({}, [[1.0, 2.0]], r"X\[0\] must be a string with input='text'"),
+        ({}, np.zeros((2, 3)), r"X must be a list of strings with input='text', got shape \(2, 3\)"),
+        ({}, 5, "X must be an iterable with input='text', got 5"),
+        ({"input": "tokens"}, [["a"], "text"], r"X\[1\] must be a list of tokens with input='tokens', got 'text'"),
+        ({"input": "tokens"}, [["a", 1.5]], r"X\[0\]\[1\] must be a token"),
+        ({"input": "tokens"}, np.zeros((2, 3, 4)), r"X must be a list of lists of tokens .*, got shape \(2, 3, 4\)"),
+        ({"input": "series"}, ["a text"], r"X must be a list of arrays \(T, D\) of numbers .*, got text: \['a text'\]"),
+        ({"input": "series"}, [np.zeros((3, 2)), np.full((4, 2), np.nan)], r"X\[1\] must be finite, got NaN"),
+        ({"input": "series"}, [np.zeros((3, 2)), np.zeros((4, 3))], r"X\[1\] must have shape \(T, 2\) like the others"),
+        ({"input": "series"}, np.zeros((2, 3, 4, 5)), r"X must have shape \(n, T, D\)"),
+        ({"input": "words"}, ["a", "b"], "input must be one of .*, got 'words'"),
+    ],
+)
+def test_wrong_inputs_are_named(options, given, message):
+    model = recurrent(**options)
+    with pytest.raises(ValueError, match=message):
+        model.fit(given, [0, 1])
+    assert not hasattr(model, "network_")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((["a", "b"], ["x", "x"]), "y has one class only, .*'x'.*: a classifier needs at least two classes"),
+        ((["a", "b"], ["x", "y", "x"]), r"same number of samples.*\[2, 3\]"),
+        ((["a", "b"], None), "requires y to be passed, but the target y is None"),
+        ((["a", "b"], [0.5, 1.7]), "Unknown label type: continuous"),
+        ((["a", "b"], [0, 1], [1, -1]), "sample_weight must be finite and not negative"),
+        ((["a", "b"], [0, 1], [1]), r"sample_weight must have shape \(2,\), got \(1,\)"),
+        ((["a", "b"], [0, 1], None, ["a"]), "X_val and y_val must be given both or not at all"),
+        ((["a", "b"], [0, 1], None, ["a"], [0, 1]), "X_val and y_val must have the same number of samples"),
+        ((["a", "b"], [0, 1], None, ["a"], [2]), "y contains .*2.*, which is not among the classes"),
+        (([], []), "y is empty: found 0 labels"),
+    ],
+)
+@BOTH
+def test_wrong_targets_are_named(make, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        make().fit(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("pooling", "sum"), ("max_length", 0), ("truncation", "middle"), ("hidden_size", 0), ("batch_size", 1.5),
+     ("alpha", -1), ("clip_norm", 0), ("validation_fraction", 1.0), ("device", "tpu"), ("optimizer", "lbfgs"),
+     ("cell", "lstn"), ("activity_penalty", -1), ("tol", "small"), ("tokenizer", "letters"), ("dropout", 1.0)],
+)  # fmt: skip
+def test_wrong_parameters_are_named(option, value):
+    with pytest.raises(ValueError, match=f"{option}.* must be"):
+        recurrent(**{option: value}).fit(X, Y)
+
+
+@pytest.mark.parametrize(("option", "value"), [("ngram_range", (2, 1)), ("n_buckets", 0), ("hidden_layer_sizes", (0,)),
+                                               ("input", "series")])  # fmt: skip
+def test_wrong_parameters_of_the_averaging_network_are_named(option, value):
+    with pytest.raises(ValueError, match=f"{option} must be"):
+        averaging(**{option: value}).fit(X, Y)
+
+
+# ---------------------------------------------------------------------------------------------------------- training
+
+
+@BOTH
+def test_weights_of_examples_count(make):
+    texts, labels = ["good film", "good film"] * 20, ["neg", "pos"] * 20
+    weight = np.tile([1.0, 9.0], 20)
+    p = make(max_iter=30).fit(texts, labels, sample_weight=weight).predict_proba(["good film"])[0, 1]
+    assert 0.8 < p < 0.97
+    p = make(max_iter=30, class_weight={"pos": 9}).fit(texts, labels).predict_proba(["good film"])[0, 1]
+    assert 0.8 < p < 0.97
+
+
+def test_examples_without_weight_are_as_if_they_were_not_there():
+    weight = np.r_[np.ones(40), np.zeros(20)]
+    labels = np.r_[Y[:40], np.roll(Y[40:], 1)]  # those at the end are wrong
+    wrong, right = (averaging().fit(X, labels, sample_weight=w).score(X, Y) for w in (None, weight))
+    assert right > 0.9 > wrong
+
+
+def test_balanced_classes_have_the_same_weight():
+    texts, labels = ["film"] * 40, ["neg"] * 30 + ["pos"] * 10
+    plain, balanced = (averaging(class_weight=c, max_iter=30).fit(texts, labels) for c in (None, "balanced"))
+    assert abs(plain.predict_proba(["film"])[0, 1] - 0.25) < 0.05
+    assert abs(balanced.predict_proba(["film"])[0, 1] - 0.5) < 0.1
+
+
+@BOTH
+def test_early_stopping_keeps_the_weights_that_validate_best(make):
+    test, labels = reviews(seed=1)
+    wrong = np.where(labels == "pos", "neg", "pos")
+    model = make(n_iter_no_change=3).fit(X, Y, X_val=test, y_val=wrong)  # the more it learns, the worse
+    assert model.n_iter_ < make().max_iter
+    log_p = model.predict_log_proba(test)[np.arange(60), np.searchsorted(model.classes_, wrong)]
+    np.testing.assert_allclose(log_p.mean(), max(model.validation_scores_), rtol=1e-6)
+
+
+@BOTH
+def test_warm_start_and_partial_fit_go_on(make):
+    model = make(warm_start=True, max_iter=2).fit(X, Y)
+    vocabulary = model.vocabulary_
+    model.fit([*X, "a new word"], [*Y, "pos"])
+    assert model.vocabulary_ is vocabulary
+    assert model.n_iter_ == 4
+    step = make().partial_fit(X[:20], Y[:20], classes=["neg", "pos", "none"])
+    assert step.classes_.tolist() == ["neg", "none", "pos"]
+    for _ in range(20):
+        step.partial_fit(X, Y)
+    assert step.n_iter_ == 21
+    assert step.score(X, Y) > 0.9
+    with pytest.raises(ValueError, match="classes must be those of the first call"):
+        step.partial_fit(X, Y, classes=["neg", "pos"])
+
+
+@BOTH
+def test_an_error_changes_nothing(make):
+    model = make(warm_start=True, max_iter=1).fit(X, Y)
+    before = model.predict_proba(X)
+    for call in (lambda: model.fit(X, np.r_[Y[:-1], "other"]), lambda: model.partial_fit(X, Y[:3]),
+                 lambda: model.fit([1], ["pos"]), lambda: model.set_params(alpha=-1).fit(X, Y)):  # fmt: skip
+        with pytest.raises(ValueError):
+            call()
+        np.testing.assert_array_equal(model.predict_proba(X), before)
+        assert model.n_iter_ == 1
+
+
+def test_a_loss_that_is_not_finite_ends_the_training():
+    values, y = series()
+    with pytest.warns(ConvergenceWarning, match="infinite or NaN"):
+        recurrent(input="series", optimizer="sgd", learning_rate_init=1e38, clip_norm=None).fit(values, y)
+
+
+@pytest.mark.parametrize("option", ["recurrent_dropout", "zoneout", "weight_dropout", "embedding_dropout", "dropout",
+                                    "activity_penalty", "temporal_activity_penalty"])  # fmt: skip
+def test_regularizers_change_the_training_and_not_the_prediction(option):
+    plain, regular = recurrent(max_iter=2).fit(X, Y), recurrent(max_iter=2, **{option: 0.3}).fit(X, Y)
+    assert not np.array_equal(plain.predict_proba(X), regular.predict_proba(X))
+    np.testing.assert_array_equal(regular.predict_proba(X), regular.predict_proba(X))
+
+
+# ------------------------------------------------------------------------------------------------- pretrained vectors
+
+WORDS = ["good", "bad", "unseen"]
+VECTORS = np.array([[1.0, 0.0, 0.5], [-1.0, 0.5, 0.0], [1.0, 0.1, 0.5]], np.float32)
+
+
+def vector_file(tmp_path, header):
+    lines = [f"{word} {' '.join(map(str, row))}" for word, row in zip(WORDS, VECTORS.tolist(), strict=True)]
+    path = tmp_path / "vectors.txt"
+    path.write_text("\n".join(["3 3"] * header + lines) + "\n")
+    return path
+
+
+@pytest.mark.parametrize("form", ["mapping", "pair", "glove", "word2vec"])
+@BOTH
+def test_pretrained_vectors(make, form, tmp_path):
+    embedding = {"mapping": dict(zip(WORDS, VECTORS, strict=True)), "pair": (WORDS, VECTORS)}.get(form)
+    if embedding is None:
+        embedding = vector_file(tmp_path, form == "word2vec")
+    frozen, tuned = (make(embedding=embedding, freeze_embedding=f, max_iter=2).fit(X, Y) for f in (True, False))
+    ids = frozen.vocabulary_.encode(WORDS)
+    vectors = [model.network_.layers["embedding"].parameters["weight"][ids] for model in (frozen, tuned)]
+    np.testing.assert_array_equal(vectors[0], VECTORS)
+    assert not np.array_equal(vectors[1][:2], VECTORS[:2])
+    frozen.save(tmp_path / "model")
+    loaded = type(frozen).load(tmp_path / "model")
+    np.testing.assert_array_equal(loaded.predict_proba(["unseen film"]), frozen.predict_proba(["unseen film"]))
+
+
+@pytest.mark.parametrize(
+    ("embedding", "message"),
+    [({"a": [1.0], "b": [1.0, 2.0]}, "vectors of one length"), ((["a"], np.zeros((2, 3))), "a vector for each word"),
+     (5, "embedding must be a mapping"), ({}, "a vector for each word"), ({"a": [np.inf]}, "finite")],
+)  # fmt: skip
+def test_wrong_vectors_are_named(embedding, message):
+    with pytest.raises(ValueError, match=message):
+        recurrent(embedding=embedding).fit(X, Y)
+
+
+def test_a_broken_file_of_vectors_names_the_line(tmp_path):
+    path = vector_file(tmp_path, header=False)
+    path.write_text(path.read_text() + "broken 1.0 x 2.0\n")
+    with pytest.raises(ValueError, match=r"line 4: expected a word and 3 numbers, got 'broken"):
+        recurrent(embedding=str(path)).fit(X, Y)
+
+
+# ------------------------------------------------------------------------------------------------- with scikit-learn
+
+
+@BOTH
+def test_copies_predict_the_same(make, tmp_path):
+    model = make(max_iter=2, class_weight={"pos": 2.0, "neg": 1}).fit(X, Y)
+    expected = model.predict_proba(X)
+    stream = io.BytesIO()
+    joblib.dump(model, stream)
+    stream.seek(0)
+    model.save(tmp_path / "model")
+    loaded = type(model).load(tmp_path / "model")
+    for other in (pickle.loads(pickle.dumps(model)), copy.deepcopy(model), joblib.load(stream), loaded):
+        np.testing.assert_array_equal(other.predict_proba(X), expected)
+        assert other.get_params() == model.get_params()
+        assert other.loss_curve_ == model.loss_curve_
+    assert clone(model).get_params() == model.get_params()
+    other = (RNNClassifier, MeanEmbeddingClassifier)[make is recurrent]
+    with pytest.raises(ValueError, match=f"holds a {type(model).__name__}, not a {other.__name__}"):
+        other.load(tmp_path / "model")
+
+
+@BOTH
+def test_in_pipelines_searches_and_cross_validation(make):
+    pipeline = Pipeline([("classifier", make(max_iter=2))]).set_output(transform="default")
+    search = GridSearchCV(pipeline, {"classifier__max_iter": [1, 6]}, cv=2).fit(X, Y)
+    assert search.best_params_ == {"classifier__max_iter": 6}
+    assert pipeline._repr_html_().startswith("<style>")
+    scores = cross_validate(make(max_iter=20), X, Y, cv=2, n_jobs=2)["test_score"]
+    assert (scores > 0.7).all()
+
+
+def test_sample_weight_is_routed():
+    import sklearn
+
+    with sklearn.config_context(enable_metadata_routing=True):
+        model = averaging().set_fit_request(sample_weight=True).set_score_request(sample_weight=False)
+        weight = np.ones(60)
+        cross_validate(model, X, Y, cv=2, params={"sample_weight": weight}, error_score="raise")
+
+
+@BOTH
+def test_not_fitted(make):
+    for call in ("predict", "predict_proba", "transform", "decision_function"):
+        with pytest.raises(NotFittedError):
+            getattr(make(), call)(X)
+    with pytest.raises(NotFittedError):
+        make().save("nowhere")
