@@ -1,7 +1,10 @@
 """Recurrent language models."""
 
+import inspect
 import itertools
+import math
 import numbers
+import types
 
 import numpy as np
 from sklearn.utils import check_random_state
@@ -9,14 +12,27 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastrnn import training
 from fastrnn._language_network import LanguageNetwork
-from fastrnn.base import BaseLanguageModel, close_sentences
-from fastrnn.batching import contiguous_streams, sentence_batches, sentence_groups, stream_batches
+from fastrnn.base import BaseLanguageModel
+from fastrnn.batching import SentenceBatches, StreamBatches, Streams, sentence_groups
+from fastrnn.checkpoint import Checkpoint, training_identity
+from fastrnn.corpus import count_tokens, digest, read_corpus, replace_ids, split_end
 from fastrnn.exchange._language_model import ExchangeMixin
-from fastrnn.optimizers import make_optimizer
-from fastrnn.text import END_ID, START_ID, Vocabulary, tokenize_corpus
+from fastrnn.layers.dropout import check_probability
+from fastrnn.optimizers import WeightAverage, make_optimizer
+from fastrnn.text import END_ID, START_ID, Vocabulary
 
 _SCORING_STEPS = 64  # steps that are run at once when a text is scored
 _SCORING_STREAM = 1000  # shortest stream into which a text is cut to be scored faster
+
+# What a recipe sets the parameters to that are left at their defaults.
+RECIPES = {
+    "awd": {
+        "tie_weights": True, "locked_dropout": True, "dropout": 0.25, "input_dropout": 0.4, "output_dropout": 0.4,
+        "embedding_dropout": 0.1, "weight_dropout": 0.5, "activity_penalty": 2.0, "temporal_activity_penalty": 1.0,
+        "alpha": 1.2e-6, "bptt_length": 70, "random_bptt": True, "optimizer": "sgd", "learning_rate_init": 30.0,
+        "clip_norm": 0.25, "schedule": "constant", "averaging": "asgd",
+    }
+}  # fmt: skip
 
 
 class RNNLanguageModel(ExchangeMixin, BaseLanguageModel):
@@ -37,7 +53,8 @@ class RNNLanguageModel(ExchangeMixin, BaseLanguageModel):
     dropout : float, default=0.0
         Probability of dropout on embeddings, between layers and on the output, in training (Zaremba et al. 2014).
     tie_weights : bool, default=False
-        Whether the output layer's weight is the embedding (Press and Wolf 2017); needs equal sizes.
+        Whether the output layer's weight is the embedding (Press and Wolf 2017). Where sizes differ, the last layer's
+        output is projected to `embedding_size`.
     residual : bool, default=False
         Whether the input of a layer is added to its output, from the second layer on.
     locked_dropout : bool, default=False
@@ -45,12 +62,22 @@ class RNNLanguageModel(ExchangeMixin, BaseLanguageModel):
     recurrent_dropout, zoneout, weight_dropout : float, default=0.0
         Dropout on h in the recurrent product, probability of a unit to keep its old value, and dropout on the recurrent
         weights, see `fastrnn.layers.Recurrent`.
+    input_dropout, output_dropout : float or None, default=None
+        Dropout on embeddings, and on the output of the last layer; None is `dropout`.
     embedding_dropout : float, default=0.0
         Probability that all occurrences of a token are zeroed in a batch.
     activity_penalty, temporal_activity_penalty : float, default=0.0
         Factors of the mean square of the last layer's output, and of its change from step to step (Merity et al. 2017).
         They act on the gradient; the losses that are reported are without them.
-    tokenizer : {"words", "whitespace", "chars"} or callable, default="words"
+    softmax : {"full", "adaptive", "sampled"}, default="full"
+        Output layer: over all tokens; in clusters by frequency, rare ones with shorter vectors (Grave et al. 2017); or
+        over all, but trained on a sample of them (`loss_curve_` is that among the sample then). For vocabularies of
+        some 50,000 tokens and more.
+    softmax_cutoffs : sequence of int or None, default=None
+        Ranks by frequency at which the clusters of ``softmax="adaptive"`` begin; None chooses two.
+    softmax_samples : int, default=2000
+        Tokens drawn for each batch with ``softmax="sampled"``.
+    tokenizer : {"words", "whitespace", "chars", "bytes"}, callable or tokenizers.Tokenizer, default="words"
         What cuts texts into tokens.
     lowercase : bool, default=False
         Whether texts are converted to lower case first.
@@ -65,6 +92,9 @@ class RNNLanguageModel(ExchangeMixin, BaseLanguageModel):
     bptt_stride : int or None, default=None
         Time steps from one update to the next, at most `bptt_length`; None is `bptt_length`. With
         ``carry_state=True`` only.
+    random_bptt : bool, default=False
+        Whether the steps from update to update are drawn around `bptt_length`, or for one in twenty around half of it,
+        and the learning rate is in proportion to them (Merity et al. 2017). With ``carry_state=True`` only.
     batch_size : int, default=20
         Streams (or sentences, with ``carry_state=False``) side by side.
     carry_state : bool, default=True
@@ -73,7 +103,22 @@ class RNNLanguageModel(ExchangeMixin, BaseLanguageModel):
         at least 1,000 tokens, of which only the first begins with the text. Otherwise every sentence stands alone.
     optimizer : {"adam", "adamw", "sgd", "adagrad", "rmsprop"}, default="adam"
     learning_rate_init : float, default=2e-3
-        The learning rate at the beginning; it is divided by 4 after each epoch that does not improve.
+        The learning rate at the beginning.
+    schedule : {"plateau", "cosine", "constant"}, default="plateau"
+        How it goes on: divided by 4 after each epoch that does not improve; down to 0 over `max_iter` epochs along half
+        a cosine wave; or as it is.
+    warmup : int, default=0
+        Steps in which it first rises from 0 in a straight line.
+    accumulate_steps : int, default=1
+        Batches whose mean gradient makes one step.
+    averaging : {"ema", "asgd"} or None, default=None
+        Whether a mean of the weights of many steps is validated and kept instead of the last ones: an exponential
+        moving average; or the plain mean from the epoch on that is worse on the validation text than the best one more
+        than `averaging_patience` epochs before (NT-ASGD, Merity et al. 2017), until when nothing stops early.
+    averaging_decay : float, default=0.999
+        Factor of the old average in each step, for "ema".
+    averaging_patience : int, default=5
+        Epochs, for "asgd".
     clip_norm : float or None, default=1.0
         Largest global norm of the gradient.
     alpha : float, default=0.0
@@ -95,7 +140,15 @@ class RNNLanguageModel(ExchangeMixin, BaseLanguageModel):
         Threads; None takes all cores, as far as the work is worth it. Results do not depend on it.
     device : {"cpu"}, default="cpu"
     verbose : int, default=0
-        1 shows a progress bar on stderr, if that is a terminal.
+        1 shows a progress bar on stderr, if that is a terminal: loss, perplexity of the validation text, tokens a
+        second, and the time that is left of `max_iter` epochs.
+    recipe : {"awd"} or None, default=None
+        Sets parameters that have their default values to those of a paper. "awd" is AWD-LSTM (Merity et al. 2017):
+        ``tie_weights=True, locked_dropout=True, dropout=0.25, input_dropout=0.4, output_dropout=0.4,
+        embedding_dropout=0.1, weight_dropout=0.5, activity_penalty=2, temporal_activity_penalty=1, alpha=1.2e-6,
+        bptt_length=70, random_bptt=True, optimizer="sgd", learning_rate_init=30, clip_norm=0.25, schedule="constant",
+        averaging="asgd"``. Sizes and `max_iter` are left to you: the paper has 3 layers of 1,150 units, embeddings of
+        400, and hundreds of epochs.
 
     Attributes
     ----------
@@ -136,9 +189,14 @@ class RNNLanguageModel(ExchangeMixin, BaseLanguageModel):
         recurrent_dropout=0.0,
         zoneout=0.0,
         weight_dropout=0.0,
+        input_dropout=None,
+        output_dropout=None,
         embedding_dropout=0.0,
         activity_penalty=0.0,
         temporal_activity_penalty=0.0,
+        softmax="full",
+        softmax_cutoffs=None,
+        softmax_samples=2000,
         tokenizer="words",
         lowercase=False,
         min_count=1,
@@ -146,10 +204,17 @@ class RNNLanguageModel(ExchangeMixin, BaseLanguageModel):
         vocabulary=None,
         bptt_length=35,
         bptt_stride=None,
+        random_bptt=False,
         batch_size=20,
         carry_state=True,
         optimizer="adam",
         learning_rate_init=2e-3,
+        schedule="plateau",
+        warmup=0,
+        accumulate_steps=1,
+        averaging=None,
+        averaging_decay=0.999,
+        averaging_patience=5,
         clip_norm=1.0,
         alpha=0.0,
         max_iter=10,
@@ -162,6 +227,7 @@ class RNNLanguageModel(ExchangeMixin, BaseLanguageModel):
         n_jobs=None,
         device="cpu",
         verbose=0,
+        recipe=None,
     ):
         self.cell = cell
         self.embedding_size = embedding_size
@@ -174,9 +240,14 @@ class RNNLanguageModel(ExchangeMixin, BaseLanguageModel):
         self.recurrent_dropout = recurrent_dropout
         self.zoneout = zoneout
         self.weight_dropout = weight_dropout
+        self.input_dropout = input_dropout
+        self.output_dropout = output_dropout
         self.embedding_dropout = embedding_dropout
         self.activity_penalty = activity_penalty
         self.temporal_activity_penalty = temporal_activity_penalty
+        self.softmax = softmax
+        self.softmax_cutoffs = softmax_cutoffs
+        self.softmax_samples = softmax_samples
         self.tokenizer = tokenizer
         self.lowercase = lowercase
         self.min_count = min_count
@@ -184,10 +255,17 @@ class RNNLanguageModel(ExchangeMixin, BaseLanguageModel):
         self.vocabulary = vocabulary
         self.bptt_length = bptt_length
         self.bptt_stride = bptt_stride
+        self.random_bptt = random_bptt
         self.batch_size = batch_size
         self.carry_state = carry_state
         self.optimizer = optimizer
         self.learning_rate_init = learning_rate_init
+        self.schedule = schedule
+        self.warmup = warmup
+        self.accumulate_steps = accumulate_steps
+        self.averaging = averaging
+        self.averaging_decay = averaging_decay
+        self.averaging_patience = averaging_patience
         self.clip_norm = clip_norm
         self.alpha = alpha
         self.max_iter = max_iter
@@ -200,20 +278,30 @@ class RNNLanguageModel(ExchangeMixin, BaseLanguageModel):
         self.n_jobs = n_jobs
         self.device = device
         self.verbose = verbose
+        self.recipe = recipe
 
-    _tokens_at_once = 128
+    _tokens_at_once = 1024
 
-    def fit(self, X, y=None, X_val=None):
+    def fit(self, X, y=None, X_val=None, *, checkpoint=None, checkpoint_minutes=None):
         """Learn from a text.
 
         Parameters
         ----------
-        X : iterable of (str or list of str)
-            A sentence, line or document each, in the order of the text.
+        X : iterable of (str or list of str), path, or ids
+            A sentence, line or document each, in the order of the text; it is read once and kept as ids, in a temporary
+            file if it is long. Or the path (a `pathlib.Path`) of a text file with a sentence a line. Or ids of the
+            given `vocabulary`, every sentence closed by that of ``</s>``: an array, which may be mapped, or the path of
+            a ``.npy`` file that `fastrnn.corpus.write_token_file` wrote, which is read where it is needed.
         y : None
             Ignored.
-        X_val : iterable of (str or list of str), default=None
+        X_val : as X, default=None
             Text to validate on after each epoch; the weights that predict it best are kept.
+        checkpoint : str or os.PathLike, default=None
+            File that is written after each epoch. If it is there when `fit` is called, the training goes on from it, to
+            the same weights bit for bit as if it had not been interrupted; after the end of the training, to its
+            result. A file of other data or parameters is refused.
+        checkpoint_minutes : float or None, default=None
+            Writes the file every so often within an epoch too.
 
         Returns
         -------
@@ -222,7 +310,7 @@ class RNNLanguageModel(ExchangeMixin, BaseLanguageModel):
         Raises
         ------
         ValueError
-            A parameter or the text is not usable.
+            A parameter, the text or the checkpoint is not usable.
 
         Warns
         -----
@@ -230,23 +318,36 @@ class RNNLanguageModel(ExchangeMixin, BaseLanguageModel):
             The training was interrupted (Ctrl-C) after a finished epoch, or the loss became infinite or NaN. The model
             has the best weights up to then.
         """
-        self._check_parameters()
-        sentences = self._read_training_text(X)
-        validation = None if X_val is None else tokenize_corpus(X_val, self.tokenizer, self.lowercase)
-        if validation is not None and not validation:
-            raise ValueError("X_val is empty: validation needs at least one sentence.")
-        if validation is None and self.early_stopping:
-            sentences, validation = _split_end(sentences, self.validation_fraction)
+        settings = self._check_parameters()
         going_on = self.warm_start and hasattr(self, "network_")
-        return self._train(sentences, validation, going_on, self._new_optimizer(), self.max_iter)
+        if going_on and checkpoint is not None:
+            raise ValueError("checkpoint cannot be used where warm_start=True goes on from an earlier fit.")
+        if checkpoint is None and checkpoint_minutes is not None:
+            raise ValueError("checkpoint_minutes needs a checkpoint, the file that is to be written.")
+        text, validation, vocabulary = self._read(X, going_on, X_val is None and self.early_stopping)
+        if X_val is not None:
+            validation, _ = read_corpus(X_val, vocabulary, self.tokenizer, self.lowercase)
+            if len(validation.ids) == 0:
+                raise ValueError("X_val is empty: validation needs at least one sentence.")
+        if checkpoint is not None:
+            digests = {
+                "X": digest(*text),
+                "X_val": digest(*(validation or ())),
+                "vocabulary": digest(vocabulary.tokens),
+            }
+            identity = training_identity(self, **digests)
+            checkpoint = Checkpoint(checkpoint, type(self).__name__, identity, checkpoint_minutes)
+        options = {"max_iter": self.max_iter, "schedule": settings.schedule, "checkpoint": checkpoint}
+        optimizer = self._new_optimizer(settings)
+        return self._train(settings, text, validation, vocabulary, going_on, optimizer, options)
 
     def partial_fit(self, X, y=None):
-        """Take one epoch over a further text.
+        """Take one epoch over a further text, at a constant learning rate.
 
         Parameters
         ----------
-        X : iterable of (str or list of str)
-            A sentence, line or document each. The first call fixes the vocabulary.
+        X : as in `fit`
+            The first call fixes the vocabulary.
         y : None
             Ignored.
 
@@ -254,97 +355,141 @@ class RNNLanguageModel(ExchangeMixin, BaseLanguageModel):
         -------
         self : RNNLanguageModel
         """
-        self._check_parameters()
-        sentences = self._read_training_text(X)
-        optimizer = getattr(self, "_optimizer", None) or self._new_optimizer()
-        return self._train(sentences, None, hasattr(self, "network_"), optimizer, max_iter=1)
+        settings = self._check_parameters()
+        going_on = hasattr(self, "network_")
+        text, _, vocabulary = self._read(X, going_on, False)
+        optimizer = getattr(self, "_optimizer", None) or self._new_optimizer(settings)
+        options = {"max_iter": 1, "schedule": "constant"}
+        return self._train(settings, text, None, vocabulary, going_on, optimizer, options)
 
-    def _new_optimizer(self):
-        return make_optimizer(self.optimizer, learning_rate=self.learning_rate_init, weight_decay=self.alpha)
+    def _settings(self):
+        """Return the parameters that are used: those of the recipe in the place of default values."""
+        if self.recipe is not None and self.recipe not in RECIPES:
+            raise ValueError(f"recipe must be None or one of {sorted(RECIPES)}, got {self.recipe!r}.")
+        params = self.get_params(deep=False)
+        defaults = inspect.signature(RNNLanguageModel).parameters
+        for name, value in RECIPES.get(self.recipe, {}).items():
+            if params[name] == defaults[name].default:
+                params[name] = value
+        return types.SimpleNamespace(**params)
 
-    def _train(self, sentences, validation, going_on, optimizer, max_iter):
-        """Train a new network, or the one there is, on token lists; set the learned attributes."""
-        vocabulary = self.vocabulary_ if going_on else self._make_vocabulary(sentences)
-        text = close_sentences(*vocabulary.encode_corpus(sentences))
-        held_out = None if validation is None else close_sentences(*vocabulary.encode_corpus(validation))
+    def _new_optimizer(self, settings):
+        return make_optimizer(
+            settings.optimizer,
+            learning_rate=settings.learning_rate_init,
+            weight_decay=settings.alpha,
+            n_jobs=self.n_jobs,
+        )
+
+    def _read(self, X, going_on, split):
+        """Return a text as ids, with `split` also the end of it that is set aside, and the vocabulary."""
+        known = self.vocabulary_ if going_on else self.vocabulary
+        text, vocabulary = read_corpus(X, known, self.tokenizer, self.lowercase)
+        if len(text.ids) == 0:
+            raise ValueError("X is empty: a language model needs at least one sentence.")
+        parts = split_end(text, self.validation_fraction) if split else (text, None)
+        if known is None:
+            everything, vocabulary = vocabulary, Vocabulary(self.min_count, self.max_vocab)
+            new_ids = vocabulary.fit_counts(everything.tokens, count_tokens(parts[0].ids, len(everything)))
+            if len(vocabulary) == len(Vocabulary()):
+                raise ValueError(
+                    f"X has no token that appears min_count={self.min_count} times: there is nothing to learn."
+                )
+            text = replace_ids(text, new_ids)
+            parts = split_end(text, self.validation_fraction) if split else (text, None)
+        return *parts, vocabulary
+
+    def _train(self, settings, text, validation, vocabulary, going_on, optimizer, options):
+        """Train a new network, or the one there is; set the learned attributes."""
         random_state = check_random_state(self.random_state)
-        network = self.network_ if going_on else self._make_network(vocabulary, random_state)
+        network = self.network_ if going_on else self._make_network(
+            settings, vocabulary, random_state, counts=count_tokens(text.ids, len(vocabulary))
+        )  # fmt: skip
+        average = None
+        if settings.averaging is not None and options["max_iter"] > 1:
+            average = WeightAverage(settings.averaging, settings.averaging_decay, settings.averaging_patience,
+                                    self.n_jobs)  # fmt: skip
+        if average is not None and not average.running and validation is None:
+            raise ValueError("averaging='asgd' needs a validation text: X_val, or early_stopping=True.")
         history = training.train(
             network,
             optimizer,
-            self._epochs(*text, random_state),
-            max_iter=max_iter,
-            clip_norm=self.clip_norm,
-            validate=None if held_out is None else lambda: float(self._log_probs(network, *held_out).mean()),
-            n_iter_no_change=self.n_iter_no_change if self.early_stopping else None,
+            self._epochs(settings, text, random_state),
+            clip_norm=settings.clip_norm,
+            validate=None if validation is None else lambda: float(self._log_probs(network, *validation).mean()),
+            n_iter_no_change=settings.n_iter_no_change if self.early_stopping else None,
             tol=self.tol,
+            warmup=settings.warmup,
+            accumulate_steps=settings.accumulate_steps,
+            rate_factor=(lambda batch: len(batch.inputs) / settings.bptt_length) if settings.random_bptt else None,
+            average=average,
+            random_state=random_state,
             progress=self.verbose > 0,
             name=f"{self.cell} language model",
+            unit="tokens",
+            describe=lambda score: {"perplexity": f"{math.exp(min(-score, 99)):.1f}"},
+            **options,
         )
         self._set_fitted(network, vocabulary, optimizer, history, going_on)
         return self
 
     def _check_parameters(self):
-        """Raise ValueError if a parameter is wrong; those of layers and optimizer are checked there."""
+        """Return the parameters that are used; raise ValueError if one is wrong (some are checked by layers)."""
         self._check_text_parameters()
+        settings = self._settings()
         for name in ("embedding_size", "hidden_size", "num_layers", "bptt_length", "batch_size", "max_iter",
-                     "n_iter_no_change"):  # fmt: skip
-            value = getattr(self, name)
+                     "n_iter_no_change", "accumulate_steps", "averaging_patience"):  # fmt: skip
+            value = getattr(settings, name)
             if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < 1:
                 raise ValueError(f"{name} must be an integer of at least 1, got {value!r}.")
-        stride = self.bptt_stride
-        if stride is not None and not (isinstance(stride, numbers.Integral) and 1 <= stride <= self.bptt_length):
+        stride = settings.bptt_stride
+        if stride is not None and not (isinstance(stride, numbers.Integral) and 1 <= stride <= settings.bptt_length):
             raise ValueError(f"bptt_stride must be None or an integer from 1 to bptt_length, got {stride!r}.")
+        if settings.random_bptt and (stride is not None or not self.carry_state):
+            raise ValueError("random_bptt=True needs carry_state=True and bptt_stride=None.")
+        if not isinstance(settings.warmup, numbers.Integral) or settings.warmup < 0:
+            raise ValueError(f"warmup must be an integer of at least 0, got {settings.warmup!r}.")
+        for name in ("dropout", "input_dropout", "output_dropout"):
+            if getattr(settings, name) is not None:
+                check_probability(name, getattr(settings, name))
         for name in ("activity_penalty", "temporal_activity_penalty", "alpha"):
-            value = getattr(self, name)
+            value = getattr(settings, name)
             if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 <= value < np.inf:
                 raise ValueError(f"{name} must be a number of at least 0, got {value!r}.")
-        if self.clip_norm is not None and not (isinstance(self.clip_norm, numbers.Real) and self.clip_norm > 0):
-            raise ValueError(f"clip_norm must be None or a number above 0, got {self.clip_norm!r}.")
+        clip_norm = settings.clip_norm
+        if clip_norm is not None and not (isinstance(clip_norm, numbers.Real) and clip_norm > 0):
+            raise ValueError(f"clip_norm must be None or a number above 0, got {clip_norm!r}.")
         if not (isinstance(self.validation_fraction, numbers.Real) and 0 < self.validation_fraction < 1):
             raise ValueError(f"validation_fraction must be between 0 and 1, got {self.validation_fraction!r}.")
-        if self.tie_weights and self.embedding_size != self.hidden_size:
-            raise ValueError(
-                f"tie_weights=True needs embedding_size and hidden_size to be equal, got {self.embedding_size} and "
-                f"{self.hidden_size}."
-            )
         if self.device != "cpu":
             raise ValueError(f"device must be 'cpu', got {self.device!r}.")
+        return settings
 
-    def _make_vocabulary(self, sentences):
-        """Return the given vocabulary, or one learned from the training text."""
-        if self.vocabulary is not None:
-            return self.vocabulary
-        vocabulary = Vocabulary(self.min_count, self.max_vocab).fit(sentences)
-        if len(vocabulary) == len(Vocabulary()):
-            raise ValueError(
-                f"X has no token that appears min_count={self.min_count} times: there is nothing to learn."
-            )
-        return vocabulary
-
-    def _make_network(self, vocabulary, random_state):
+    def _make_network(self, settings, vocabulary, random_state, counts):
         names = ("cell", "embedding_size", "hidden_size", "num_layers", "dropout", "tie_weights", "residual",
-                 "locked_dropout", "recurrent_dropout", "zoneout", "weight_dropout", "embedding_dropout",
-                 "activity_penalty", "temporal_activity_penalty", "n_jobs")  # fmt: skip
-        options = {name: getattr(self, name) for name in names}
-        return LanguageNetwork(len(vocabulary), random_state=random_state, **options)
+                 "locked_dropout", "recurrent_dropout", "zoneout", "weight_dropout", "input_dropout", "output_dropout",
+                 "embedding_dropout", "softmax", "softmax_cutoffs", "softmax_samples", "activity_penalty",
+                 "temporal_activity_penalty", "n_jobs")  # fmt: skip
+        options = {name: getattr(settings, name) for name in names}
+        return LanguageNetwork(len(vocabulary), random_state=random_state, counts=counts, **options)
 
     def _start(self):
         """Return what is fed in before a first token: a running text goes on from the end of what came before."""
         return END_ID if self.carry_state else START_ID
 
-    def _epochs(self, ids, offsets, random_state):
+    def _epochs(self, settings, text, random_state):
         """Return a function that returns the batches of an epoch of a text."""
+        ids, offsets = text
         if self.carry_state:
-            streams = contiguous_streams(ids, self._start(), min(self.batch_size, len(ids)))
-            batches = stream_batches(*streams, self.bptt_length, self.bptt_stride)
+            streams = Streams(ids, self._start(), min(self.batch_size, len(ids)))
+            if settings.random_bptt:
+                return lambda: StreamBatches(streams, settings.bptt_length, random_state=random_state)
+            batches = StreamBatches(streams, settings.bptt_length, settings.bptt_stride)
             return lambda: batches
 
         def shuffled():
             groups = sentence_groups(offsets, self.batch_size, random_state)
-            return [
-                batch for group in groups for batch in sentence_batches(ids, offsets, group, START_ID, self.bptt_length)
-            ]
+            return SentenceBatches(ids, offsets, groups, START_ID, settings.bptt_length)
 
         return shuffled
 
@@ -372,12 +517,11 @@ class RNNLanguageModel(ExchangeMixin, BaseLanguageModel):
         """Return the natural log probability of every token of closed sentences, float64 (n_tokens,)."""
         if self.carry_state and not alone:
             streams = int(np.clip(len(ids) // _SCORING_STREAM, 1, self.batch_size))
-            inputs, targets = contiguous_streams(ids, self._start(), streams)
-            parts = network.log_probs(stream_batches(inputs, targets, _SCORING_STEPS))
+            parts = network.log_probs(StreamBatches(Streams(ids, self._start(), streams), _SCORING_STEPS))
             return np.concatenate(parts).T.reshape(-1)[: len(ids)] if parts else np.empty(0)
         result = np.empty(len(ids))
         for group in sentence_groups(offsets, self.batch_size):
-            parts = network.log_probs(sentence_batches(ids, offsets, group, self._start(), _SCORING_STEPS))
+            parts = network.log_probs(SentenceBatches(ids, offsets, [group], self._start(), _SCORING_STEPS))
             together = np.concatenate(parts)
             for column, sentence in enumerate(group):
                 begin, end = offsets[sentence], offsets[sentence + 1]
@@ -391,6 +535,8 @@ class RNNLanguageModel(ExchangeMixin, BaseLanguageModel):
         return self._log_probs(self.network_, ids, offsets, alone=True)
 
     def _draw_block(self, state, uniforms, choice):
+        if not hasattr(self.network_.output, "packed"):  # an adaptive softmax
+            return super()._draw_block(state, uniforms, choice)
         with self.network_.recurrent.held_weights():
             return self.network_.generate(state, self.network_.output.packed(), uniforms, choice)
 
@@ -427,25 +573,11 @@ class RNNLanguageModel(ExchangeMixin, BaseLanguageModel):
 
     def _get_learned(self):
         content = {"loss_curve": self.loss_curve_, "validation_scores": self.validation_scores_}
-        return content, self.network_.parameters
+        return content, {**self.network_.parameters, **self.network_.buffers}
 
     def _set_learned(self, content, arrays):
-        network = self._make_network(self.vocabulary_, check_random_state(0))
+        counts = arrays.get("output.counts")
+        network = self._make_network(self._settings(), self.vocabulary_, check_random_state(0), counts)
         for name, array in network.parameters.items():
             array[...] = arrays[name]
         self._set_fitted(network, self.vocabulary_, None, training.History(*content.values()), False)
-
-
-def _split_end(sentences, fraction):
-    """Split the end off a text: whole sentences, or tokens of the only one."""
-    if len(sentences) > 1:
-        cut = max(1, round(len(sentences) * (1 - fraction)))
-        cut = min(cut, len(sentences) - 1)
-        return sentences[:cut], sentences[cut:]
-    (only,) = sentences
-    cut = round(len(only) * (1 - fraction))
-    if not 0 < cut < len(only):
-        raise ValueError(
-            "X is too short to set a part aside for validation: give fit an X_val or set early_stopping=False."
-        )
-    return [only[:cut]], [only[cut:]]

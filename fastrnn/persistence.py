@@ -163,7 +163,8 @@ def load_model(path, class_name, verify=True):
             f"{path} has version {header['version']} of the file format, this fastrnn reads {_FORMAT_VERSION}."
         )
     if header["class"] != class_name:
-        raise ValueError(f"{path} holds a {header['class']}, not a {class_name}: use {header['class']}.load.")
+        advice = f"use {header['class']}.load" if header["class"].isidentifier() else "it is read by fit(checkpoint=…)"
+        raise ValueError(f"{path} holds a {header['class']}, not a {class_name}: {advice}.")
     return header["params"], header["content"], arrays
 
 

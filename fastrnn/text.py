@@ -579,6 +579,25 @@ class Vocabulary:
         """
         return _encode(token_lists, self._ids)
 
+    def encode_batches(self, batches):
+        """Encode a text that comes in batches.
+
+        Parameters
+        ----------
+        batches : iterable of (iterable of list of str)
+            Some sentences each.
+
+        Yields
+        ------
+        ids, offsets : as from `encode_corpus`
+            Of each batch.
+        """
+        n_sentences = 0
+        for batch in batches:
+            ids, offsets = _encode(batch, self._ids, n_sentences)
+            n_sentences += len(offsets) - 1
+            yield ids, offsets
+
     def __len__(self):
         return len(self.tokens)
 

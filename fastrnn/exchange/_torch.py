@@ -59,7 +59,7 @@ def find_parts(state_dict, names):
 
 def _to_numpy(value):
     """Return an array of float32 of what may be a tensor."""
-    value = value.detach().cpu() if hasattr(value, "detach") else value
+    value = value.detach().cpu().numpy() if hasattr(value, "detach") else value
     return np.array(value, np.float32)
 
 

@@ -9,6 +9,7 @@ from fastrnn.inspection._explain import Explanation, explain
 from fastrnn.inspection._gate_activations import GateActivations, GateActivationsDisplay, gate_activations
 from fastrnn.inspection._gradient_flow import GradientFlow, GradientFlowDisplay, gradient_flow
 from fastrnn.inspection._hidden_states import HiddenStates, HiddenStatesDisplay, hidden_states
+from fastrnn.inspection._learning_curve import LearningCurveDisplay
 from fastrnn.inspection._minimal_pairs import MinimalPairs, MinimalPairsDisplay, minimal_pairs
 from fastrnn.inspection._singular_values import SingularValues, SingularValuesDisplay, singular_values
 
@@ -20,6 +21,7 @@ __all__ = [
     "GradientFlowDisplay",
     "HiddenStates",
     "HiddenStatesDisplay",
+    "LearningCurveDisplay",
     "MinimalPairs",
     "MinimalPairsDisplay",
     "SingularValues",

@@ -382,6 +382,10 @@ class Recurrent(Layer):
         dx = dx if lengths is None else self._cut(dx, lengths)
         return dx, self._state([packing.unsort(part) for part in d_initial])
 
+    def generators(self):
+        """Return the generators that masks are drawn from, always in the same order."""
+        return [*super().generators(), *(generator for layer in self._dropouts for generator in layer.generators())]
+
     def _pad(self, sequences):
         """Return a list of arrays (T_i, n) as a padded batch, and their lengths."""
         widths = {part.shape[1] for part in map(np.asarray, sequences)}
