@@ -20,7 +20,9 @@ from fastrnn._command import (
     seed,
 )
 
-_TOKENIZERS = ("words", "whitespace", "chars", "bytes", "bpe", "unigram")
+_SUBWORDS = ("bpe", "unigram")
+_TOKENIZERS = ("words", "whitespace", "chars", "bytes", *_SUBWORDS)
+_LARGE = 1 << 26  # bytes of a file that is not read at once
 
 
 def add_parsers(commands):
@@ -62,6 +64,12 @@ def _add_train(actions):
     )  # fmt: skip
     parser.add_argument("--lowercase", action="store_true", help="convert text to lower case first")
     parser.add_argument("--sentences", action="store_true", help="each line stands alone (default: a running text)")
+    parser.add_argument("--recipe", choices=["awd"], help="that of AWD-LSTM, where no other value is asked for")
+    parser.add_argument(
+        "--checkpoint", type=pathlib.Path, metavar="RUN", help="file that is written after each epoch; the same "
+        "command goes on from it after an interruption",
+    )  # fmt: skip
+    parser.add_argument("--checkpoint-minutes", type=number, metavar="X", help="write it every so often too")
     parser.add_argument("--seed", type=seed, metavar="N")
 
 
@@ -97,19 +105,22 @@ def train(arguments):
 
     read = [*arguments.files, *([arguments.valid] if arguments.valid else [])]
     check_output("--output", arguments.output, read)  # before the long work
-    lines = read_lines(arguments.files)
+    if arguments.checkpoint:
+        check_output("--checkpoint", arguments.checkpoint, read)
+    text = _text(arguments)
     names = ("cell", "embedding_size", "hidden_size", "num_layers", "max_iter", "batch_size", "bptt_length",
-             "min_count", "max_vocab", "dropout", "tie_weights", "lowercase")  # fmt: skip
+             "min_count", "max_vocab", "dropout", "tie_weights", "lowercase", "recipe")  # fmt: skip
     model = RNNLanguageModel(
         **{name: getattr(arguments, name) for name in names},
-        tokenizer=_tokenizer(arguments, lines),
+        tokenizer=_tokenizer(arguments, text),
         learning_rate_init=arguments.learning_rate,
         carry_state=not arguments.sentences,
         random_state=arguments.seed,
         verbose=1,
     )
     validation = read_lines([arguments.valid]) if arguments.valid else None
-    guarded(model.fit, lines, X_val=validation)
+    checkpoint = {"checkpoint": arguments.checkpoint, "checkpoint_minutes": arguments.checkpoint_minutes}
+    guarded(model.fit, text, X_val=validation, **checkpoint)
     try:
         guarded(model.save, arguments.output)
     except OSError as error:
@@ -118,12 +129,21 @@ def train(arguments):
           f"validation perplexity {math.exp(-max(model.validation_scores_)):.2f}")  # fmt: skip
 
 
+def _text(arguments):
+    """Return the lines of the text, or the path of a large file, which is read piece by piece."""
+    if len(arguments.files) == 1 and arguments.tokenizer not in _SUBWORDS:
+        path = pathlib.Path(arguments.files[0])
+        if path.is_file() and path.stat().st_size > _LARGE:
+            return path
+    return read_lines(arguments.files)
+
+
 def _tokenizer(arguments, lines):
     """Return the tokenizer that is asked for; one of subwords is learned from the text."""
+    if arguments.tokenizer not in _SUBWORDS:
+        return arguments.tokenizer
     from fastrnn.text import train_subwords
 
-    if arguments.tokenizer not in ("bpe", "unigram"):
-        return arguments.tokenizer
     lines = [line.lower() for line in lines] if arguments.lowercase else lines
     try:
         return train_subwords(lines, arguments.pieces, arguments.tokenizer)

@@ -54,6 +54,16 @@ def test_train(run, folder, tmp_path):
     )
 
 
+def test_a_large_file_and_a_checkpoint(run, folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("fastrnn._command_lm._LARGE", 100)
+    options = [*SMALL, "--lowercase", "--checkpoint", tmp_path / "run"]
+    assert run("train", folder / "text.txt", "-o", tmp_path / "m", *options)[0] == 0
+    assert (tmp_path / "run").exists()
+    expected, model = (RNNLanguageModel.load(path) for path in (folder / "model", tmp_path / "m"))
+    assert model.get_params() == expected.get_params()
+    assert model.score(["the dog", "a cat"]) == pytest.approx(expected.score(["the dog", "a cat"]), rel=1e-4)
+
+
 @pytest.mark.parametrize("tokenizer", ["bytes", "bpe"])
 def test_pieces(run, folder, tmp_path, tokenizer):
     pytest.importorskip("tokenizers")

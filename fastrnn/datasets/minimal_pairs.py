@@ -14,7 +14,7 @@ def load_blimp():
     -------
     sklearn.utils.Bunch
         ``good`` and ``bad``: lists of str; ``paradigm``: list of str, the 67 kinds of pairs, 1,000 each; ``term``: list
-        of str, the 12 phenomena of the paper; ``DESCR``.
+        of str, the 13 phenomena that they belong to; ``DESCR``.
 
     Raises
     ------

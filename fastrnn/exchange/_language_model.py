@@ -5,7 +5,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastrnn.exchange._keras import from_keras, to_keras
 from fastrnn.exchange._onnx import Graph, add_recurrent
-from fastrnn.exchange._torch import find_parts, place_tokens
+from fastrnn.exchange._torch import TORCH_CELLS, find_parts, place_tokens, recurrent_params
 from fastrnn.layers import GRU, LSTM, RNN
 from fastrnn.layers.softmax import Softmax
 
@@ -33,7 +33,7 @@ class ExchangeMixin:
         ValueError
             torch has no such module: a cell that is not its, for instance.
         """
-        self._check_plain_network(("rnn", "rnn_relu", "irnn", "gru", "lstm"), "torch")
+        self._check_plain_network(TORCH_CELLS, "torch")
         network, names = self.network_, {"embedding": embedding, "recurrent": recurrent, "output": output}
         return {
             f"{name}.{key}": array
@@ -183,11 +183,10 @@ class ExchangeMixin:
     def _from_parts(cls, parts, cell, tokens, special_tokens, params):
         """Return a fitted model of arrays under our names."""
         vocabulary, parts = place_tokens(parts, tokens, special_tokens)
-        embedding, weight = parts["embedding.weight"], parts["recurrent.weight_hh_l0"]
+        embedding = parts["embedding.weight"]
         sizes = {
+            **recurrent_params(parts),
             "embedding_size": embedding.shape[1],
-            "hidden_size": weight.shape[1],
-            "num_layers": sum(name.startswith("recurrent.weight_ih") for name in parts),
             "tie_weights": np.array_equal(embedding, parts["output.weight"]),
         }
         content = {"loss_curve": [], "validation_scores": [], "tokens": vocabulary.tokens, "vocabulary_given": False}

@@ -35,7 +35,7 @@ def test_real_data(data_dir):
     blimp = load_blimp()
     assert set(collections.Counter(blimp.paradigm).values()) == {1000}
     assert len(set(blimp.paradigm)) == 67
-    assert len(set(blimp.term)) == 12
+    assert len(set(blimp.term)) == 13
     pairs = load_marvin_linzen()
     assert len(pairs.good) == len(pairs.bad) == 25884
     assert pairs.template.count("simple_agrmt") == 140

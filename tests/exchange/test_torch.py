@@ -1,9 +1,11 @@
 """State dicts in and out; `tests/parity/test_exchange.py` compares with torch itself."""
 
+import copy
+
 import numpy as np
 import pytest
 
-from fastrnn import RNNLanguageModel
+from fastrnn import RNNClassifier, RNNLanguageModel
 from fastrnn.text import SPECIAL_TOKENS
 
 LINES = ["the cat sat on the mat", "the dog sat on the log"] * 5
@@ -88,7 +90,7 @@ def changed(**changes):
 @pytest.mark.parametrize(
     ("weights", "options", "message"),
     [
-        (changed(), {"tokens": TOKENS[1:]}, r"tokens must be as many as rows of the embedding \(6\) .*, got 5"),
+        (changed(), {"tokens": TOKENS[1:]}, r"tokens must be as many as rows of embedding\.weight, 6, got 5"),
         (changed(), {"special_tokens": None}, "tokens has no '</s>': say which token ends a sentence"),
         (changed(), {"special_tokens": {"</s>": "<end>"}}, "special_tokens must map .* got </s>: <end>"),
         (changed(), {"special_tokens": {"eos": "<eos>"}}, "special_tokens must map .* got eos: <eos>"),
@@ -116,3 +118,77 @@ def test_networks_that_torch_has_not(params, message):
     model = RNNLanguageModel.from_torch(state_dict(), TOKENS, special_tokens=EOS).set_params(**params)
     with pytest.raises(ValueError, match=message):
         model.to_torch()
+
+
+# ----- classifiers --------------------------------------------------------------------------------------------------
+
+CLASSES = ["yes", "no", "perhaps"]
+
+
+def classifier_weights(embedding=True, directions=1):
+    rng = np.random.default_rng(0)
+    shapes = {"words.weight": (6, 3)} if embedding else {}
+    for end in ("", "_reverse")[:directions]:
+        shapes |= {f"rnn.weight_ih_l0{end}": (4, 3), f"rnn.weight_hh_l0{end}": (4, 4),
+                   f"rnn.bias_ih_l0{end}": (4,), f"rnn.bias_hh_l0{end}": (4,)}  # fmt: skip
+    shapes |= {"head.weight": (3, 4 * directions), "head.bias": (3,)}
+    return {name: rng.standard_normal(shape).astype(np.float32) for name, shape in shapes.items()}
+
+
+def slow_outputs(weights, x):
+    """Return the softmax of the linear layer on the last outputs of the directions, for vectors (T, D)."""
+    last = []
+    for end, steps in (("", x), ("_reverse", x[::-1])):
+        if f"rnn.weight_ih_l0{end}" in weights:
+            ih, hh, *biases = (weights[f"rnn.{name}_l0{end}"].astype(float)
+                               for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))  # fmt: skip
+            h = np.zeros(4)
+            for step in steps:
+                h = np.tanh(ih @ step + hh @ h + sum(biases))
+            last.append(h)
+    logits = weights["head.weight"] @ np.concatenate(last) + weights["head.bias"]
+    return np.exp(logits) / np.exp(logits).sum()
+
+
+@pytest.mark.parametrize("directions", [1, 2])
+def test_text_classifiers(directions, tmp_path):
+    weights = classifier_weights(directions=directions)
+    tokens = ["a", "b", "[UNK]", "c", "d", "e"]
+    model = RNNClassifier.from_torch(weights, CLASSES, tokens, special_tokens={"<unk>": "[UNK]"}, pooling="last")
+    assert model.classes_.tolist() == ["no", "perhaps", "yes"]
+    expected = slow_outputs(weights, weights["words.weight"].astype(float)[[0, 3, 2, 0]])
+    np.testing.assert_allclose(model.predict_proba(["a c zzz a"])[0], expected[[1, 2, 0]], atol=1e-5)
+    back = model.to_torch(embedding="words", recurrent="rnn", output="head")
+    np.testing.assert_array_equal(back["rnn.weight_hh_l0"], weights["rnn.weight_hh_l0"])
+    again = RNNClassifier.from_torch(back, model.classes_, model.vocabulary_.tokens, pooling="last")
+    np.testing.assert_array_equal(again.predict_proba(["a c zzz a"]), model.predict_proba(["a c zzz a"]))
+    model.save(tmp_path / "model")
+    loaded = RNNClassifier.load(tmp_path / "model")
+    np.testing.assert_array_equal(loaded.predict_proba(["a c zzz a"]), model.predict_proba(["a c zzz a"]))
+
+
+def test_series_classifiers():
+    weights, x = classifier_weights(embedding=False), np.random.default_rng(1).standard_normal((5, 3))
+    model = RNNClassifier.from_torch(weights, CLASSES, pooling="last")
+    np.testing.assert_allclose(model.predict_proba([x])[0], slow_outputs(weights, x)[[1, 2, 0]], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("weights", "options", "message"),
+    [
+        (classifier_weights(), {}, "tokens must be given if state_dict has an embedding, and None if it has none"),
+        (classifier_weights(False), {"tokens": ["a"]}, "tokens must be given if state_dict has an embedding"),
+        (classifier_weights(False), {"classes": ["a", "b"]}, r"classes must be 3 different ones, got array\(\['a'"),
+        (classifier_weights(), {"tokens": ["a"]}, r"tokens must be as many as rows of embedding\.weight, 6, got 1"),
+    ],
+)
+def test_wrong_classifiers(weights, options, message):
+    with pytest.raises(ValueError, match=message):
+        RNNClassifier.from_torch(weights, **{"classes": CLASSES, **options})
+
+
+def test_classifiers_that_torch_has_not():
+    model = RNNClassifier.from_torch(classifier_weights(False), CLASSES)
+    for params, message in (({"cell": "mgu"}, "cell must be one of"), ({"pooling": "attention"}, "or attention")):
+        with pytest.raises(ValueError, match=message):
+            copy.deepcopy(model).set_params(**params).to_torch()
