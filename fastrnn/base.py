@@ -7,7 +7,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from fastrnn._generation import GenerationMixin
-from fastrnn.persistence import load_model, plain_parameter, save_model
+from fastrnn.persistence import load_model, plain_parameter, rebuilt, save_model
 from fastrnn.text import (
     END_ID,
     PAD_ID,
@@ -362,11 +362,8 @@ class BaseLanguageModel(GenerationMixin, BaseEstimator, abc.ABC):
             version of the format.
         """
         params, content, arrays = load_model(path, cls.__name__, verify)
-        try:
+        with rebuilt(path, cls.__name__):
             return cls._unpack(params, content, arrays)
-        except (LookupError, TypeError, ValueError) as error:
-            what = f"no {error}" if isinstance(error, LookupError) else str(error)
-            raise ValueError(f"{path} has not what makes a {cls.__name__} here: {what}") from error
 
     @classmethod
     def _unpack(cls, params, content, arrays):

@@ -14,7 +14,7 @@ from fastrnn.classification._networks import Batch
 from fastrnn.classification._sequences import Sequences, SeriesReader, TextReader
 from fastrnn.classification._targets import restored_target
 from fastrnn.optimizers import make_optimizer
-from fastrnn.persistence import load_model, plain_parameter, save_model
+from fastrnn.persistence import load_model, plain_parameter, rebuilt, save_model
 from fastrnn.text import get_tokenizer, tokenizer_from_plain, tokenizer_to_plain
 
 _PREDICTION_BATCH = 256
@@ -50,10 +50,9 @@ class _Epoch:
     def __len__(self):
         return len(self.groups)
 
-    def __iter__(self):
-        sequences, targets, weights, _ = self.data
-        for rows in self.groups:
-            yield Batch(sequences, rows, targets[rows], weights[rows])
+    def __getitem__(self, k):
+        (sequences, targets, weights, _), rows = self.data, self.groups[k]
+        return Batch(sequences, rows, targets[rows], weights[rows])
 
 
 class BaseSequenceEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, abc.ABC):
@@ -378,7 +377,9 @@ class BaseSequenceEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         ValueError
             If the file is no saved model, is damaged, or holds a model of another class.
         """
-        return cls._unpack(*load_model(path, cls.__name__))
+        content = load_model(path, cls.__name__)
+        with rebuilt(path, cls.__name__):
+            return cls._unpack(*content)
 
     @classmethod
     def _unpack(cls, params, content, arrays):
