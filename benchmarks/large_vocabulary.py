@@ -1,6 +1,6 @@
 """What a training step costs with a large vocabulary: time and memory of the full, adaptive and sampled softmax.
 
-python -m benchmarks.large_vocabulary [--vocabulary 200000] [--size 256] [--steps 7] [--optimizer adam]
+python -m benchmarks.large_vocabulary [--vocabulary 200000] [--size 256] [--steps 7] [--optimizer sgd]
 
 A step of a two-layer LSTM on 20 x 35 tokens, drawn by Zipf's law: loss, gradients, clipping, update. Each softmax runs
 in a process of its own, whose peak of resident memory stands beside; beside the time stands that of NumPy's own product
@@ -80,7 +80,7 @@ def main():
     parser.add_argument("--vocabulary", type=int, default=200_000)
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--steps", type=int, default=7)
-    parser.add_argument("--optimizer", default="adam")
+    parser.add_argument("--optimizer", default="sgd")
     parser.add_argument("--only", choices=SOFTMAXES, help="measure this one, here, and print JSON")
     arguments = parser.parse_args()
     sizes = (arguments.vocabulary, arguments.size, arguments.steps, arguments.optimizer)

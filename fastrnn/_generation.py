@@ -212,7 +212,7 @@ class GenerationMixin:
         ----------
         state : state of n rows
         uniforms : float64 array (T, n)
-            T is at most `_tokens_at_once`, and even if the state is to be used (or 1, if that is all).
+            T is 1, or an even number up to `_tokens_at_once` (or any, if the state is not used).
         choice : Choice
 
         Returns
@@ -221,15 +221,9 @@ class GenerationMixin:
             Behind the end of a text ``</s>``.
         state
         """
-        ids = np.full(uniforms.shape, END_ID, np.int32)
-        open_rows = np.ones(uniforms.shape[1], bool)
-        for drawn, row in zip(ids, uniforms, strict=True):
-            drawn[open_rows] = choose_tokens(self._next_probabilities(state), choice, row)[open_rows]
-            open_rows &= drawn != END_ID
-            state = self._advance(state, drawn)
-            if not open_rows.any():
-                break
-        return ids, state
+        (row,) = uniforms
+        ids = choose_tokens(self._next_probabilities(state), choice, row)
+        return ids[np.newaxis], self._advance(state, ids)
 
     def beam_search(
         self, prompt=None, beam_width=5, max_length=100, n=1, length_penalty=0.0, stop=None, state=None

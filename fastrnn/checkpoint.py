@@ -8,6 +8,7 @@ import time
 import numpy as np
 
 from fastrnn.persistence import load_model, save_model
+from fastrnn.text import tokenizer_to_plain
 
 # What results do not depend on.
 _FREE_PARAMETERS = {"device", "n_jobs", "verbose", "vocabulary", "warm_start"}
@@ -97,13 +98,14 @@ def training_identity(estimator, **digests):
 
 def _plain(value):
     """Return a parameter as a plain value, which is the same in another process."""
+    value = tokenizer_to_plain(value)
     if isinstance(value, np.random.RandomState):
         return generator_state(value)
     if isinstance(value, np.generic | np.ndarray):
         return value.tolist()
     if isinstance(value, tuple | list):
         return [_plain(part) for part in value]
-    if value is None or isinstance(value, str | numbers.Real):
+    if value is None or isinstance(value, str | numbers.Real | dict):
         return value
     named = value if hasattr(value, "__qualname__") else type(value)
     return f"{named.__module__}.{named.__qualname__}"

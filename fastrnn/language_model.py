@@ -22,6 +22,7 @@ from fastrnn.optimizers import WeightAverage, make_optimizer
 from fastrnn.text import END_ID, START_ID, Vocabulary
 
 _SCORING_STEPS = 64  # steps that are run at once when a text is scored
+_DRAWING_STEPS = 1024  # most tokens that are drawn in one go, an even number
 _SCORING_STREAM = 1000  # shortest stream into which a text is cut to be scored faster
 
 # What a recipe sets the parameters to that are left at their defaults.
@@ -280,8 +281,6 @@ class RNNLanguageModel(ExchangeMixin, BaseLanguageModel):
         self.verbose = verbose
         self.recipe = recipe
 
-    _tokens_at_once = 1024
-
     def fit(self, X, y=None, X_val=None, *, checkpoint=None, checkpoint_minutes=None):
         """Learn from a text.
 
@@ -534,8 +533,12 @@ class RNNLanguageModel(ExchangeMixin, BaseLanguageModel):
     def _sentence_log_probs(self, ids, offsets):
         return self._log_probs(self.network_, ids, offsets, alone=True)
 
+    @property
+    def _tokens_at_once(self):
+        return _DRAWING_STEPS if hasattr(self.network_.output, "packed") else 1
+
     def _draw_block(self, state, uniforms, choice):
-        if not hasattr(self.network_.output, "packed"):  # an adaptive softmax
+        if self._tokens_at_once == 1:  # an adaptive softmax
             return super()._draw_block(state, uniforms, choice)
         with self.network_.recurrent.held_weights():
             return self.network_.generate(state, self.network_.output.packed(), uniforms, choice)

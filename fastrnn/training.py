@@ -1,6 +1,7 @@
 """The one training loop: epochs, clipping, learning rates, averages, early stopping, interrupts, checkpoints."""
 
 import dataclasses
+import itertools
 import logging
 import math
 import time
@@ -97,7 +98,7 @@ def train(network, optimizer, epochs, *, max_iter, clip_norm=None, validate=None
         ``training_state()`` and ``set_training_state(content, arrays)``: what a step depends on besides parameters.
     optimizer : Optimizer
     epochs : callable
-        Called for each epoch; returns its batches as a list or another sequence.
+        Called for each epoch; returns its batches as a list or another sized iterable.
     max_iter : int
         Number of epochs.
     clip_norm : float or None, default=None
@@ -201,11 +202,11 @@ class _Run:
         self.drawn_from = generator_state(self.random_state)
         batches = self.epochs()
         steps = -(-len(batches) // self.accumulate_steps)
+        rest = itertools.islice(batches, done.step * self.accumulate_steps, None)
         figures.begin(self.max_iter * steps, done.epoch * steps + done.step)
         for step in range(done.step, steps):
             share = (done.epoch + step / steps) / self.max_iter
-            places = range(step * self.accumulate_steps, min((step + 1) * self.accumulate_steps, len(batches)))
-            loss, size = self._step([batches[place] for place in places], share)
+            loss, size = self._step(list(itertools.islice(rest, self.accumulate_steps)), share)
             done.loss += loss
             done.count += size
             done.step += 1

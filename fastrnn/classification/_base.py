@@ -50,9 +50,10 @@ class _Epoch:
     def __len__(self):
         return len(self.groups)
 
-    def __getitem__(self, k):
-        (sequences, targets, weights, _), rows = self.data, self.groups[k]
-        return Batch(sequences, rows, targets[rows], weights[rows])
+    def __iter__(self):
+        sequences, targets, weights, _ = self.data
+        for rows in self.groups:
+            yield Batch(sequences, rows, targets[rows], weights[rows])
 
 
 class BaseSequenceEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, abc.ABC):
