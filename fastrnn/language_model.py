@@ -102,7 +102,7 @@ class _Network:
         """
         (steps, batch), (panels, bias), embedding = uniforms.shape, output, self.embedding.parameters["weight"]
         layers, schedules = self.recurrent.step_arrays(state[1], batch)
-        h = layers[-1].y
+        h = layers[-1].y.values
         h[...] = state[0]
         drawn = np.empty((steps, batch), np.int32)
         logits, p = np.empty((batch, len(bias)), h.dtype), np.empty((batch, len(embedding)))

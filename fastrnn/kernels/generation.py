@@ -16,7 +16,7 @@ class LayerStep(NamedTuple):
     """What a recurrent layer needs for a step of n texts."""
 
     x: object  # (n, D); of a layer above the first this is y of the one below
-    y: object  # (n, output)
+    y: object  # `Output` (n, output)
     memory: object
     weights: object  # packed before
     masks: object
@@ -55,7 +55,7 @@ def generate(board, party, drawn, h, layers, cell, schedules, embedding, panels,
             recurrence_forward(alone, 0, layer.y, layer.memory, cell, layer.x, layer.weights, layer.masks,
                                schedules[t % 2], part, 1, False, True)  # fmt: skip
             if residual and k > 0:
-                layer.y[first:last] += layer.x[first:last]
+                layer.y.values[first:last] += layer.x[first:last]
     leave(board, party)
 
 

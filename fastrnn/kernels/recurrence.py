@@ -50,6 +50,15 @@ class Weights(NamedTuple):
     units: object  # (unit parameters, padded)
 
 
+class Output(NamedTuple):
+    """Where the output stands, or its gradient: some columns of a matrix, whose rows may be in another order."""
+
+    values: object  # (rows, ·)
+    order: object  # (R,) the row of `values` for each packed row
+    begin: int  # columns `begin` to `end`
+    end: int
+
+
 class Schedule(NamedTuple):
     """Where the rows of each step are."""
 
@@ -102,12 +111,12 @@ def recurrence_forward(board, party, y, memory, cell, x, weights, masks, schedul
     The products with the input are made for `chunk` steps at once, as many as the second-level cache holds. `packed`
     says that the weights have been packed before.
     """
-    # y (R, output), x (R, D)
+    # y: an `Output`, x (R, D)
     enter(board, party)
     gates, states, operands = memory.gates, memory.states, memory.operands
     offsets, gate_rows, state_rows, spans = schedule.offsets, schedule.gate_rows, schedule.state_rows, schedule.spans
     first, last, begin, end = part
-    padded, steps = states.shape[2], len(gate_rows)
+    padded, steps, size = states.shape[2], len(gate_rows), y.end - y.begin
     if not packed:
         _pack_gates(weights.input_panels, weights.input, spans[1], padded, part, board, party)
         _pack_gates(weights.recurrent_panels, weights.recurrent, spans[3], padded, part, board, party)
@@ -119,14 +128,14 @@ def recurrence_forward(board, party, y, memory, cell, x, weights, masks, schedul
             rows = _alive(offsets, t, first, last)
             row, before, after = gate_rows[t] + first, state_rows[t] + first, state_rows[t + 1] + first
             _gate_product(gates, row, spans[2], spans[3], operands, before * padded, padded, weights.recurrent_panels,
-                          rows, y.shape[1], padded, part)  # fmt: skip
+                          rows, size, padded, part)  # fmt: skip
             _standardize_products(memory.scales, gates, spans, row, rows)
             _late_product(memory.late, gates, states, cell, masks.recurrent, weights.late, spans, row, before, first,
                           rows)  # fmt: skip
             _step(gates, states, cell, weights.units, row, before, after, rows, begin, end, keep)
             _standardized_output(memory.standardized, memory.scales, gates, states, cell, weights.units, spans, row,
                                  after, rows)  # fmt: skip
-            _project(memory.raw, states, weights.projection, row, after, rows, y.shape[1])
+            _project(memory.raw, states, weights.projection, row, after, rows, size)
             _zone_out(masks.update, states, offsets[t] + first, before, after, rows, begin, end)
             _emit(y, states, offsets[t] + first, after, rows, begin, end)
             _mask_operands(masks.recurrent, operands, states, first, after, rows, begin, end)
@@ -224,10 +233,11 @@ def _step(gates, states, cell, units, row, before, after, rows, begin, end, keep
 @kernel(inline="always")
 def _emit(y, states, y_row, after, rows, begin, end):
     """Copy the output of a step from the states to y."""
-    columns, padded = y.shape[1], states.shape[2]
+    values, order, size, padded = y.values, y.order, y.end - y.begin, states.shape[2]
     for b in range(rows):
-        for j in range(begin, min(end, columns), lanes(y)):
-            store_first(y, (y_row + b) * columns + j, load(states, (after + b) * padded + j), columns - j)
+        place = order[y_row + b] * values.shape[1] + y.begin
+        for j in range(begin, min(end, size), lanes(values)):
+            store_first(values, place + j, load(states, (after + b) * padded + j), size - j)
 
 
 # ------------------------------------------------------------------------------------------------------ backward
@@ -239,13 +249,13 @@ def recurrence_backward(board, party, gradients, memory, cell, dy, weights, mask
 
     `packed` says that the weights have been packed before.
     """
-    # dy (R, output)
+    # dy: an `Output`
     enter(board, party)
     gates, states, d_states = memory.gates, memory.states, gradients.states
     offsets, state_rows, spans = schedule.offsets, schedule.state_rows, schedule.spans
     first, last, begin, end = part
-    width, padded = gates.shape[1], states.shape[2]
-    own = min(end, dy.shape[1]) - begin
+    width, padded, size = gates.shape[1], states.shape[2], dy.end - dy.begin
+    own = min(end, size) - begin
     if not packed:
         _pack_columns(weights.recurrent_panels, weights.recurrent, begin, own, end - begin == padded, board, party)
         barrier(board, party)
@@ -254,7 +264,7 @@ def recurrence_backward(board, party, gradients, memory, cell, dy, weights, mask
         row, before = offsets[t] + first, state_rows[t] + first
         _collect(d_states, dy, row, first, rows, begin, end)
         _zone_out_backward(gradients.carried, d_states, masks.update, row, first, rows, begin, end)
-        _project_backward(gradients.output, d_states, weights.projection, row, first, rows, dy.shape[1])
+        _project_backward(gradients.output, d_states, weights.projection, row, first, rows, size)
         _standardized_output_backward(memory.standardized, memory.scales, d_states, gates, cell, weights.units,
                                       gradients.row, spans, row, first, rows)  # fmt: skip
         _keep_rows(gradients.row, gates, row, first, rows)
@@ -284,12 +294,12 @@ def _pack_columns(panels, weight, begin, own, whole, board, party):
 @kernel(inline="always")
 def _collect(d_states, dy, row, first, rows, begin, end):
     """Add the output's gradient to that of the state."""
-    columns, padded = dy.shape[1], d_states.shape[2]
+    values, order, size, padded = dy.values, dy.order, dy.end - dy.begin, d_states.shape[2]
     for b in range(rows):
-        for j in range(begin, min(end, columns), lanes(dy)):
-            place = (first + b) * padded + j
-            above = load_first(dy, (row + b) * columns + j, columns - j)
-            store(d_states, place, load(d_states, place) + above)
+        source, place = order[row + b] * values.shape[1] + dy.begin, (first + b) * padded
+        for j in range(begin, min(end, size), lanes(values)):
+            above = load_first(values, source + j, size - j)
+            store(d_states, place + j, load(d_states, place + j) + above)
 
 
 @kernel(inline="always")

@@ -12,6 +12,7 @@ from fastrnn.kernels import recurrence
 from fastrnn.kernels.dense import product
 from fastrnn.kernels.gemm import pack, packed_size, scratch_size
 from fastrnn.kernels.threads import run_kernel, scratch, split, worth
+from fastrnn.layers._packing import gather
 from fastrnn.simd import aligned, lanes_of
 
 _CHUNK_BYTES = 1 << 18  # pre-activations of a chunk of steps: to stay in the second-level cache of a core
@@ -282,11 +283,13 @@ class Direction:
         update = None if drawn.update is None else np.stack([self._padded(values) for values in drawn.update])
         return recurrence.Masks(recurrent, update)
 
-    def forward(self, x, initial, packing, keep, drawn):
+    def forward(self, y, x, initial, packing, keep, drawn):
         """Run all steps.
 
         Parameters
         ----------
+        y : Output
+            What is written to.
         x : ndarray (R, D)
             Packed rows.
         initial : list of ndarray (batch, size of the state)
@@ -298,14 +301,12 @@ class Direction:
 
         Returns
         -------
-        y : ndarray (R, output)
         final : list of ndarray (batch, size of the state)
         """
         plan = self._plan(packing, x.shape[1], keep, drawn)
         self._set_initial(plan.memory, initial, drawn)
         weights = self._forward_weights(drawn) if self._held is None else self._held
         masks = self._masks(drawn)
-        y = np.empty((len(x), self.output), x.dtype)
         calls = [
             (y, plan.memory, self.cell, x, weights, masks, plan.schedule, part, plan.chunk, keep, self.is_held)
             for part in plan.parts
@@ -313,7 +314,7 @@ class Direction:
         run_kernel(recurrence.recurrence_forward, calls)
         final = [plane[plan.last, : values.shape[1]] for plane, values in zip(plan.memory.states, initial, strict=True)]
         self.kept = (x, plan, weights, masks, packing, drawn) if keep else None
-        return y, final
+        return final
 
     def _plan(self, packing, columns, keep, drawn):
         """Return where and how a pass is computed; the same as for the pass before, if that was alike."""
@@ -416,7 +417,7 @@ class Direction:
 
         Parameters
         ----------
-        dy : ndarray (R, output)
+        dy : Output
         d_final : list of ndarray (batch, size of the state)
             Gradients of the final states, in packed order.
 
@@ -486,7 +487,7 @@ class Direction:
     def _add_products(self, totals, dx, x, memory, weights, packing, rows):
         """Add to the weight gradients what comes from some rows, and compute these rows of dx."""
         plane = memory.operands[0]  # h as the recurrent product took it
-        before = plane[rows] if packing.previous is None else plane[packing.previous[rows]]
+        before = plane[rows] if packing.previous is None else gather(plane, packing.previous[rows], self.n_jobs)
         flops = 2 * (rows.stop - rows.start) * (2 * totals[0].size + totals[1].size)
         parties, size = worth(self.n_jobs, flops), scratch_size(self.dtype)
         room = scratch(parties * size, self.dtype).reshape(parties, size)

@@ -5,6 +5,29 @@ import itertools
 
 import numpy as np
 
+from fastrnn.kernels.rows import clear_rows, gather_rows, number_rows
+from fastrnn.kernels.threads import run_kernel, split, worth
+
+_FLOPS_PER_ELEMENT = 64  # what copying an element takes, in the time of floating-point operations
+
+
+def gather(source, rows, n_jobs, columns=None):
+    """Return rows of a matrix in another order.
+
+    Parameters
+    ----------
+    source : ndarray (m, n)
+    rows : ndarray (k,) of int
+        The row for each place; -1 for zeros.
+    n_jobs : int or None
+    columns : int, default=None
+        How many columns are taken; None is all.
+    """
+    out = np.empty((len(rows), source.shape[1] if columns is None else columns), source.dtype)
+    parts = split(len(rows), worth(n_jobs, _FLOPS_PER_ELEMENT * out.size))
+    run_kernel(gather_rows, [(out, source, rows, *part) for part in parts])
+    return out
+
 
 class Packing:
     """Packed order of a padded batch.
@@ -29,7 +52,7 @@ class Packing:
     """
 
     def __init__(self, steps, batch, lengths=None, batch_first=False):
-        self.batch = batch
+        self.batch, self.steps = batch, steps
         self._strides = (1, steps) if batch_first else (batch, 1)  # of a step and of a sequence, in padded rows
         self._schedules = {}
         self._as_it_is = lengths is None and not batch_first
@@ -46,42 +69,46 @@ class Packing:
     @functools.cached_property
     def is_full(self):
         """Whether all sequences have all steps, and there are steps."""
-        return len(self.offsets) > 1 and bool((np.diff(self.offsets) == self.batch).all())
+        return len(self.offsets) > 1 and int(self.offsets[-1]) == self.batch * (len(self.offsets) - 1)
 
     @functools.cached_property
-    def _steps_and_places(self):
-        """The step, and the place in the packed batch, of each packed row."""
-        counts = np.diff(self.offsets)
-        steps = np.repeat(np.arange(len(counts)), counts)
-        return steps, np.arange(self.offsets[-1]) - self.offsets[steps]
+    def _numbers(self):
+        """What `number_rows` writes."""
+        numbers = np.empty((4, self.offsets[-1]), np.int64)
+        packed = np.empty(self.batch * self.steps, np.int64)
+        order = np.arange(self.batch) if self.order is None else self.order
+        number_rows(*numbers, packed, order, self.lengths, self.offsets, *self._strides)
+        return *numbers, packed
+
+    @property
+    def rows(self):
+        """Row of the padded batch, seen as (steps · batch, …), for each packed row (R,); None if they are the same."""
+        return None if self._as_it_is else self._numbers[0]
 
     @property
     def places(self):
         """For each packed row, the place of its sequence in the packed batch (R,)."""
-        return self._steps_and_places[1]
+        return self._numbers[1]
 
-    @functools.cached_property
-    def rows(self):
-        """Row of the padded batch, seen as (steps · batch, …), for each packed row (R,); None if they are the same."""
-        if self._as_it_is:
-            return None
-        steps, places = self._steps_and_places
-        sequences = places if self.order is None else self.order[places]
-        return steps * self._strides[0] + sequences * self._strides[1]
-
-    @functools.cached_property
+    @property
     def reverse(self):
         """For each packed row, the one as far from its sequence's end as this one is from the beginning (R,)."""
-        steps, places = self._steps_and_places
-        return self.offsets[self.lengths[places] - 1 - steps] + places
+        return self._numbers[2]
 
-    @functools.cached_property
+    @property
     def previous(self):
         """For each packed row, where the state before it stands behind the initial states (R,); None if at its own."""
-        if self.is_full or len(self.offsets) == 1:
-            return None
-        steps, places = self._steps_and_places
-        return np.where(steps == 0, places, self.batch + self.offsets[np.maximum(steps - 1, 0)] + places)
+        return None if self.is_full or len(self.offsets) == 1 else self._numbers[3]
+
+    @functools.cached_property
+    def _as_they_are(self):
+        return np.arange(self.offsets[-1])
+
+    def output_rows(self, reverse, padded):
+        """Return where each row of a direction stands (R,): among the packed rows, or in the padded batch."""
+        if not padded or self.rows is None:
+            return self.reverse if reverse else self._as_they_are
+        return self.rows[self.reverse] if reverse else self.rows
 
     def schedule(self, chunk):
         """Return where each step's rows are: (rows in gates (T,), rows in states (T + 1,)).
@@ -97,18 +124,20 @@ class Packing:
             self._schedules[chunk] = rows
         return self._schedules[chunk]
 
-    def pack(self, padded):
-        """Return the packed rows (R, …) of a padded batch."""
+    def pack(self, padded, n_jobs):
+        """Return the packed rows (R, n) of a padded batch."""
         flat = padded.reshape(-1, padded.shape[-1])
-        return flat if self.rows is None else flat.take(self.rows, axis=0)
+        return flat if self.rows is None else gather(flat, self.rows, n_jobs)
 
-    def unpack(self, packed, shape):
+    def clear_padding(self, padded, n_jobs):
+        """Write zeros to the padding of a padded batch (steps · batch, n)."""
+        if not self._as_it_is:
+            parts = split(len(padded), worth(n_jobs, _FLOPS_PER_ELEMENT * padded.size))
+            run_kernel(clear_rows, [(padded, self._numbers[4], *part) for part in parts])
+
+    def unpack(self, packed, shape, n_jobs):
         """Return the padded batch of `shape` with the packed rows, and zeros for padding."""
-        if self.rows is None:
-            return packed.reshape(shape)
-        padded = np.zeros(shape, packed.dtype)
-        padded.reshape(-1, shape[-1])[self.rows] = packed
-        return padded
+        return (packed if self.rows is None else gather(packed, self._numbers[4], n_jobs)).reshape(shape)
 
     def sort(self, states):
         """Return states (…, batch, n) in packed order."""

@@ -11,9 +11,10 @@ import numpy as np
 from fastrnn.cells import CELLS
 from fastrnn.cells._cell import declared
 from fastrnn.kernels.generation import LayerStep
+from fastrnn.kernels.recurrence import Output
 from fastrnn.layers._direction import Direction, Drawn
 from fastrnn.layers._layer import Layer
-from fastrnn.layers._packing import Packing
+from fastrnn.layers._packing import Packing, gather
 from fastrnn.layers.dropout import Dropout, check_probability
 from fastrnn.layers.initializers import initialize
 
@@ -250,35 +251,36 @@ class Recurrent(Layer):
         learned = state is None and self.learn_initial_state
         initial = self._initial(self._learned(batch) if learned else state, batch, packing, "state")
         final, collected = [np.empty_like(part) for part in initial], []
-        rows = packing.pack(x)
+        rows = packing.pack(x, self.n_jobs)
         if training and self._layers[0][0].is_held:
             raise RuntimeError("Nothing can be trained while held_weights is in force.")
         if check_finite and not np.isfinite(rows).all():
             raise ValueError("x must be finite, got NaN or infinity in the steps of a sequence.")
         for k, layer in enumerate(self._layers):
-            inputs, outputs = rows, []
+            inputs, outputs = rows, self._outputs(packing, padded=self._ends(k))
             for d, direction in enumerate(layer):
                 n = k * self.directions + d
                 backwards = d == 1 or self.reverse
-                y, last = direction.forward(
-                    inputs[packing.reverse] if backwards else inputs,
+                last = direction.forward(
+                    outputs[d],
+                    gather(inputs, packing.reverse, self.n_jobs) if backwards else inputs,
                     [part[n] for part in initial],
                     packing,
                     training or return_all_states,
                     self._draw(direction, packing, training),
                 )
-                outputs.append(y[packing.reverse] if backwards else y)
                 for part, values in zip(final, last, strict=True):
                     part[n] = values
                 if return_all_states:
                     collected.append(self._collect(direction, packing, x.shape[:2], backwards))
-            rows = self._merge(outputs)
+            rows = self._merged(outputs)
             if self.residual and k > 0:
                 rows = rows + inputs
             if k < self.num_layers - 1:
                 rows = self._dropouts[k].forward(rows, training=training, sequences=packing.places)
         self._kept = (packing, x.shape, learned, lengths if listed else None) if training else None
-        y = packing.unpack(rows, (*x.shape[:2], self.output_size))
+        shape = (*x.shape[:2], self.output_size)
+        y = rows.reshape(shape) if self._ends(self.num_layers - 1) else packing.unpack(rows, shape, self.n_jobs)
         result = self._cut(y, lengths) if listed else y, self._state([packing.unsort(part) for part in final])
         if return_all_states:
             result += (self._state([np.stack(parts) for parts in zip(*collected, strict=True)]),)
@@ -313,10 +315,10 @@ class Recurrent(Layer):
         packing, x, steps = self._packing(1, batch, None), np.empty((batch, self.input_size), self.dtype), []
         initial = self._initial(state, batch, packing, "state")
         for k, (direction,) in enumerate(self._layers):
-            y = np.empty((batch, self._sizes[0]), self.dtype)
+            y = Output(np.empty((batch, self._sizes[0]), self.dtype), np.arange(batch), 0, self._sizes[0])
             drawn = self._draw(direction, packing, training=False)
             steps.append(LayerStep(x, y, *direction.step_arrays([part[k] for part in initial], drawn)))
-            x = y
+            x = y.values
         return tuple(steps), self._layers[0][0].step_schedules(batch)
 
     def backward(self, dy, dstate=None):
@@ -358,19 +360,17 @@ class Recurrent(Layer):
         d_final = self._initial(dstate, packing.batch, packing, "dstate")
         self._kept = None
         d_initial = [np.empty_like(part) for part in d_final]
-        d_rows = packing.pack(dy)
+        ends = self._ends(self.num_layers - 1)
+        d_rows = dy.reshape(-1, self.output_size) if ends else packing.pack(dy, self.n_jobs)
         for k in reversed(range(self.num_layers)):
             if k < self.num_layers - 1:
                 d_rows = self._dropouts[k].backward(d_rows)
             d_inputs = d_rows if self.residual and k > 0 else None
+            d_outputs = self._parts(d_rows, packing, padded=self._ends(k))
             for d, direction in enumerate(self._layers[k]):
                 n = k * self.directions + d
-                backwards = d == 1 or self.reverse
-                part = self._part(d_rows, d)
-                dx, before = direction.backward(
-                    part[packing.reverse] if backwards else np.ascontiguousarray(part), [a[n] for a in d_final]
-                )
-                dx = dx[packing.reverse] if backwards else dx
+                dx, before = direction.backward(d_outputs[d], [a[n] for a in d_final])
+                dx = gather(dx, packing.reverse, self.n_jobs) if d == 1 or self.reverse else dx
                 d_inputs = dx if d_inputs is None else d_inputs + dx
                 for target, values in zip(d_initial, before, strict=True):
                     target[n] = values
@@ -378,7 +378,7 @@ class Recurrent(Layer):
         if learned:
             for name, values in zip(self.cell.states, d_initial, strict=True):
                 self.grads[f"initial_{name}"] += values.sum(axis=1)
-        dx = packing.unpack(d_rows, x_shape)
+        dx = packing.unpack(d_rows, x_shape, self.n_jobs)
         dx = dx if lengths is None else self._cut(dx, lengths)
         return dx, self._state([packing.unsort(part) for part in d_initial])
 
@@ -398,21 +398,41 @@ class Recurrent(Layer):
         rows = padded if self.batch_first else padded.swapaxes(0, 1)
         return [row[:length].copy() for row, length in zip(rows, lengths, strict=True)]
 
-    def _merge(self, outputs):
-        """Put the outputs of the directions together."""
-        if len(outputs) == 1:
-            return outputs[0]
-        if self.merge == "concat":
-            return np.concatenate(outputs, axis=1)
-        total = outputs[0] + outputs[1]
-        return total if self.merge == "sum" else total / 2
+    def _ends(self, k):
+        """Return whether what a layer computes goes right into the padded batch that the user gets."""
+        return k == self.num_layers - 1 and not (self.residual and k > 0)
 
-    def _part(self, d_rows, direction):
-        """Return the gradient of one direction's output."""
-        if self.directions == 2 and self.merge == "concat":
-            size = self._sizes[0]
-            return d_rows[:, direction * size : (direction + 1) * size]
-        return d_rows / 2 if self.directions == 2 and self.merge == "mean" else d_rows
+    def _parts(self, values, packing, padded):
+        """Return where the output of each direction stands in the output of a layer, or its gradient in a gradient."""
+        halves = values / 2 if self.directions == 2 and self.merge == "mean" else values
+        size = self._sizes[0]
+        begin = [0, size if self.merge == "concat" else 0]
+        return [
+            Output(halves, packing.output_rows(d == 1 or self.reverse, padded), begin[d], begin[d] + size)
+            for d in range(self.directions)
+        ]
+
+    def _outputs(self, packing, padded):
+        """Return what the directions of a layer write to, with zeros for padding."""
+        matrices = [
+            np.empty((packing.batch * packing.steps if padded else packing.offsets[-1], self.output_size), self.dtype)
+        ]
+        if self.directions == 2 and self.merge != "concat":
+            matrices.append(np.empty_like(matrices[0]))
+        if padded:
+            for matrix in matrices:
+                packing.clear_padding(matrix, self.n_jobs)
+        parts = self._parts(matrices[0], packing, padded)
+        parts[-1] = parts[-1]._replace(values=matrices[-1])
+        return parts
+
+    def _merged(self, outputs):
+        """Put the outputs of the directions together."""
+        first, last = outputs[0].values, outputs[-1].values
+        if first is last:
+            return first
+        total = first + last
+        return total if self.merge == "sum" else total / 2
 
     def _draw(self, direction, packing, training):
         """Draw the masks of one pass."""
@@ -447,8 +467,8 @@ class Recurrent(Layer):
         """Return every state after each step as padded batches."""
         padded = []
         for plane, size in zip(direction.all_states(), self._sizes, strict=True):
-            plane = plane[packing.reverse] if backwards else plane
-            padded.append(packing.unpack(plane[:, :size].copy(), (*shape, size)))
+            rows = gather(plane, packing.output_rows(backwards, padded=False), self.n_jobs, size)
+            padded.append(packing.unpack(rows, (*shape, size), self.n_jobs))
         return padded
 
     # --------------------------------------------------------------------------------------------------- arguments

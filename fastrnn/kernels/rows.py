@@ -1,0 +1,55 @@
+"""Rows in another order: from padded batches to packed ones and back, sequences turned round."""
+
+from fastrnn._jit import kernel
+from fastrnn.kernels.threads import enter, leave
+from fastrnn.simd import lanes, load, load_first, store, store_first
+
+
+@kernel
+def gather_rows(board, party, out, source, rows, first, last):
+    """Compute out[i] = source[rows[i]], as many columns as `out` has, for i from `first` to `last`.
+
+    A negative row stands for zeros.
+    """
+    # out (n, columns), source (m, columns or more), rows (n,)
+    enter(board, party)
+    columns = out.shape[1]
+    for i in range(first, last):
+        target, place = i * columns, max(rows[i], 0) * source.shape[1]
+        copied = columns if rows[i] >= 0 else 0
+        whole = copied - copied % lanes(out)
+        for j in range(0, whole, lanes(out)):
+            store(out, target + j, load(source, place + j))
+        for j in range(whole, columns, lanes(out)):
+            store_first(out, target + j, load_first(source, place + j, max(0, copied - j)), columns - j)
+    leave(board, party)
+
+
+@kernel
+def clear_rows(board, party, out, packed, first, last):
+    """Write zeros to the rows of `out` from `first` to `last` for which `packed` is negative."""
+    # out (n, columns), packed (n,)
+    enter(board, party)
+    columns = out.shape[1]
+    for i in range(first, last):
+        if packed[i] < 0:
+            for j in range(0, columns, lanes(out)):
+                store_first(out, i * columns + j, load_first(out, 0, 0), columns - j)
+    leave(board, party)
+
+
+@kernel
+def number_rows(rows, places, reverse, previous, packed, order, lengths, offsets, step_rows, sequence_rows):
+    """Write which rows belong together in a ragged batch, see `Packing`."""
+    # rows, places, reverse, previous (R,), packed (padded rows,), order, lengths (batch,), offsets (T + 1,); in the
+    # padded batch a step is `step_rows` rows behind the one before, a sequence `sequence_rows`
+    for row in range(len(packed)):
+        packed[row] = -1
+    for t in range(len(offsets) - 1):
+        for place in range(offsets[t + 1] - offsets[t]):
+            row = offsets[t] + place
+            rows[row] = t * step_rows + order[place] * sequence_rows
+            places[row] = place
+            reverse[row] = offsets[lengths[place] - 1 - t] + place
+            previous[row] = place if t == 0 else len(order) + offsets[t - 1] + place
+            packed[rows[row]] = row
