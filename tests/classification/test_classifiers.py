@@ -221,6 +221,8 @@ def test_strange_texts_have_an_answer(make):
     assert np.isfinite(p).all()
     np.testing.assert_array_equal(p[0], p[1])
     make(max_iter=1).fit([*X, *texts], [*Y, *["pos"] * len(texts)])
+    empty = make(max_iter=1).fit(["", " "], [0, 1])
+    np.testing.assert_allclose(empty.predict_proba(["", "a word"]), 0.5, atol=0.1)
 
 
 def test_a_class_with_one_example_is_learned_with_early_stopping():
