@@ -12,9 +12,9 @@ import numpy as np
 
 from benchmarks.versus_torch import BATCHES, CELLS, PASSES, SINGLES, interleaved, label, processor
 from fastrnn import RNNLanguageModel
-from fastrnn.batching import stream_batches
+from fastrnn.batching import StreamBatches, Streams
 from fastrnn.layers import LSTM
-from fastrnn.text import SPECIAL_TOKENS, Vocabulary
+from fastrnn.text import END_ID, SPECIAL_TOKENS, Vocabulary
 
 SIZE = 128  # inputs and units
 BASE = {"T": 50, "B": 32, "layers": 1}
@@ -75,8 +75,8 @@ def peak_megabytes(steps, bptt_length, batch=20, size=SIZE, vocabulary_size=65):
     tokens = [chr(0x4E00 + n) for n in range(vocabulary_size - len(SPECIAL_TOKENS))]
     model = RNNLanguageModel("lstm", size, size, tokenizer="chars", vocabulary=Vocabulary.from_tokens(tokens), n_jobs=1)
     network = model.partial_fit(["".join(tokens[:40])]).network_
-    text = np.random.default_rng(0).integers(len(SPECIAL_TOKENS), vocabulary_size, (steps + 1, batch), dtype=np.int32)
-    batches = stream_batches(text[:-1], text[1:], bptt_length)
+    text = np.random.default_rng(0).integers(len(SPECIAL_TOKENS), vocabulary_size, steps * batch, dtype=np.int32)
+    batches = StreamBatches(Streams(text, END_ID, batch), bptt_length)
     tracemalloc.start()
     for part in batches:
         network.train_step(part)

@@ -11,6 +11,7 @@ import inspect
 import os
 import pathlib
 import pickle
+import re
 import uuid
 
 import llvmlite.binding as llvm
@@ -45,13 +46,32 @@ def simd_bits():
 
 
 @functools.cache
-def package_stamp():
-    """Return a digest of every source file of the package, so that an edit anywhere makes all cached kernels stale."""
+def source_stamp(path):
+    """Return a digest of all source files that a kernel in `path` can be made of.
+
+    Those are the file itself, what it imports from the package, what that imports, and so on; the cells, which a kernel
+    gets as arguments; and the package's version. An edit in any of them makes the cached kernel stale.
+    """
+    files, waiting = set(), [pathlib.Path(path), _PACKAGE / "__init__.py", *(_PACKAGE / "cells").rglob("*.py")]
+    while waiting:
+        file = waiting.pop()
+        if file not in files:
+            files.add(file)
+            waiting += [] if file.name == "__init__.py" else _imported_files(file)
     digest = hashlib.sha256()
-    for path in sorted(_PACKAGE.rglob("*.py")):
-        digest.update(str(path.relative_to(_PACKAGE)).encode())
-        digest.update(path.read_bytes())
+    for file in sorted(files):
+        digest.update(os.path.relpath(file, _PACKAGE).encode())
+        digest.update(file.read_bytes())
     return digest.hexdigest()[:16]
+
+
+def _imported_files(file):
+    """Return the package's files that a file imports; all of a folder from which it imports names."""
+    found = []
+    for name in re.findall(r"^\s*(?:from|import) fastrnn\.?([\w.]*)", file.read_text("utf-8"), re.MULTILINE):
+        module = _PACKAGE.joinpath(*name.split("."))
+        found += module.glob("*.py") if module.is_dir() else [module.with_suffix(".py")]
+    return found
 
 
 def _class_stamp(argument):
@@ -60,7 +80,7 @@ def _class_stamp(argument):
     stamp = f"{cls.__module__}.{cls.__qualname__}"
     if cls.__module__.startswith("fastrnn."):
         return stamp
-    # A user's own cell: what is not in the package's stamp.
+    # A user's own cell: what is not in the kernel's stamp.
     try:
         source = pathlib.Path(inspect.getfile(cls)).read_bytes()
     except (OSError, TypeError):  # typed at a prompt
@@ -71,22 +91,23 @@ def _class_stamp(argument):
 
 
 class _KernelFiles:
-    """One file for each compiled specialisation, named by the stamp of the package and a digest of the signature.
+    """One file for each compiled specialisation, named by the stamp of its sources and a digest of the signature.
 
     Numba's own index maps signatures to numbered files; it knows of edits in one source file only, and two processes
     that write it at once can leave a signature pointing at another's code.
     """
 
-    def __init__(self, folder, base):
+    def __init__(self, folder, base, source):
         self.folder = pathlib.Path(folder)
         self.base = base
+        self.source = source
 
     def _path(self, key):
         signature, target, code = key
         classes = [_class_stamp(a) for a in signature if isinstance(a, types.BaseNamedTuple)]
         parts = (str(signature), classes, target, code, numba.__version__, simd_bits())
         digest = hashlib.sha256(repr(parts).encode()).hexdigest()[:24]
-        return self.folder / f"{self.base}.{package_stamp()}.{digest}.nbc"
+        return self.folder / f"{self.base}.{source_stamp(self.source)}.{digest}.nbc"
 
     def load(self, key):
         """Return what was saved under `key`, or None (also when the file cannot be read: it is made again)."""
@@ -99,7 +120,7 @@ class _KernelFiles:
         return data
 
     def save(self, key, data):
-        """Write `data` under `key`, whole or not at all, and drop the files of earlier states of the package."""
+        """Write `data` under `key`, whole or not at all, and drop the files of earlier states of the sources."""
         path = self._path(key)
         used_files[path] = True
         temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.tmp")
@@ -110,7 +131,7 @@ class _KernelFiles:
             temporary.unlink(missing_ok=True)
             return
         for old in self.folder.glob(f"{self.base}.*.nbc"):
-            if not old.name.startswith(f"{self.base}.{package_stamp()}."):
+            if not old.name.startswith(f"{self.base}.{source_stamp(self.source)}."):
                 old.unlink(missing_ok=True)
 
     def flush(self):
@@ -124,7 +145,7 @@ class _KernelCache(FunctionCache):
 
     def __init__(self, py_func):
         super().__init__(py_func)
-        self._cache_file = _KernelFiles(self._cache_path, self._impl.filename_base)
+        self._cache_file = _KernelFiles(self._cache_path, self._impl.filename_base, inspect.getfile(py_func))
 
 
 def _call_template(dispatcher, args, kws):
@@ -141,8 +162,8 @@ def kernel(function=None, *, cache=True, **options):
     function : callable
         A function in Numba's nopython subset.
     cache : bool, default=True
-        Whether to keep it on disk: not what is only inlined into other kernels, nor functions of users, which the stamp
-        of the package does not cover.
+        Whether to keep it on disk: not what is only inlined into other kernels, nor functions of users, whose
+        imports the stamp does not cover.
     **options
         Further options of ``numba.njit``, ``forceinline=True`` for instance.
 

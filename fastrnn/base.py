@@ -1,15 +1,13 @@
 """What all language models share: how text comes in, scores, perplexity, prediction, sampling, files."""
 
 import abc
-import numbers
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from fastrnn.kernels.sampling import draw_tokens, make_choice
-from fastrnn.persistence import load_model, plain_parameter, save_model
+from fastrnn._generation import GenerationMixin
+from fastrnn.persistence import load_model, plain_parameter, rebuilt, save_model
 from fastrnn.text import (
     END_ID,
     PAD_ID,
@@ -20,11 +18,10 @@ from fastrnn.text import (
     close_sentences,
     get_tokenizer,
     tokenize_corpus,
+    tokenizer_from_plain,
+    tokenizer_to_plain,
 )
 from fastrnn.word_table import encode_texts
-
-# Rows of (contexts, vocabulary) probabilities are made in blocks of about this many values (32 MB).
-_BLOCK = 1 << 22
 
 
 class Perplexity(float):
@@ -61,7 +58,7 @@ class Perplexity(float):
         return float(self), self.n_tokens, self.n_oov, self.without_oov
 
 
-class BaseLanguageModel(BaseEstimator, abc.ABC):
+class BaseLanguageModel(GenerationMixin, BaseEstimator, abc.ABC):
     """The methods that n-gram and recurrent language models share.
 
     A subclass has the constructor parameters `tokenizer`, `lowercase` and `vocabulary`, sets ``vocabulary_`` when it is
@@ -84,6 +81,10 @@ class BaseLanguageModel(BaseEstimator, abc.ABC):
         -------
         float64 array (n_tokens,)
         """
+
+    def _sentence_log_probs(self, ids, offsets):
+        """Do as `_token_log_probs`, each sentence by itself, also where a model goes on from one to the next."""
+        return self._token_log_probs(ids, offsets)
 
     @abc.abstractmethod
     def _read_contexts(self, ids, offsets):
@@ -304,80 +305,6 @@ class BaseLanguageModel(BaseEstimator, abc.ABC):
             best[rows] = np.where(probabilities.any(axis=1), probabilities.argmax(axis=1), END_ID)
         return np.array(self.vocabulary_.tokens, dtype=object)[best]
 
-    def sample(
-        self,
-        n_samples=1,
-        max_length=100,
-        temperature=1.0,
-        top_k=None,
-        top_p=None,
-        prompt=None,
-        random_state=None,
-    ):
-        """Draw texts from the model, token after token.
-
-        Parameters
-        ----------
-        n_samples : int
-            The number of texts.
-        max_length : int
-            The largest number of tokens that are drawn for a text. It ends before that when ``</s>`` is drawn (or when
-            the model gives no token that can be drawn a probability).
-        temperature : float
-            Probabilities are raised to the power 1 / temperature: below 1 the probable tokens become more so.
-        top_k : int or None
-            Draw among the `top_k` most probable tokens only; 1 always takes the most probable one.
-        top_p : float or None
-            Draw among the most probable tokens only, as few as make up this probability together (nucleus sampling,
-            Holtzman et al., 2020). Of both, `top_k` cuts first.
-        prompt : str, list of str or None
-            The beginning of each text.
-        random_state : int, RandomState instance or None
-            The seed of the draws.
-
-        Returns
-        -------
-        list of str
-            The texts, each with its prompt. ``<pad>``, ``<unk>`` and ``<s>`` are never drawn.
-        """
-        check_is_fitted(self)
-        _check_integer("n_samples", n_samples)
-        _check_integer("max_length", max_length)
-        _check_choice(temperature, top_k, top_p)
-        random_state = check_random_state(random_state)
-        if prompt is not None and not isinstance(prompt, str | list | tuple):
-            raise ValueError(f"prompt must be None, a string or a list of tokens, got {prompt!r:.80}.")
-        (prompt,) = tokenize_corpus([prompt or []], self.tokenizer, self.lowercase)
-        context = self._read_contexts(*self.vocabulary_.encode_corpus([prompt]))
-        join = get_tokenizer(self.tokenizer).join
-        texts = []
-        for rows in self._row_blocks(n_samples):
-            state = self._take(context, np.zeros(len(rows), np.intp))
-            for ids in self._draw(state, len(rows), max_length, temperature, top_k, top_p, random_state):
-                texts.append(join(prompt + self.vocabulary_.decode(ids)))
-        return texts
-
-    def _draw(self, state, n_samples, max_length, temperature, top_k, top_p, random_state):
-        """Return the drawn ids of each text, a list of lists."""
-        drawn = [[] for _ in range(n_samples)]
-        open_texts = np.arange(n_samples)
-        for _ in range(max_length):
-            probabilities = self._next_probabilities(state)
-            ids = choose_tokens(probabilities, temperature, top_k, top_p, random_state)
-            going_on = np.flatnonzero(ids != END_ID)
-            if not going_on.size:
-                break
-            open_texts, ids = open_texts[going_on], ids[going_on]
-            for text, token in zip(open_texts.tolist(), ids.tolist(), strict=True):
-                drawn[text].append(token)
-            state = self._advance(self._take(state, going_on), ids)
-        return drawn
-
-    def _row_blocks(self, n):
-        """Cut the rows 0 to n - 1 into blocks whose probabilities over the vocabulary fit into bounded memory."""
-        size = max(1, _BLOCK // len(self.vocabulary_))
-        return [np.arange(start, min(start + size, n)) for start in range(0, n, size)]
-
     def save(self, path):
         """Write the fitted model to one safetensors file, which holds no code.
 
@@ -398,6 +325,8 @@ class BaseLanguageModel(BaseEstimator, abc.ABC):
         """Return the constructor's parameters that a file keeps; the vocabulary stands there anyway."""
         params = self.get_params(deep=False)
         params.pop("vocabulary", None)
+        if "tokenizer" in params:
+            params["tokenizer"] = tokenizer_to_plain(params["tokenizer"])
         return params
 
     def _pack(self):
@@ -429,61 +358,25 @@ class BaseLanguageModel(BaseEstimator, abc.ABC):
         Raises
         ------
         ValueError
-            If the file is no saved model, is damaged, or holds a model of another class.
+            If the file is no saved model, is damaged or incomplete, or holds a model of another class or of another
+            version of the format.
         """
-        return cls._unpack(*load_model(path, cls.__name__, verify))
+        params, content, arrays = load_model(path, cls.__name__, verify)
+        with rebuilt(path, cls.__name__):
+            return cls._unpack(params, content, arrays)
 
     @classmethod
     def _unpack(cls, params, content, arrays):
         """Return the fitted model that `_pack` took apart."""
         vocabulary = Vocabulary.from_tokens(content.pop("tokens"))
+        if "tokenizer" in params:
+            params["tokenizer"] = tokenizer_from_plain(params["tokenizer"])
         model = cls(**params, **({"vocabulary": vocabulary} if content.pop("vocabulary_given") else {}))
         model.vocabulary_ = vocabulary
         model._set_learned(content, arrays)
         return model
 
 
-def choose_tokens(probabilities, temperature, top_k, top_p, random_state):
-    """Draw one token a row.
-
-    Parameters
-    ----------
-    probabilities : float64 array (n, V)
-        The distribution of each row; overwritten.
-    temperature, top_k, top_p :
-        As in `BaseLanguageModel.sample`.
-    random_state : RandomState instance
-
-    Returns
-    -------
-    int32 array (n,)
-        The tokens: never ``<pad>``, ``<unk>`` or ``<s>``, and ``</s>`` where nothing else has a probability.
-    """
-    p = np.ascontiguousarray(probabilities)
-    p[:, [PAD_ID, UNK_ID, START_ID]] = 0
-    if temperature != 1:
-        p /= np.maximum(p.max(axis=1, keepdims=True), np.finfo(p.dtype).tiny)  # the largest stays 1 at any temperature
-        np.power(p, 1 / temperature, out=p)
-    drawn = np.empty(len(p), np.int32)
-    choice = make_choice(temperature, top_k, top_p, p.shape[1])
-    draw_tokens(drawn, p, choice.top_k, choice.top_p, random_state.random_sample(len(p)), END_ID)
-    return drawn
-
-
 def _require_tokens(log_probs):
     if not len(log_probs):
         raise ValueError("X is empty: there is no token to average over.")
-
-
-def _check_integer(name, value):
-    if not isinstance(value, numbers.Integral) or value < 1:
-        raise ValueError(f"{name} must be an integer of at least 1, got {value!r}.")
-
-
-def _check_choice(temperature, top_k, top_p):
-    if not isinstance(temperature, numbers.Real) or not 0 < temperature < np.inf:
-        raise ValueError(f"temperature must be a number above 0, got {temperature!r}.")
-    if top_k is not None:
-        _check_integer("top_k", top_k)
-    if top_p is not None and (not isinstance(top_p, numbers.Real) or not 0 < top_p <= 1):
-        raise ValueError(f"top_p must be a number above 0 and at most 1, got {top_p!r}.")

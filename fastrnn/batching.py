@@ -1,5 +1,6 @@
 """Batches of token sequences: contiguous streams, and sentences of similar lengths."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -30,25 +31,23 @@ class Batch(NamedTuple):
     advance: int
 
 
-def contiguous_streams(ids, start, n_streams):
-    """Cut a text into streams of equal length that run side by side.
+class Streams:
+    """A text cut into streams of equal length that run side by side, read where it is needed.
+
+    Stream b holds the tokens b·T to (b + 1)·T − 1 as targets; the last ones are filled up with `IGNORED`.
 
     Parameters
     ----------
-    ids : int32 array (n,)
-        The text.
+    ids : int array (n,)
+        The text; it may be mapped from a file.
     start : int
         What is fed in before the first token.
     n_streams : int
 
-    Returns
-    -------
-    inputs, targets : int32 array (T, n_streams)
-        Stream b holds the tokens b·T to (b + 1)·T − 1 as targets; the last one is filled up with `IGNORED`.
-
     Examples
     --------
-    >>> inputs, targets = contiguous_streams(np.array([5, 6, 7, 8, 9], "int32"), 3, 2)
+    >>> streams = Streams(np.array([5, 6, 7, 8, 9], "int32"), 3, n_streams=2)
+    >>> inputs, targets = streams.cut(0, len(streams))
     >>> inputs.T
     array([[3, 5, 6],
            [7, 8, 0]], dtype=int32)
@@ -56,43 +55,71 @@ def contiguous_streams(ids, start, n_streams):
     array([[ 5,  6,  7],
            [ 8,  9, -1]], dtype=int32)
     """
-    steps = -(-len(ids) // n_streams)
-    inputs = np.zeros(steps * n_streams, np.int32)
-    targets = np.full(steps * n_streams, IGNORED, np.int32)
-    inputs[:1] = start
-    inputs[1 : len(ids)] = ids[:-1]
-    targets[: len(ids)] = ids
-    return tuple(np.ascontiguousarray(a.reshape(n_streams, steps).T) for a in (inputs, targets))
+
+    def __init__(self, ids, start, n_streams):
+        self.ids, self.start, self.n_streams = ids, start, n_streams
+
+    def __len__(self):
+        return -(-len(self.ids) // self.n_streams)
+
+    def cut(self, begin, end):
+        """Return inputs and targets of the steps `begin` to `end` − 1, int32 (end − begin, n_streams) each."""
+        places = np.arange(begin - 1, end)[:, None] + len(self) * np.arange(self.n_streams)
+        tokens = self.ids[np.clip(places, 0, len(self.ids) - 1)] if begin < end else np.empty(places.shape)
+        inputs, targets = tokens[:-1].astype(np.int32), tokens[1:].astype(np.int32)
+        beyond = places[1:] >= len(self.ids)
+        inputs[beyond], targets[beyond] = 0, IGNORED
+        if begin == 0:
+            inputs[:1, :1] = self.start
+        return inputs, targets
 
 
-def stream_batches(inputs, targets, steps, stride=None):
-    """Cut streams into batches for truncated backpropagation.
+class StreamBatches(Sequence):
+    """Batches of streams for truncated backpropagation, cut out when they are asked for.
 
     Parameters
     ----------
-    inputs, targets : int32 array (T, B)
+    streams : Streams
     steps : int
         Steps through which gradients go back, k2.
     stride : int or None, default=None
         Steps from batch to batch, k1, at most `steps`; None is `steps`. Where batches overlap, every target counts in
         the first batch that has it only (Williams and Peng 1990).
-
-    Returns
-    -------
-    list of Batch
+    random_state : RandomState instance or None, default=None
+        Draws lengths around `steps`, or around half of it for one batch in twenty, so that batches do not begin at the
+        same places in every epoch (Merity et al. 2017). Without a stride.
     """
-    stride = stride or steps
-    batches, begin, done = [], 0, 0
-    while done < len(inputs):
-        end = min(done + stride, len(inputs))
-        following = max(begin, end + stride - steps)
-        counted = targets[begin:end]
-        if begin < done:
-            counted = counted.copy()
-            counted[: done - begin] = IGNORED
-        batches.append(Batch(inputs[begin:end], counted, None, begin == 0, following - begin))
-        begin, done = following, end
-    return batches
+
+    def __init__(self, streams, steps, stride=None, random_state=None):
+        self.streams = streams
+        if random_state is None:
+            stride = stride or steps
+            self._done = np.arange(0, len(streams), stride)  # the first step whose targets count, of each batch
+            self._begins = np.maximum(0, self._done + stride - steps)
+        else:
+            lengths = _random_lengths(len(streams), steps, random_state)
+            self._done = self._begins = np.concatenate([[0], np.cumsum(lengths)[:-1]])
+            stride = steps = 0  # no overlap
+        self._ends = np.concatenate([self._done[1:], [len(streams)]])
+        self._following = np.maximum(self._begins, self._ends + stride - steps)
+
+    def __len__(self):
+        return len(self._done)
+
+    def __getitem__(self, k):
+        begin, done, end = int(self._begins[k]), int(self._done[k]), int(self._ends[k])
+        inputs, targets = self.streams.cut(begin, end)
+        targets[: done - begin] = IGNORED
+        return Batch(inputs, targets, None, begin == 0, int(self._following[k]) - begin)
+
+
+def _random_lengths(total, steps, random_state):
+    """Return lengths of successive batches that together have at least `total` steps, and would be too few by one."""
+    shortest = min(5, steps)
+    count = 2 * total // shortest + 1  # more than enough: half of `steps`, on average, is never below the shortest
+    around = np.where(random_state.random_sample(count) < 0.95, steps, steps / 2)
+    lengths = np.maximum(shortest, random_state.normal(around, 5)).astype(np.int64)
+    return lengths[: max(1, np.searchsorted(np.cumsum(lengths), total) + 1)]
 
 
 def sentence_groups(offsets, batch_size, random_state=None):
@@ -119,34 +146,42 @@ def sentence_groups(offsets, batch_size, random_state=None):
     return groups
 
 
-def sentence_batches(ids, offsets, sentences, start, steps):
-    """Return the batches of at most `steps` steps of some sentences, which stand side by side.
+class SentenceBatches(Sequence):
+    """Batches of sentences that stand side by side, of at most `steps` steps each, cut out when they are asked for.
 
     Parameters
     ----------
-    ids : int32 array (n_tokens,)
+    ids : int array (n_tokens,)
     offsets : int64 array (n_sentences + 1,)
         Sentence i is ``ids[offsets[i]:offsets[i + 1]]``.
-    sentences : int array (B,)
+    groups : list of int array
+        The sentences of each group; one group comes after the other.
     start : int
         What is fed in before the first token of each sentence.
     steps : int
-
-    Returns
-    -------
-    list of Batch
     """
-    lengths = offsets[sentences + 1] - offsets[sentences]
-    longest = lengths.max(initial=0)
-    place = np.arange(longest)[:, None]
-    targets = ids[np.minimum(offsets[sentences] + place, len(ids) - 1)]
-    targets[place >= lengths] = IGNORED
-    inputs = np.zeros_like(targets)
-    inputs[:1] = start
-    inputs[1:] = np.maximum(targets[:-1], 0)
-    batches = []
-    for t in range(0, longest, steps):
-        size = min(steps, longest - t)
-        alive = np.clip(lengths - t, 0, size)
-        batches.append(Batch(inputs[t : t + size], targets[t : t + size], alive, t == 0, size))
-    return batches
+
+    def __init__(self, ids, offsets, groups, start, steps):
+        self.ids, self.offsets, self.groups, self.start, self.steps = ids, offsets, groups, start, steps
+        longest = [int((offsets[group + 1] - offsets[group]).max(initial=0)) for group in groups]
+        self._ends = np.cumsum([-(-length // steps) for length in longest], dtype=np.int64)
+
+    def __len__(self):
+        return int(self._ends[-1]) if len(self._ends) else 0
+
+    def __getitem__(self, k):
+        if not 0 <= k < len(self):
+            raise IndexError(k)
+        place = int(np.searchsorted(self._ends, k, side="right"))
+        sentences, before = self.groups[place], int(self._ends[place - 1]) if place else 0
+        t = (k - before) * self.steps
+        lengths = self.offsets[sentences + 1] - self.offsets[sentences]
+        size = min(self.steps, int(lengths.max()) - t)
+        steps = np.arange(t - 1, t + size)[:, None]
+        tokens = self.ids[np.clip(self.offsets[sentences] + steps, 0, len(self.ids) - 1)].astype(np.int32)
+        inputs, targets = tokens[:-1], tokens[1:].copy()
+        targets[steps[1:] >= lengths] = IGNORED
+        inputs[steps[:-1] >= lengths] = 0
+        if t == 0:
+            inputs[:1] = self.start
+        return Batch(inputs, targets, np.clip(lengths - t, 0, size), t == 0, size)

@@ -1,135 +1,42 @@
 """Recurrent language models."""
 
+import inspect
 import itertools
+import math
 import numbers
+import types
 
 import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from fastrnn import training
-from fastrnn.base import BaseLanguageModel, close_sentences
-from fastrnn.batching import contiguous_streams, sentence_batches, sentence_groups, stream_batches
-from fastrnn.kernels.generation import generate
-from fastrnn.kernels.sampling import make_choice
-from fastrnn.kernels.threads import new_board, run_kernel, split, worth
-from fastrnn.layers import Dropout, Embedding, Recurrent, Softmax, activity_penalty, temporal_activity_penalty
-from fastrnn.optimizers import make_optimizer
-from fastrnn.text import END_ID, PAD_ID, START_ID, UNK_ID, Vocabulary, tokenize_corpus
+from fastrnn._language_network import LanguageNetwork
+from fastrnn.base import BaseLanguageModel
+from fastrnn.batching import SentenceBatches, StreamBatches, Streams, sentence_groups
+from fastrnn.checkpoint import Checkpoint, training_identity
+from fastrnn.corpus import count_tokens, digest, read_corpus, replace_ids, split_end
+from fastrnn.exchange._language_model import ExchangeMixin
+from fastrnn.layers.dropout import check_probability
+from fastrnn.optimizers import WeightAverage, make_optimizer
+from fastrnn.text import END_ID, START_ID, Vocabulary
 
 _SCORING_STEPS = 64  # steps that are run at once when a text is scored
-_DRAWING_STEPS = 128  # tokens that are drawn in one go, an even number; then texts that have ended are dropped
+_DRAWING_STEPS = 1024  # most tokens that are drawn in one go, an even number
 _SCORING_STREAM = 1000  # shortest stream into which a text is cut to be scored faster
 
-
-class _Network:
-    """Embedding, recurrent layers and softmax, with dropout between them."""
-
-    def __init__(self, vocabulary_size, embedding_size, hidden_size, dropout, tie_weights, embedding_dropout,
-                 locked_dropout, activity_penalty, temporal_activity_penalty, random_state, n_jobs,
-                 **recurrent):  # fmt: skip
-        options = {"random_state": random_state, "n_jobs": n_jobs}
-        self.embedding = Embedding(vocabulary_size, embedding_size, dropout=embedding_dropout, **options)
-        self.recurrent = Recurrent(input_size=embedding_size, hidden_size=hidden_size, dropout=dropout,
-                                   locked_dropout=locked_dropout, **recurrent, **options)  # fmt: skip
-        self.output = Softmax(hidden_size, vocabulary_size, **options)
-        self.dropouts = Dropout(dropout, locked_dropout, **options), Dropout(dropout, locked_dropout, **options)
-        self.penalties = activity_penalty, temporal_activity_penalty
-        self.tie_weights = tie_weights
-        if tie_weights:
-            # As an output, a standard normal start would begin with logits of size √H.
-            self.embedding.parameters["weight"] *= 0.05
-            self.output.tie(self.embedding)
-        self._state = None
-
-    def _named(self, attribute):
-        """Return parameters or gradients of all layers in one dict; a tied weight stands under the embedding only."""
-        arrays = {}
-        for name in ("embedding", "recurrent", "output"):
-            for key, array in getattr(getattr(self, name), attribute).items():
-                if not (self.tie_weights and (name, key) == ("output", "weight")):
-                    arrays[f"{name}.{key}"] = array
-        return arrays
-
-    @property
-    def parameters(self):
-        """All parameters by name."""
-        return self._named("parameters")
-
-    @property
-    def grads(self):
-        """All gradients by name."""
-        return self._named("grads")
-
-    def sparse_rows(self):
-        """Return the rows of the embedding's gradient that are not zero."""
-        return {} if self.embedding.rows is None else {"embedding.weight": self.embedding.rows}
-
-    def train_step(self, batch):
-        """Set the gradients of a batch; return the mean cross-entropy of its targets, and their number."""
-        for layer in (self.embedding, self.recurrent, self.output):
-            layer.zero_grad()
-        state = None if batch.fresh else self._state
-        if batch.advance < len(batch.inputs):  # the next batch begins within this one
-            _, following = self.hidden(batch.inputs[: batch.advance], state)
-        x = self.dropouts[0].forward(self.embedding.forward(batch.inputs, training=True), training=True)
-        y, last = self.recurrent.forward(x, state, batch.lengths, training=True, check_finite=False)
-        self._state = following if batch.advance < len(batch.inputs) else last
-        h = self.dropouts[1].forward(y, training=True)
-        count = int(np.count_nonzero(batch.targets >= 0))
-        loss, dh = self.output.loss_and_gradient(h, batch.targets, 1 / max(count, 1))
-        dy = self._penalized(self.dropouts[1].backward(self._penalized(dh, h, 0)), y, 1)
-        dx, _ = self.recurrent.backward(dy)
-        self.embedding.backward(self.dropouts[0].backward(dx))
-        return loss, count
-
-    def _penalized(self, gradient, y, which):
-        """Add the gradient of the activity penalty (0) or of the temporal one (1), which are not part of the loss."""
-        if not self.penalties[which]:
-            return gradient
-        penalty = (activity_penalty, temporal_activity_penalty)[which]
-        return gradient + penalty(y, self.penalties[which])[1]
-
-    def hidden(self, inputs, state=None, lengths=None):
-        """Return the outputs of the last recurrent layer (T, B, H), and the state after them."""
-        return self.recurrent.forward(self.embedding.forward(inputs), state, lengths, check_finite=False)
-
-    def generate(self, state, output, uniforms, choice):
-        """Draw tokens from a state (h, recurrent state) on, under `held_weights`: one for each of `uniforms`.
-
-        Returns the tokens (T, n), `END_ID` behind the end of a text, and the state after them. T must be even if the
-        state is to be used.
-        """
-        (steps, batch), (panels, bias), embedding = uniforms.shape, output, self.embedding.parameters["weight"]
-        layers, schedules = self.recurrent.step_arrays(state[1], batch)
-        h = layers[-1].y.values
-        h[...] = state[0]
-        drawn = np.empty((steps, batch), np.int32)
-        logits, p = np.empty((batch, len(bias)), h.dtype), np.empty((batch, len(embedding)))
-        never = np.array([PAD_ID, UNK_ID, START_ID])
-        weights = panels.size + sum(array.size for array in self.recurrent.parameters.values())
-        calls = [
-            (drawn, h, layers, self.recurrent.cell, schedules, embedding, panels, bias, logits, p, uniforms, choice,
-             never, END_ID, self.recurrent.residual, new_board(1), first, last)
-            for first, last in split(batch, worth(self.recurrent.n_jobs, 2 * steps * batch * weights))
-        ]  # fmt: skip
-        run_kernel(generate, calls)
-        states = [
-            np.stack([layer.memory.states[k, :batch, : part.shape[-1]] for layer in layers])
-            for k, part in enumerate(state[1] if isinstance(state[1], tuple) else (state[1],))
-        ]
-        return drawn, (h.copy(), tuple(states) if isinstance(state[1], tuple) else states[0])
-
-    def log_probs(self, batches):
-        """Return the log probabilities of the targets of successive batches, (T, B) each."""
-        state, results = None, []
-        for batch in batches:
-            h, state = self.hidden(batch.inputs, None if batch.fresh else state, batch.lengths)
-            results.append(self.output.log_probs(h, batch.targets))
-        return results
+# What a recipe sets the parameters to that are left at their defaults.
+RECIPES = {
+    "awd": {
+        "tie_weights": True, "locked_dropout": True, "dropout": 0.25, "input_dropout": 0.4, "output_dropout": 0.4,
+        "embedding_dropout": 0.1, "weight_dropout": 0.5, "activity_penalty": 2.0, "temporal_activity_penalty": 1.0,
+        "alpha": 1.2e-6, "bptt_length": 70, "random_bptt": True, "optimizer": "sgd", "learning_rate_init": 30.0,
+        "clip_norm": 0.25, "schedule": "constant", "averaging": "asgd",
+    }
+}  # fmt: skip
 
 
-class RNNLanguageModel(BaseLanguageModel):
+class RNNLanguageModel(ExchangeMixin, BaseLanguageModel):
     """Recurrent network that predicts the next token.
 
     Token ids → embedding → recurrent layers → dense → softmax; trained by truncated backpropagation through time
@@ -147,7 +54,8 @@ class RNNLanguageModel(BaseLanguageModel):
     dropout : float, default=0.0
         Probability of dropout on embeddings, between layers and on the output, in training (Zaremba et al. 2014).
     tie_weights : bool, default=False
-        Whether the output layer's weight is the embedding (Press and Wolf 2017); needs equal sizes.
+        Whether the output layer's weight is the embedding (Press and Wolf 2017). Where sizes differ, the last layer's
+        output is projected to `embedding_size`.
     residual : bool, default=False
         Whether the input of a layer is added to its output, from the second layer on.
     locked_dropout : bool, default=False
@@ -155,12 +63,22 @@ class RNNLanguageModel(BaseLanguageModel):
     recurrent_dropout, zoneout, weight_dropout : float, default=0.0
         Dropout on h in the recurrent product, probability of a unit to keep its old value, and dropout on the recurrent
         weights, see `fastrnn.layers.Recurrent`.
+    input_dropout, output_dropout : float or None, default=None
+        Dropout on embeddings, and on the output of the last layer; None is `dropout`.
     embedding_dropout : float, default=0.0
         Probability that all occurrences of a token are zeroed in a batch.
     activity_penalty, temporal_activity_penalty : float, default=0.0
         Factors of the mean square of the last layer's output, and of its change from step to step (Merity et al. 2017).
         They act on the gradient; the losses that are reported are without them.
-    tokenizer : {"words", "whitespace", "chars"} or callable, default="words"
+    softmax : {"full", "adaptive", "sampled"}, default="full"
+        Output layer: over all tokens; in clusters by frequency, rare ones with shorter vectors (Grave et al. 2017); or
+        over all, but trained on a sample of them (`loss_curve_` is that among the sample then). For vocabularies of
+        some 50,000 tokens and more.
+    softmax_cutoffs : sequence of int or None, default=None
+        Ranks by frequency at which the clusters of ``softmax="adaptive"`` begin; None chooses two.
+    softmax_samples : int, default=2000
+        Tokens drawn for each batch with ``softmax="sampled"``.
+    tokenizer : {"words", "whitespace", "chars", "bytes"}, callable or tokenizers.Tokenizer, default="words"
         What cuts texts into tokens.
     lowercase : bool, default=False
         Whether texts are converted to lower case first.
@@ -175,6 +93,9 @@ class RNNLanguageModel(BaseLanguageModel):
     bptt_stride : int or None, default=None
         Time steps from one update to the next, at most `bptt_length`; None is `bptt_length`. With
         ``carry_state=True`` only.
+    random_bptt : bool, default=False
+        Whether the steps from update to update are drawn around `bptt_length`, or for one in twenty around half of it,
+        and the learning rate is in proportion to them (Merity et al. 2017). With ``carry_state=True`` only.
     batch_size : int, default=20
         Streams (or sentences, with ``carry_state=False``) side by side.
     carry_state : bool, default=True
@@ -183,7 +104,22 @@ class RNNLanguageModel(BaseLanguageModel):
         at least 1,000 tokens, of which only the first begins with the text. Otherwise every sentence stands alone.
     optimizer : {"adam", "adamw", "sgd", "adagrad", "rmsprop"}, default="adam"
     learning_rate_init : float, default=2e-3
-        The learning rate at the beginning; it is divided by 4 after each epoch that does not improve.
+        The learning rate at the beginning.
+    schedule : {"plateau", "cosine", "constant"}, default="plateau"
+        How it goes on: divided by 4 after each epoch that does not improve; down to 0 over `max_iter` epochs along half
+        a cosine wave; or as it is.
+    warmup : int, default=0
+        Steps in which it first rises from 0 in a straight line.
+    accumulate_steps : int, default=1
+        Batches whose mean gradient makes one step.
+    averaging : {"ema", "asgd"} or None, default=None
+        Whether a mean of the weights of many steps is validated and kept instead of the last ones: an exponential
+        moving average; or the plain mean from the epoch on that is worse on the validation text than the best one more
+        than `averaging_patience` epochs before (NT-ASGD, Merity et al. 2017), until when nothing stops early.
+    averaging_decay : float, default=0.999
+        Factor of the old average in each step, for "ema".
+    averaging_patience : int, default=5
+        Epochs, for "asgd".
     clip_norm : float or None, default=1.0
         Largest global norm of the gradient.
     alpha : float, default=0.0
@@ -205,7 +141,15 @@ class RNNLanguageModel(BaseLanguageModel):
         Threads; None takes all cores, as far as the work is worth it. Results do not depend on it.
     device : {"cpu"}, default="cpu"
     verbose : int, default=0
-        1 shows a progress bar on stderr, if that is a terminal.
+        1 shows a progress bar on stderr, if that is a terminal: loss, perplexity of the validation text, tokens a
+        second, and the time that is left of `max_iter` epochs.
+    recipe : {"awd"} or None, default=None
+        Sets parameters that have their default values to those of a paper. "awd" is AWD-LSTM (Merity et al. 2017):
+        ``tie_weights=True, locked_dropout=True, dropout=0.25, input_dropout=0.4, output_dropout=0.4,
+        embedding_dropout=0.1, weight_dropout=0.5, activity_penalty=2, temporal_activity_penalty=1, alpha=1.2e-6,
+        bptt_length=70, random_bptt=True, optimizer="sgd", learning_rate_init=30, clip_norm=0.25, schedule="constant",
+        averaging="asgd"``. Sizes and `max_iter` are left to you: the paper has 3 layers of 1,150 units, embeddings of
+        400, and hundreds of epochs.
 
     Attributes
     ----------
@@ -246,9 +190,14 @@ class RNNLanguageModel(BaseLanguageModel):
         recurrent_dropout=0.0,
         zoneout=0.0,
         weight_dropout=0.0,
+        input_dropout=None,
+        output_dropout=None,
         embedding_dropout=0.0,
         activity_penalty=0.0,
         temporal_activity_penalty=0.0,
+        softmax="full",
+        softmax_cutoffs=None,
+        softmax_samples=2000,
         tokenizer="words",
         lowercase=False,
         min_count=1,
@@ -256,10 +205,17 @@ class RNNLanguageModel(BaseLanguageModel):
         vocabulary=None,
         bptt_length=35,
         bptt_stride=None,
+        random_bptt=False,
         batch_size=20,
         carry_state=True,
         optimizer="adam",
         learning_rate_init=2e-3,
+        schedule="plateau",
+        warmup=0,
+        accumulate_steps=1,
+        averaging=None,
+        averaging_decay=0.999,
+        averaging_patience=5,
         clip_norm=1.0,
         alpha=0.0,
         max_iter=10,
@@ -272,6 +228,7 @@ class RNNLanguageModel(BaseLanguageModel):
         n_jobs=None,
         device="cpu",
         verbose=0,
+        recipe=None,
     ):
         self.cell = cell
         self.embedding_size = embedding_size
@@ -284,9 +241,14 @@ class RNNLanguageModel(BaseLanguageModel):
         self.recurrent_dropout = recurrent_dropout
         self.zoneout = zoneout
         self.weight_dropout = weight_dropout
+        self.input_dropout = input_dropout
+        self.output_dropout = output_dropout
         self.embedding_dropout = embedding_dropout
         self.activity_penalty = activity_penalty
         self.temporal_activity_penalty = temporal_activity_penalty
+        self.softmax = softmax
+        self.softmax_cutoffs = softmax_cutoffs
+        self.softmax_samples = softmax_samples
         self.tokenizer = tokenizer
         self.lowercase = lowercase
         self.min_count = min_count
@@ -294,10 +256,17 @@ class RNNLanguageModel(BaseLanguageModel):
         self.vocabulary = vocabulary
         self.bptt_length = bptt_length
         self.bptt_stride = bptt_stride
+        self.random_bptt = random_bptt
         self.batch_size = batch_size
         self.carry_state = carry_state
         self.optimizer = optimizer
         self.learning_rate_init = learning_rate_init
+        self.schedule = schedule
+        self.warmup = warmup
+        self.accumulate_steps = accumulate_steps
+        self.averaging = averaging
+        self.averaging_decay = averaging_decay
+        self.averaging_patience = averaging_patience
         self.clip_norm = clip_norm
         self.alpha = alpha
         self.max_iter = max_iter
@@ -310,18 +279,28 @@ class RNNLanguageModel(BaseLanguageModel):
         self.n_jobs = n_jobs
         self.device = device
         self.verbose = verbose
+        self.recipe = recipe
 
-    def fit(self, X, y=None, X_val=None):
+    def fit(self, X, y=None, X_val=None, *, checkpoint=None, checkpoint_minutes=None):
         """Learn from a text.
 
         Parameters
         ----------
-        X : iterable of (str or list of str)
-            A sentence, line or document each, in the order of the text.
+        X : iterable of (str or list of str), path, or ids
+            A sentence, line or document each, in the order of the text; it is read once and kept as ids, in a temporary
+            file if it is long. Or the path (a `pathlib.Path`) of a text file with a sentence a line. Or ids of the
+            given `vocabulary`, every sentence closed by that of ``</s>``: an array, which may be mapped, or the path of
+            a ``.npy`` file that `fastrnn.corpus.write_token_file` wrote, which is read where it is needed.
         y : None
             Ignored.
-        X_val : iterable of (str or list of str), default=None
+        X_val : as X, default=None
             Text to validate on after each epoch; the weights that predict it best are kept.
+        checkpoint : str or os.PathLike, default=None
+            File that is written after each epoch. If it is there when `fit` is called, the training goes on from it, to
+            the same weights bit for bit as if it had not been interrupted; after the end of the training, to its
+            result. A file of other data or parameters is refused.
+        checkpoint_minutes : float or None, default=None
+            Writes the file every so often within an epoch too.
 
         Returns
         -------
@@ -330,7 +309,7 @@ class RNNLanguageModel(BaseLanguageModel):
         Raises
         ------
         ValueError
-            A parameter or the text is not usable.
+            A parameter, the text or the checkpoint is not usable.
 
         Warns
         -----
@@ -338,23 +317,36 @@ class RNNLanguageModel(BaseLanguageModel):
             The training was interrupted (Ctrl-C) after a finished epoch, or the loss became infinite or NaN. The model
             has the best weights up to then.
         """
-        self._check_parameters()
-        sentences = self._read_training_text(X)
-        validation = None if X_val is None else tokenize_corpus(X_val, self.tokenizer, self.lowercase)
-        if validation is not None and not validation:
-            raise ValueError("X_val is empty: validation needs at least one sentence.")
-        if validation is None and self.early_stopping:
-            sentences, validation = _split_end(sentences, self.validation_fraction)
+        settings = self._check_parameters()
         going_on = self.warm_start and hasattr(self, "network_")
-        return self._train(sentences, validation, going_on, self._new_optimizer(), self.max_iter)
+        if going_on and checkpoint is not None:
+            raise ValueError("checkpoint cannot be used where warm_start=True goes on from an earlier fit.")
+        if checkpoint is None and checkpoint_minutes is not None:
+            raise ValueError("checkpoint_minutes needs a checkpoint, the file that is to be written.")
+        text, validation, vocabulary = self._read(X, going_on, X_val is None and self.early_stopping)
+        if X_val is not None:
+            validation, _ = read_corpus(X_val, vocabulary, self.tokenizer, self.lowercase)
+            if len(validation.ids) == 0:
+                raise ValueError("X_val is empty: validation needs at least one sentence.")
+        if checkpoint is not None:
+            digests = {
+                "X": digest(*text),
+                "X_val": digest(*(validation or ())),
+                "vocabulary": digest(vocabulary.tokens),
+            }
+            identity = training_identity(self, **digests)
+            checkpoint = Checkpoint(checkpoint, type(self).__name__, identity, checkpoint_minutes)
+        options = {"max_iter": self.max_iter, "schedule": settings.schedule, "checkpoint": checkpoint}
+        optimizer = self._new_optimizer(settings)
+        return self._train(settings, text, validation, vocabulary, going_on, optimizer, options)
 
     def partial_fit(self, X, y=None):
-        """Take one epoch over a further text.
+        """Take one epoch over a further text, at a constant learning rate.
 
         Parameters
         ----------
-        X : iterable of (str or list of str)
-            A sentence, line or document each. The first call fixes the vocabulary.
+        X : as in `fit`
+            The first call fixes the vocabulary.
         y : None
             Ignored.
 
@@ -362,97 +354,141 @@ class RNNLanguageModel(BaseLanguageModel):
         -------
         self : RNNLanguageModel
         """
-        self._check_parameters()
-        sentences = self._read_training_text(X)
-        optimizer = getattr(self, "_optimizer", None) or self._new_optimizer()
-        return self._train(sentences, None, hasattr(self, "network_"), optimizer, max_iter=1)
+        settings = self._check_parameters()
+        going_on = hasattr(self, "network_")
+        text, _, vocabulary = self._read(X, going_on, False)
+        optimizer = getattr(self, "_optimizer", None) or self._new_optimizer(settings)
+        options = {"max_iter": 1, "schedule": "constant"}
+        return self._train(settings, text, None, vocabulary, going_on, optimizer, options)
 
-    def _new_optimizer(self):
-        return make_optimizer(self.optimizer, learning_rate=self.learning_rate_init, weight_decay=self.alpha)
+    def _settings(self):
+        """Return the parameters that are used: those of the recipe in the place of default values."""
+        if self.recipe is not None and self.recipe not in RECIPES:
+            raise ValueError(f"recipe must be None or one of {sorted(RECIPES)}, got {self.recipe!r}.")
+        params = self.get_params(deep=False)
+        defaults = inspect.signature(RNNLanguageModel).parameters
+        for name, value in RECIPES.get(self.recipe, {}).items():
+            if params[name] == defaults[name].default:
+                params[name] = value
+        return types.SimpleNamespace(**params)
 
-    def _train(self, sentences, validation, going_on, optimizer, max_iter):
-        """Train a new network, or the one there is, on token lists; set the learned attributes."""
-        vocabulary = self.vocabulary_ if going_on else self._make_vocabulary(sentences)
-        text = close_sentences(*vocabulary.encode_corpus(sentences))
-        held_out = None if validation is None else close_sentences(*vocabulary.encode_corpus(validation))
+    def _new_optimizer(self, settings):
+        return make_optimizer(
+            settings.optimizer,
+            learning_rate=settings.learning_rate_init,
+            weight_decay=settings.alpha,
+            n_jobs=self.n_jobs,
+        )
+
+    def _read(self, X, going_on, split):
+        """Return a text as ids, with `split` also the end of it that is set aside, and the vocabulary."""
+        known = self.vocabulary_ if going_on else self.vocabulary
+        text, vocabulary = read_corpus(X, known, self.tokenizer, self.lowercase)
+        if len(text.ids) == 0:
+            raise ValueError("X is empty: a language model needs at least one sentence.")
+        parts = split_end(text, self.validation_fraction) if split else (text, None)
+        if known is None:
+            everything, vocabulary = vocabulary, Vocabulary(self.min_count, self.max_vocab)
+            new_ids = vocabulary.fit_counts(everything.tokens, count_tokens(parts[0].ids, len(everything)))
+            if len(vocabulary) == len(Vocabulary()):
+                raise ValueError(
+                    f"X has no token that appears min_count={self.min_count} times: there is nothing to learn."
+                )
+            text = replace_ids(text, new_ids)
+            parts = split_end(text, self.validation_fraction) if split else (text, None)
+        return *parts, vocabulary
+
+    def _train(self, settings, text, validation, vocabulary, going_on, optimizer, options):
+        """Train a new network, or the one there is; set the learned attributes."""
         random_state = check_random_state(self.random_state)
-        network = self.network_ if going_on else self._make_network(vocabulary, random_state)
+        network = self.network_ if going_on else self._make_network(
+            settings, vocabulary, random_state, counts=count_tokens(text.ids, len(vocabulary))
+        )  # fmt: skip
+        average = None
+        if settings.averaging is not None and options["max_iter"] > 1:
+            average = WeightAverage(settings.averaging, settings.averaging_decay, settings.averaging_patience,
+                                    self.n_jobs)  # fmt: skip
+        if average is not None and not average.running and validation is None:
+            raise ValueError("averaging='asgd' needs a validation text: X_val, or early_stopping=True.")
         history = training.train(
             network,
             optimizer,
-            self._epochs(*text, random_state),
-            max_iter=max_iter,
-            clip_norm=self.clip_norm,
-            validate=None if held_out is None else lambda: float(self._log_probs(network, *held_out).mean()),
-            n_iter_no_change=self.n_iter_no_change if self.early_stopping else None,
+            self._epochs(settings, text, random_state),
+            clip_norm=settings.clip_norm,
+            validate=None if validation is None else lambda: float(self._log_probs(network, *validation).mean()),
+            n_iter_no_change=settings.n_iter_no_change if self.early_stopping else None,
             tol=self.tol,
+            warmup=settings.warmup,
+            accumulate_steps=settings.accumulate_steps,
+            rate_factor=(lambda batch: len(batch.inputs) / settings.bptt_length) if settings.random_bptt else None,
+            average=average,
+            random_state=random_state,
             progress=self.verbose > 0,
             name=f"{self.cell} language model",
+            unit="tokens",
+            describe=lambda score: {"perplexity": f"{math.exp(min(-score, 99)):.1f}"},
+            **options,
         )
         self._set_fitted(network, vocabulary, optimizer, history, going_on)
         return self
 
     def _check_parameters(self):
-        """Raise ValueError if a parameter is wrong; those of layers and optimizer are checked there."""
+        """Return the parameters that are used; raise ValueError if one is wrong (some are checked by layers)."""
         self._check_text_parameters()
+        settings = self._settings()
         for name in ("embedding_size", "hidden_size", "num_layers", "bptt_length", "batch_size", "max_iter",
-                     "n_iter_no_change"):  # fmt: skip
-            value = getattr(self, name)
+                     "n_iter_no_change", "accumulate_steps", "averaging_patience"):  # fmt: skip
+            value = getattr(settings, name)
             if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < 1:
                 raise ValueError(f"{name} must be an integer of at least 1, got {value!r}.")
-        stride = self.bptt_stride
-        if stride is not None and not (isinstance(stride, numbers.Integral) and 1 <= stride <= self.bptt_length):
+        stride = settings.bptt_stride
+        if stride is not None and not (isinstance(stride, numbers.Integral) and 1 <= stride <= settings.bptt_length):
             raise ValueError(f"bptt_stride must be None or an integer from 1 to bptt_length, got {stride!r}.")
+        if settings.random_bptt and (stride is not None or not self.carry_state):
+            raise ValueError("random_bptt=True needs carry_state=True and bptt_stride=None.")
+        if not isinstance(settings.warmup, numbers.Integral) or settings.warmup < 0:
+            raise ValueError(f"warmup must be an integer of at least 0, got {settings.warmup!r}.")
+        for name in ("dropout", "input_dropout", "output_dropout"):
+            if getattr(settings, name) is not None:
+                check_probability(name, getattr(settings, name))
         for name in ("activity_penalty", "temporal_activity_penalty", "alpha"):
-            value = getattr(self, name)
+            value = getattr(settings, name)
             if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 <= value < np.inf:
                 raise ValueError(f"{name} must be a number of at least 0, got {value!r}.")
-        if self.clip_norm is not None and not (isinstance(self.clip_norm, numbers.Real) and self.clip_norm > 0):
-            raise ValueError(f"clip_norm must be None or a number above 0, got {self.clip_norm!r}.")
+        clip_norm = settings.clip_norm
+        if clip_norm is not None and not (isinstance(clip_norm, numbers.Real) and clip_norm > 0):
+            raise ValueError(f"clip_norm must be None or a number above 0, got {clip_norm!r}.")
         if not (isinstance(self.validation_fraction, numbers.Real) and 0 < self.validation_fraction < 1):
             raise ValueError(f"validation_fraction must be between 0 and 1, got {self.validation_fraction!r}.")
-        if self.tie_weights and self.embedding_size != self.hidden_size:
-            raise ValueError(
-                f"tie_weights=True needs embedding_size and hidden_size to be equal, got {self.embedding_size} and "
-                f"{self.hidden_size}."
-            )
         if self.device != "cpu":
             raise ValueError(f"device must be 'cpu', got {self.device!r}.")
+        return settings
 
-    def _make_vocabulary(self, sentences):
-        """Return the given vocabulary, or one learned from the training text."""
-        if self.vocabulary is not None:
-            return self.vocabulary
-        vocabulary = Vocabulary(self.min_count, self.max_vocab).fit(sentences)
-        if len(vocabulary) == len(Vocabulary()):
-            raise ValueError(
-                f"X has no token that appears min_count={self.min_count} times: there is nothing to learn."
-            )
-        return vocabulary
-
-    def _make_network(self, vocabulary, random_state):
+    def _make_network(self, settings, vocabulary, random_state, counts):
         names = ("cell", "embedding_size", "hidden_size", "num_layers", "dropout", "tie_weights", "residual",
-                 "locked_dropout", "recurrent_dropout", "zoneout", "weight_dropout", "embedding_dropout",
-                 "activity_penalty", "temporal_activity_penalty", "n_jobs")  # fmt: skip
-        options = {name: getattr(self, name) for name in names}
-        return _Network(len(vocabulary), random_state=random_state, **options)
+                 "locked_dropout", "recurrent_dropout", "zoneout", "weight_dropout", "input_dropout", "output_dropout",
+                 "embedding_dropout", "softmax", "softmax_cutoffs", "softmax_samples", "activity_penalty",
+                 "temporal_activity_penalty", "n_jobs")  # fmt: skip
+        options = {name: getattr(settings, name) for name in names}
+        return LanguageNetwork(len(vocabulary), random_state=random_state, counts=counts, **options)
 
     def _start(self):
         """Return what is fed in before a first token: a running text goes on from the end of what came before."""
         return END_ID if self.carry_state else START_ID
 
-    def _epochs(self, ids, offsets, random_state):
+    def _epochs(self, settings, text, random_state):
         """Return a function that returns the batches of an epoch of a text."""
+        ids, offsets = text
         if self.carry_state:
-            streams = contiguous_streams(ids, self._start(), min(self.batch_size, len(ids)))
-            batches = stream_batches(*streams, self.bptt_length, self.bptt_stride)
+            streams = Streams(ids, self._start(), min(self.batch_size, len(ids)))
+            if settings.random_bptt:
+                return lambda: StreamBatches(streams, settings.bptt_length, random_state=random_state)
+            batches = StreamBatches(streams, settings.bptt_length, settings.bptt_stride)
             return lambda: batches
 
         def shuffled():
             groups = sentence_groups(offsets, self.batch_size, random_state)
-            return [
-                batch for group in groups for batch in sentence_batches(ids, offsets, group, START_ID, self.bptt_length)
-            ]
+            return SentenceBatches(ids, offsets, groups, START_ID, settings.bptt_length)
 
         return shuffled
 
@@ -476,16 +512,15 @@ class RNNLanguageModel(BaseLanguageModel):
         check_is_fitted(self, "network_")
         return sum(array.nbytes for array in self.network_.parameters.values())
 
-    def _log_probs(self, network, ids, offsets):
+    def _log_probs(self, network, ids, offsets, alone=False):
         """Return the natural log probability of every token of closed sentences, float64 (n_tokens,)."""
-        if self.carry_state:
+        if self.carry_state and not alone:
             streams = int(np.clip(len(ids) // _SCORING_STREAM, 1, self.batch_size))
-            inputs, targets = contiguous_streams(ids, self._start(), streams)
-            parts = network.log_probs(stream_batches(inputs, targets, _SCORING_STEPS))
+            parts = network.log_probs(StreamBatches(Streams(ids, self._start(), streams), _SCORING_STEPS))
             return np.concatenate(parts).T.reshape(-1)[: len(ids)] if parts else np.empty(0)
         result = np.empty(len(ids))
         for group in sentence_groups(offsets, self.batch_size):
-            parts = network.log_probs(sentence_batches(ids, offsets, group, START_ID, _SCORING_STEPS))
+            parts = network.log_probs(SentenceBatches(ids, offsets, [group], self._start(), _SCORING_STEPS))
             together = np.concatenate(parts)
             for column, sentence in enumerate(group):
                 begin, end = offsets[sentence], offsets[sentence + 1]
@@ -495,23 +530,18 @@ class RNNLanguageModel(BaseLanguageModel):
     def _token_log_probs(self, ids, offsets):
         return self._log_probs(self.network_, ids, offsets)
 
-    def _draw(self, state, n_samples, max_length, temperature, top_k, top_p, random_state):
-        choice = make_choice(temperature, top_k, top_p, len(self.vocabulary_))
-        parts, texts = [], np.arange(n_samples)
+    def _sentence_log_probs(self, ids, offsets):
+        return self._log_probs(self.network_, ids, offsets, alone=True)
+
+    @property
+    def _tokens_at_once(self):
+        return _DRAWING_STEPS if hasattr(self.network_.output, "packed") else 1
+
+    def _draw_block(self, state, uniforms, choice):
+        if self._tokens_at_once == 1:  # an adaptive softmax
+            return super()._draw_block(state, uniforms, choice)
         with self.network_.recurrent.held_weights():
-            output = self.network_.output.packed()
-            while max_length and texts.size:
-                steps = min(max_length, _DRAWING_STEPS)
-                uniforms = random_state.random_sample((steps, len(texts)))
-                drawn, state = self.network_.generate(state, output, uniforms, choice)
-                parts.append((texts, drawn))
-                going_on = np.flatnonzero(drawn[-1] != END_ID)
-                texts, state, max_length = texts[going_on], self._take(state, going_on), max_length - steps
-        ids = [[] for _ in range(n_samples)]
-        for texts, drawn in parts:
-            for text, column in zip(texts, drawn.T.tolist(), strict=True):
-                ids[text] += column[: column.index(END_ID)] if END_ID in column else column
-        return ids
+            return self.network_.generate(state, self.network_.output.packed(), uniforms, choice)
 
     def _read_contexts(self, ids, offsets):
         lengths = np.diff(offsets) + 1
@@ -529,6 +559,12 @@ class RNNLanguageModel(BaseLanguageModel):
         y, state = self.network_.hidden(ids[None], state[1])
         return y[0], state
 
+    def _read_on(self, state, ids):
+        if not len(ids):
+            return state
+        y, state = self.network_.hidden(ids[:, np.newaxis], state[1])
+        return y[-1], state
+
     def _next_sentence(self, state):
         return state if self.carry_state else super()._next_sentence(state)
 
@@ -540,25 +576,11 @@ class RNNLanguageModel(BaseLanguageModel):
 
     def _get_learned(self):
         content = {"loss_curve": self.loss_curve_, "validation_scores": self.validation_scores_}
-        return content, self.network_.parameters
+        return content, {**self.network_.parameters, **self.network_.buffers}
 
     def _set_learned(self, content, arrays):
-        network = self._make_network(self.vocabulary_, check_random_state(0))
+        counts = arrays.get("output.counts")
+        network = self._make_network(self._settings(), self.vocabulary_, check_random_state(0), counts)
         for name, array in network.parameters.items():
             array[...] = arrays[name]
         self._set_fitted(network, self.vocabulary_, None, training.History(*content.values()), False)
-
-
-def _split_end(sentences, fraction):
-    """Split the end off a text: whole sentences, or tokens of the only one."""
-    if len(sentences) > 1:
-        cut = max(1, round(len(sentences) * (1 - fraction)))
-        cut = min(cut, len(sentences) - 1)
-        return sentences[:cut], sentences[cut:]
-    (only,) = sentences
-    cut = round(len(only) * (1 - fraction))
-    if not 0 < cut < len(only):
-        raise ValueError(
-            "X is too short to set a part aside for validation: give fit an X_val or set early_stopping=False."
-        )
-    return [only[:cut]], [only[cut:]]

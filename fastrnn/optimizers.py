@@ -6,11 +6,12 @@ do not decay meanwhile (as in ``torch.optim.SparseAdam``).
 """
 
 import difflib
+import numbers
 
 import numpy as np
 
 from fastrnn.kernels.clipping import distinct, row_blocks
-from fastrnn.kernels.optimizers import adagrad_update, adam_update, rmsprop_update, sgd_update
+from fastrnn.kernels.optimizers import adagrad_update, adam_update, average_update, rmsprop_update, sgd_update
 from fastrnn.kernels.threads import effective_n_jobs, run_kernel, split, worth
 
 _COST = 40  # of the update of an element, in floating-point operations: it mostly waits for memory
@@ -103,14 +104,15 @@ class Optimizer:
         for key in ("n_steps", "learning_rate"):
             if key not in state_dict:
                 raise ValueError(f"state_dict must have the key {key!r}.")
-        self.n_steps = int(state_dict["n_steps"])
-        self.learning_rate = float(state_dict["learning_rate"])
+        self.n_steps = int(np.asarray(state_dict["n_steps"]).item())
+        self.learning_rate = float(np.asarray(state_dict["learning_rate"]).item())
         self._state = state
 
     def _slots_of(self, name, weight):
         """Return the arrays of state of a parameter, zeros at its first step."""
         if name not in self._state:
-            self._state[name] = {slot: np.zeros_like(weight) for slot in self.slots}
+            # As the gradients of a layer: rows that are never used take no memory.
+            self._state[name] = {slot: np.zeros(weight.shape, weight.dtype) for slot in self.slots}
         return [self._state[name][slot] for slot in self.slots]
 
     def _pieces(self, arrays, used, size, dense):
@@ -326,6 +328,83 @@ def make_optimizer(name, **options):
         nearest = difflib.get_close_matches(str(name).lower(), OPTIMIZERS, n=1, cutoff=0)
         raise ValueError(f"optimizer must be one of {sorted(OPTIMIZERS)}, got {name!r}; nearest is {nearest[0]!r}.")
     return OPTIMIZERS[name](**options)
+
+
+class WeightAverage:
+    """Mean of the weights of many steps, which often predicts better than the last ones.
+
+    Parameters
+    ----------
+    kind : {"ema", "asgd"}
+        "ema": an exponential moving average from the first step on (at first the plain mean). "asgd": the plain mean
+        (averaged SGD, Polyak and Juditsky 1992), begun when the validation has stalled: when a score is below the best
+        one of those more than `patience` epochs before (NT-ASGD, Merity et al. 2017).
+    decay : float, default=0.999
+        Factor of the old average in each step, for "ema".
+    patience : int, default=5
+        For "asgd".
+    n_jobs : int or None, default=None
+
+    Attributes
+    ----------
+    running : bool
+        Whether steps are being averaged.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastrnn.optimizers import WeightAverage
+    >>> average, weights = WeightAverage("ema", decay=0.9), {"w": np.zeros(2)}
+    >>> for step in range(4):
+    ...     weights["w"] += 1
+    ...     average.update(weights)
+    >>> average.arrays["w"]
+    array([2.5, 2.5])
+    """
+
+    def __init__(self, kind, decay=0.999, patience=5, n_jobs=None):
+        if kind not in ("ema", "asgd"):
+            raise ValueError(f"averaging must be None, 'ema' or 'asgd', got {kind!r}.")
+        if not isinstance(patience, numbers.Integral) or patience < 1:
+            raise ValueError(f"averaging_patience must be an integer of at least 1, got {patience!r}.")
+        self.decay = _fraction("averaging_decay", decay)
+        self.kind, self.patience, self.n_jobs = kind, patience, n_jobs
+        self.running, self.count, self.arrays = kind == "ema", 0, {}
+
+    def begin_if_stalled(self, scores, score):
+        """Begin if a score (higher is better) has stalled, given those of the epochs before; return whether."""
+        before = scores[: -self.patience]
+        self.running = bool(before) and score < max(before)
+        return self.running
+
+    def update(self, parameters):
+        """Count the weights after a step in."""
+        if not self.running:
+            return
+        self.count += 1
+        share = max(1 / self.count, 1 - self.decay if self.kind == "ema" else 0.0)
+        for name, weight in distinct(parameters):
+            if name not in self.arrays:
+                self.arrays[name] = weight.copy()
+            flat, mean = weight.reshape(-1), self.arrays[name].reshape(-1)
+            pieces = split(flat.size, worth(self.n_jobs, _COST * flat.size), 64)
+            run_kernel(average_update, [(mean[begin:end], flat[begin:end], share) for begin, end in pieces])
+
+    def exchange(self, parameters):
+        """Put the average in the place of the weights and the weights in that of the average, if it has begun."""
+        for name, mean in self.arrays.items():
+            weight = parameters[name].copy()
+            parameters[name][...] = mean
+            mean[...] = weight
+
+    def state(self):
+        """Return plain values and arrays for `set_state`."""
+        return {"running": self.running, "count": self.count}, self.arrays
+
+    def set_state(self, content, arrays):
+        """Take back what `state` returned."""
+        self.running, self.count = content["running"], content["count"]
+        self.arrays = {name: array.copy() for name, array in arrays.items()}
 
 
 def _at_least_zero(name, value):

@@ -163,8 +163,19 @@ def load_model(path, class_name, verify=True):
             f"{path} has version {header['version']} of the file format, this fastrnn reads {_FORMAT_VERSION}."
         )
     if header["class"] != class_name:
-        raise ValueError(f"{path} holds a {header['class']}, not a {class_name}: use {header['class']}.load.")
+        advice = f"use {header['class']}.load" if header["class"].isidentifier() else "it is read by fit(checkpoint=…)"
+        raise ValueError(f"{path} holds a {header['class']}, not a {class_name}: {advice}.")
     return header["params"], header["content"], arrays
+
+
+@contextlib.contextmanager
+def rebuilt(path, class_name):
+    """Turn what goes wrong when a model is made of the content of a file into a ValueError that names the file."""
+    try:
+        yield
+    except (LookupError, TypeError, ValueError) as error:
+        what = f"no {error}" if isinstance(error, LookupError) else str(error)
+        raise ValueError(f"{path} has not what makes a {class_name} here: {what}") from error
 
 
 def _parse_safetensors(memory):

@@ -1,5 +1,6 @@
 """From text to token ids and back: tokenizers and the vocabulary."""
 
+import bisect
 import functools
 import itertools
 import json
@@ -35,10 +36,17 @@ class Tokenizer(NamedTuple):
         Cuts a text.
     join : callable, list of str -> str
         Puts tokens together into a text that reads well; what `split` dropped (the spaces) is guessed.
+    word_begun : callable, str -> int, or None
+        Where the word begins in whose midst a text ends, its length if there is none; None if tokens are pieces of
+        words.
+    spaces_lead : bool
+        Whether a piece holds the space before it.
     """
 
     split: object
     join: object
+    word_begun: object = None
+    spaces_lead: bool = False
 
 
 @functools.cache
@@ -80,10 +88,33 @@ def _join_words(tokens):
     return "".join(pieces)
 
 
+def _last_word(text):
+    """Return where the word, number or mark begins that a text ends with, if more of it can follow."""
+    place = len(text)
+    for match in _word_pattern().finditer(text):
+        place = match.start()
+    place = place if text[place:] and not text[-1].isspace() else len(text)
+    return place if text[place : place + 1].isalnum() else len(text)
+
+
+def _last_run(text):
+    """Return where what stands behind the last white space begins."""
+    return len(text) - len(text.split()[-1]) if text and not text[-1].isspace() else len(text)
+
+
+def _split_bytes(text):
+    return list(text.encode("utf-8", errors="surrogatepass").decode("latin-1"))
+
+
+def _join_bytes(tokens):
+    return "".join(tokens).encode("latin-1", errors="replace").decode("utf-8", errors="replace")
+
+
 TOKENIZERS = {
-    "words": Tokenizer(_split_words, _join_words),
-    "whitespace": Tokenizer(str.split, " ".join),
+    "words": Tokenizer(_split_words, _join_words, _last_word),
+    "whitespace": Tokenizer(str.split, " ".join, _last_run),
     "chars": Tokenizer(list, "".join),
+    "bytes": Tokenizer(_split_bytes, _join_bytes),
 }
 
 
@@ -92,18 +123,20 @@ def get_tokenizer(tokenizer):
 
     Parameters
     ----------
-    tokenizer : {"words", "whitespace", "chars"} or callable
+    tokenizer : {"words", "whitespace", "chars", "bytes"}, callable or tokenizers.Tokenizer
         - "words": words, numbers and punctuation marks. A word keeps its inner apostrophes and hyphens (``don't``,
           ``well-known``), a number its inner points, commas and colons (``1,000.5``); every other sign stands alone,
           but for runs of points or hyphens and the token ``<unk>``.
         - "whitespace": what ``str.split()`` gives.
         - "chars": every character, spaces included.
+        - "bytes": every byte of the text in UTF-8, as the character with its number: 256 tokens for any language.
         - a callable takes a text and returns its tokens as a list of str.
+        - an object of the library tokenizers cuts into subwords, see `train_subwords`; special tokens are not added.
 
     Returns
     -------
     Tokenizer
-        With the functions ``split`` and ``join``. The tokens of a callable are joined with spaces.
+        With the functions ``split`` and ``join`` among others. The tokens of a callable are joined with spaces.
 
     Raises
     ------
@@ -119,11 +152,103 @@ def get_tokenizer(tokenizer):
     "Don't panic (yet)!"
     """
     if callable(tokenizer):
-        return Tokenizer(tokenizer, " ".join)
+        return Tokenizer(tokenizer, " ".join, _last_run)
+    if _is_of_tokenizers(tokenizer):
+        return _wrap(tokenizer)
     if not isinstance(tokenizer, str) or tokenizer not in TOKENIZERS:
         names = ", ".join(map(repr, TOKENIZERS))
-        raise ValueError(f"tokenizer must be {names} or a callable, got {tokenizer!r}.")
+        raise ValueError(f"tokenizer must be {names}, a callable or a tokenizers.Tokenizer, got {tokenizer!r:.80}.")
     return TOKENIZERS[tokenizer]
+
+
+def _is_of_tokenizers(tokenizer):
+    """Return whether a tokenizer is an object of the library tokenizers."""
+    return hasattr(tokenizer, "encode") and hasattr(tokenizer, "to_str")
+
+
+def _wrap(tokenizer):
+    unknown, decoder = getattr(tokenizer.model, "unk_token", None), tokenizer.decoder
+
+    def split(text):
+        tokens = tokenizer.encode(text, add_special_tokens=False).tokens
+        return [SPECIAL_TOKENS[UNK_ID] if token == unknown else token for token in tokens]
+
+    return Tokenizer(split, " ".join if decoder is None else decoder.decode, spaces_lead=True)
+
+
+def tokenizer_to_plain(tokenizer):
+    """Return the parameter `tokenizer` as a value that JSON can hold (a callable: itself)."""
+    return {"tokenizers": tokenizer.to_str()} if _is_of_tokenizers(tokenizer) else tokenizer
+
+
+def same_tokenizer(first, second):
+    """Return whether two parameters `tokenizer` mean the same."""
+    if _is_of_tokenizers(first) and _is_of_tokenizers(second):
+        # The library reads back the last digit of its own numbers with an error.
+        first, second = (
+            json.loads(each.to_str(), parse_float=lambda x: round(float(x), 9)) for each in (first, second)
+        )
+    return first == second
+
+
+def tokenizer_from_plain(value):
+    """Return the tokenizer of which `tokenizer_to_plain` made a plain value."""
+    return _library().Tokenizer.from_str(value["tokenizers"]) if isinstance(value, dict) else value
+
+
+def _library():
+    try:
+        import tokenizers
+    except ImportError as error:
+        raise ImportError("Subwords need the library tokenizers: pip install 'fastrnn[subwords]'.") from error
+    return tokenizers
+
+
+def train_subwords(X, vocab_size=8000, method="bpe"):
+    """Learn from a text how to cut words into pieces, with the library tokenizers (extra ``subwords``).
+
+    Parameters
+    ----------
+    X : iterable of str
+        The text, in lines or documents.
+    vocab_size : int
+        How many pieces there are at most.
+    method : {"bpe", "unigram"}
+        "bpe" joins the most frequent pairs of pieces, beginning with bytes, so that no text is unknown [1]_; "unigram"
+        chooses the pieces with which the text is most probable [2]_.
+
+    Returns
+    -------
+    tokenizers.Tokenizer
+        To be the parameter `tokenizer` of a language model.
+
+    References
+    ----------
+    .. [1] Rico Sennrich, Barry Haddow and Alexandra Birch, "Neural machine translation of rare words with subword
+       units", 2016.
+    .. [2] Taku Kudo, "Subword regularization", 2018.
+    """
+    if isinstance(X, str):
+        raise ValueError("X must be an iterable of strings, got a string: put it into a list.")
+    if not isinstance(vocab_size, numbers.Integral) or vocab_size < 1:
+        raise ValueError(f"vocab_size must be an integer of at least 1, got {vocab_size!r}.")
+    if method not in ("bpe", "unigram"):
+        raise ValueError(f"method must be 'bpe' or 'unigram', got {method!r}.")
+    library = _library()
+    options = {"vocab_size": int(vocab_size), "show_progress": False}
+    if method == "bpe":
+        tokenizer = library.Tokenizer(library.models.BPE())
+        tokenizer.pre_tokenizer = library.pre_tokenizers.ByteLevel(add_prefix_space=False)
+        tokenizer.decoder = library.decoders.ByteLevel()
+        alphabet = library.pre_tokenizers.ByteLevel.alphabet()
+        trainer = library.trainers.BpeTrainer(initial_alphabet=alphabet, **options)
+    else:
+        tokenizer = library.Tokenizer(library.models.Unigram())
+        tokenizer.pre_tokenizer, tokenizer.decoder = library.pre_tokenizers.Metaspace(), library.decoders.Metaspace()
+        unknown = SPECIAL_TOKENS[UNK_ID]
+        trainer = library.trainers.UnigramTrainer(unk_token=unknown, special_tokens=[unknown], **options)
+    tokenizer.train_from_iterator(X, trainer)
+    return tokenizer
 
 
 def tokenize_corpus(X, tokenizer="words", lowercase=False):
@@ -148,7 +273,7 @@ def iterate_corpus(X, tokenizer="words", lowercase=False):
     ----------
     X : iterable of (str or list of str)
         A sentence, line or document each, as text or already cut into tokens. A generator is read once.
-    tokenizer : {"words", "whitespace", "chars"} or callable
+    tokenizer : {"words", "whitespace", "chars", "bytes"}, callable or tokenizers.Tokenizer
         What cuts the texts, see `get_tokenizer`. Lists of tokens are taken as they are.
     lowercase : bool
         Whether texts and tokens are converted to lower case first.
@@ -279,6 +404,7 @@ class Vocabulary:
 
     def _set_tokens(self, tokens):
         self.tokens = list(tokens)
+        self._sorted = None
         self._ids = _TokenIds(zip(self.tokens, range(len(self.tokens)), strict=True))
 
     @classmethod
@@ -413,6 +539,25 @@ class Vocabulary:
         """Return the tokens with these ids as a list of str."""
         return [self.tokens[i] for i in np.asarray(ids, dtype=np.intp).tolist()]
 
+    def beginning_with(self, prefix):
+        """Return the ids of all tokens that begin with a string, special tokens aside.
+
+        Parameters
+        ----------
+        prefix : str
+
+        Returns
+        -------
+        int array (n,)
+        """
+        if self._sorted is None:  # ids, and tokens behind them in the same order
+            ids = sorted(range(len(SPECIAL_TOKENS), len(self)), key=self.tokens.__getitem__)
+            self._sorted = np.array(ids, np.intp), [self.tokens[i] for i in ids]
+        ids, tokens = self._sorted
+        begin = bisect.bisect_left(tokens, prefix)
+        end = bisect.bisect_right(tokens, prefix, begin, key=lambda token: token[: len(prefix)])
+        return ids[begin:end]
+
     def encode_corpus(self, token_lists):
         """Encode sentences into one array.
 
@@ -433,6 +578,25 @@ class Vocabulary:
             If ``<pad>``, ``<s>`` or ``</s>`` stands in a sentence (``<unk>`` may: an unknown token).
         """
         return _encode(token_lists, self._ids)
+
+    def encode_batches(self, batches):
+        """Encode a text that comes in batches.
+
+        Parameters
+        ----------
+        batches : iterable of (iterable of list of str)
+            Some sentences each.
+
+        Yields
+        ------
+        ids, offsets : as from `encode_corpus`
+            Of each batch.
+        """
+        n_sentences = 0
+        for batch in batches:
+            ids, offsets = _encode(batch, self._ids, n_sentences)
+            n_sentences += len(offsets) - 1
+            yield ids, offsets
 
     def __len__(self):
         return len(self.tokens)

@@ -1,5 +1,7 @@
-"""The one training loop: epochs, clipping, a learning rate that decays on a plateau, early stopping, interrupts."""
+"""The one training loop: epochs, clipping, learning rates, averages, early stopping, interrupts, checkpoints."""
 
+import dataclasses
+import itertools
 import logging
 import math
 import time
@@ -9,11 +11,14 @@ from typing import NamedTuple
 from sklearn.exceptions import ConvergenceWarning
 from tqdm.auto import tqdm
 
+from fastrnn.checkpoint import generator_state, set_generator_state
 from fastrnn.kernels.clipping import clip_grad_norm
 
 _LOGGER = logging.getLogger(__name__)
 
 PLATEAU_FACTOR = 0.25  # what the learning rate is multiplied with after an epoch without improvement
+SCHEDULES = ("plateau", "cosine", "constant")
+_REPORT_SECONDS = 0.2  # between two changes of the figures behind the bar
 
 
 class NonFiniteLossError(ArithmeticError):
@@ -35,8 +40,47 @@ class History(NamedTuple):
     validation_scores: list
 
 
+class Schedule:
+    """The learning rate in the course of a training.
+
+    Parameters
+    ----------
+    kind : {"plateau", "cosine", "constant"}
+        "plateau": multiplied with `PLATEAU_FACTOR` after each epoch without improvement. "cosine": down to 0 along half
+        a cosine wave (Loshchilov and Hutter 2017). "constant": as it is.
+    rate : float
+        The learning rate at the beginning, or after the warm-up.
+    warmup : int, default=0
+        Steps in which the rate rises to this in a straight line.
+
+    Examples
+    --------
+    >>> schedule = Schedule("cosine", 0.1, warmup=4)
+    >>> [round(schedule.at(step, step / 16), 3) for step in (0, 3, 8, 16)]
+    [0.025, 0.092, 0.05, 0.0]
+    """
+
+    def __init__(self, kind, rate, warmup=0):
+        if kind not in SCHEDULES:
+            raise ValueError(f"schedule must be one of {SCHEDULES}, got {kind!r}.")
+        self.kind, self.rate, self.warmup = kind, rate, warmup
+
+    def at(self, step, share):
+        """Return the rate of a step, the first of which is 0, when this share of the training is done."""
+        factor = min(1.0, (step + 1) / self.warmup) if self.warmup else 1.0
+        if self.kind == "cosine":
+            factor *= (1 + math.cos(math.pi * share)) / 2
+        return self.rate * factor
+
+    def stalled(self):
+        """Take note of an epoch without improvement."""
+        if self.kind == "plateau":
+            self.rate *= PLATEAU_FACTOR
+
+
 def train(network, optimizer, epochs, *, max_iter, clip_norm=None, validate=None, n_iter_no_change=None, tol=1e-3,
-          progress=False, name="fit"):  # fmt: skip
+          schedule="plateau", warmup=0, accumulate_steps=1, rate_factor=None, average=None, checkpoint=None,
+          random_state=None, progress=False, name="fit", unit="elements", describe=None):  # fmt: skip
     """Train a network, and leave it with its best weights.
 
     With `validate`, these are the weights after the epoch with the highest score, otherwise those after the last epoch.
@@ -49,7 +93,9 @@ def train(network, optimizer, epochs, *, max_iter, clip_norm=None, validate=None
     network : object
         Has ``parameters`` and ``grads``, dicts of arrays; ``sparse_rows()``, the rows of a gradient that are not zero,
         for those parameters that have few; and ``train_step(batch)``, which sets the gradients of a batch and returns
-        its mean loss and how many elements that is the mean of.
+        its mean loss and how many elements that is the mean of. For `accumulate_steps` it also takes ``scale``, a
+        factor of the gradients, and ``clear``, whether they are zeroed before. For a `checkpoint` it has
+        ``training_state()`` and ``set_training_state(content, arrays)``: what a step depends on besides parameters.
     optimizer : Optimizer
     epochs : callable
         Called for each epoch; returns its batches as a list or another sized iterable.
@@ -61,81 +107,223 @@ def train(network, optimizer, epochs, *, max_iter, clip_norm=None, validate=None
         Returns a score of the network, higher is better.
     n_iter_no_change : int or None, default=None
         Epochs in a row without an improvement of more than `tol` after which the training stops; None never stops.
-        After each of them the learning rate is multiplied with `PLATEAU_FACTOR`.
     tol : float, default=1e-3
+    schedule : {"plateau", "cosine", "constant"}, default="plateau"
+    warmup : int, default=0
+        See `Schedule`; the optimizer's learning rate is the one at the beginning.
+    accumulate_steps : int, default=1
+        Batches whose mean gradient makes one step.
+    rate_factor : callable or None, default=None
+        Returns a factor of the learning rate for a batch (with several batches a step, the first).
+    average : WeightAverage or None, default=None
+        Its weights are validated and kept instead of the last ones.
+    checkpoint : Checkpoint or None, default=None
+        Where an interrupted training goes on from, and what it writes.
+    random_state : RandomState instance or None, default=None
+        What `epochs` draws from, for the checkpoint.
     progress : bool, default=False
         Whether to show a bar on stderr, if that is a terminal.
     name : str, default="fit"
         What the bar says.
+    unit : str, default="elements"
+        What the loss is a mean of.
+    describe : callable or None, default=None
+        Makes of a score a dict of str to str, for the bar.
 
     Returns
     -------
     History
     """
-    history = History([], [])
-    kept = _copy(network.parameters)
-    best, reference, waited = -math.inf, -math.inf, 0
-    bar = tqdm(total=None, desc=name, unit="step", disable=None if progress else True, leave=False)
+    run = _Run(network, optimizer, epochs, Schedule(schedule, optimizer.learning_rate, warmup), max_iter, average)
+    run.clip_norm, run.accumulate_steps, run.rate_factor = clip_norm, accumulate_steps, rate_factor
+    run.checkpoint, run.random_state = checkpoint, random_state
+    done = run.done
     try:
-        for epoch in range(max_iter):
-            loss = _run_epoch(network, optimizer, epochs(), clip_norm, bar, max_iter)
-            score = -loss if validate is None else validate()
-            if not math.isfinite(score):
-                raise NonFiniteLossError
-            history.loss_curve.append(loss)
-            if validate is not None:
-                history.validation_scores.append(score)
-            _LOGGER.info("%s: epoch %d, loss %.4f, score %.4f", name, epoch + 1, loss, score)
-            bar.set_postfix(loss=f"{loss:.3f}", **({} if validate is None else {"valid": f"{-score:.3f}"}))
-            if validate is None or score > best:
-                best = score
-                _copy(network.parameters, kept)
-            if score > reference + tol:
-                reference, waited = score, 0
-            else:
-                waited += 1
-                optimizer.learning_rate *= PLATEAU_FACTOR
-                if n_iter_no_change is not None and waited >= n_iter_no_change:
-                    break
+        if checkpoint is not None:
+            run.restore()
+        with tqdm(desc=name, unit="step", disable=None if progress else True, leave=False) as bar:
+            while done.epoch < max_iter and not done.stopped:
+                loss = run.epoch(_Figures(bar, unit))
+                score = run.finish_epoch(loss, validate, n_iter_no_change, tol)
+                _LOGGER.info("%s: epoch %d, loss %.4f, score %.4f", name, done.epoch, loss, score)
+                if validate is not None:
+                    run.shown = (describe or _plain_description)(score)
     except KeyboardInterrupt:
-        _copy(kept, network.parameters)
-        if not history.loss_curve:
+        if not done.loss_curve:
             raise
         warnings.warn(
-            f"The training was interrupted in epoch {epoch + 1}: the weights of the finished epochs are kept.",
+            f"The training was interrupted in epoch {done.epoch + 1}: the weights of the finished epochs are kept.",
             ConvergenceWarning,
             stacklevel=4,
         )
     except NonFiniteLossError:
         warnings.warn(
-            f"The loss became infinite or NaN in epoch {epoch + 1}: the training stops with the weights of the epochs "
-            f"before. A smaller learning_rate_init (now {optimizer.learning_rate:g}) or clip_norm may help.",
+            f"The loss became infinite or NaN in epoch {done.epoch + 1}: the training stops with the weights of the "
+            f"epochs before. A smaller learning_rate_init (now {run.schedule.rate:g}) or clip_norm may help.",
             ConvergenceWarning,
             stacklevel=4,
         )
     finally:
-        bar.close()
-        _copy(kept, network.parameters)
-    return history
+        optimizer.learning_rate = run.schedule.rate
+        _copy(run.kept, network.parameters)
+    return History(done.loss_curve, done.validation_scores)
 
 
-def _run_epoch(network, optimizer, batches, clip_norm, bar, max_iter):
-    """Take a step for every batch; return the mean loss."""
-    total, count, begin = 0.0, 0, time.perf_counter()
-    if bar.total is None:
-        bar.reset(total=max_iter * len(batches))
-    for batch in batches:
-        loss, size = network.train_step(batch)
+@dataclasses.dataclass
+class _Done:
+    """How far a training has come, in plain values."""
+
+    epoch: int = 0  # finished epochs
+    step: int = 0  # finished steps of the epoch under way, its loss, and how many elements that is the mean of
+    loss: float = 0.0
+    count: int = 0
+    best: float = -math.inf
+    reference: float = -math.inf  # the score that an improvement is measured against
+    waited: int = 0
+    stopped: bool = False
+    loss_curve: list = dataclasses.field(default_factory=list)
+    validation_scores: list = dataclasses.field(default_factory=list)
+
+
+class _Run:
+    """A training under way."""
+
+    def __init__(self, network, optimizer, epochs, schedule, max_iter, average):
+        self.network, self.optimizer, self.epochs, self.schedule = network, optimizer, epochs, schedule
+        self.max_iter, self.average = max_iter, average
+        self.kept = _copy(network.parameters)
+        self.done = _Done()
+        self.drawn_from = None  # state of `random_state` at the beginning of the epoch
+        self.shown = {}
+
+    def epoch(self, figures):
+        """Take the steps of an epoch that are left; return its mean loss."""
+        done = self.done
+        self.drawn_from = generator_state(self.random_state)
+        batches = self.epochs()
+        steps = -(-len(batches) // self.accumulate_steps)
+        rest = itertools.islice(batches, done.step * self.accumulate_steps, None)
+        figures.begin(self.max_iter * steps, done.epoch * steps + done.step)
+        for step in range(done.step, steps):
+            share = (done.epoch + step / steps) / self.max_iter
+            loss, size = self._step(list(itertools.islice(rest, self.accumulate_steps)), share)
+            done.loss += loss
+            done.count += size
+            done.step += 1
+            figures.update(size, done.loss / done.count if done.count else 0.0, self.shown)
+            if self.checkpoint is not None and self.checkpoint.is_due():
+                self.save()
+        return done.loss / max(done.count, 1)
+
+    def _step(self, batches, share):
+        """Take a step; return the sum of the losses of its elements, and their number."""
+        network, optimizer, total, count = self.network, self.optimizer, 0.0, 0
+        for k, batch in enumerate(batches):
+            options = {"scale": 1 / len(batches), "clear": k == 0} if len(batches) > 1 else {}
+            loss, size = network.train_step(batch, **options)
+            if not math.isfinite(loss):
+                raise NonFiniteLossError
+            total += loss * size
+            count += size
         rows = network.sparse_rows()
-        norm = loss if clip_norm is None else clip_grad_norm(network.grads, clip_norm, rows)
-        if not (math.isfinite(loss) and math.isfinite(norm)):
+        if self.clip_norm is not None and not math.isfinite(clip_grad_norm(network.grads, self.clip_norm, rows)):
             raise NonFiniteLossError
+        factor = 1.0 if self.rate_factor is None else self.rate_factor(batches[0])
+        optimizer.learning_rate = factor * self.schedule.at(optimizer.n_steps, share)
         optimizer.step(network.parameters, network.grads, rows)
-        total += loss * size
-        count += size
-        bar.update()
-    _LOGGER.debug("%d elements in %.2f s", count, time.perf_counter() - begin)
-    return total / max(count, 1)
+        if self.average is not None:
+            self.average.update(network.parameters)
+        return total, count
+
+    def finish_epoch(self, loss, validate, n_iter_no_change, tol):
+        """Validate, keep the best weights, decide how to go on; return the score."""
+        done, average, parameters = self.done, self.average, self.network.parameters
+        if average is not None:
+            average.exchange(parameters)
+        try:
+            score = -loss if validate is None else validate()
+            if not math.isfinite(score):
+                raise NonFiniteLossError
+            if validate is None or score > done.best:
+                done.best = score
+                _copy(parameters, self.kept)
+        finally:
+            if average is not None:
+                average.exchange(parameters)
+        if score > done.reference + tol:
+            done.reference, done.waited = score, 0
+        else:
+            done.waited += 1
+            self.schedule.stalled()
+        waiting = average is not None and not average.running
+        if waiting and average.begin_if_stalled(done.validation_scores, score):
+            done.waited = 0
+        done.stopped = n_iter_no_change is not None and done.waited >= n_iter_no_change and not waiting
+        done.loss_curve.append(loss)
+        if validate is not None:
+            done.validation_scores.append(score)
+        done.epoch, done.step, done.loss, done.count = done.epoch + 1, 0, 0.0, 0
+        if self.checkpoint is not None:
+            self.drawn_from = generator_state(self.random_state)
+            self.save()
+        return score
+
+    def save(self):
+        """Write a checkpoint."""
+        content, arrays = self.network.training_state()
+        content = {"done": dataclasses.asdict(self.done), "rate": self.schedule.rate, "network": content,
+                   "random_state": self.drawn_from}  # fmt: skip
+        groups = {"weights": self.network.parameters, "kept": self.kept, "network": arrays,
+                  "optimizer": self.optimizer.state_dict()}  # fmt: skip
+        if self.average is not None:
+            content["average"], groups["average"] = self.average.state()
+        self.checkpoint.write(content, groups)
+
+    def restore(self):
+        """Go on where the checkpoint is, if there is one."""
+        found = self.checkpoint.read()
+        if found is None:
+            return
+        content, groups = found
+        _copy(groups["weights"], self.network.parameters)
+        _copy(groups["kept"], self.kept)
+        self.network.set_training_state(content["network"], groups.get("network", {}))
+        self.optimizer.load_state_dict(groups["optimizer"])
+        if self.average is not None:
+            self.average.set_state(content["average"], groups.get("average", {}))
+        set_generator_state(self.random_state, content["random_state"])
+        self.schedule.rate = content["rate"]
+        for field, value in content["done"].items():
+            setattr(self.done, field, value)
+        _LOGGER.info("goes on from %s: epoch %d, step %d", self.checkpoint.path, self.done.epoch + 1, self.done.step)
+
+
+class _Figures:
+    """What the bar of a training shows: the loss, elements a second, and the last score."""
+
+    def __init__(self, bar, unit):
+        self.bar, self.unit = bar, unit
+        self.count, self.start, self.last = 0, time.perf_counter(), -math.inf
+
+    def begin(self, total, done):
+        """Begin an epoch."""
+        if self.bar.total != total:
+            self.bar.reset(total)
+            self.bar.update(done)
+
+    def update(self, size, loss, shown):
+        """Count a step of `size` elements."""
+        self.count += size
+        now = time.perf_counter()
+        if not self.bar.disable and now - self.last > _REPORT_SECONDS:
+            self.last = now
+            speed = self.count / max(now - self.start, 1e-9)
+            self.bar.set_postfix({"loss": f"{loss:.3f}", **shown, f"{self.unit}/s": f"{speed:,.0f}"}, refresh=False)
+        self.bar.update()
+
+
+def _plain_description(score):
+    return {"valid": f"{-score:.3f}"}
 
 
 def _copy(source, target=None):

@@ -1,6 +1,14 @@
 """Language models that fit in an instant, to test what is done with models."""
 
+import numpy as np
+
+from fastrnn.base import BaseLanguageModel
 from fastrnn.ngram import NGramLanguageModel
+from fastrnn.text import Vocabulary
+
+#            <pad> <unk> <s>  </s>  a    b    c
+START_ROW = [0.0, 0.1, 0.0, 0.05, 0.5, 0.3, 0.05]
+LATER_ROW = [0.0, 0.1, 0.0, 0.30, 0.1, 0.1, 0.40]
 
 
 class UnigramModel(NGramLanguageModel):
@@ -19,3 +27,44 @@ class NetworkModel(UnigramModel):
         del self.n_ngrams_
         self.validation_text_ = X_val
         return self
+
+
+class TwoRows(BaseLanguageModel):
+    """One distribution for the first token, another one for all later tokens."""
+
+    def __init__(self, tokenizer="whitespace", lowercase=False, vocabulary=None, option=1):
+        self.tokenizer = tokenizer
+        self.lowercase = lowercase
+        self.vocabulary = vocabulary
+        self.option = option
+
+    def fit(self, X, y=None):
+        self._read_training_text(X)
+        self.vocabulary_ = self.vocabulary or Vocabulary.from_tokens(["a", "b", "c"])
+        self._rows = np.array([START_ROW, LATER_ROW])
+        return self
+
+    def _token_log_probs(self, ids, offsets):
+        later = np.ones(len(ids), np.intp)
+        later[offsets[:-1]] = 0
+        return np.log(self._rows[later, ids])
+
+    def _read_contexts(self, ids, offsets):
+        return (np.diff(offsets) > 0).astype(np.intp)
+
+    def _next_probabilities(self, state):
+        return self._rows[state]
+
+    def _advance(self, state, ids):
+        return np.ones_like(state)
+
+    def _take(self, state, rows):
+        return state[rows]
+
+    def _get_learned(self):
+        return {"note": "ä"}, {"rows": self._rows, "nothing": np.zeros((0, 3), np.int32)}
+
+    def _set_learned(self, content, arrays):
+        assert content == {"note": "ä"}
+        assert arrays["nothing"].shape == (0, 3)
+        self._rows = arrays["rows"]

@@ -5,58 +5,11 @@ import pickle
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from safetensors import SafetensorError
 from sklearn.exceptions import NotFittedError
 
-from fastrnn.base import BaseLanguageModel, Perplexity, choose_tokens
-from fastrnn.text import Vocabulary
-
-#            <pad> <unk> <s>  </s>  a    b    c
-START_ROW = [0.0, 0.1, 0.0, 0.05, 0.5, 0.3, 0.05]
-LATER_ROW = [0.0, 0.1, 0.0, 0.30, 0.1, 0.1, 0.40]
-
-
-class TwoRows(BaseLanguageModel):
-    """One distribution for the first token, another one for all later tokens."""
-
-    def __init__(self, tokenizer="whitespace", lowercase=False, vocabulary=None, option=1):
-        self.tokenizer = tokenizer
-        self.lowercase = lowercase
-        self.vocabulary = vocabulary
-        self.option = option
-
-    def fit(self, X, y=None):
-        self._read_training_text(X)
-        self.vocabulary_ = self.vocabulary or Vocabulary.from_tokens(["a", "b", "c"])
-        self._rows = np.array([START_ROW, LATER_ROW])
-        return self
-
-    def _token_log_probs(self, ids, offsets):
-        later = np.ones(len(ids), np.intp)
-        later[offsets[:-1]] = 0
-        return np.log(self._rows[later, ids])
-
-    def _read_contexts(self, ids, offsets):
-        return (np.diff(offsets) > 0).astype(np.intp)
-
-    def _next_probabilities(self, state):
-        return self._rows[state]
-
-    def _advance(self, state, ids):
-        return np.ones_like(state)
-
-    def _take(self, state, rows):
-        return state[rows]
-
-    def _get_learned(self):
-        return {"note": "ä"}, {"rows": self._rows, "nothing": np.zeros((0, 3), np.int32)}
-
-    def _set_learned(self, content, arrays):
-        assert content == {"note": "ä"}
-        assert arrays["nothing"].shape == (0, 3)
-        self._rows = arrays["rows"]
+from fastrnn.base import Perplexity
+from tests.fakes import LATER_ROW, START_ROW, TwoRows
 
 
 class OtherRows(TwoRows):
@@ -110,7 +63,7 @@ def test_no_sentences(model):
 def test_prediction(model, monkeypatch):
     np.testing.assert_array_equal(model.predict_proba(["", [], "a b"]), [START_ROW, START_ROW, LATER_ROW])
     assert model.predict(["", "a"]).tolist() == ["a", "c"]
-    monkeypatch.setattr("fastrnn.base._BLOCK", 1)  # a block a row
+    monkeypatch.setattr("fastrnn._generation._BLOCK", 1)  # a block a row
     assert model.predict(["", "a", ""]).tolist() == ["a", "c", "a"]
 
 
@@ -134,112 +87,6 @@ def test_perplexity_is_copied_whole():
     for other in (copy.deepcopy(perplexity), pickle.loads(pickle.dumps(perplexity))):
         assert other == 2.5
         assert (other.n_tokens, other.n_oov, other.without_oov) == (10, 1, 2.0)
-
-
-# ----- drawing ------------------------------------------------------------------------------------------------------
-
-
-def drawn_shares(row, n=20000, temperature=1.0, top_k=None, top_p=None):
-    probabilities = np.tile(np.array(row, dtype=float), (n, 1))
-    ids = choose_tokens(probabilities, temperature, top_k, top_p, np.random.RandomState(0))
-    assert ids.dtype == np.int32
-    return np.bincount(ids, minlength=len(row)) / n
-
-
-@pytest.mark.parametrize(
-    ("options", "expected"),
-    [
-        ({}, [0.05, 0.5, 0.3, 0.05]),
-        ({"temperature": 0.5}, [0.0025, 0.25, 0.09, 0.0025]),
-        ({"temperature": 1e-3}, [0, 1, 0, 0]),
-        ({"temperature": 1e9}, [1, 1, 1, 1]),
-        ({"top_k": 1}, [0, 1, 0, 0]),
-        ({"top_k": 2}, [0, 0.5, 0.3, 0]),
-        ({"top_k": 100}, [0.05, 0.5, 0.3, 0.05]),
-        ({"top_p": 0.5}, [0, 1, 0, 0]),  # 0.5 of 0.9 can be drawn
-        ({"top_p": 0.56}, [0, 0.5, 0.3, 0]),
-        ({"top_p": 1.0}, [0.05, 0.5, 0.3, 0.05]),
-        ({"top_p": 1e-9}, [0, 1, 0, 0]),
-        ({"top_k": 2, "top_p": 0.6}, [0, 1, 0, 0]),  # 0.5 of the 0.8 that top_k leaves
-        ({"temperature": 2, "top_k": 2}, [0, 0.5**0.5, 0.3**0.5, 0]),
-    ],
-)
-def test_choice(options, expected):
-    shares = drawn_shares(START_ROW, **options)
-    assert not shares[:3].any()
-    expected = np.array(expected) / np.sum(expected)
-    np.testing.assert_allclose(shares[3:], expected, atol=0.015)
-    assert not shares[3:][expected == 0].any()
-
-
-def test_choice_where_nothing_can_be_drawn():
-    assert drawn_shares([0, 0, 0, 0, 0, 0, 0], 10)[3] == 1
-    assert drawn_shares([0.2, 0.5, 0.3, 0, 0, 0, 0], 10, temperature=0.1, top_k=1, top_p=0.5)[3] == 1
-
-
-@given(
-    rows=st.lists(st.lists(st.floats(0, 1), min_size=6, max_size=6), min_size=1, max_size=5),
-    temperature=st.sampled_from([0.01, 0.7, 1.0, 3.0]),
-    top_k=st.none() | st.integers(1, 7),
-    top_p=st.none() | st.floats(0.01, 1),
-)
-def test_only_tokens_with_a_probability_are_drawn(rows, temperature, top_k, top_p):
-    probabilities = np.array(rows)
-    ids = choose_tokens(probabilities.copy(), temperature, top_k, top_p, np.random.RandomState(0))
-    for row, chosen in zip(probabilities, ids, strict=True):
-        assert chosen >= 3
-        assert row[chosen] > 0 or not row[3:].any()
-
-
-def test_the_largest_random_number_is_harmless():
-    class Largest:
-        def random_sample(self, n):
-            return np.full(n, 1 - 2**-53)
-
-    rows = np.array([[0, 0, 0, 1.0, 0, 0], [0, 0, 0, 0.1, 0.2, 0], [0, 0, 0, 1e-320, 0, 0]])
-    assert choose_tokens(rows, 1.0, None, None, Largest()).tolist() == [3, 4, 3]
-
-
-def test_sample(model, monkeypatch):
-    texts = model.sample(4000, max_length=2, random_state=0)
-    assert len(texts) == 4000
-    assert {token for text in texts for token in text.split()} == {"a", "b", "c"}
-    assert max(len(text.split()) for text in texts) == 2
-    later = [text.split()[1:] for text in texts if text]
-    assert later.count([]) / len(later) == pytest.approx(0.3 / 0.9, abs=0.03)
-    assert later.count(["c"]) / len(later) == pytest.approx(0.4 / 0.9, abs=0.03)
-    assert texts == model.sample(4000, max_length=2, random_state=0)
-    assert texts != model.sample(4000, max_length=2, random_state=1)
-    monkeypatch.setattr("fastrnn.base._BLOCK", 70)  # ten texts at a time
-    assert len(model.sample(25, random_state=0)) == 25
-
-
-def test_sample_with_a_prompt(model):
-    assert model.sample(prompt="Z b", top_k=1, max_length=3) == ["Z b c c c"]
-    assert model.sample(prompt=["b"], top_k=1, max_length=1) == ["b c"]
-    assert model.sample(prompt="", top_k=1, max_length=1) == ["a"]
-    assert TwoRows(lowercase=True).fit(["a"]).sample(prompt="B", top_k=1, max_length=1) == ["b c"]
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"n_samples": 0}, "n_samples must be an integer of at least 1, got 0"),
-        ({"max_length": 2.5}, "max_length must be an integer of at least 1, got 2.5"),
-        ({"temperature": 0}, "temperature must be a number above 0, got 0"),
-        ({"temperature": float("inf")}, "temperature must be a number above 0, got inf"),
-        ({"temperature": "hot"}, "temperature must be a number above 0, got 'hot'"),
-        ({"top_k": 0}, "top_k must be an integer of at least 1, got 0"),
-        ({"top_p": 0.0}, "top_p must be a number above 0 and at most 1, got 0.0"),
-        ({"top_p": 1.5}, "top_p must be a number above 0 and at most 1, got 1.5"),
-        ({"prompt": 3}, "prompt must be None, a string or a list of tokens, got 3"),
-        ({"prompt": ["a", 3]}, "must be a token"),
-        ({"prompt": "a </s>"}, "which is reserved"),
-    ],
-)
-def test_sample_refuses(model, options, message):
-    with pytest.raises(ValueError, match=message):
-        model.sample(**options)
 
 
 # ----- files --------------------------------------------------------------------------------------------------------

@@ -1,12 +1,14 @@
 """Benchmarks that need no other program, on small sizes; what they measure of memory holds on every machine."""
 
-from benchmarks import first_use, growth
+import numpy as np
+
+from benchmarks import first_use, growth, large_vocabulary
 
 
 def test_memory_at_prediction_does_not_grow_with_the_steps():
-    kept = {steps: growth.kept_megabytes(steps, 4, 1, False, size=32) for steps in (100, 400)}
-    assert growth.kept_megabytes(400, 4, 1, True, size=32) > 4 * kept[400]
-    assert kept[400] < 3 * kept[100]
+    kept = {steps: growth.kept_megabytes(steps, 4, 1, False, size=32) for steps in (100, 800)}
+    assert growth.kept_megabytes(800, 4, 1, True, size=32) > 4 * kept[800]
+    assert kept[800] < 3 * kept[100]
 
 
 def test_memory_of_training_is_bounded_by_the_truncation():
@@ -32,3 +34,11 @@ def test_growth_is_printed_and_drawn(monkeypatch, capsys, tmp_path):
 
 def test_the_work_is_not_part_of_the_first_use():
     assert first_use.beyond_the_work({"seconds": {"first fit": 20.0, "fit again": 0.5}}) == 19.5
+
+
+def test_large_vocabularies_are_measured():
+    found = {kind: large_vocabulary.measure(kind, 300, 9, 2, "sgd") for kind in ("full", "adaptive")}
+    assert found["adaptive"]["parameters"] < found["full"]["parameters"]
+    assert found["full"]["seconds"] > 0
+    ids, counts = large_vocabulary.make_text(300, 5000)
+    assert counts.argmax() == np.bincount(ids).argmax()

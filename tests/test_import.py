@@ -11,7 +11,7 @@ import fastrnn
 
 PACKAGE = pathlib.Path(fastrnn.__file__).parent
 SOURCES = sorted(PACKAGE.rglob("*.py"))
-HEAVY = {"numba.cuda", "numba_cuda", "matplotlib", "torch", "pooch", "pydoc_data.topics"}
+HEAVY = {"numba.cuda", "numba_cuda", "matplotlib", "torch", "pooch", "tokenizers", "onnx", "pydoc_data.topics"}
 
 IMPORT_EVERYTHING = """
 import importlib, json, pkgutil, sys

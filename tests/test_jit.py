@@ -159,20 +159,32 @@ def test_an_edit_of_a_cell_outside_the_package_is_seen(package_copy):
         assert package_copy.run(DRIVE.format("mine")) == expected
 
 
-def test_the_stamp_covers_every_file_and_its_name(package_copy, monkeypatch):
-    stamp = _jit.package_stamp.__wrapped__
-    monkeypatch.setattr(_jit, "_PACKAGE", package_copy.folder / "fastrnn")
-    stamps = [stamp(), stamp()]
-    assert stamps[0] == stamps[1]
-    folder = package_copy.folder / "fastrnn/deeper/still"
-    folder.mkdir(parents=True)
-    (folder / "new.py").write_text("x = 1\n")
-    stamps.append(stamp())
-    (folder / "new.py").write_text("x = 2\n")
-    stamps.append(stamp())
-    (folder / "new.py").rename(folder / "renamed.py")
-    stamps.append(stamp())
-    assert len(set(stamps[1:])) == 4
+def test_the_stamp_covers_what_a_kernel_is_made_of_and_no_more(package_copy, monkeypatch):
+    stamp, folder = _jit.source_stamp.__wrapped__, package_copy.folder / "fastrnn"
+    monkeypatch.setattr(_jit, "_PACKAGE", folder)
+
+    def changes(file):
+        before = stamp(folder / "kernels/recurrence.py")
+        file.write_text(f"{file.read_text() if file.exists() else ''}\n# edited\n")
+        return stamp(folder / "kernels/recurrence.py") != before
+
+    covered = ["__init__.py", "_jit.py", "simd.py", "cells/lstm.py", "kernels/recurrence.py", "kernels/gemm.py",
+               "kernels/threads.py", "cells/new.py"]  # fmt: skip
+    assert [name for name in covered if not changes(folder / name)] == []
+    others = ["cli.py", "kernels/cross_entropy.py", "layers/recurrent.py", "deeper.py"]
+    assert [name for name in others if changes(folder / name)] == []
+    assert stamp(folder / "kernels/recurrence.py") == stamp(folder / "kernels/recurrence.py")
+
+
+def test_the_stamp_covers_a_folder_from_which_names_are_imported(package_copy, monkeypatch):
+    stamp, folder = _jit.source_stamp.__wrapped__, package_copy.folder / "fastrnn"
+    monkeypatch.setattr(_jit, "_PACKAGE", folder)
+    (folder / "probe.py").write_text("from fastrnn.text_parts import helper\n")
+    (folder / "text_parts").mkdir()
+    (folder / "text_parts/helper.py").write_text("x = 1\n")
+    before = stamp(folder / "probe.py")
+    (folder / "text_parts/helper.py").write_text("x = 2\n")
+    assert stamp(folder / "probe.py") != before
 
 
 @pytest.mark.parametrize("bits", ["64", "wide", ""])

@@ -11,6 +11,7 @@ from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
 from fastrnn import RNNLanguageModel, Vocabulary
 from fastrnn.base import close_sentences
+from fastrnn.language_model import RECIPES
 from tests import reference
 
 LINES = ["the cat sat on the mat .", "the dog sat on the log .", "a cat saw the dog ."] * 30
@@ -215,11 +216,11 @@ def test_warm_start_and_partial_fit_go_on():
 
 def test_an_interrupt_keeps_the_finished_epochs(monkeypatch):
     reference_model = small(max_iter=2).fit(LINES)
-    from fastrnn.language_model import _Network
+    from fastrnn._language_network import LanguageNetwork
 
-    original, calls = _Network.train_step, []
-    steps = len(reference_model._epochs(*close_sentences(*reference_model.vocabulary_.encode_corpus(
-        [line.split() for line in LINES[:-4]])), None)())  # fmt: skip
+    original, calls = LanguageNetwork.train_step, []
+    text = close_sentences(*reference_model.vocabulary_.encode_corpus([line.split() for line in LINES[:-4]]))
+    steps = len(reference_model._epochs(reference_model._settings(), text, None)())
 
     def step(self, batch):
         calls.append(batch)
@@ -227,7 +228,7 @@ def test_an_interrupt_keeps_the_finished_epochs(monkeypatch):
             raise KeyboardInterrupt
         return original(self, batch)
 
-    monkeypatch.setattr(_Network, "train_step", step)
+    monkeypatch.setattr(LanguageNetwork, "train_step", step)
     model = small(max_iter=5)
     with pytest.warns(ConvergenceWarning, match="interrupted in epoch 3"):
         model.fit(LINES)
@@ -297,6 +298,56 @@ def test_pickle_and_clone():
     assert not hasattr(clone(model), "network_")
 
 
+def test_a_recipe_takes_the_place_of_defaults_only():
+    model = small(recipe="awd", learning_rate_init=1.0, hidden_size=10, num_layers=2)
+    used = model._settings()
+    assert (used.input_dropout, used.weight_dropout, used.averaging, used.tie_weights) == (0.4, 0.5, "asgd", True)
+    assert (used.learning_rate_init, used.hidden_size, used.bptt_length) == (1.0, 10, 8)
+    assert {**vars(used), **RECIPES["awd"], "learning_rate_init": 1.0, "bptt_length": 8} == vars(used)
+    assert model.get_params()["weight_dropout"] == 0.0
+    copied = clone(model)
+    assert copied.get_params() == model.get_params()
+    model.fit(LINES)
+    network = model.network_
+    assert network.recurrent.weight_dropout == 0.5
+    assert [layer.p for layer in network.dropouts] == [0.4, 0.4]
+    assert all(layer.locked for layer in network.dropouts)
+    assert network.output.parameters["weight"] is network.embedding.parameters["weight"]
+    assert network.output.parameters["projection"].shape == (7, 10)
+    assert model.score(LINES) > -np.log(len(model.vocabulary_))
+
+
+@pytest.mark.parametrize("options", [{"softmax": "adaptive"}, {"softmax": "sampled", "softmax_samples": 4},
+                                     {"softmax": "sampled", "softmax_samples": 4, "tie_weights": True},
+                                     {"tie_weights": True}], ids=str)  # fmt: skip
+def test_every_output_learns_scores_draws_and_is_saved(options, tmp_path):
+    model = small(max_iter=20, **options).fit(LINES)
+    assert model.perplexity(LINES) < 3
+    assert model.predict(["the cat sat on"]).tolist() == ["the"]
+    proba = model.predict_proba(["the cat", ""])
+    np.testing.assert_allclose(proba.sum(axis=1), 1, rtol=1e-5)
+    tokens = model.vocabulary_.encode(["the", "cat", "</s>"])
+    np.testing.assert_allclose(model.token_log_probs(["the cat"])[0][2], np.log(proba[0, tokens[2]]), atol=1e-5)
+    (text,) = model.sample(max_length=5, top_k=1, prompt="the cat")
+    drawn = ["the", "cat"]
+    while len(drawn) < 7 and (token := model.predict([drawn])[0]) != "</s>":
+        drawn.append(token)
+    assert text == " ".join(drawn)
+    model.save(tmp_path / "model.safetensors")
+    loaded = RNNLanguageModel.load(tmp_path / "model.safetensors")
+    np.testing.assert_array_equal(loaded.score_samples(LINES), model.score_samples(LINES))
+    assert loaded.network_.buffers.keys() == model.network_.buffers.keys()
+    for name, counts in model.network_.buffers.items():
+        np.testing.assert_array_equal(loaded.network_.buffers[name], counts)
+    assert ("output.counts" in model.network_.buffers) == ("softmax" in options)
+    loaded.partial_fit(LINES)
+
+
+def test_a_cosine_with_warm_up_learns():
+    model = small(max_iter=12, schedule="cosine", warmup=10, averaging="ema", averaging_decay=0.9).fit(LINES)
+    assert model.perplexity(LINES) < 3
+
+
 def test_sizes():
     model = small(cell="gru").fit(LINES)
     v, d, h = len(model.vocabulary_), 7, 9
@@ -313,7 +364,20 @@ def test_sizes():
         ({"hidden_size": 0}, "hidden_size must be an integer of at least 1, got 0"),
         ({"dropout": 1.0}, "must be at least 0 and below 1, got 1.0"),
         ({"optimizer": "adan"}, "optimizer must be one of .*'adam'"),
-        ({"tie_weights": True}, "tie_weights=True needs embedding_size and hidden_size to be equal, got 7 and 9"),
+        ({"tie_weights": True, "softmax": "adaptive"}, "tie_weights=True needs softmax='full' or 'sampled'"),
+        ({"softmax": "tree"}, "softmax must be one of .*'adaptive'"),
+        ({"softmax": "adaptive", "softmax_cutoffs": [9, 4]}, "softmax_cutoffs must be rising integers from 1 to"),
+        ({"softmax": "sampled", "softmax_samples": 0}, "softmax_samples must be an integer of at least 1, got 0"),
+        ({"schedule": "linear"}, "schedule must be one of .*'plateau'"),
+        ({"warmup": -1}, "warmup must be an integer of at least 0, got -1"),
+        ({"accumulate_steps": 0}, "accumulate_steps must be an integer of at least 1, got 0"),
+        ({"averaging": "mean"}, "averaging must be None, 'ema' or 'asgd', got 'mean'"),
+        ({"averaging": "ema", "averaging_decay": 1.5}, "averaging_decay must be at least 0 and below 1, got 1.5"),
+        ({"averaging_patience": 0}, "averaging_patience must be an integer of at least 1, got 0"),
+        ({"averaging": "asgd", "early_stopping": False}, "averaging='asgd' needs a validation text"),
+        ({"random_bptt": True, "bptt_stride": 3}, "random_bptt=True needs carry_state=True and bptt_stride=None"),
+        ({"input_dropout": 1.0}, "input_dropout must be at least 0 and below 1, got 1.0"),
+        ({"recipe": "adw"}, r"recipe must be None or one of \['awd'\], got 'adw'"),
         ({"bptt_stride": 9}, "bptt_stride must be None or an integer from 1 to bptt_length"),
         ({"activity_penalty": -1.0}, "activity_penalty must be a number of at least 0"),
         ({"clip_norm": 0}, "clip_norm must be None or a number above 0"),

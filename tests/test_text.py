@@ -1,13 +1,25 @@
 """Tests of `fastrnn.text`."""
 
 import copy
+import json
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastrnn.text import SPECIAL_TOKENS, Vocabulary, batches, get_tokenizer, iterate_corpus, tokenize_corpus
+from fastrnn.text import (
+    SPECIAL_TOKENS,
+    Vocabulary,
+    batches,
+    get_tokenizer,
+    iterate_corpus,
+    same_tokenizer,
+    tokenize_corpus,
+    tokenizer_from_plain,
+    tokenizer_to_plain,
+    train_subwords,
+)
 
 ORDINARY_TOKENS = st.text(min_size=1, max_size=3).filter(lambda token: token not in SPECIAL_TOKENS)
 TOKEN_LISTS = st.lists(st.lists(ORDINARY_TOKENS, max_size=8), max_size=6)
@@ -72,7 +84,9 @@ def test_callable_tokenizer():
 
 @pytest.mark.parametrize("tokenizer", ["word", None, 3])
 def test_unknown_tokenizer(tokenizer):
-    with pytest.raises(ValueError, match="tokenizer must be 'words', 'whitespace', 'chars' or a callable, got"):
+    with pytest.raises(
+        ValueError, match=r"tokenizer must be 'words', .*'bytes', a callable or a tokenizers\.Tokenizer, got"
+    ):
         get_tokenizer(tokenizer)
 
 
@@ -258,3 +272,62 @@ def test_errors_count_from_the_first_batch():
     assert [next(lists), next(lists)] == [["a"], ["b"]]
     with pytest.raises(ValueError, match=r"X\[2\] must be a string"):
         next(lists)
+
+
+# ----- bytes and subwords -------------------------------------------------------------------------------------------
+
+
+@given(st.text())
+def test_bytes_come_back(text):
+    words = get_tokenizer("bytes")
+    tokens = words.split(text)
+    assert [ord(token) for token in tokens] == list(text.encode())
+    assert words.join(tokens) == text
+
+
+def test_half_a_character_is_marked():
+    words = get_tokenizer("bytes")
+    assert words.join(words.split("aä")[:-1]) == "a\ufffd"
+    assert words.join(["<unk>"]) == "<unk>"
+
+
+SUBWORD_LINES = ["the cats sat, and the cat's mat's here!", "les élèves étaient là", "catty mats"] * 5
+
+
+@pytest.mark.parametrize("method", ["bpe", "unigram"])
+def test_subwords_come_back(method):
+    pytest.importorskip("tokenizers")
+    library_object = train_subwords(iter(SUBWORD_LINES), 300, method)
+    pieces = get_tokenizer(library_object)
+    for line in SUBWORD_LINES:
+        tokens = pieces.split(line)
+        assert 1 < len(tokens) < len(line)
+        assert pieces.join(tokens) == line
+    plain = tokenizer_to_plain(library_object)
+    again = tokenizer_from_plain(json.loads(json.dumps(plain)))
+    assert same_tokenizer(again, library_object)
+    assert again.encode("catty").tokens == library_object.encode("catty").tokens
+    assert not same_tokenizer(library_object, train_subwords(["another text"], 270, method))
+    assert not same_tokenizer(library_object, "words")
+    assert tokenizer_to_plain(str.split) is tokenizer_from_plain(str.split)
+
+
+def test_unknown_pieces():
+    tokenizers = pytest.importorskip("tokenizers")
+    words = tokenizers.Tokenizer(tokenizers.models.WordLevel({"[UNK]": 0, "a": 1}, unk_token="[UNK]"))
+    words.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    assert get_tokenizer(words).split("a b") == ["a", "<unk>"]
+    assert get_tokenizer(words).join(["a", "b"]) == "a b"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("a text",), "X must be an iterable of strings, got a string"),
+        ((["a"], 0), "vocab_size must be an integer of at least 1, got 0"),
+        ((["a"], 300, "wordpiece"), "method must be 'bpe' or 'unigram', got 'wordpiece'"),
+    ],
+)
+def test_train_subwords_refuses(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        train_subwords(*arguments)

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 from sklearn.exceptions import ConvergenceWarning
 
-from fastrnn.optimizers import SGD
-from fastrnn.training import PLATEAU_FACTOR, train
+from fastrnn import training
+from fastrnn.optimizers import SGD, WeightAverage
+from fastrnn.training import PLATEAU_FACTOR, Schedule, train
 
 
 class Parabola:
@@ -21,13 +22,14 @@ class Parabola:
     def sparse_rows(self):
         return {}
 
-    def train_step(self, batch):
+    def train_step(self, batch, scale=1.0, clear=True):
         self.steps += 1
         event = self.events.get(self.steps)
         if isinstance(event, BaseException):
             raise event
         error = self.parameters["w"] - batch
-        self.grads["w"][:] = error
+        self.grads["w"] *= not clear
+        self.grads["w"] += scale * error
         return (float(error[0] ** 2) / 2 if event is None else event), 1
 
 
@@ -108,3 +110,125 @@ def test_other_errors_pass_through_and_leave_no_half_trained_weights():
     network = Parabola({4: RuntimeError("broken")})
     with pytest.raises(RuntimeError, match="broken"), warnings.catch_warnings():
         run(network)
+
+
+def rates(schedule, **options):
+    """Return the learning rates of 4 epochs of 2 steps, each with a worse score than the one before."""
+    seen = []
+
+    class Recorder(SGD):
+        def step(self, *arguments):
+            seen.append(self.learning_rate)
+            super().step(*arguments)
+
+    scores = iter([4.0, 3.0, 2.0, 1.0])
+    optimizer = Recorder(0.1)
+    train(Parabola(), optimizer, lambda: [1.0, 1.0], max_iter=4, validate=lambda: next(scores), schedule=schedule,
+          **options)  # fmt: skip
+    return seen, optimizer
+
+
+def test_schedules():
+    np.testing.assert_allclose(rates("constant")[0], 0.1)
+    np.testing.assert_allclose(rates("plateau")[0], 0.1 * PLATEAU_FACTOR ** np.array([0, 0, 0, 0, 1, 1, 2, 2]))
+    seen, optimizer = rates("cosine")
+    np.testing.assert_allclose(seen, 0.05 * (1 + np.cos(np.pi * np.arange(8) / 8)))
+    assert optimizer.learning_rate == 0.1  # what partial_fit goes on with
+    np.testing.assert_allclose(rates("constant", warmup=4)[0], 0.1 * np.minimum(1, np.arange(1, 9) / 4))
+    with pytest.raises(ValueError, match="schedule must be one of"):
+        Schedule("step", 0.1)
+
+
+def test_the_rate_follows_the_batch():
+    seen, optimizer = rates("constant", rate_factor=lambda batch: 0.5)
+    np.testing.assert_allclose(seen, 0.05)
+    assert optimizer.learning_rate == 0.1
+
+
+def test_accumulated_steps_go_along_the_mean_gradient():
+    network, batches = Parabola(), [1.0, 2.0, 4.0, 8.0, 16.0]
+    history, optimizer = run(network, max_iter=1, batches=batches, accumulate_steps=2)
+    w, losses = 0.0, []
+    for group in ([1.0, 2.0], [4.0, 8.0], [16.0]):
+        losses += [(w - batch) ** 2 / 2 for batch in group]
+        w -= 0.1 * np.mean([w - batch for batch in group])
+    np.testing.assert_allclose(network.parameters["w"], w, rtol=1e-6)
+    np.testing.assert_allclose(history.loss_curve, [np.mean(losses)], rtol=1e-6)
+    assert optimizer.n_steps == 3
+
+
+def weights_after_each_step(n):
+    w, seen = 0.0, []
+    for _ in range(n):
+        w -= 0.1 * (w - 1)
+        seen.append(w)
+    return np.array(seen)
+
+
+def test_the_exponential_average_is_validated_and_kept():
+    network, seen = Parabola(), []
+    average = WeightAverage("ema", decay=0.75)
+
+    def validate():
+        seen.append(network.parameters["w"][0])
+        return float(len(seen))
+
+    run(network, max_iter=4, validate=validate, average=average, schedule="constant")
+    expected, mean = [], 0.0
+    for n, w in enumerate(weights_after_each_step(8), 1):
+        mean += max(1 / n, 0.25) * (w - mean)
+        expected.append(mean)
+    np.testing.assert_allclose(seen, expected[1::2], rtol=1e-6)
+    np.testing.assert_allclose(network.parameters["w"], expected[-1], rtol=1e-6)
+
+
+def test_averaged_sgd_begins_when_the_score_has_stalled():
+    network, seen = Parabola(), []
+    scores = iter([1.0, 3.0, 2.0, 2.5, 2.9, 4.0, 3.9, 3.8])  # the fourth is below the best of those before the second
+
+    def validate():
+        seen.append(network.parameters["w"][0])
+        return next(scores)
+
+    history, _ = run(network, max_iter=9, validate=validate, average=WeightAverage("asgd", patience=1),
+                     schedule="constant", n_iter_no_change=2)  # fmt: skip
+    weights = weights_after_each_step(16)
+    np.testing.assert_allclose(seen[:4], weights[1:8:2], rtol=1e-6)
+    for epoch in range(4, 8):
+        np.testing.assert_allclose(seen[epoch], weights[8 : 2 * epoch + 2].mean(), rtol=1e-6)
+    assert len(history.loss_curve) == 8  # nothing stops before the average has begun
+    np.testing.assert_allclose(network.parameters["w"], seen[5])
+
+
+def test_the_bar_tells_loss_score_speed_and_the_steps_that_are_left(monkeypatch):
+    told = []
+
+    class Bar:
+        disable = False
+
+        def __init__(self, **options):
+            self.total, self.n = None, 0
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *error):
+            pass
+
+        def reset(self, total):
+            self.total = total
+
+        def update(self, steps=1):
+            self.n += steps
+
+        def set_postfix(self, figures, refresh):
+            told.append((self.n, self.total, figures))
+
+    monkeypatch.setattr(training, "tqdm", Bar)
+    monkeypatch.setattr(training, "_REPORT_SECONDS", 0)
+    run(Parabola(), max_iter=2, validate=lambda: -1.5, progress=True, unit="tokens")
+    assert [(n, total) for n, total, _ in told] == [(0, 4), (1, 4), (2, 4), (3, 4)]
+    assert list(told[0][2]) == ["loss", "tokens/s"]
+    assert told[0][2]["loss"] == "0.500"
+    assert told[3][2]["valid"] == "1.500"
+    assert float(told[3][2]["tokens/s"].replace(",", "")) > 0

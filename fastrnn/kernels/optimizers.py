@@ -78,3 +78,14 @@ def rmsprop_update(board, party, weight, grad, square, velocity, rows, size, rat
                 store_first(velocity, i, step, count)
             store_first(weight, i, w - rate * step, count)
     leave(board, party)
+
+
+@kernel
+def average_update(board, party, average, weight, share):
+    """Move an average towards the weights by `share` of the way."""
+    enter(board, party)
+    for i in range(0, weight.size, lanes(weight)):
+        mean = load_first(average, i, weight.size - i)
+        step = load_first(weight, i, weight.size - i) - mean
+        store_first(average, i, mean + share * step, weight.size - i)
+    leave(board, party)

@@ -39,7 +39,8 @@ class Layer:
     def _add_parameter(self, name, value):
         """Register a parameter and its gradient."""
         self.parameters[name] = np.ascontiguousarray(value, self.dtype)
-        self.grads[name] = np.zeros_like(self.parameters[name])
+        # Not zeros_like, which writes the zeros: rows of an embedding that are never used take no memory.
+        self.grads[name] = np.zeros(self.parameters[name].shape, self.dtype)
 
     def _uniform(self, bound, shape):
         """Return numbers drawn uniformly from ±`bound`."""
@@ -75,6 +76,11 @@ class Layer:
                 raise ValueError(f"state_dict[{name!r}] must have shape {expected}, got {value.shape}.")
         for name, value in values.items():
             self.parameters[name][...] = value
+
+    def generators(self):
+        """Return the generators that masks and samples are drawn from, always in the same order."""
+        generator = getattr(self, "_random", None)
+        return [] if generator is None else [generator]
 
     def zero_grad(self):
         """Set all gradients to zero."""

@@ -315,7 +315,8 @@ class Recurrent(Layer):
         packing, x, steps = self._packing(1, batch, None), np.empty((batch, self.input_size), self.dtype), []
         initial = self._initial(state, batch, packing, "state")
         for k, (direction,) in enumerate(self._layers):
-            y = Output(np.empty((batch, self._sizes[0]), self.dtype), np.arange(batch), 0, self._sizes[0])
+            size = self._sizes[0]
+            y = Output(np.empty((batch, size), self.dtype), np.arange(batch, dtype=np.int32), 0, size)
             drawn = self._draw(direction, packing, training=False)
             steps.append(LayerStep(x, y, *direction.step_arrays([part[k] for part in initial], drawn)))
             x = y.values
@@ -381,6 +382,10 @@ class Recurrent(Layer):
         dx = packing.unpack(d_rows, x_shape, self.n_jobs)
         dx = dx if lengths is None else self._cut(dx, lengths)
         return dx, self._state([packing.unsort(part) for part in d_initial])
+
+    def generators(self):
+        """Return the generators that masks are drawn from, always in the same order."""
+        return [*super().generators(), *(generator for layer in self._dropouts for generator in layer.generators())]
 
     def _pad(self, sequences):
         """Return a list of arrays (T_i, n) as a padded batch, and their lengths."""

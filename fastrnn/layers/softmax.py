@@ -3,7 +3,9 @@
 import numpy as np
 
 from fastrnn.kernels.cross_entropy import cross_entropy_backward, cross_entropy_forward, softmax
+from fastrnn.kernels.dense import product
 from fastrnn.kernels.gemm import pack, packed_size
+from fastrnn.layers._layer import Layer
 from fastrnn.layers.dense import Dense
 from fastrnn.simd import aligned
 
@@ -110,12 +112,7 @@ class Softmax(Dense):
 
     def packed(self):
         """Return the weight packed for products, and the bias padded to whole vectors (see `kernels.generation`)."""
-        weight = self.parameters["weight"]  # (V, H)
-        panels = aligned(packed_size(self.in_features, self.num_classes, self.dtype), self.dtype)
-        pack(panels, weight, 0, 1, self.in_features, self.in_features, self.num_classes)
-        bias = np.zeros(panels.size // self.in_features, self.dtype)
-        bias[: self.num_classes] = self._bias()
-        return panels, bias
+        return _packed(self.parameters["weight"], self._bias())
 
     def loss(self, x, targets, weights=None):
         """Return the cross-entropy, the sum of -log p of the targets.
@@ -165,11 +162,11 @@ class Softmax(Dense):
         cross_entropy_backward(log_probs, dx, grads["weight"], dbias, x, self.parameters["weight"], self._bias(),
                                chosen, weights, self.n_jobs)  # fmt: skip
         loss = -float(np.dot(log_probs, weights.astype(np.float64)))
-        if len(x) == targets.size:
-            return loss, dx.reshape(shape)
-        full = np.zeros((targets.size, self.in_features), self.dtype)
-        full[used] = dx
-        return loss, full.reshape(shape)
+        return loss, spread(dx, used, targets.size).reshape(shape)
+
+    def sparse_rows(self):
+        """Return the rows of gradients that are not zero, where only some are known to be: nowhere."""
+        return {}
 
     def _bias(self):
         """Return the bias, zeros where there is none."""
@@ -189,3 +186,103 @@ class Softmax(Dense):
         if used.size < len(rows):
             rows = rows[used]
         return rows, targets.reshape(-1)[used].astype(np.int64), used
+
+
+class ProjectedSoftmax(Layer):
+    """Softmax after a projection of x to the length of the classes' vectors, which are shorter, or longer.
+
+    Parameters
+    ----------
+    in_features : int
+        Length of the last axis of x, H.
+    classes : Softmax
+        Of ``in_features`` E, the length to which x is projected.
+    dtype, random_state, n_jobs
+        As in every layer, see `Layer`.
+
+    Attributes
+    ----------
+    parameters : dict
+        ``projection`` (E, H), and those of `classes`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastrnn.layers.softmax import ProjectedSoftmax, Softmax
+    >>> layer = ProjectedSoftmax(6, Softmax(4, 10, random_state=0), random_state=0)
+    >>> layer.probabilities(np.ones((2, 6))).shape
+    (2, 10)
+    """
+
+    def __init__(self, in_features, classes, *, dtype="float32", random_state=None, n_jobs=None):
+        super().__init__(dtype=dtype, random_state=random_state, n_jobs=n_jobs)
+        self.in_features, self.num_classes, self.classes = in_features, classes.num_classes, classes
+        self.counts = getattr(classes, "counts", None)  # of a sampled softmax
+        options = {"dtype": dtype, "random_state": self.random_state, "n_jobs": n_jobs}
+        self._project = Dense(in_features, classes.in_features, bias=False, **options)
+        self._share()
+
+    def _share(self):
+        """Take the arrays of both layers."""
+        self.parameters = {"projection": self._project.parameters["weight"], **self.classes.parameters}
+        self.grads = {"projection": self._project.grads["weight"], **self.classes.grads}
+
+    def tie(self, embedding):
+        """Share the weight of the classes and its gradient with an embedding, see `Softmax.tie`."""
+        self.classes.tie(embedding)
+        self._share()
+
+    def generators(self):
+        """Return the generators that samples are drawn from."""
+        return self.classes.generators()
+
+    def sparse_rows(self):
+        """Return the rows of each gradient that are not zero, where only some are known to be."""
+        return self.classes.sparse_rows()
+
+    def zero_grad(self):
+        """Set all gradients to zero."""
+        self._project.zero_grad()
+        self.classes.zero_grad()
+
+    def log_probs(self, x, targets):
+        """Return the natural logarithm of the probability of each target, as `Softmax.log_probs` does."""
+        return self.classes.log_probs(self._project.forward(x), targets)
+
+    def probabilities(self, x):
+        """Return the distribution over all classes, (..., V)."""
+        return self.classes.probabilities(self._project.forward(x))
+
+    def packed(self):
+        """Return projection and weight as one packed matrix, and the bias, as `Softmax.packed` does."""
+        weight = np.zeros((self.num_classes, self.in_features), self.classes.dtype)
+        product(weight, self.classes.parameters["weight"], self.parameters["projection"], self.n_jobs)
+        return _packed(weight, self.classes._bias())
+
+    def loss(self, x, targets, weights=None):
+        """Return the cross-entropy, as `Softmax.loss` does."""
+        return self.classes.loss(self._project.forward(x), targets, weights)
+
+    def loss_and_gradient(self, x, targets, weights=None):
+        """Return the loss and its gradient with respect to x, as `Softmax.loss_and_gradient` does."""
+        loss, d_projected = self.classes.loss_and_gradient(self._project.forward(x, training=True), targets, weights)
+        return loss, self._project.backward(d_projected)
+
+
+def spread(rows, places, count):
+    """Return `count` rows: `rows` (n, H) at their `places` (n,), zeros elsewhere."""
+    if len(rows) == count:
+        return rows
+    full = np.zeros((count, rows.shape[1]), rows.dtype)
+    full[places] = rows
+    return full
+
+
+def _packed(weight, bias):
+    """Return a weight (V, H) packed for products, and the bias (V,) padded to whole vectors."""
+    classes, features = weight.shape
+    panels = aligned(packed_size(features, classes, weight.dtype), weight.dtype)
+    pack(panels, weight, 0, 1, features, features, classes)
+    padded = np.zeros(panels.size // features, weight.dtype)
+    padded[:classes] = bias
+    return panels, padded

@@ -50,7 +50,7 @@ class NGramLanguageModel(BaseLanguageModel):
         - "laplace": "add_k" with 1.
         - "mle": relative frequencies. What was never seen has probability 0, and so has every token after a context
           that was never seen; a perplexity can be infinite.
-    tokenizer : {"words", "whitespace", "chars"} or callable
+    tokenizer : {"words", "whitespace", "chars", "bytes"}, callable or tokenizers.Tokenizer
         What cuts texts into tokens, see `fastrnn.text.get_tokenizer`.
     lowercase : bool
         Whether text is converted to lower case first.
@@ -295,7 +295,7 @@ class NGramLanguageModel(BaseLanguageModel):
         ----------
         path : str or os.PathLike
             The file: plain text or compressed with gzip, bzip2 or xz.
-        tokenizer : {"words", "whitespace", "chars"} or callable
+        tokenizer : {"words", "whitespace", "chars", "bytes"}, callable or tokenizers.Tokenizer
             What cuts texts into tokens: it has to cut them as the text was that the model comes from.
         lowercase : bool
             Whether text is converted to lower case first.

@@ -1,0 +1,191 @@
+"""Texts as ids: read in pieces, and kept in memory or in a file, so that a text may be larger than memory."""
+
+import hashlib
+import os
+import pathlib
+import tempfile
+from typing import NamedTuple
+
+import numpy as np
+
+from fastrnn.persistence import replaced_file
+from fastrnn.text import END_ID, PAD_ID, START_ID, Vocabulary, batches, close_sentences, iterate_corpus
+
+_IN_MEMORY = 1 << 27  # bytes of ids that are kept in memory; more go to a temporary file
+_AT_ONCE = 1 << 18  # tokens that are looked at together
+
+
+class Corpus(NamedTuple):
+    """Sentences as ids, each closed by ``</s>``.
+
+    Attributes
+    ----------
+    ids : int array (n_tokens,)
+        In memory, or mapped from a file.
+    offsets : int64 array (n_sentences + 1,)
+        Sentence i is ``ids[offsets[i]:offsets[i + 1]]``.
+    """
+
+    ids: np.ndarray
+    offsets: np.ndarray
+
+
+def read_corpus(X, vocabulary, tokenizer="words", lowercase=False):
+    """Read a text.
+
+    Parameters
+    ----------
+    X : iterable of (str or list of str), path of a text file with a sentence a line, or ids
+        Ids are a one-dimensional array of integers, which may be mapped, or the path of one in a ``.npy`` file; every
+        sentence in it ends with ``</s>``, see `write_token_file`.
+    vocabulary : Vocabulary or None
+        None takes all tokens of the text into a new one.
+    tokenizer, lowercase
+        As in `fastrnn.text.iterate_corpus`.
+
+    Returns
+    -------
+    Corpus
+    vocabulary : Vocabulary
+
+    Raises
+    ------
+    ValueError
+        X is nothing of this, or ids are not those of the vocabulary.
+    """
+    if isinstance(X, os.PathLike) and pathlib.Path(X).suffix == ".npy":
+        X = np.load(X, mmap_mode="r")
+    if isinstance(X, np.ndarray) and X.dtype.kind in "iu":
+        return _check_ids(X, vocabulary), vocabulary
+    token_lists = iterate_corpus(_lines(X) if isinstance(X, os.PathLike) else X, tokenizer, lowercase)
+    parts = batches(token_lists, _AT_ONCE)
+    if vocabulary is None:
+        vocabulary = Vocabulary()
+        return _collect(vocabulary.extend_encode_batches(parts)), vocabulary
+    return _collect(vocabulary.encode_batches(parts)), vocabulary
+
+
+def write_token_file(path, X, vocabulary, tokenizer="words", lowercase=False):
+    """Write a text as ids to a ``.npy`` file, which models are trained on without reading it into memory.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        The file, which is replaced whole or not at all; its name ends in ``.npy``.
+    X : iterable of (str or list of str), or path of a text file with a sentence a line
+    vocabulary : Vocabulary
+    tokenizer, lowercase
+        As those of the model.
+
+    Returns
+    -------
+    int
+        The number of tokens, ``</s>`` counted. They are uint16 if the vocabulary allows it, else uint32.
+    """
+    if pathlib.Path(path).suffix != ".npy":
+        raise ValueError(f"path must end in .npy, got {str(path)!r}.")
+    ids = read_corpus(X, vocabulary, tokenizer, lowercase)[0].ids
+    dtype = np.uint16 if len(vocabulary) <= 1 << 16 else np.uint32
+    with replaced_file(path) as temporary:
+        file = np.lib.format.open_memmap(temporary, "w+", dtype, (len(ids),))
+        for begin in range(0, len(ids), _AT_ONCE):
+            file[begin : begin + _AT_ONCE] = ids[begin : begin + _AT_ONCE]
+        file.flush()
+    return len(ids)
+
+
+def split_end(corpus, fraction):
+    """Split the end off a text: whole sentences, or tokens of the only one; return both parts."""
+    ids, offsets = corpus
+    sentences = len(offsets) - 1
+    if sentences > 1:
+        place = min(max(1, round(sentences * (1 - fraction))), sentences - 1)
+        cut = offsets[place]
+        return Corpus(ids[:cut], offsets[: place + 1]), Corpus(ids[cut:], offsets[place:] - cut)
+    tokens = len(ids) - 1  # without </s>
+    cut = round(tokens * (1 - fraction))
+    if not 0 < cut < tokens:
+        raise ValueError(
+            "X is too short to set a part aside for validation: give fit an X_val or set early_stopping=False."
+        )
+    return Corpus(ids[:cut], np.array([0, cut])), Corpus(ids[cut:], np.array([0, len(ids) - cut]))
+
+
+def count_tokens(ids, n_tokens):
+    """Return how often each id from 0 to `n_tokens` − 1 appears, int64 (n_tokens,)."""
+    counts = np.zeros(n_tokens, np.int64)
+    for part in _pieces(ids):
+        counts += np.bincount(part, minlength=n_tokens)
+    return counts
+
+
+def replace_ids(corpus, new_ids):
+    """Return the corpus with ``new_ids[i]`` in the place of every id i."""
+    return Corpus(_store(new_ids[part] for part in _pieces(corpus.ids)), corpus.offsets)
+
+
+def digest(*parts):
+    """Return a short string that differs for other arrays of integers, or for another list of str."""
+    state = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        if isinstance(part, list):
+            state.update("\n".join(part).encode())
+        else:
+            for piece in _pieces(part):
+                state.update(np.ascontiguousarray(piece, "<i8"))
+    return state.hexdigest()
+
+
+def _store(parts):
+    """Put ids that come in pieces together, int32 (n,): in memory or, if they are many, in a temporary file."""
+    size = 0
+    with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY, prefix="fastrnn-") as file:
+        for part in parts:
+            file.write(np.ascontiguousarray(part, np.int32))
+            size += 4 * len(part)
+        file.seek(0)
+        return np.memmap(file, np.int32, "r") if size > _IN_MEMORY else np.frombuffer(file.read(), np.int32)
+
+
+def _collect(parts):
+    """Close the sentences of pairs (ids, offsets), and put them together."""
+    ends = [np.zeros(1, np.int64)]
+
+    def closed():
+        for part in parts:
+            ids, offsets = close_sentences(*part)
+            ends.append(offsets[1:] + ends[-1][-1])
+            yield ids
+
+    ids = _store(closed())
+    return Corpus(ids, np.concatenate([end for end in ends if len(end)]))
+
+
+def _check_ids(ids, vocabulary):
+    """Return the corpus that an array of ids is."""
+    if ids.ndim != 1:
+        raise ValueError(f"X must be a one-dimensional array if it holds ids, got shape {ids.shape}.")
+    if vocabulary is None:
+        raise ValueError("X holds ids: give the model the vocabulary that they are of, vocabulary=….")
+    ends, begin = [np.zeros(1, np.int64)], 0
+    for part in _pieces(ids):
+        wrong = (part < 0) | (part >= len(vocabulary)) | (part == PAD_ID) | (part == START_ID)
+        if wrong.any():
+            place = int(np.argmax(wrong))
+            raise ValueError(f"X holds the id {part[place]} at {begin + place}, which is no token of the vocabulary.")
+        ends.append(np.flatnonzero(part == END_ID) + begin + 1)
+        begin += len(part)
+    offsets = np.concatenate(ends)
+    if offsets[-1] != len(ids):
+        offsets = np.append(offsets, len(ids))  # the text breaks off
+    return Corpus(ids, offsets)
+
+
+def _lines(path):
+    with open(path, encoding="utf-8") as file:
+        for line in file:
+            yield line.rstrip("\n")
+
+
+def _pieces(array):
+    return (array[begin : begin + _AT_ONCE] for begin in range(0, len(array), _AT_ONCE))

@@ -1,0 +1,33 @@
+import numpy as np
+import pytest
+from sklearn.exceptions import NotFittedError
+
+from fastrnn import RNNLanguageModel
+from fastrnn.inspection import LearningCurveDisplay
+
+
+def test_curves_of_a_model(pyplot):
+    model = RNNLanguageModel(cell="gru")
+    model.loss_curve_, model.validation_scores_ = [3.0, 2.5, 2.0], [-3.5, -3.0, -3.1]
+    display = LearningCurveDisplay.from_estimator(model)
+    np.testing.assert_array_equal(display.lines_[0].get_ydata(), [3.0, 2.5, 2.0])
+    np.testing.assert_array_equal(display.lines_[1].get_ydata(), [3.5, 3.0, 3.1])
+    labels = [text.get_text() for text in display.ax_.get_legend().get_texts()]
+    assert labels == ["gru, training", "gru, validation"]
+    assert display.ax_.get_ylabel() == "loss (nats)"
+
+
+def test_perplexities_and_several_models_on_one_chart(pyplot):
+    display = LearningCurveDisplay([2.0, 1.0], [-2.5, -1.5], "a").plot(perplexity=True)
+    np.testing.assert_allclose(display.lines_[1].get_ydata(), np.exp([2.5, 1.5]))
+    np.testing.assert_array_equal(display.lines_[1].get_xdata(), [1, 2])
+    assert display.lines_[0].get_color() == display.lines_[1].get_color()
+    other = LearningCurveDisplay([2.0], [], "b").plot(display.ax_)
+    assert other.ax_ is display.ax_
+    assert len(other.lines_) == 1
+    assert len(display.ax_.lines) == 3
+
+
+def test_before_fit():
+    with pytest.raises(NotFittedError):
+        LearningCurveDisplay.from_estimator(RNNLanguageModel())
