@@ -6,9 +6,11 @@ __version__ = "0.1.0.dev0"
 
 _PUBLIC = {  # imported when they are first used, so that `import fastrnn` stays light
     "CacheLanguageModel": "fastrnn.cache_model",
+    "DynamicEvaluation": "fastrnn.dynamic_evaluation",
     "InterpolatedLanguageModel": "fastrnn.interpolation",
     "MeanEmbeddingClassifier": "fastrnn.classification",
     "NGramLanguageModel": "fastrnn.ngram",
+    "NeuralCacheLanguageModel": "fastrnn.neural_cache",
     "RNNClassifier": "fastrnn.classification",
     "RNNLanguageModel": "fastrnn.language_model",
     "RNNRegressor": "fastrnn.classification",

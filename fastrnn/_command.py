@@ -2,8 +2,10 @@
 
 import argparse
 import contextlib
+import itertools
 import math
 import pathlib
+import sys
 import tempfile
 
 
@@ -68,3 +70,66 @@ def check_output(option, path, files):
             pass
     except OSError as error:
         raise UserError(f"{option} {path}: {error.strerror}") from error
+
+
+def add_action(actions, name, run, summary):
+    """Add a subcommand, carried out by the function `run`; return its parser."""
+    parser = actions.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
+    parser.set_defaults(run=run, prog=parser.prog)
+    return parser
+
+
+def add_texts(parser):
+    """Add the files of a text to the arguments."""
+    parser.add_argument(
+        "files", nargs="*", metavar="FILE", help="text in UTF-8, a sentence a line (default: standard input)"
+    )
+
+
+def add_sampling(parser):
+    """Add how texts are drawn from a language model to the arguments."""
+    parser.add_argument("-n", "--number", type=positive, default=1, metavar="N", help="how many (default: 1)")
+    parser.add_argument("--max-length", type=positive, default=100, metavar="N", help="most tokens (default: 100)")
+    parser.add_argument("--prompt", help="the beginning of each text")
+    parser.add_argument("--temperature", type=number, default=1.0, metavar="X", help="(default: 1.0)")
+    parser.add_argument("--top-k", type=positive, metavar="N", help="draw among the N most probable tokens")
+    parser.add_argument(
+        "--top-p", type=number, metavar="X", help="draw among the tokens that have this probability together"
+    )
+    parser.add_argument("--seed", type=seed, metavar="N")
+
+
+def read_lines(files):
+    """Return the lines of the files, or of standard input."""
+    if files:
+        return list(itertools.chain.from_iterable(read_file(file).split("\n") for file in files))
+    return [line.rstrip("\n") for line in sys.stdin]
+
+
+def print_scores(model, lines, each_line):
+    """Print the perplexity of a text, or log10 of the probability of each line."""
+    if each_line:
+        for value in guarded(model.score_samples, lines):
+            print(f"{value / math.log(10):.6f}")
+        return
+    perplexity = guarded(model.perplexity, lines)
+    print(f"perplexity {float(perplexity):.4f}, without unknown words {perplexity.without_oov:.4f}")
+    print(f"{perplexity.n_tokens:,} tokens, ends of lines counted, {perplexity.n_oov:,} of them unknown")
+
+
+def print_samples(model, arguments, **options):
+    """Print texts that a language model writes, one a line."""
+    names = ("max_length", "prompt", "temperature", "top_k", "top_p")
+    options |= {name: getattr(arguments, name) for name in names}
+    for text in guarded(model.sample, arguments.number, random_state=arguments.seed, **options):
+        print(text)
+
+
+def guarded(function, *arguments, **options):
+    """Call a function of a model; what it refuses is a mistake of the user."""
+    try:
+        return function(*arguments, **options)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    except MemoryError as error:
+        raise UserError(f"the model needs too much memory: {error}") from error

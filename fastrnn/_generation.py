@@ -14,7 +14,10 @@ from fastrnn.text import END_ID, PAD_ID, START_ID, UNK_ID, get_tokenizer, tokeni
 # Rows of (contexts, vocabulary) probabilities are made in blocks of about this many values (32 MB).
 _BLOCK = 1 << 22
 _NEVER = [PAD_ID, UNK_ID, START_ID]  # what is never written
-_FIRST_DRAW = 2  # tokens that are drawn at first where the text may end at any of them, or is waited for
+# Tokens that are drawn at once at first, then twice as many each time; and where a text may stop at any of them, or is
+# waited for. Some drawn tokens are lost when a text ends, but there is less to prepare.
+_FIRST_DRAW, _FIRST_WANTED = 128, 2
+_DRAWS = 1 << 20  # that are made at once, of all texts
 _LONGEST_WORD = 24  # tokens of a word that is put together from pieces
 _WORD = re.compile(r"\w[\w'’\-]*")
 
@@ -130,7 +133,7 @@ class GenerationMixin:
         prompt = self._tokens_of_prompt("prompt", prompt)
         context = self._context(prompt, state)
         join = get_tokenizer(self.tokenizer).join
-        at_once = _FIRST_DRAW if stops else self._tokens_at_once
+        at_once = _FIRST_WANTED if stops else _FIRST_DRAW
         texts = []
         for rows in self._row_blocks(n_samples):
             start = self._take(context, np.zeros(len(rows), np.intp))
@@ -180,7 +183,7 @@ class GenerationMixin:
 
         def tokens():
             drawn, done = [[]], 0
-            for _ in self._draw(drawn, context, max_length, choice, random_state, stops, _FIRST_DRAW):
+            for _ in self._draw(drawn, context, max_length, choice, random_state, stops, _FIRST_WANTED):
                 yield from self.vocabulary_.decode(drawn[0][done:])
                 done = len(drawn[0])
 
@@ -190,7 +193,7 @@ class GenerationMixin:
         """Extend the lists `drawn` of ids, one a text and row of the state, and yield after each block of tokens."""
         open_texts = np.arange(len(drawn))
         while max_length and open_texts.size:
-            at_once = min(at_once, self._tokens_at_once)
+            at_once = min(at_once, self._tokens_at_once, max(2, _DRAWS // len(open_texts) // 2 * 2))
             uniforms = random_state.random_sample((min(max_length, at_once), len(open_texts)))
             block, state = self._draw_block(state, uniforms, choice)
             goes_on = [

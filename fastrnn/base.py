@@ -7,7 +7,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from fastrnn._generation import GenerationMixin
-from fastrnn.persistence import load_model, plain_parameter, save_model
+from fastrnn.persistence import load_model, plain_parameter, rebuilt, save_model
 from fastrnn.text import (
     END_ID,
     PAD_ID,
@@ -81,6 +81,10 @@ class BaseLanguageModel(GenerationMixin, BaseEstimator, abc.ABC):
         -------
         float64 array (n_tokens,)
         """
+
+    def _sentence_log_probs(self, ids, offsets):
+        """Do as `_token_log_probs`, each sentence by itself, also where a model goes on from one to the next."""
+        return self._token_log_probs(ids, offsets)
 
     @abc.abstractmethod
     def _read_contexts(self, ids, offsets):
@@ -354,9 +358,12 @@ class BaseLanguageModel(GenerationMixin, BaseEstimator, abc.ABC):
         Raises
         ------
         ValueError
-            If the file is no saved model, is damaged, or holds a model of another class.
+            If the file is no saved model, is damaged or incomplete, or holds a model of another class or of another
+            version of the format.
         """
-        return cls._unpack(*load_model(path, cls.__name__, verify))
+        params, content, arrays = load_model(path, cls.__name__, verify)
+        with rebuilt(path, cls.__name__):
+            return cls._unpack(params, content, arrays)
 
     @classmethod
     def _unpack(cls, params, content, arrays):

@@ -109,9 +109,15 @@ class CacheLanguageModel(BaseLanguageModel):
         return 0
 
     def _token_log_probs(self, ids, offsets):
+        return self._log_shares(ids, offsets, bool(self.carry_state))
+
+    def _sentence_log_probs(self, ids, offsets):
+        return self._log_shares(ids, offsets, False)
+
+    def _log_shares(self, ids, offsets, carry):
         probabilities = np.empty(len(ids))
         counts = np.zeros(len(self.vocabulary_), np.int64)
-        _shares(ids, offsets, self.window, bool(self.carry_state), counts, probabilities)
+        _shares(ids, offsets, self.window, carry, counts, probabilities)
         with np.errstate(divide="ignore"):  # probability 0
             return np.log(probabilities, out=probabilities)
 

@@ -16,7 +16,7 @@ import textwrap
 import warnings
 
 import fastrnn
-from fastrnn import _command_classify, _command_ngram
+from fastrnn import _command_classify, _command_lm, _command_ngram
 from fastrnn._command import UserError, check_output, orders, positive, read_file, seed
 
 # A token that is seen once in the training text becomes <unk>, so that every model learns what to expect of a word it
@@ -89,6 +89,7 @@ def _parse(argv):
     _add_compare(commands)
     _add_warmup(commands)
     _command_ngram.add_parsers(commands)
+    _command_lm.add_parsers(commands)
     _command_classify.add_parsers(commands)
     return parser.parse_args(argv)
 

@@ -5,7 +5,7 @@ import numbers
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-import fastrnn
+from fastrnn._wrapping import pack_models, unpack_models
 from fastrnn.base import BaseLanguageModel
 from fastrnn.text import close_sentences, same_tokenizer
 
@@ -164,8 +164,14 @@ class InterpolatedLanguageModel(BaseLanguageModel):
         return sum(weight * part for weight, part in zip(self.weights_, parts, strict=True))
 
     def _token_log_probs(self, ids, offsets):
+        return self._mean_log_probs(model._token_log_probs(ids, offsets) for model in self.models)
+
+    def _sentence_log_probs(self, ids, offsets):
+        return self._mean_log_probs(model._sentence_log_probs(ids, offsets) for model in self.models)
+
+    def _mean_log_probs(self, log_probs):
         with np.errstate(divide="ignore"):  # probability 0
-            return np.log(self._mean(np.exp(model._token_log_probs(ids, offsets)) for model in self.models))
+            return np.log(self._mean(map(np.exp, log_probs)))
 
     def _next_probabilities(self, state):
         return self._mean(self._each("_next_probabilities", state))
@@ -184,8 +190,7 @@ class InterpolatedLanguageModel(BaseLanguageModel):
 
     def _step(self, state, ids):
         log_probs, states = zip(*self._each("_step", state, ids), strict=True)
-        with np.errstate(divide="ignore"):  # probability 0
-            return np.log(self._mean(np.exp(log_probs))), states
+        return self._mean_log_probs(log_probs), states
 
     def _next_sentence(self, state):
         return self._each("_next_sentence", state)
@@ -197,29 +202,14 @@ class InterpolatedLanguageModel(BaseLanguageModel):
         return {**super()._stored_params(), "models": None}  # they are learned content
 
     def _get_learned(self):
-        parts, arrays = [], {}
-        for i, model in enumerate(self.models):
-            params, content, learned = model._pack()
-            del content["tokens"]  # the same in every model
-            parts.append([type(model).__name__, params, content])
-            arrays |= {f"{i}.{name}": array for name, array in learned.items()}
+        parts, arrays = pack_models(self.models)
         content = {"weights": self.weights_.tolist(), "n_iter": self.n_iter_, "n_tokens": self._n_tokens}
         return {**content, "models": parts}, arrays
 
     def _set_learned(self, content, arrays):
-        self.models = []
-        for i, (name, params, part) in enumerate(content["models"]):
-            learned = {key.partition(".")[2]: array for key, array in arrays.items() if key.startswith(f"{i}.")}
-            part["tokens"] = self.vocabulary_.tokens
-            self.models.append(_model_class(name)._unpack(params, part, learned))
+        self.models = unpack_models(content["models"], arrays, self.vocabulary_.tokens)
         self.weights_ = np.array(content["weights"])
         self.n_iter_, self._n_tokens = content["n_iter"], content["n_tokens"]
-
-
-def _model_class(name):
-    if name not in fastrnn.__all__:
-        raise ValueError(f"The file holds a model of the class {name}, which this fastrnn does not have.")
-    return getattr(fastrnn, name)
 
 
 def _check_weights(weights, n_models):

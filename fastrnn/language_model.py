@@ -16,12 +16,13 @@ from fastrnn.base import BaseLanguageModel
 from fastrnn.batching import SentenceBatches, StreamBatches, Streams, sentence_groups
 from fastrnn.checkpoint import Checkpoint, training_identity
 from fastrnn.corpus import count_tokens, digest, read_corpus, replace_ids, split_end
+from fastrnn.exchange._language_model import ExchangeMixin
 from fastrnn.layers.dropout import check_probability
 from fastrnn.optimizers import WeightAverage, make_optimizer
 from fastrnn.text import END_ID, START_ID, Vocabulary
 
 _SCORING_STEPS = 64  # steps that are run at once when a text is scored
-_DRAWING_STEPS = 128  # tokens that are drawn in one go, an even number
+_DRAWING_STEPS = 1024  # most tokens that are drawn in one go, an even number
 _SCORING_STREAM = 1000  # shortest stream into which a text is cut to be scored faster
 
 # What a recipe sets the parameters to that are left at their defaults.
@@ -35,7 +36,7 @@ RECIPES = {
 }  # fmt: skip
 
 
-class RNNLanguageModel(BaseLanguageModel):
+class RNNLanguageModel(ExchangeMixin, BaseLanguageModel):
     """Recurrent network that predicts the next token.
 
     Token ids → embedding → recurrent layers → dense → softmax; trained by truncated backpropagation through time
@@ -77,7 +78,7 @@ class RNNLanguageModel(BaseLanguageModel):
         Ranks by frequency at which the clusters of ``softmax="adaptive"`` begin; None chooses two.
     softmax_samples : int, default=2000
         Tokens drawn for each batch with ``softmax="sampled"``.
-    tokenizer : {"words", "whitespace", "chars"} or callable, default="words"
+    tokenizer : {"words", "whitespace", "chars", "bytes"}, callable or tokenizers.Tokenizer, default="words"
         What cuts texts into tokens.
     lowercase : bool, default=False
         Whether texts are converted to lower case first.
@@ -511,15 +512,15 @@ class RNNLanguageModel(BaseLanguageModel):
         check_is_fitted(self, "network_")
         return sum(array.nbytes for array in self.network_.parameters.values())
 
-    def _log_probs(self, network, ids, offsets):
+    def _log_probs(self, network, ids, offsets, alone=False):
         """Return the natural log probability of every token of closed sentences, float64 (n_tokens,)."""
-        if self.carry_state:
+        if self.carry_state and not alone:
             streams = int(np.clip(len(ids) // _SCORING_STREAM, 1, self.batch_size))
             parts = network.log_probs(StreamBatches(Streams(ids, self._start(), streams), _SCORING_STEPS))
             return np.concatenate(parts).T.reshape(-1)[: len(ids)] if parts else np.empty(0)
         result = np.empty(len(ids))
         for group in sentence_groups(offsets, self.batch_size):
-            parts = network.log_probs(SentenceBatches(ids, offsets, [group], START_ID, _SCORING_STEPS))
+            parts = network.log_probs(SentenceBatches(ids, offsets, [group], self._start(), _SCORING_STEPS))
             together = np.concatenate(parts)
             for column, sentence in enumerate(group):
                 begin, end = offsets[sentence], offsets[sentence + 1]
@@ -529,12 +530,15 @@ class RNNLanguageModel(BaseLanguageModel):
     def _token_log_probs(self, ids, offsets):
         return self._log_probs(self.network_, ids, offsets)
 
+    def _sentence_log_probs(self, ids, offsets):
+        return self._log_probs(self.network_, ids, offsets, alone=True)
+
     @property
     def _tokens_at_once(self):
         return _DRAWING_STEPS if hasattr(self.network_.output, "packed") else 1
 
     def _draw_block(self, state, uniforms, choice):
-        if not hasattr(self.network_.output, "packed"):  # an adaptive softmax
+        if self._tokens_at_once == 1:  # an adaptive softmax
             return super()._draw_block(state, uniforms, choice)
         with self.network_.recurrent.held_weights():
             return self.network_.generate(state, self.network_.output.packed(), uniforms, choice)

@@ -168,6 +168,16 @@ def load_model(path, class_name, verify=True):
     return header["params"], header["content"], arrays
 
 
+@contextlib.contextmanager
+def rebuilt(path, class_name):
+    """Turn what goes wrong when a model is made of the content of a file into a ValueError that names the file."""
+    try:
+        yield
+    except (LookupError, TypeError, ValueError) as error:
+        what = f"no {error}" if isinstance(error, LookupError) else str(error)
+        raise ValueError(f"{path} has not what makes a {class_name} here: {what}") from error
+
+
 def _parse_safetensors(memory):
     """Return metadata and arrays of a safetensors file, without a copy; raise some error if it is none."""
     start = 8 + int.from_bytes(memory[:8], "little")

@@ -57,6 +57,20 @@ def test_scan_rnn(capsys):
     assert capsys.readouterr().out.startswith("50 steps, largest difference")
 
 
+def test_which_sentence(capsys, monkeypatch):
+    monkeypatch.delenv("FASTRNN_DATA", raising=False)
+    content = runpy.run_path(EXAMPLES / "which_sentence.py")
+    assert capsys.readouterr().out.count("100% of the pairs right") == 2
+    good, bad = content["ngrams"].score_samples(content["PAIRS"][0])
+    assert good > bad + 1
+
+
+def test_which_sentence_of_real_text(capsys, data_dir):
+    runpy.run_path(EXAMPLES / "which_sentence.py")
+    share = re.search(r"    simple_agrmt: (\d+)% of (\d+)", capsys.readouterr().out)
+    assert int(share[1]) > 60
+
+
 def test_vanishing_gradients(capsys, monkeypatch, tmp_path):
     picture = tmp_path / "vanishing.png"
     monkeypatch.setattr(sys, "argv", ["vanishing_gradients.py", "--steps", "20", "--plot", str(picture)])
@@ -97,6 +111,7 @@ def test_every_example_is_tested():
         "sentiment.py",
         "speakers.py",
         "vanishing_gradients.py",
+        "which_sentence.py",
     }
     assert {path.name for path in EXAMPLES.glob("*.py")} == tested
 

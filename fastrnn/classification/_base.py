@@ -14,8 +14,8 @@ from fastrnn.classification._networks import Batch
 from fastrnn.classification._sequences import Sequences, SeriesReader, TextReader
 from fastrnn.classification._targets import restored_target
 from fastrnn.optimizers import make_optimizer
-from fastrnn.persistence import load_model, plain_parameter, save_model
-from fastrnn.text import get_tokenizer
+from fastrnn.persistence import load_model, plain_parameter, rebuilt, save_model
+from fastrnn.text import get_tokenizer, tokenizer_from_plain, tokenizer_to_plain
 
 _PREDICTION_BATCH = 256
 _STEPS, _FEWEST_EPOCHS = 1200, 4  # of a training with max_iter="auto"
@@ -346,7 +346,8 @@ class BaseSequenceEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         """
         check_is_fitted(self, "network_")
         params = {name: plain_parameter(name, value) for name, value in self.get_params(deep=False).items()
-                  if name not in _NOT_STORED}  # fmt: skip
+                  if name not in (*_NOT_STORED, "tokenizer")}  # fmt: skip
+        params["tokenizer"] = plain_parameter("tokenizer", tokenizer_to_plain(self.tokenizer))
         weights = getattr(self, "class_weight", None)
         (read, read_arrays), (target, target_arrays) = self._reader.get_learned(), self._target.get_learned()
         content = {
@@ -377,7 +378,14 @@ class BaseSequenceEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         ValueError
             If the file is no saved model, is damaged, or holds a model of another class.
         """
-        params, content, arrays = load_model(path, cls.__name__)
+        content = load_model(path, cls.__name__)
+        with rebuilt(path, cls.__name__):
+            return cls._unpack(*content)
+
+    @classmethod
+    def _unpack(cls, params, content, arrays):
+        """Return the fitted model of what a file keeps."""
+        params["tokenizer"] = tokenizer_from_plain(params.get("tokenizer", "words"))
         model = cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in params.items()})
         weights = content["class_weight"]
         if weights is not None:

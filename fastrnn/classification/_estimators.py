@@ -10,6 +10,7 @@ from fastrnn.classification._base import BaseSequenceEstimator
 from fastrnn.classification._networks import MeanEmbeddingNetwork, RecurrentNetwork
 from fastrnn.classification._sequences import add_ngrams, read_vectors
 from fastrnn.classification._targets import learn_classes, learn_values
+from fastrnn.exchange._classifier import ClassifierExchangeMixin
 
 _LONG_TEXT = 2000  # tokens of a text that a recurrent network reads with max_length="auto"
 
@@ -416,7 +417,7 @@ class _Recurrent(BaseSequenceEstimator):
                                 **{name: getattr(self, name) for name in names})  # fmt: skip
 
 
-class RNNClassifier(_Classifier, _Recurrent):
+class RNNClassifier(ClassifierExchangeMixin, _Classifier, _Recurrent):
     """Recurrent classifier of texts or series.
 
     Embedding (of texts) → recurrent layers → pooling over the steps → dense → softmax; or sigmoids, if y is an

@@ -11,11 +11,14 @@ from fastrnn.datasets.classification import (
     load_subjectivity,
     load_ucr,
 )
+from fastrnn.datasets.minimal_pairs import load_blimp, load_marvin_linzen
 from fastrnn.datasets.python_docs import load_python_docs
 
 __all__ = [
+    "load_blimp",
     "load_glove",
     "load_japanese_vowels",
+    "load_marvin_linzen",
     "load_movie_review_sentences",
     "load_movie_reviews",
     "load_names",

@@ -1,6 +1,7 @@
 """A look inside recurrent networks: how far gradients reach, what weights, gates and states do, as numbers and charts.
 
-Everything takes a fitted `RNNLanguageModel` with texts, or a recurrent layer with arrays. The charts need matplotlib
+Everything takes a fitted `RNNLanguageModel` with texts, or a recurrent layer with arrays; `minimal_pairs` takes any
+language model. The charts need matplotlib
 (extra ``plot``), which is imported when one is drawn.
 """
 
@@ -9,6 +10,7 @@ from fastrnn.inspection._gate_activations import GateActivations, GateActivation
 from fastrnn.inspection._gradient_flow import GradientFlow, GradientFlowDisplay, gradient_flow
 from fastrnn.inspection._hidden_states import HiddenStates, HiddenStatesDisplay, hidden_states
 from fastrnn.inspection._learning_curve import LearningCurveDisplay
+from fastrnn.inspection._minimal_pairs import MinimalPairs, MinimalPairsDisplay, minimal_pairs
 from fastrnn.inspection._singular_values import SingularValues, SingularValuesDisplay, singular_values
 
 __all__ = [
@@ -20,11 +22,14 @@ __all__ = [
     "HiddenStates",
     "HiddenStatesDisplay",
     "LearningCurveDisplay",
+    "MinimalPairs",
+    "MinimalPairsDisplay",
     "SingularValues",
     "SingularValuesDisplay",
     "explain",
     "gate_activations",
     "gradient_flow",
     "hidden_states",
+    "minimal_pairs",
     "singular_values",
 ]

@@ -15,7 +15,7 @@ from fastrnn.ngram.table import children
 
 _LN_10 = 2.302585092994046
 _N_SLOTS = 1 << 19  # in a piece
-_FEW = 8  # places that are counted through, not halved
+_FEW = 64  # places that are counted through, several at a time, rather than halved
 
 
 def make_slots(n_tokens, n_texts):
@@ -94,18 +94,19 @@ def _bound(table, slots, n):
 @kernel(cache=False)
 def _search(table_ranks, slots, n):
     """Put the place of the rank that is looked for, -1 if it is not there, in place of the upper bounds."""
+    # Unsigned, since a signed index may count from the end of an array: that is looked after at every access.
     ranks, lows, highs = slots[1], slots[2], slots[3]
-    for slot in range(n):
-        rank, low, high = ranks[slot], lows[slot], highs[slot]
+    for slot in range(np.uintp(n)):
+        rank, low, high = ranks[slot], np.uintp(lows[slot]), np.uintp(highs[slot])
         size = high - low
-        while size > _FEW:  # without a branch that could be mispredicted
-            half = size >> 1
+        while size > np.uintp(_FEW):
+            half = size >> np.uintp(1)
             low = low + half if table_ranks[low + half] <= rank else low
             size -= half
         place = low
         for i in range(low, low + size):
-            place += table_ranks[i] < rank
-        highs[slot] = place if place < high and table_ranks[place] == rank else -1
+            place += np.uintp(table_ranks[i] < rank)
+        highs[slot] = np.int32(place) if place < high and table_ranks[place] == rank else np.int32(-1)
 
 
 @kernel(cache=False)

@@ -1,0 +1,189 @@
+"""The ``fastrnn lm`` command: recurrent language models from text to file, and what is done with them."""
+
+import argparse
+import math
+import pathlib
+import sys
+
+from fastrnn._command import (
+    UserError,
+    add_action,
+    add_sampling,
+    add_texts,
+    check_output,
+    guarded,
+    number,
+    positive,
+    print_samples,
+    print_scores,
+    read_lines,
+    seed,
+)
+
+_SUBWORDS = ("bpe", "unigram")
+_TOKENIZERS = ("words", "whitespace", "chars", "bytes", *_SUBWORDS)
+_LARGE = 1 << 26  # bytes of a file that is not read at once
+
+
+def add_parsers(commands):
+    """Add ``lm`` and its subcommands to the subcommands of ``fastrnn``."""
+    lm = commands.add_parser("lm", help="train recurrent language models, score, generate and complete text with them")
+    actions = lm.add_subparsers(dest="action", metavar="ACTION", required=True)
+    for add in (_add_train, _add_score, _add_generate, _add_complete):
+        add(actions)
+
+
+def _add_model(parser):
+    parser.add_argument("model", type=pathlib.Path, metavar="MODEL", help="a saved model")
+
+
+def _add_train(actions):
+    parser = add_action(actions, "train", train, "train a model on text")
+    add_texts(parser)
+    parser.add_argument("-o", "--output", type=pathlib.Path, required=True, metavar="MODEL", help="file to write")
+    parser.add_argument("--valid", metavar="FILE", help="text to stop early by (default: the last 5%% of the text)")
+    parser.add_argument("--cell", default="lstm", help="(default: lstm)")
+    for name, default, what in (
+        ("--embedding-size", 128, "length of a token's vector"),
+        ("--hidden-size", 128, "units of a layer"),
+        ("--num-layers", 1, "recurrent layers"),
+        ("--max-iter", 10, "most epochs"),
+        ("--batch-size", 20, "streams of text side by side"),
+        ("--bptt-length", 35, "steps through which gradients go back"),
+        ("--min-count", 1, "rarer tokens are unknown"),
+    ):
+        parser.add_argument(name, type=positive, default=default, metavar="N", help=f"{what} (default: {default})")
+    parser.add_argument("--max-vocab", type=positive, metavar="N", help="most tokens in the vocabulary")
+    parser.add_argument("--learning-rate", type=number, default=2e-3, metavar="X", help="(default: 0.002)")
+    parser.add_argument("--dropout", type=float, default=0.0, metavar="P", help="(default: 0)")
+    parser.add_argument("--tie-weights", action="store_true", help="one matrix for embedding and output")
+    parser.add_argument("--tokenizer", choices=_TOKENIZERS, default="words", help="(default: words)")
+    parser.add_argument(
+        "--pieces", type=positive, default=8000, metavar="N", help="of bpe and unigram, which are learned first "
+        "(default: 8000; needs the package tokenizers)",
+    )  # fmt: skip
+    parser.add_argument("--lowercase", action="store_true", help="convert text to lower case first")
+    parser.add_argument("--sentences", action="store_true", help="each line stands alone (default: a running text)")
+    parser.add_argument("--recipe", choices=["awd"], help="that of AWD-LSTM, where no other value is asked for")
+    parser.add_argument(
+        "--checkpoint", type=pathlib.Path, metavar="RUN", help="file that is written after each epoch; the same "
+        "command goes on from it after an interruption",
+    )  # fmt: skip
+    parser.add_argument("--checkpoint-minutes", type=number, metavar="X", help="write it every so often too")
+    parser.add_argument("--seed", type=seed, metavar="N")
+
+
+def _add_score(actions):
+    parser = add_action(actions, "score", score, "print the perplexity of a text")
+    _add_model(parser)
+    add_texts(parser)
+    parser.add_argument("--lines", action="store_true", help="print log10 of the probability of each line instead")
+
+
+def _add_generate(actions):
+    parser = add_action(actions, "generate", generate, "draw texts from a model, one a line")
+    _add_model(parser)
+    add_sampling(parser)
+    parser.add_argument("--stop", action="append", metavar="TEXT", help="end behind this; may be given several times")
+    parser.add_argument(
+        "--beam-width", type=positive, metavar="N", help="search for the most probable texts instead of drawing"
+    )
+
+
+def _add_complete(actions):
+    parser = add_action(actions, "complete", complete, "propose words for texts that are being typed")
+    _add_model(parser)
+    parser.add_argument(
+        "prefix", nargs=argparse.OPTIONAL, metavar="TEXT", help="what is typed (default: lines of standard input)"
+    )
+    parser.add_argument("-n", "--number", type=positive, default=5, metavar="N", help="how many (default: 5)")
+
+
+def train(arguments):
+    """Carry out ``fastrnn lm train``."""
+    from fastrnn.language_model import RNNLanguageModel
+
+    read = [*arguments.files, *([arguments.valid] if arguments.valid else [])]
+    check_output("--output", arguments.output, read)  # before the long work
+    if arguments.checkpoint:
+        check_output("--checkpoint", arguments.checkpoint, read)
+    text = _text(arguments)
+    names = ("cell", "embedding_size", "hidden_size", "num_layers", "max_iter", "batch_size", "bptt_length",
+             "min_count", "max_vocab", "dropout", "tie_weights", "lowercase", "recipe")  # fmt: skip
+    model = RNNLanguageModel(
+        **{name: getattr(arguments, name) for name in names},
+        tokenizer=_tokenizer(arguments, text),
+        learning_rate_init=arguments.learning_rate,
+        carry_state=not arguments.sentences,
+        random_state=arguments.seed,
+        verbose=1,
+    )
+    validation = read_lines([arguments.valid]) if arguments.valid else None
+    checkpoint = {"checkpoint": arguments.checkpoint, "checkpoint_minutes": arguments.checkpoint_minutes}
+    guarded(model.fit, text, X_val=validation, **checkpoint)
+    try:
+        guarded(model.save, arguments.output)
+    except OSError as error:
+        raise UserError(f"{arguments.output}: {error.strerror or error}") from error
+    print(f"{arguments.output}: {model.n_parameters_:,} parameters, {len(model.vocabulary_) - 4:,} tokens, "
+          f"validation perplexity {math.exp(-max(model.validation_scores_)):.2f}")  # fmt: skip
+
+
+def _text(arguments):
+    """Return the lines of the text, or the path of a large file, which is read piece by piece."""
+    if len(arguments.files) == 1 and arguments.tokenizer not in _SUBWORDS:
+        path = pathlib.Path(arguments.files[0])
+        if path.is_file() and path.stat().st_size > _LARGE:
+            return path
+    return read_lines(arguments.files)
+
+
+def _tokenizer(arguments, lines):
+    """Return the tokenizer that is asked for; one of subwords is learned from the text."""
+    if arguments.tokenizer not in _SUBWORDS:
+        return arguments.tokenizer
+    from fastrnn.text import train_subwords
+
+    lines = [line.lower() for line in lines] if arguments.lowercase else lines
+    try:
+        return train_subwords(lines, arguments.pieces, arguments.tokenizer)
+    except ImportError as error:
+        raise UserError(str(error)) from error
+
+
+def score(arguments):
+    """Carry out ``fastrnn lm score``."""
+    print_scores(_read(arguments), read_lines(arguments.files), arguments.lines)
+
+
+def generate(arguments):
+    """Carry out ``fastrnn lm generate``."""
+    model = _read(arguments)
+    if not arguments.beam_width:
+        print_samples(model, arguments, stop=arguments.stop)
+        return
+    names = ("max_length", "prompt", "stop", "beam_width")
+    options = {name: getattr(arguments, name) for name in names}
+    for text, _ in guarded(model.beam_search, n=arguments.number, **options):
+        print(text)
+
+
+def complete(arguments):
+    """Carry out ``fastrnn lm complete``."""
+    model = _read(arguments)
+    if arguments.prefix is not None:
+        for word, probability in guarded(model.complete, arguments.prefix, arguments.number):
+            print(f"{probability:.4f} {word}")
+        return
+    for line in sys.stdin:
+        print(*(word for word, _ in model.complete(line.rstrip("\n"), arguments.number)), flush=True)
+
+
+def _read(arguments):
+    """Return the model that the command line names."""
+    from fastrnn.language_model import RNNLanguageModel
+
+    try:
+        return guarded(RNNLanguageModel.load, arguments.model)
+    except OSError as error:
+        raise UserError(f"{arguments.model}: {error.strerror or error}") from error

@@ -1,0 +1,183 @@
+"""Dynamic evaluation: a recurrent language model that goes on learning from the text that it is tested on."""
+
+import copy
+import itertools
+import numbers
+
+import numpy as np
+
+from fastrnn._wrapping import WrappedLanguageModel
+from fastrnn.batching import Batch
+from fastrnn.kernels.adaptation import adapt_weights
+from fastrnn.text import close_sentences
+
+
+class DynamicEvaluation(WrappedLanguageModel):
+    """Recurrent language model whose weights adapt to the text that is scored [1]_.
+
+    A text is read in segments: each is scored, and then the weights take a step down the gradient of its loss, before
+    the next one is scored. Every token is predicted before it is learned from, so that a perplexity is still one; but
+    it depends on the order of the sentences. Every call begins with the weights of the model, which does not change.
+
+    Only scoring a text adapts (`token_log_probs`, `score_samples`, `score`, `perplexity`): the contexts of
+    `predict_proba`, and texts that are written, are those of the model as it is.
+
+    Parameters
+    ----------
+    model : RNNLanguageModel
+        A fitted model (without zoneout).
+    learning_rate : float
+        Factor of the gradient of a segment's mean loss. Choose it, and the others, by the perplexity of a held-out
+        text: a tenth of this to ten times as much for "sgd", 0.0003 to 0.01 for "rms".
+    decay : float
+        Share of the way back to the learned weights that is taken with each step.
+    rule : {"sgd", "rms"}
+        "sgd": plain steps. "rms": the gradient of each weight is divided by the root mean square that it has in
+        training, and the decay is in proportion to that. `fit` finds these from the training text.
+    segment : int
+        Tokens from one step to the next: 5 for words, 20 for characters in the paper.
+    epsilon : float
+        Added to the root mean squares that gradients are divided by.
+
+    Attributes
+    ----------
+    scales_ : dict of str to float32 array
+        With "rms", the root mean squares of the gradients of each weight.
+    vocabulary_ : Vocabulary
+        The tokens, those of the model.
+    nbytes_ : int
+        The bytes of the model's learned arrays.
+
+    References
+    ----------
+    .. [1] Ben Krause, Emmanuel Kahembwe, Iain Murray and Steve Renals, "Dynamic evaluation of neural sequence models",
+       2018.
+
+    Examples
+    --------
+    >>> from fastrnn import RNNLanguageModel
+    >>> lines = ["she sells sea shells", "we sell red apples", "he buys green pears"] * 5
+    >>> model = RNNLanguageModel("rnn", 8, 8, random_state=0).fit(lines)
+    >>> text = ["red pears red pears red pears red pears"]
+    >>> DynamicEvaluation(model).perplexity(text) < model.perplexity(text)
+    True
+    """
+
+    def __init__(self, model, learning_rate=0.1, decay=0.0, rule="sgd", segment=5, epsilon=1e-3):
+        self.model = model
+        self.learning_rate = learning_rate
+        self.decay = decay
+        self.rule = rule
+        self.segment = segment
+        self.epsilon = epsilon
+
+    def _check(self):
+        super()._check()
+        if any(self.model.network_.recurrent.zoneout):
+            raise ValueError("model must be trained without zoneout: its expectation has no gradient here.")
+        if self.rule not in ("sgd", "rms"):
+            raise ValueError(f"rule must be 'sgd' or 'rms', got {self.rule!r}.")
+        for name in ("learning_rate", "decay", "epsilon"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 <= value < np.inf:
+                raise ValueError(f"{name} must be a number of at least 0, got {value!r}.")
+        if isinstance(self.segment, bool) or not isinstance(self.segment, numbers.Integral) or self.segment < 1:
+            raise ValueError(f"segment must be an integer of at least 1, got {self.segment!r}.")
+
+    def __sklearn_is_fitted__(self):
+        self._check()
+        return self.rule == "sgd" or hasattr(self, "scales_")
+
+    def fit(self, X=None, y=None):
+        """Find the root mean squares of the gradients in training, for ``rule="rms"``; "sgd" needs nothing.
+
+        Parameters
+        ----------
+        X : iterable of (str or list of str) or None
+            The text that the model was trained on, or a part of it.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : DynamicEvaluation
+        """
+        self._check()
+        if self.rule == "rms":
+            if X is None:
+                raise ValueError("X is None: rule='rms' takes the training text of the model.")
+            ids, _ = close_sentences(*self.vocabulary_.encode_corpus(self._read_training_text(X)))
+            self.scales_ = self._root_mean_squares(ids)
+        return self
+
+    def _root_mean_squares(self, ids):
+        """Return the root mean square of the gradient of each parameter over a text, cut into streams."""
+        network = _without_dropout(self.model.network_)
+        n_streams = min(self.model.batch_size, len(ids))
+        targets = ids[: len(ids) // n_streams * n_streams].reshape(n_streams, -1).T  # (T, n_streams)
+        inputs = np.concatenate([np.full((1, n_streams), self.model._start(), np.int32), targets[:-1]])
+        squares = {name: np.zeros_like(array) for name, array in network.parameters.items()}
+        starts = range(0, len(targets), self.segment)
+        for begin in starts:
+            part = slice(begin, begin + self.segment)
+            network.train_step(Batch(inputs[part], targets[part], None, begin == 0, len(targets[part])))
+            for name, gradient in network.grads.items():
+                squares[name] += gradient * gradient
+        return {name: np.sqrt(square / len(starts)) for name, square in squares.items()}
+
+    def _token_log_probs(self, ids, offsets):
+        network, state = _without_dropout(self.model.network_), None
+        learned = self.model.network_.parameters
+        result = np.empty(len(ids))
+        for begin, batch in self._segments(ids, offsets):
+            h, state = network.hidden(batch.inputs, None if batch.fresh else state)
+            result[begin : begin + len(h)] = network.output.log_probs(h, batch.targets)[:, 0]
+            network.train_step(batch)
+            self._adapt(network, learned)
+        return result
+
+    def _sentence_log_probs(self, ids, offsets):  # there is nothing before a sentence to learn from
+        return self.model._sentence_log_probs(ids, offsets)
+
+    def _segments(self, ids, offsets):
+        """Yield the pieces of a text, with their places: a running text, or sentences that begin anew."""
+        bounds = offsets[[0, -1]] if self.model.carry_state else offsets
+        for first, last in itertools.pairwise(bounds.tolist()):
+            inputs = np.concatenate([np.array([self.model._start()], np.int32), ids[first : last - 1]])[:, np.newaxis]
+            targets = ids[first:last, np.newaxis]
+            for begin in range(0, last - first, self.segment):
+                part = slice(begin, begin + self.segment)
+                yield first + begin, Batch(inputs[part], targets[part], None, begin == 0, len(targets[part]))
+
+    def _adapt(self, network, learned):
+        """Take a step with the gradients that the network has."""
+        grads = network.grads
+        for name, weight in network.parameters.items():
+            rms = self.scales_[name].reshape(-1) if self.rule == "rms" else np.empty(0, weight.dtype)
+            mean = float(rms.mean()) or 1.0 if rms.size else 1.0
+            adapt_weights(weight.reshape(-1), grads[name].reshape(-1), learned[name].reshape(-1), rms,
+                          self.learning_rate, self.decay, mean, self.epsilon)  # fmt: skip
+
+    def _draw_block(self, state, uniforms, choice):
+        return self.model._draw_block(state, uniforms, choice)
+
+    _tokens_at_once = property(lambda self: self.model._tokens_at_once)
+
+    def _get_learned(self):
+        content, arrays = super()._get_learned()
+        return content, {**arrays, **{f"scales.{name}": array for name, array in getattr(self, "scales_", {}).items()}}
+
+    def _set_learned(self, content, arrays):
+        if self.rule == "rms":
+            self.scales_ = {name: arrays[f"scales.{name}"] for name in self.model.network_.parameters}
+
+
+def _without_dropout(network):
+    """Return a copy of a network that drops and penalizes nothing in training."""
+    network = copy.deepcopy(network)
+    recurrent = network.recurrent
+    network.embedding.dropout = recurrent.recurrent_dropout = recurrent.weight_dropout = 0.0
+    for dropout in (*network.dropouts, *recurrent._dropouts):
+        dropout.p = 0.0
+    network.penalties = 0.0, 0.0
+    return network

@@ -1,0 +1,100 @@
+"""The methods of recurrent classifiers that exchange weights with torch."""
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from fastrnn.exchange._torch import TORCH_CELLS, find_parts, place_tokens, recurrent_params
+
+
+class ClassifierExchangeMixin:
+    """Weights to and from torch."""
+
+    def to_torch(self, embedding="embedding", recurrent="recurrent", output="output"):
+        """Return the weights as the state dict of a torch module.
+
+        Parameters
+        ----------
+        embedding, recurrent, output : str
+            The attributes of the module that are its ``torch.nn.Embedding`` (of texts), ``torch.nn.LSTM`` (or GRU or
+            RNN) and ``torch.nn.Linear``.
+
+        Returns
+        -------
+        dict of str to ndarray
+            Copies of the weights, for ``load_state_dict`` after ``torch.from_numpy``. Rows of the embedding are in the
+            order of ``vocabulary_.tokens``, those of the output in that of ``classes_``.
+
+        Raises
+        ------
+        ValueError
+            torch has no such module: a cell that is not its, residual connections, attention.
+        """
+        check_is_fitted(self, "network_")
+        if self.cell not in TORCH_CELLS:
+            raise ValueError(f"cell must be one of {TORCH_CELLS} for torch, got {self.cell!r}.")
+        if self.residual or self.pooling == "attention":
+            raise ValueError("A network with residual connections or attention is no layer of torch.")
+        names = {"embedding": embedding, "recurrent": recurrent, "output": output}
+        return {
+            f"{names[part]}.{key}": array
+            for part, layer in self.network_.layers.items() if part in names
+            for key, array in layer.state_dict().items()
+        }  # fmt: skip
+
+    @classmethod
+    def from_torch(
+        cls, state_dict, classes, tokens=None, *, special_tokens=None, embedding=None, recurrent=None, output=None,
+        cell=None, **params,
+    ):  # fmt: skip
+        """Make a classifier of a torch module's weights: an embedding (of texts), an LSTM, GRU or RNN, a linear layer.
+
+        Parameters
+        ----------
+        state_dict : mapping of str to (tensor or array-like)
+            The module's ``state_dict()``.
+        classes : sequence
+            The class of each output.
+        tokens : sequence of str or None
+            The token of each row of the embedding; None is for series.
+        special_tokens : dict of str to str or None
+            What ``<unk>`` and ``<pad>`` are called in `tokens` where they are not called so; vectors of zeros stand in
+            for those that are missing.
+        embedding, recurrent, output : str or None
+            The attributes of the module that are these layers; None finds them.
+        cell : str or None
+            "rnn_relu" where ``torch.nn.RNN`` has a rectifier; None goes by the number of gates.
+        **params
+            Further parameters of the classifier: `pooling` above all, and for texts `tokenizer` and `lowercase`.
+
+        Returns
+        -------
+        RNNClassifier
+            A fitted classifier. One of series standardizes nothing.
+
+        Raises
+        ------
+        ValueError
+            The weights are not those of such a module.
+        """
+        names = {"embedding": embedding, "recurrent": recurrent, "output": output}
+        parts, found = find_parts(state_dict, names, classifier=True)
+        if ("embedding.weight" in parts) != (tokens is not None):
+            raise ValueError("tokens must be given if state_dict has an embedding, and None if it has none.")
+        classes = np.asarray(classes)
+        if len(classes) != len(parts["output.bias"]) or len(np.unique(classes)) != len(classes):
+            raise ValueError(f"classes must be {len(parts['output.bias'])} different ones, got {classes!r:.80}.")
+        order = np.argsort(classes)
+        parts |= {name: parts[name][order] for name in ("output.weight", "output.bias")}
+        sizes = {**recurrent_params(parts), "bidirectional": "recurrent.weight_ih_l0_reverse" in parts}
+        classes = classes[order]
+        target = {"kind": "classes", "classes": {"dtype": classes.dtype.str, "values": classes.tolist()}}
+        content = {"class_weight": None, "reader": {}, "target": target, "loss_curve": [], "validation_scores": []}
+        if tokens is None:
+            size = parts["recurrent.weight_ih_l0"].shape[1]
+            parts |= {"input.mean": np.zeros(size), "input.scale": np.ones(size)}
+            sizes["input"] = "series"
+        else:
+            vocabulary, parts = place_tokens(parts, tokens, special_tokens, classifier=True)
+            content["reader"] = {"tokens": vocabulary.tokens}
+            sizes["embedding_size"] = parts["embedding.weight"].shape[1]
+        return cls._unpack({"cell": cell or found, **params, **sizes}, content, parts)

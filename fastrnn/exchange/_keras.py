@@ -1,0 +1,108 @@
+"""Weights of recurrent layers as Keras has them: transposed, gates in another order, one bias for both products."""
+
+import numpy as np
+
+from fastrnn.cells import CELLS
+
+# The gates in Keras' order, under the names that they have here; irnn is an RNN with a rectifier.
+_GATES = {"rnn": "h", "rnn_relu": "h", "irnn": "h", "gru": "zrn", "gru_reset_before": "zrn", "lstm": "ifgo"}
+
+
+def to_keras(layer):
+    """Return the weights of a recurrent layer as Keras has them.
+
+    Parameters
+    ----------
+    layer : Recurrent
+        An `RNN` (Keras' SimpleRNN), `GRU` (with ``reset_after`` as there) or `LSTM` of any number of layers and
+        directions.
+
+    Returns
+    -------
+    list of ndarray
+        Kernel (D, G·H), recurrent kernel (H, G·H) and, if there is one, bias, for each layer and direction (Keras'
+        Bidirectional), one after the other: what ``set_weights`` of these layers take. The bias is the sum of both
+        biases, (G·H,), but for a GRU with ``reset_after`` (2, 3·H).
+
+    Raises
+    ------
+    ValueError
+        Keras has no such layer.
+
+    Examples
+    --------
+    >>> from fastrnn.exchange import to_keras
+    >>> from fastrnn.layers import GRU
+    >>> [weight.shape for weight in to_keras(GRU(3, 5, random_state=0))]
+    [(3, 15), (5, 15), (2, 15)]
+    """
+    name, weights = _keras_name(layer), []
+    for suffix in _suffixes(layer):
+        rows = _gate_rows(layer, name)
+        parameters = {
+            key: layer.parameters[f"{key}_{suffix}"][rows] for key in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+            if f"{key}_{suffix}" in layer.parameters
+        }  # fmt: skip
+        weights += [parameters["weight_ih"].T.copy(), parameters["weight_hh"].T.copy()]
+        if layer.bias:
+            biases = parameters["bias_ih"], parameters["bias_hh"]
+            weights.append(np.stack(biases) if name == "gru" else biases[0] + biases[1])
+    return weights
+
+
+def from_keras(layer, weights):
+    """Set the parameters of a recurrent layer to weights that Keras has.
+
+    Parameters
+    ----------
+    layer : Recurrent
+        As for `to_keras`, of the same sizes.
+    weights : list of array-like
+        What ``get_weights`` of the Keras layers return, as `to_keras` does.
+
+    Raises
+    ------
+    ValueError
+        Keras has no such layer, or the weights are not as many, or of the shapes, that the layer needs; nothing is
+        changed then.
+    """
+    name, expected = _keras_name(layer), [weight.shape for weight in to_keras(layer)]
+    given = [np.shape(weight) for weight in weights]
+    if given != expected:
+        raise ValueError(f"weights must have the shapes {expected}, got {given}.")
+    back, state_dict, weights = np.argsort(_gate_rows(layer, name)), {}, iter(weights)
+    for suffix in _suffixes(layer):
+        state_dict[f"weight_ih_{suffix}"] = np.asarray(next(weights)).T[back]
+        state_dict[f"weight_hh_{suffix}"] = np.asarray(next(weights)).T[back]
+        if layer.bias:
+            bias = np.asarray(next(weights))
+            both = bias if name == "gru" else (bias, np.zeros_like(bias))
+            state_dict[f"bias_ih_{suffix}"], state_dict[f"bias_hh_{suffix}"] = (part[back] for part in both)
+    layer.load_state_dict({**layer.state_dict(), **state_dict})  # beside it, learned initial states
+
+
+def find_name(layer):
+    """Return the name of a layer's cell, or None if it is one of the user's own."""
+    return next((name for name, cell in CELLS.items() if cell is layer.cell or type(cell) is type(layer.cell)), None)
+
+
+def _keras_name(layer):
+    name = find_name(layer)
+    if name not in _GATES:
+        raise ValueError(f"Keras has no layer with the cell {name or layer.cell!r}: only with {', '.join(_GATES)}.")
+    for what, used in (("a projection", layer.proj_size), ("residual connections", layer.residual)):
+        if used:
+            raise ValueError(f"Keras has no recurrent layer with {what}.")
+    return name
+
+
+def _suffixes(layer):
+    """Return the names of the layers and directions."""
+    ends = ("", "_reverse")[: layer.directions]
+    return [f"l{k}{end}" for k in range(layer.num_layers) for end in ends]
+
+
+def _gate_rows(layer, name):
+    """Return the rows of the gates in Keras' order."""
+    rows = np.arange(len(layer.cell.gates) * layer.hidden_size).reshape(-1, layer.hidden_size)
+    return rows[[layer.cell.gates.index(gate) for gate in _GATES[name]]].reshape(-1)

@@ -1,0 +1,193 @@
+"""The methods of recurrent language models that exchange weights with other libraries."""
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from fastrnn.exchange._keras import from_keras, to_keras
+from fastrnn.exchange._onnx import Graph, add_recurrent
+from fastrnn.exchange._torch import TORCH_CELLS, find_parts, place_tokens, recurrent_params
+from fastrnn.layers import GRU, LSTM, RNN
+from fastrnn.layers.softmax import Softmax
+
+
+class ExchangeMixin:
+    """Weights to and from torch and Keras, and the network as an ONNX file."""
+
+    def to_torch(self, embedding="embedding", recurrent="recurrent", output="output"):
+        """Return the weights as the state dict of a torch module.
+
+        Parameters
+        ----------
+        embedding, recurrent, output : str
+            The attributes of the module that are its ``torch.nn.Embedding``, ``torch.nn.LSTM`` (or GRU or RNN) and
+            ``torch.nn.Linear``.
+
+        Returns
+        -------
+        dict of str to ndarray
+            Copies of the weights, for ``load_state_dict`` after ``torch.from_numpy``. Rows are in the order of
+            ``vocabulary_.tokens``.
+
+        Raises
+        ------
+        ValueError
+            torch has no such module: a cell that is not its, for instance.
+        """
+        self._check_plain_network(TORCH_CELLS, "torch")
+        network, names = self.network_, {"embedding": embedding, "recurrent": recurrent, "output": output}
+        return {
+            f"{name}.{key}": array
+            for part, name in names.items() for key, array in getattr(network, part).state_dict().items()
+        }  # fmt: skip
+
+    @classmethod
+    def from_torch(
+        cls, state_dict, tokens, *, special_tokens=None, embedding=None, recurrent=None, output=None, cell=None,
+        **params,
+    ):  # fmt: skip
+        """Make a model of the weights of a torch module: an embedding, an LSTM, GRU or RNN, and a linear layer.
+
+        Parameters
+        ----------
+        state_dict : mapping of str to (tensor or array-like)
+            The module's ``state_dict()``.
+        tokens : sequence of str
+            The token of each row of the embedding and of the output.
+        special_tokens : dict of str to str or None
+            What ``</s>``, ``<unk>``, ``<s>`` and ``<pad>`` are called in `tokens` where they are not called so,
+            ``{"</s>": "<eos>"}`` for instance. There must be one for ``</s>``; the others have no probability if they
+            are missing.
+        embedding, recurrent, output : str or None
+            The attributes of the module that are these layers; None finds them.
+        cell : str or None
+            "rnn_relu" where ``torch.nn.RNN`` has a rectifier; None goes by the number of gates.
+        **params
+            Further parameters of the model: `tokenizer` for instance, and ``carry_state=False`` where sentences begin
+            with ``<s>`` rather than with the ``</s>`` of the one before.
+
+        Returns
+        -------
+        RNNLanguageModel
+            A fitted model.
+
+        Raises
+        ------
+        ValueError
+            The weights are not those of such a module.
+        """
+        names = {"embedding": embedding, "recurrent": recurrent, "output": output}
+        parts, found = find_parts(state_dict, names)
+        return cls._from_parts(parts, cell or found, tokens, special_tokens, params)
+
+    def to_keras(self):
+        """Return the weights as a list for ``set_weights`` of a Keras model.
+
+        Returns
+        -------
+        list of ndarray
+            Of an Embedding, of each SimpleRNN, GRU or LSTM (see `fastrnn.exchange.to_keras`), and of a Dense layer.
+        """
+        check_is_fitted(self)
+        recurrent = to_keras(self.network_.recurrent)
+        self._check_plain_network(None, "Keras")
+        weights = self.network_.output.state_dict()
+        return [self.network_.embedding.state_dict()["weight"], *recurrent, weights["weight"].T, weights["bias"]]
+
+    @classmethod
+    def from_keras(cls, weights, tokens, *, special_tokens=None, cell=None, **params):
+        """Make a model of the weights of a Keras model: Embedding, one or more SimpleRNN, GRU or LSTM, Dense.
+
+        Parameters
+        ----------
+        weights : list of array-like
+            What ``get_weights()`` returns.
+        tokens, special_tokens, **params
+            As in `from_torch`.
+        cell : str or None
+            "rnn_relu" where SimpleRNN has a rectifier; None goes by the number of gates and the shape of the bias.
+
+        Returns
+        -------
+        RNNLanguageModel
+            A fitted model.
+
+        Raises
+        ------
+        ValueError
+            The weights are not those of such a model.
+        """
+        weights = [np.asarray(weight, np.float32) for weight in weights]
+        n_layers, rest = divmod(len(weights) - 3, 3)
+        if n_layers < 1 or rest:
+            raise ValueError(
+                "weights must be those of an Embedding, of one or more recurrent layers with biases and of a Dense "
+                f"layer: 6, 9, … arrays, got {len(weights)}."
+            )
+        embedding, *recurrent, kernel, bias = weights
+        hidden = len(recurrent[1])
+        gates = recurrent[1].shape[1] // hidden
+        if gates not in (1, 3, 4):
+            raise ValueError(f"weights[2] must have 1, 3 or 4 times {hidden} columns, got {recurrent[1].shape[1]}.")
+        kinds = {1: (RNN, "rnn"), 3: (GRU, "gru" if recurrent[2].ndim == 2 else "gru_reset_before"), 4: (LSTM, "lstm")}
+        layer_class, found = kinds[gates]
+        options = {"reset_after": found == "gru"} if gates == 3 else {}
+        layer = layer_class(len(recurrent[0]), hidden, n_layers, **options)
+        from_keras(layer, recurrent)
+        parts = {f"recurrent.{name}": array for name, array in layer.state_dict().items()}
+        parts |= {"embedding.weight": embedding, "output.weight": kernel.T, "output.bias": bias}
+        return cls._from_parts(parts, cell or found, tokens, special_tokens, params)
+
+    def to_onnx(self, path):
+        """Write the network to an ONNX file (needs the extra ``onnx``).
+
+        The inputs of its graph are ``tokens`` (T, B) of int64, ids in the order of ``vocabulary_.tokens``, ``lengths``
+        (B,) of int32, and the states before, ``h0`` and for an LSTM ``c0`` (layers, B, H); its outputs ``log_probs``
+        (T, B, V), the logarithm of the probability of every next token, and the states ``hn`` and ``cn``. A text begins
+        with the id of ``</s>`` (of ``<s>`` with ``carry_state=False``) and states of zeros.
+
+        Parameters
+        ----------
+        path : str or os.PathLike
+            The file, which is replaced whole or not at all.
+
+        Raises
+        ------
+        ValueError
+            ONNX has no such network.
+        ImportError
+            The package onnx is not installed.
+        """
+        self._check_plain_network(None, "ONNX")
+        network, graph = self.network_, Graph(np.dtype(np.float32))
+        tokens = graph.input("tokens", np.int64, ("T", "B"))
+        vectors = graph.add("Gather", graph.constant(network.embedding.parameters["weight"]), tokens, axis=0)
+        h, states = add_recurrent(graph, network.recurrent, vectors)
+        weight, bias = (network.output.parameters[name] for name in ("weight", "bias"))
+        logits = graph.add("Add", graph.add("MatMul", h, graph.constant(weight.T)), graph.constant(bias))
+        log_probs = graph.add("LogSoftmax", logits, axis=-1)
+        graph.output(log_probs, "log_probs", np.float32, ("T", "B", len(weight)))
+        graph.finish(network.recurrent, states, path)
+
+    def _check_plain_network(self, cells, library):
+        """Raise ValueError unless the network is one that another library has too."""
+        check_is_fitted(self)
+        if type(self.network_.output) is not Softmax:
+            kind = type(self.network_.output).__name__
+            raise ValueError(f"Only a full softmax without a projection can go to {library}, not a {kind}.")
+        if self.residual and library != "ONNX":
+            raise ValueError(f"A network with residual connections is no layer of {library}.")
+        if cells is not None and self.cell not in cells:
+            raise ValueError(f"cell must be one of {cells} for {library}, got {self.cell!r}.")
+
+    @classmethod
+    def _from_parts(cls, parts, cell, tokens, special_tokens, params):
+        """Return a fitted model of arrays under our names."""
+        vocabulary, parts = place_tokens(parts, tokens, special_tokens)
+        embedding = parts["embedding.weight"]
+        sizes = {
+            **recurrent_params(parts),
+            "embedding_size": embedding.shape[1],
+            "tie_weights": np.array_equal(embedding, parts["output.weight"]),
+        }
+        content = {"loss_curve": [], "validation_scores": [], "tokens": vocabulary.tokens, "vocabulary_given": False}
+        return cls._unpack({"cell": cell, **params, **sizes}, content, parts)

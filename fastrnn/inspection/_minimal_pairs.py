@@ -1,0 +1,188 @@
+"""Which of two sentences a language model finds more probable."""
+
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from fastrnn.inspection._plots import new_axes
+from fastrnn.text import UNK_ID, close_sentences, tokenize_corpus
+
+
+class MinimalPairs(NamedTuple):
+    """What `minimal_pairs` returns.
+
+    Attributes
+    ----------
+    accuracy : float
+        Share of the pairs whose good sentence is the more probable one; a tie is not. NaN without a pair.
+    n_pairs : int
+        The pairs that were judged.
+    n_ties : int
+        How many of them have two sentences of the same probability: unknown words where they differ, mostly.
+    n_excluded : int
+        The pairs that were left out, see `oov`.
+    groups : tuple of str
+        The groups in their order of appearance.
+    group_accuracies : float64 array (n_groups,)
+    group_counts, group_ties : int array (n_groups,)
+        Pairs that were judged, and ties.
+    good_scores, bad_scores : float64 array (n,)
+        Log likelihood of the sentences of every pair, those left out too.
+    """
+
+    accuracy: float
+    n_pairs: int
+    n_ties: int
+    n_excluded: int
+    groups: tuple
+    group_accuracies: np.ndarray
+    group_counts: np.ndarray
+    group_ties: np.ndarray
+    good_scores: np.ndarray
+    bad_scores: np.ndarray
+
+
+def minimal_pairs(model, good, bad, groups=None, oov="include"):
+    """Return how often a language model finds the good one of two sentences more probable.
+
+    The sentences of a pair differ in what is tested only: "the keys are here" and "the keys is here". Each is scored by
+    itself, whatever the model's `carry_state`.
+
+    Parameters
+    ----------
+    model : language model
+        A fitted model of any kind.
+    good, bad : iterable of (str or list of str)
+        The sentences, as many good ones as bad ones.
+    groups : sequence of str or None
+        What each pair tests; None puts all into one group.
+    oov : {"include", "exclude"}
+        Whether pairs with a token out of the vocabulary are judged.
+
+    Returns
+    -------
+    MinimalPairs
+
+    References
+    ----------
+    Tal Linzen, Emmanuel Dupoux and Yoav Goldberg, "Assessing the ability of LSTMs to learn syntax-sensitive
+    dependencies", 2016; Rebecca Marvin and Tal Linzen, "Targeted syntactic evaluation of language models", 2018.
+
+    Examples
+    --------
+    >>> from fastrnn import NGramLanguageModel
+    >>> from fastrnn.inspection import minimal_pairs
+    >>> model = NGramLanguageModel(2, smoothing="add_k", k=0.1).fit(["the keys are here", "the key is here"])
+    >>> good, bad = ["the keys are here", "the locks are here"], ["the keys is here", "the locks is here"]
+    >>> result = minimal_pairs(model, good, bad, groups=["known", "unknown"])
+    >>> result.accuracy, result.n_ties, result.groups, result.group_accuracies.tolist()
+    (0.5, 1, ('known', 'unknown'), [1.0, 0.0])
+    """
+    check_is_fitted(model)
+    if oov not in ("include", "exclude"):
+        raise ValueError(f"oov must be 'include' or 'exclude', got {oov!r}.")
+    (good, good_known), (bad, bad_known) = (_score(model, sentences) for sentences in (good, bad))
+    if len(good) != len(bad):
+        raise ValueError(f"good and bad must be as many sentences, got {len(good)} and {len(bad)}.")
+    groups = ["all pairs"] * len(good) if groups is None else [str(group) for group in groups]
+    if len(groups) != len(good):
+        raise ValueError(f"groups must be {len(good)}, one a pair, got {len(groups)}.")
+    names = tuple(dict.fromkeys(groups))
+    place = np.array([names.index(group) for group in groups], np.intp)
+    judged = np.ones(len(good), bool) if oov == "include" else good_known & bad_known
+    counts, ties, right = (
+        np.bincount(place[judged & which], minlength=len(names)) for which in (judged, good == bad, good > bad)
+    )
+    with np.errstate(invalid="ignore"):  # a group without a pair
+        accuracies = right / counts
+    n_pairs = int(counts.sum())
+    accuracy = float(right.sum() / n_pairs) if n_pairs else np.nan
+    return MinimalPairs(
+        accuracy, n_pairs, int(ties.sum()), len(good) - n_pairs, names, accuracies, counts, ties, good, bad
+    )
+
+
+def _score(model, sentences):
+    """Return the log likelihood of each sentence by itself (n,), and whether all its tokens are known (n,)."""
+    token_lists = tokenize_corpus(sentences, model.tokenizer, model.lowercase)
+    ids, offsets = close_sentences(*model.vocabulary_.encode_corpus(token_lists))
+    if not token_lists:
+        return np.empty(0), np.empty(0, bool)
+    log_probs = model._sentence_log_probs(ids, offsets)
+    return np.add.reduceat(log_probs, offsets[:-1]), ~np.logical_or.reduceat(ids == UNK_ID, offsets[:-1])
+
+
+class MinimalPairsDisplay:
+    """Chart of the share of minimal pairs that a model judges right, group by group.
+
+    Parameters
+    ----------
+    result : MinimalPairs
+    name : str
+        The model's name in the legend.
+
+    Attributes
+    ----------
+    line_ : matplotlib Line2D
+        A point for each group.
+    ax_ : matplotlib Axes
+    figure_ : matplotlib Figure
+    """
+
+    def __init__(self, result, name):
+        self.result = result
+        self.name = name
+
+    @classmethod
+    def from_estimator(cls, estimator, good, bad, groups=None, *, oov="include", name=None, ax=None, **kwargs):
+        """Judge pairs with a model and draw how often it is right.
+
+        Parameters
+        ----------
+        estimator, good, bad, groups, oov
+            As in `minimal_pairs`.
+        name : str or None, default=None
+            The model's name in the legend; None takes its class's.
+        ax : matplotlib Axes or None, default=None
+            Where to draw; None makes a new figure. Several models with the same groups can share one.
+        **kwargs
+            Options of matplotlib's ``plot``.
+
+        Returns
+        -------
+        MinimalPairsDisplay
+        """
+        result = minimal_pairs(estimator, good, bad, groups, oov)
+        return cls(result, type(estimator).__name__ if name is None else name).plot(ax, **kwargs)
+
+    def plot(self, ax=None, **kwargs):
+        """Draw a point for each group.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes or None, default=None
+            Where to draw; None makes a new figure.
+        **kwargs
+            Options of matplotlib's ``plot``.
+
+        Returns
+        -------
+        MinimalPairsDisplay
+        """
+        result = self.result
+        self.ax_ = new_axes(ax, figsize=(6.4, 1.2 + 0.25 * len(result.groups)))
+        self.figure_ = self.ax_.figure
+        label = f"{self.name}: {result.accuracy:.1%} of {result.n_pairs:,}"
+        places = np.arange(len(result.groups))
+        style = {"linestyle": "none", "marker": "o", "label": label, **kwargs}
+        (self.line_,) = self.ax_.plot(result.group_accuracies, places, **style)
+        if not any(line.get_gid() == "chance" for line in self.ax_.lines):  # once for all models on the chart
+            self.ax_.axvline(0.5, color="0.4", linestyle="--", linewidth=1, gid="chance")
+            self.ax_.invert_yaxis()
+        self.ax_.set_yticks(places, result.groups, parse_math=False)
+        self.ax_.set_xlim(-0.02, 1.02)
+        self.ax_.set_xlabel("share of pairs judged right")
+        self.ax_.grid(axis="x", alpha=0.3)
+        self.ax_.legend()
+        return self

@@ -1,0 +1,194 @@
+"""State dicts in and out; `tests/parity/test_exchange.py` compares with torch itself."""
+
+import copy
+
+import numpy as np
+import pytest
+
+from fastrnn import RNNClassifier, RNNLanguageModel
+from fastrnn.text import SPECIAL_TOKENS
+
+LINES = ["the cat sat on the mat", "the dog sat on the log"] * 5
+OPTIONS = {"embedding_size": 5, "hidden_size": 5, "max_iter": 1, "early_stopping": False, "random_state": 0}
+
+
+@pytest.fixture(scope="module")
+def model():
+    return RNNLanguageModel("rnn", num_layers=2, **OPTIONS).fit(LINES)
+
+
+def state_dict(rows=6, embedding="encoder", recurrent="rnn", output="decoder", gates=1, bias=True):
+    rng = np.random.default_rng(0)
+    shapes = {f"{embedding}.weight": (rows, 3), f"{recurrent}.weight_ih_l0": (gates * 4, 3),
+              f"{recurrent}.weight_hh_l0": (gates * 4, 4)}  # fmt: skip
+    if bias:
+        shapes |= {f"{recurrent}.bias_ih_l0": (gates * 4,), f"{recurrent}.bias_hh_l0": (gates * 4,)}
+    shapes |= {f"{output}.weight": (rows, 4), f"{output}.bias": (rows,)}
+    return {name: rng.standard_normal(shape).astype(np.float32) for name, shape in shapes.items()}
+
+
+TOKENS = ["a", "<eos>", "b", "<unk>", "c", "d"]
+EOS = {"</s>": "<eos>"}
+
+
+@pytest.mark.parametrize("tie_weights", [False, True])
+def test_there_and_back(tie_weights, tmp_path):
+    model = RNNLanguageModel("rnn", num_layers=2, tie_weights=tie_weights, **OPTIONS).fit(LINES)
+    weights = model.to_torch(embedding="encoder", recurrent="rnn", output="decoder")
+    assert {name.split(".")[0] for name in weights} == {"encoder", "rnn", "decoder"}
+    back = RNNLanguageModel.from_torch(weights, model.vocabulary_.tokens, tokenizer="whitespace")
+    assert back.vocabulary_ == model.vocabulary_
+    assert (back.num_layers, back.hidden_size, back.tie_weights) == (2, 5, tie_weights)
+    np.testing.assert_array_equal(back.score_samples(LINES), model.score_samples(LINES))
+    weights["encoder.weight"][...] = 0  # a copy
+    assert model.network_.embedding.parameters["weight"].any()
+    back.save(tmp_path / "model")
+    back.partial_fit(LINES)
+    loaded = RNNLanguageModel.load(tmp_path / "model")
+    np.testing.assert_array_equal(loaded.score_samples(LINES), model.score_samples(LINES))
+
+
+def test_rows_stand_in_the_order_of_the_vocabulary():
+    weights = state_dict()
+    model = RNNLanguageModel.from_torch(weights, TOKENS, special_tokens=EOS)
+    assert model.vocabulary_.tokens == [*SPECIAL_TOKENS, "a", "b", "c", "d"]
+    rows = model.network_.embedding.parameters["weight"]
+    np.testing.assert_array_equal(rows[[1, 3, 4, 5, 6, 7]], weights["encoder.weight"][[3, 1, 0, 2, 4, 5]])
+    proba = model.predict_proba(["a zzz"])[0]
+    h, w = np.zeros(4), {name.partition(".")[2]: array.astype(float) for name, array in weights.items()}
+    for token in ("<eos>", "a", "<unk>"):
+        x = weights["encoder.weight"][TOKENS.index(token)].astype(float)
+        h = np.tanh(x @ w["weight_ih_l0"].T + w["bias_ih_l0"] + w["bias_hh_l0"] + h @ w["weight_hh_l0"].T)
+    logits = h @ weights["decoder.weight"].T + weights["decoder.bias"]
+    expected = np.exp(logits) / np.exp(logits).sum()
+    np.testing.assert_allclose(proba[[4, 3, 5, 1, 6, 7]], expected, atol=1e-5)
+    assert proba[[0, 2]].tolist() == [0, 0]
+    assert np.isfinite(model.score_samples(["a zzz"])).all()
+
+
+def test_parts_are_found_or_named():
+    odd = state_dict(embedding="model.words", recurrent="model.core", output="head")
+    first = RNNLanguageModel.from_torch(odd, TOKENS, special_tokens=EOS)
+    more = {**odd, "other.weight": np.zeros((2, 2)), "other.bias": np.zeros(2)}
+    with pytest.raises(ValueError, match=r"2 keys that end in \.bias: name the part with output=…, one of"):
+        RNNLanguageModel.from_torch(more, TOKENS, special_tokens=EOS)
+    names = {"embedding": "model.words", "recurrent": "model.core", "output": "head"}
+    second = RNNLanguageModel.from_torch(more, TOKENS, special_tokens=EOS, **names)
+    np.testing.assert_array_equal(first.score_samples(["a b"]), second.score_samples(["a b"]))
+    without = RNNLanguageModel.from_torch(state_dict(bias=False), TOKENS, special_tokens=EOS)
+    assert not without.network_.recurrent.parameters["bias_ih_l0"].any()
+    assert RNNLanguageModel.from_torch(state_dict(gates=4), TOKENS, special_tokens=EOS).cell == "lstm"
+    relu = RNNLanguageModel.from_torch(state_dict(), TOKENS, special_tokens=EOS, cell="rnn_relu")
+    assert relu.cell == "rnn_relu"
+
+
+def changed(**changes):
+    weights = {**state_dict(), **changes}
+    return {name: array for name, array in weights.items() if array is not None}
+
+
+@pytest.mark.parametrize(
+    ("weights", "options", "message"),
+    [
+        (changed(), {"tokens": TOKENS[1:]}, r"tokens must be as many as rows of embedding\.weight, 6, got 5"),
+        (changed(), {"special_tokens": None}, "tokens has no '</s>': say which token ends a sentence"),
+        (changed(), {"special_tokens": {"</s>": "<end>"}}, "special_tokens must map .* got </s>: <end>"),
+        (changed(), {"special_tokens": {"eos": "<eos>"}}, "special_tokens must map .* got eos: <eos>"),
+        (changed(), {"output": "head"}, "state_dict has no 'head.weight', got the keys"),
+        (changed(**{"rnn.weight_hh_l0": None}), {}, r"state_dict must have rnn\.weight_ih_l0 and rnn\.weight_hh_l0"),
+        (changed(**{"rnn.weight_ih_l0": None}), {}, r"state_dict has no keys that end in \.weight_ih_l0"),
+        (changed(**{"rnn.weight_ih_l0_reverse": np.zeros(2)}), {}, "state_dict has a second direction in rnn"),
+        (changed(**{"rnn.weight_hr_l0": np.zeros(2)}), {}, "state_dict has a projection in rnn"),
+        (changed(**{"rnn.weight_hh_l0": np.zeros((8, 4))}), {}, "must have 1, 3 or 4 times 4 rows, got 8"),
+    ],
+)
+def test_wrong_state_dicts(weights, options, message):
+    with pytest.raises(ValueError, match=message):
+        RNNLanguageModel.from_torch(weights, **{"tokens": TOKENS, "special_tokens": EOS, **options})
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"residual": True}, "A network with residual connections is no layer of torch"),
+        ({"cell": "mgu"}, r"cell must be one of .* for torch, got 'mgu'"),
+    ],
+)
+def test_networks_that_torch_has_not(params, message):
+    model = RNNLanguageModel.from_torch(state_dict(), TOKENS, special_tokens=EOS).set_params(**params)
+    with pytest.raises(ValueError, match=message):
+        model.to_torch()
+
+
+# ----- classifiers --------------------------------------------------------------------------------------------------
+
+CLASSES = ["yes", "no", "perhaps"]
+
+
+def classifier_weights(embedding=True, directions=1):
+    rng = np.random.default_rng(0)
+    shapes = {"words.weight": (6, 3)} if embedding else {}
+    for end in ("", "_reverse")[:directions]:
+        shapes |= {f"rnn.weight_ih_l0{end}": (4, 3), f"rnn.weight_hh_l0{end}": (4, 4),
+                   f"rnn.bias_ih_l0{end}": (4,), f"rnn.bias_hh_l0{end}": (4,)}  # fmt: skip
+    shapes |= {"head.weight": (3, 4 * directions), "head.bias": (3,)}
+    return {name: rng.standard_normal(shape).astype(np.float32) for name, shape in shapes.items()}
+
+
+def slow_outputs(weights, x):
+    """Return the softmax of the linear layer on the last outputs of the directions, for vectors (T, D)."""
+    last = []
+    for end, steps in (("", x), ("_reverse", x[::-1])):
+        if f"rnn.weight_ih_l0{end}" in weights:
+            ih, hh, *biases = (weights[f"rnn.{name}_l0{end}"].astype(float)
+                               for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))  # fmt: skip
+            h = np.zeros(4)
+            for step in steps:
+                h = np.tanh(ih @ step + hh @ h + sum(biases))
+            last.append(h)
+    logits = weights["head.weight"] @ np.concatenate(last) + weights["head.bias"]
+    return np.exp(logits) / np.exp(logits).sum()
+
+
+@pytest.mark.parametrize("directions", [1, 2])
+def test_text_classifiers(directions, tmp_path):
+    weights = classifier_weights(directions=directions)
+    tokens = ["a", "b", "[UNK]", "c", "d", "e"]
+    model = RNNClassifier.from_torch(weights, CLASSES, tokens, special_tokens={"<unk>": "[UNK]"}, pooling="last")
+    assert model.classes_.tolist() == ["no", "perhaps", "yes"]
+    expected = slow_outputs(weights, weights["words.weight"].astype(float)[[0, 3, 2, 0]])
+    np.testing.assert_allclose(model.predict_proba(["a c zzz a"])[0], expected[[1, 2, 0]], atol=1e-5)
+    back = model.to_torch(embedding="words", recurrent="rnn", output="head")
+    np.testing.assert_array_equal(back["rnn.weight_hh_l0"], weights["rnn.weight_hh_l0"])
+    again = RNNClassifier.from_torch(back, model.classes_, model.vocabulary_.tokens, pooling="last")
+    np.testing.assert_array_equal(again.predict_proba(["a c zzz a"]), model.predict_proba(["a c zzz a"]))
+    model.save(tmp_path / "model")
+    loaded = RNNClassifier.load(tmp_path / "model")
+    np.testing.assert_array_equal(loaded.predict_proba(["a c zzz a"]), model.predict_proba(["a c zzz a"]))
+
+
+def test_series_classifiers():
+    weights, x = classifier_weights(embedding=False), np.random.default_rng(1).standard_normal((5, 3))
+    model = RNNClassifier.from_torch(weights, CLASSES, pooling="last")
+    np.testing.assert_allclose(model.predict_proba([x])[0], slow_outputs(weights, x)[[1, 2, 0]], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("weights", "options", "message"),
+    [
+        (classifier_weights(), {}, "tokens must be given if state_dict has an embedding, and None if it has none"),
+        (classifier_weights(False), {"tokens": ["a"]}, "tokens must be given if state_dict has an embedding"),
+        (classifier_weights(False), {"classes": ["a", "b"]}, r"classes must be 3 different ones, got array\(\['a'"),
+        (classifier_weights(), {"tokens": ["a"]}, r"tokens must be as many as rows of embedding\.weight, 6, got 1"),
+    ],
+)
+def test_wrong_classifiers(weights, options, message):
+    with pytest.raises(ValueError, match=message):
+        RNNClassifier.from_torch(weights, **{"classes": CLASSES, **options})
+
+
+def test_classifiers_that_torch_has_not():
+    model = RNNClassifier.from_torch(classifier_weights(False), CLASSES)
+    for params, message in (({"cell": "mgu"}, "cell must be one of"), ({"pooling": "attention"}, "or attention")):
+        with pytest.raises(ValueError, match=message):
+            copy.deepcopy(model).set_params(**params).to_torch()

@@ -1,0 +1,119 @@
+"""Language models against the same weights in torch, and ONNX files in onnxruntime against the layers themselves."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from fastrnn import RNNLanguageModel
+from fastrnn.exchange import to_onnx
+from fastrnn.layers import GRU, LSTM, RNN
+
+LINES = ["the cat sat on the mat", "the dog sat on the log", "a cat and a dog"] * 5
+OPTIONS = {"embedding_size": 6, "hidden_size": 7, "max_iter": 1, "early_stopping": False, "random_state": 0}
+LAYERS = {
+    "rnn": (RNN, {}),
+    "rnn_relu": (RNN, {"nonlinearity": "relu"}),
+    "gru": (GRU, {}),
+    "gru, reset before": (GRU, {"reset_after": False}),
+    "lstm": (LSTM, {}),
+}
+
+
+@pytest.fixture(scope="module", params=["rnn", "gru", "lstm"])
+def model(request):
+    return RNNLanguageModel(request.param, num_layers=2, **OPTIONS).fit(LINES)
+
+
+def torch_module(cell, vocabulary_size):
+    torch = pytest.importorskip("torch")
+
+    class Module(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.encoder = torch.nn.Embedding(vocabulary_size, 6)
+            self.rnn = {"rnn": torch.nn.RNN, "gru": torch.nn.GRU, "lstm": torch.nn.LSTM}[cell](6, 7, 2)
+            self.decoder = torch.nn.Linear(7, vocabulary_size)
+
+        def forward(self, tokens):
+            return torch.log_softmax(self.decoder(self.rnn(self.encoder(tokens))[0]), -1)
+
+    torch.manual_seed(0)
+    return torch, Module()
+
+
+def log_probs_of(torch, module, ids):
+    with torch.no_grad():
+        return module(torch.tensor([3, *ids[:-1]])[:, None])[np.arange(len(ids)), 0, ids].numpy()
+
+
+def test_to_torch(model):
+    torch, module = torch_module(model.cell, len(model.vocabulary_))
+    weights = model.to_torch(embedding="encoder", recurrent="rnn", output="decoder")
+    module.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
+    ids = model.vocabulary_.encode("the cat and a dog </s>".split()).astype(np.int64)
+    expected = log_probs_of(torch, module, ids)
+    np.testing.assert_allclose(model.token_log_probs(["the cat and a dog"])[0], expected, atol=1e-5)
+
+
+def test_from_torch(model):
+    torch, module = torch_module(model.cell, len(model.vocabulary_))
+    ours = RNNLanguageModel.from_torch(module.state_dict(), model.vocabulary_.tokens)
+    ids = ours.vocabulary_.encode("the cat and a dog </s>".split()).astype(np.int64)
+    expected = log_probs_of(torch, module, ids)
+    np.testing.assert_allclose(ours.token_log_probs(["the cat and a dog"])[0], expected, atol=1e-5)
+
+
+def session(path):
+    return pytest.importorskip("onnxruntime").InferenceSession(path, providers=["CPUExecutionProvider"])
+
+
+@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize(
+    "options",
+    [
+        *({"bidirectional": b, "num_layers": n} for b, n in itertools.product((False, True), (1, 2))),
+        {"batch_first": True, "bias": False},
+        {"reverse": True},
+        {"num_layers": 2, "residual": True},
+        {"bidirectional": True, "merge": "sum"},
+        {"bidirectional": True, "merge": "mean"},
+    ],
+    ids=str,
+)
+def test_layers_in_onnxruntime(name, options, tmp_path):
+    cls, extra = LAYERS[name]
+    layer = cls(5, 5, random_state=0, **options, **extra)
+    rng = np.random.default_rng(0)
+    for array in layer.parameters.values():
+        array[...] = rng.uniform(-0.7, 0.7, array.shape)
+    to_onnx(layer, tmp_path / "layer.onnx")
+    run = session(tmp_path / "layer.onnx").run
+    for steps, lengths in ((6, [6, 2, 4]), (3, [3, 3]), (1, [1])):  # the sizes are open
+        batch = len(lengths)
+        x = rng.standard_normal((batch, steps, 5) if layer.batch_first else (steps, batch, 5)).astype(np.float32)
+        rows = layer.num_layers * layer.directions
+        state = [rng.standard_normal((rows, batch, 5)).astype(np.float32) for _ in layer.cell.states]
+        feeds = {"x": x, "lengths": np.array(lengths, np.int32)}
+        feeds |= {f"{name}0": part for name, part in zip(layer.cell.states, state, strict=True)}
+        y, *final = run(None, feeds)
+        expected, last = layer.forward(x, tuple(state) if len(state) > 1 else state[0], lengths)
+        np.testing.assert_allclose(y, expected, atol=1e-5)
+        for ours, theirs in zip(last if len(state) > 1 else (last,), final, strict=True):
+            np.testing.assert_allclose(theirs, ours, atol=1e-5)
+
+
+def test_language_models_in_onnxruntime(model, tmp_path):
+    model.to_onnx(tmp_path / "model.onnx")
+    run = session(tmp_path / "model.onnx").run
+    sentences = ["the cat and a dog", "a cat"]
+    ids = [model.vocabulary_.encode([*sentence.split(), "</s>"]) for sentence in sentences]
+    lengths = np.array([len(row) for row in ids], np.int32)
+    tokens = np.zeros((6, 2), np.int64)
+    for column, row in enumerate(ids):
+        tokens[: len(row), column] = [3, *row[:-1]]
+    states = {f"{name}0": np.zeros((2, 2, 7), np.float32) for name in model.network_.recurrent.cell.states}
+    log_probs, *_ = run(None, {"tokens": tokens, "lengths": lengths, **states})
+    for column, (sentence, row) in enumerate(zip(sentences, ids, strict=True)):
+        got = log_probs[np.arange(len(row)), column, row]
+        np.testing.assert_allclose(got, model.token_log_probs([sentence])[0], atol=1e-5)

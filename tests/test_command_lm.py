@@ -1,0 +1,141 @@
+"""The ``fastrnn lm`` command: what it prints, writes and refuses."""
+
+import io
+import math
+import sys
+
+import pytest
+
+from fastrnn import RNNLanguageModel, cli
+
+TEXT = "The dog sees a cat.\nThe cat sees the old dog!\n\nA dog is a dog.\n" * 8
+SMALL = ["--cell", "rnn", "--embedding-size", 6, "--hidden-size", 6, "--max-iter", 2, "--seed", 1]
+
+
+@pytest.fixture
+def run(capsys):
+    """Return a function that runs the command in this process: exit status, what was written to stdout and stderr."""
+
+    def run(*arguments):
+        try:
+            status = cli.main(["lm", *map(str, arguments)])
+        except SystemExit as end:  # argparse
+            status = end.code
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Return a folder with a text and a model."""
+    folder = tmp_path_factory.mktemp("lm")
+    (folder / "text.txt").write_text(TEXT)
+    assert (
+        cli.main(["lm", "train", *map(str, [folder / "text.txt", "-o", folder / "model", "--lowercase", *SMALL])]) == 0
+    )
+    return folder
+
+
+def test_train(run, folder, tmp_path):
+    model = RNNLanguageModel.load(folder / "model")
+    parameters = model.get_params()
+    assert (parameters["cell"], parameters["lowercase"], parameters["carry_state"]) == ("rnn", True, True)
+    options = ["--valid", folder / "text.txt", "--sentences", "--tie-weights", "--dropout", 0.1, "--num-layers", 2]
+    status, out, _ = run("train", folder / "text.txt", "-o", tmp_path / "m", *SMALL, *options)
+    other = RNNLanguageModel.load(tmp_path / "m")
+    assert status == 0
+    assert (other.num_layers, other.tie_weights, other.dropout, other.carry_state) == (2, True, 0.1, False)
+    perplexity = float(other.perplexity(TEXT.rstrip("\n").split("\n")))
+    assert out == (
+        f"{tmp_path / 'm'}: {other.n_parameters_:,} parameters, {len(other.vocabulary_) - 4} tokens, "
+        f"validation perplexity {perplexity:.2f}\n"
+    )
+
+
+def test_a_large_file_and_a_checkpoint(run, folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("fastrnn._command_lm._LARGE", 100)
+    options = [*SMALL, "--lowercase", "--checkpoint", tmp_path / "run"]
+    assert run("train", folder / "text.txt", "-o", tmp_path / "m", *options)[0] == 0
+    assert (tmp_path / "run").exists()
+    expected, model = (RNNLanguageModel.load(path) for path in (folder / "model", tmp_path / "m"))
+    assert model.get_params() == expected.get_params()
+    assert model.score(["the dog", "a cat"]) == pytest.approx(expected.score(["the dog", "a cat"]), rel=1e-4)
+
+
+@pytest.mark.parametrize("tokenizer", ["bytes", "bpe"])
+def test_pieces(run, folder, tmp_path, tokenizer):
+    pytest.importorskip("tokenizers")
+    options = ["--tokenizer", tokenizer, "--pieces", 270]
+    assert run("train", folder / "text.txt", "-o", tmp_path / "m", *SMALL, *options)[0] == 0
+    assert run("complete", tmp_path / "m", "The d")[0] == 0
+    assert run("score", tmp_path / "m", folder / "text.txt")[0] == 0
+
+
+def test_score(run, folder, monkeypatch):
+    model = RNNLanguageModel.load(folder / "model")
+    perplexity = model.perplexity(TEXT.rstrip("\n").split("\n"))
+    status, out, err = run("score", folder / "model", folder / "text.txt")
+    assert (status, err) == (0, "")
+    assert out.startswith(f"perplexity {float(perplexity):.4f}, without unknown words {perplexity.without_oov:.4f}\n")
+    monkeypatch.setattr(sys, "stdin", io.StringIO("a dog\n\nThe unicorn"))
+    status, out, _ = run("score", folder / "model", "--lines")
+    expected = model.score_samples(["a dog", "", "The unicorn"]) / math.log(10)
+    assert [float(line) for line in out.split()] == pytest.approx(expected.tolist(), abs=1e-6)
+
+
+def test_generate(run, folder):
+    model = RNNLanguageModel.load(folder / "model")
+    status, out, _ = run("generate", folder / "model", "-n", 3, "--prompt", "the", "--top-k", 3, "--seed", 1,
+                         "--stop", "dog", "--stop", ".")  # fmt: skip
+    assert status == 0
+    assert out.split("\n") == [*model.sample(3, prompt="the", top_k=3, random_state=1, stop=["dog", "."]), ""]
+    status, out, _ = run("generate", folder / "model", "-n", 2, "--beam-width", 4, "--max-length", 5)
+    assert out.split("\n") == [*(text for text, _ in model.beam_search(n=2, beam_width=4, max_length=5)), ""]
+
+
+def test_complete(run, folder, monkeypatch):
+    model = RNNLanguageModel.load(folder / "model")
+    status, out, _ = run("complete", folder / "model", "The d", "-n", 2)
+    assert (status, out) == (0, "1.0000 dog\n")
+    monkeypatch.setattr(sys, "stdin", io.StringIO("the c\n\n"))
+    status, out, _ = run("complete", folder / "model", "-n", 3)
+    assert out == "cat\n" + " ".join(word for word, _ in model.complete("", n=3)) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["train", "none.txt", "-o", "m"], "none.txt: No such file or directory"),
+        (["train", "{text}", "-o", "no/such/folder/m"], "--output no/such/folder/m: No such file or directory"),
+        (["train", "{text}", "-o", "{text}"], "text.txt: would replace the text that is read"),
+        (["train", "{text}", "-o", "{model}", "--valid", "{model}"], "would replace the text that is read"),
+        (["train", "{text}", "-o", "m", "--cell", "lstmm"], "did you mean lstm"),
+        (["train", "{text}", "-o", "m", "--hidden-size", "0"], "argument --hidden-size: expected an integer from 1"),
+        (["train", "{text}", "-o", "m", "--dropout", "1"], "must be at least 0 and below 1, got 1.0"),
+        (["train", "{text}"], "the following arguments are required: -o/--output"),
+        (["score", "none", "{text}"], "none: No such file or directory"),
+        (["score", "{text}", "{text}"], "is no saved model, or it is damaged"),
+        (["generate", "{model}", "--top-p", "2"], "top_p must be a number above 0 and at most 1"),
+        (["generate", "{model}", "-n", "3", "--beam-width", "2"], "n must be at most beam_width=2, got 3"),
+        (["generate", "{model}", "--stop", ""], "stop must hold strings of at least one token"),
+        ([], "the following arguments are required: ACTION"),
+    ],
+)
+def test_mistakes_are_one_line(run, folder, tmp_path, monkeypatch, arguments, says):
+    monkeypatch.chdir(tmp_path)
+    places = {"model": folder / "model", "text": folder / "text.txt"}
+    status, out, err = run(*[argument.format(**places) for argument in arguments])
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith("fastrnn lm")
+    assert says in err
+    assert not list(tmp_path.iterdir())
+
+
+def test_subwords_without_the_package(run, folder, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tokenizers", None)
+    status, _, err = run("train", folder / "text.txt", "-o", tmp_path / "m", "--tokenizer", "unigram")
+    assert (status, err) == (
+        2, "fastrnn lm train: error: Subwords need the library tokenizers: pip install 'fastrnn[subwords]'.\n"
+    )  # fmt: skip

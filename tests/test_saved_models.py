@@ -1,0 +1,117 @@
+"""What a damaged, foreign or incomplete file says, for every model that can be saved."""
+
+import numpy as np
+import pytest
+
+import fastrnn
+from fastrnn import (
+    CacheLanguageModel,
+    DynamicEvaluation,
+    InterpolatedLanguageModel,
+    MeanEmbeddingClassifier,
+    NeuralCacheLanguageModel,
+    NGramLanguageModel,
+    RNNClassifier,
+    RNNLanguageModel,
+    RNNRegressor,
+    persistence,
+)
+
+LINES = ["the cat sat on the mat", "the dog sat on the log"] * 5
+LABELS = ["cat", "dog"] * 5
+
+
+def _models():
+    network = RNNLanguageModel("rnn", 5, 5, max_iter=1, random_state=0).fit(LINES)
+    shared = {"vocabulary": network.vocabulary_}
+    ngrams = NGramLanguageModel(2, smoothing="add_k", **shared).fit(LINES)
+    cache = CacheLanguageModel(**shared).fit()
+    models = [
+        network,
+        ngrams,
+        cache,
+        InterpolatedLanguageModel([ngrams, network, cache], [0.5, 0.3, 0.2]).fit(),
+        NeuralCacheLanguageModel(network),
+        DynamicEvaluation(network, rule="rms").fit(LINES),
+        RNNClassifier("rnn", 5, 5, max_iter=1, bidirectional=False, random_state=0).fit(LINES, LABELS),
+        RNNRegressor("rnn", 5, 5, max_iter=1, bidirectional=False, random_state=0).fit(LINES, [1.0, 2.5] * 5),
+        MeanEmbeddingClassifier(5, max_iter=1, random_state=0).fit(LINES, LABELS),
+    ]
+    return {type(model).__name__: model for model in models}
+
+
+@pytest.fixture(scope="module")
+def models():
+    return _models()
+
+
+@pytest.fixture(params=["RNNLanguageModel", "NGramLanguageModel", "CacheLanguageModel", "InterpolatedLanguageModel",
+                        "NeuralCacheLanguageModel", "DynamicEvaluation", "RNNClassifier", "RNNRegressor",
+                        "MeanEmbeddingClassifier"])  # fmt: skip
+def model(request, models):
+    return models[request.param]
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "model"
+
+
+def test_every_model_is_tested(models):
+    assert {name for name in fastrnn.__all__ if hasattr(getattr(fastrnn, name), "load")} - {"Vocabulary"} == set(models)
+
+
+def test_whole_files_come_back(model, path):
+    model.save(path)
+    method = "score_samples" if hasattr(model, "perplexity") else "predict"
+    np.testing.assert_array_equal(getattr(type(model).load(path), method)(LINES), getattr(model, method)(LINES))
+
+
+def test_what_is_written_is_that_of_the_model_itself(models):
+    expected = models["RNNLanguageModel"].sample(2, random_state=0)
+    assert models["DynamicEvaluation"].sample(2, random_state=0) == expected
+
+
+def test_wrong_class(model, models, path):
+    model.save(path)
+    name = type(model).__name__
+    for other in models.values():
+        if other is not model:
+            with pytest.raises(
+                ValueError, match=rf"model holds a {name}, not a {type(other).__name__}: use {name}\.load"
+            ):
+                type(other).load(path)
+
+
+def test_newer_format(model, path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(persistence, "_FORMAT_VERSION", 99)
+        model.save(path)
+    with pytest.raises(ValueError, match=r"model has version 99 of the file format, this fastrnn reads 1\."):
+        type(model).load(path)
+
+
+def test_flipped_bytes(model, path):
+    model.save(path)
+    content = path.read_bytes()
+    header = 8 + len(content[8 : 8 + int.from_bytes(content[:8], "little")].rstrip())  # behind it: spaces
+    places = {*range(0, header, 97), *range(8 + int.from_bytes(content[:8], "little"), len(content), 97)}
+    for place in sorted(places):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+        with pytest.raises(ValueError, match=r"model is (no saved model|no model saved by fastrnn|damaged)"):
+            type(model).load(path)
+
+
+def test_missing_tensors(model, path):
+    name = type(model).__name__
+    model.save(path)
+    params, content, arrays = persistence.load_model(path, name)
+    assert bool(arrays) == (name != "CacheLanguageModel")
+    for key in arrays:
+        if key.endswith("text"):  # of n-gram models: what `partial_fit` alone needs
+            continue
+        # A file that is whole, but for this; one that was cut out of a whole file is damaged (see above).
+        rest = {other: array for other, array in arrays.items() if other != key}
+        persistence.save_model(path, name, params, content, rest)
+        with pytest.raises(ValueError, match=f"model has not what makes a {name} here: .*{key.rpartition('.')[2]}"):
+            type(model).load(path)
