@@ -14,28 +14,30 @@ what theory says to the recurrent weights (`singular_values`): "can explode" is 
 network shows.
 
     Norm of dL/dh at lags (0, 10, 50, 100, 199); verdict on the recurrent weights
-    tanh RNN, before    1.0e+00  2.4e-03  1.2e-13  2.1e-26  2.4e-51  h: can explode
-    tanh RNN, after     1.0e+00  1.7e-03  9.1e-14  2.0e-26  1.8e-51  h: can explode
-    IRNN, before        1.0e+00  7.1e-01  7.1e-01  7.1e-01  6.9e-01  h: neither
-    IRNN, after         1.0e+00  1.5e-01  1.4e-01  1.5e-01  1.7e-01  h: can explode
-    orthogonal, before  1.0e+00  5.0e-01  2.8e-02  8.3e-04  2.2e-06  h: neither
-    orthogonal, after   1.0e+00  1.5e-01  1.4e-01  1.4e-01  1.4e+00  h: can explode
-    GRU, before         1.0e+00  5.1e-03  1.3e-11  1.3e-21  1.0e-40  r: vanishing, z: vanishing, n: can explode
-    GRU, after          1.0e+00  6.2e-01  5.0e-01  4.3e-01  1.2e-01  r: can explode, z: can explode, n: can explode
-    chrono LSTM, before 1.0e+00  4.8e-03  1.5e-03  9.4e-04  4.6e-04  i: vanishing, f: vanishing, g: can explode, ...
-    chrono LSTM, after  1.0e+00  5.2e-03  1.4e-03  1.2e-03  8.5e-04  i: can explode, f: can explode, g: can explode, ...
+    tanh RNN, before     1.0e+00  2.4e-03  1.2e-13  2.1e-26  2.4e-51  h: can explode
+    tanh RNN, after      1.0e+00  1.7e-03  9.1e-14  2.0e-26  1.8e-51  h: can explode
+    IRNN, before         1.0e+00  7.1e-01  7.1e-01  7.1e-01  6.9e-01  h: neither
+    IRNN, after          1.0e+00  1.5e-01  1.4e-01  1.5e-01  1.7e-01  h: can explode
+    orthogonal, before   1.0e+00  5.0e-01  2.8e-02  8.3e-04  2.2e-06  h: neither
+    orthogonal, after    1.0e+00  6.5e-06  7.3e-23  2.5e-44  6.2e-82  h: can explode
+    GRU, before          1.0e+00  5.1e-03  1.3e-11  1.3e-21  1.0e-40  r: vanishing, z: vanishing, n: can explode
+    GRU, after           1.0e+00  6.2e-01  5.0e-01  4.3e-01  1.2e-01  r: can explode, z: can explode, n: can explode
+    LSTM, before         1.0e+00  1.3e-03  1.4e-10  5.7e-19  1.5e-35  i: vanishing, f: vanishing, g: can explode...
+    LSTM, after          1.0e+00  4.0e-03  7.1e-04  8.5e-04  3.4e-03  i: can explode, f: can explode, g: can explode...
+    chrono LSTM, before  1.0e+00  4.8e-03  1.5e-03  9.4e-04  4.6e-04  i: vanishing, f: vanishing, g: can explode...
+    chrono LSTM, after   1.0e+00  5.1e-03  1.4e-03  1.2e-03  9.1e-04  i: can explode, f: can explode, g: can explode...
 
     Adding problem, T = 200, batch 50
-    tanh RNN   not solved after 5000 steps, mean squared error 0.1672
-    IRNN       solved     after  850 steps, mean squared error 0.0088
-    orthogonal not solved after 5000 steps, mean squared error 0.1669
-    GRU        solved     after  550 steps, mean squared error 0.0095
-    LSTM       solved     after 4150 steps, mean squared error 0.0039
-    chrono LSTM solved    after  900 steps, mean squared error 0.0095
+    tanh RNN    not solved after 5000 steps, mean squared error 0.1672
+    IRNN        solved     after  850 steps, mean squared error 0.0088
+    orthogonal  not solved after 5000 steps, mean squared error 0.1710
+    GRU         solved     after  550 steps, mean squared error 0.0095
+    LSTM        solved     after 4150 steps, mean squared error 0.0039
+    chrono LSTM solved     after  900 steps, mean squared error 0.0092
 
     Number agreement after 250000 sentences: accuracy by words between subject and verb
                    3     6     9    12    15    18    21    24    27    30
-    rnn         0.53  0.51  0.50  0.52  0.51  0.50  0.49  0.52  0.53  0.48
+    rnn         0.49  0.50  0.51  0.51  0.48  0.51  0.50  0.54  0.52  0.50
     gru         1.00  1.00  1.00  1.00  1.00  1.00  1.00  1.00  1.00  1.00
     lstm        1.00  1.00  1.00  1.00  1.00  1.00  1.00  1.00  1.00  1.00
 

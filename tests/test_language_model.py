@@ -336,6 +336,10 @@ def test_every_output_learns_scores_draws_and_is_saved(options, tmp_path):
     model.save(tmp_path / "model.safetensors")
     loaded = RNNLanguageModel.load(tmp_path / "model.safetensors")
     np.testing.assert_array_equal(loaded.score_samples(LINES), model.score_samples(LINES))
+    assert loaded.network_.buffers.keys() == model.network_.buffers.keys()
+    for name, counts in model.network_.buffers.items():
+        np.testing.assert_array_equal(loaded.network_.buffers[name], counts)
+    assert ("output.counts" in model.network_.buffers) == ("softmax" in options)
     loaded.partial_fit(LINES)
 
 

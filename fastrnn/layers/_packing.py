@@ -74,8 +74,8 @@ class Packing:
     @functools.cached_property
     def _numbers(self):
         """What `number_rows` writes."""
-        numbers = np.empty((4, self.offsets[-1]), np.int64)
-        packed = np.empty(self.batch * self.steps, np.int64)
+        numbers = np.empty((4, self.offsets[-1]), np.int32)
+        packed = np.empty(self.batch * self.steps, np.int32)
         order = np.arange(self.batch) if self.order is None else self.order
         number_rows(*numbers, packed, order, self.lengths, self.offsets, *self._strides)
         return *numbers, packed
@@ -102,7 +102,7 @@ class Packing:
 
     @functools.cached_property
     def _as_they_are(self):
-        return np.arange(self.offsets[-1])
+        return np.arange(self.offsets[-1], dtype=np.int32)
 
     def output_rows(self, reverse, padded):
         """Return where each row of a direction stands (R,): among the packed rows, or in the padded batch."""

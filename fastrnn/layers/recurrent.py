@@ -315,7 +315,8 @@ class Recurrent(Layer):
         packing, x, steps = self._packing(1, batch, None), np.empty((batch, self.input_size), self.dtype), []
         initial = self._initial(state, batch, packing, "state")
         for k, (direction,) in enumerate(self._layers):
-            y = Output(np.empty((batch, self._sizes[0]), self.dtype), np.arange(batch), 0, self._sizes[0])
+            size = self._sizes[0]
+            y = Output(np.empty((batch, size), self.dtype), np.arange(batch, dtype=np.int32), 0, size)
             drawn = self._draw(direction, packing, training=False)
             steps.append(LayerStep(x, y, *direction.step_arrays([part[k] for part in initial], drawn)))
             x = y.values

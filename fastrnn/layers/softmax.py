@@ -217,6 +217,7 @@ class ProjectedSoftmax(Layer):
     def __init__(self, in_features, classes, *, dtype="float32", random_state=None, n_jobs=None):
         super().__init__(dtype=dtype, random_state=random_state, n_jobs=n_jobs)
         self.in_features, self.num_classes, self.classes = in_features, classes.num_classes, classes
+        self.counts = getattr(classes, "counts", None)  # of a sampled softmax
         options = {"dtype": dtype, "random_state": self.random_state, "n_jobs": n_jobs}
         self._project = Dense(in_features, classes.in_features, bias=False, **options)
         self._share()

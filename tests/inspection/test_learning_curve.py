@@ -6,11 +6,15 @@ from fastrnn import RNNLanguageModel
 from fastrnn.inspection import LearningCurveDisplay
 
 
-def test_curves_of_a_model(pyplot, model):
-    display = LearningCurveDisplay.from_estimator(model, name="small")
-    np.testing.assert_array_equal(display.lines_[0].get_ydata(), model.loss_curve_)
+def test_curves_of_a_model(pyplot):
+    model = RNNLanguageModel(cell="gru")
+    model.loss_curve_, model.validation_scores_ = [3.0, 2.5, 2.0], [-3.5, -3.0, -3.1]
+    display = LearningCurveDisplay.from_estimator(model)
+    np.testing.assert_array_equal(display.lines_[0].get_ydata(), [3.0, 2.5, 2.0])
+    np.testing.assert_array_equal(display.lines_[1].get_ydata(), [3.5, 3.0, 3.1])
     labels = [text.get_text() for text in display.ax_.get_legend().get_texts()]
-    assert labels == ["small, training", "small, validation"][: len(display.lines_)]
+    assert labels == ["gru, training", "gru, validation"]
+    assert display.ax_.get_ylabel() == "loss (nats)"
 
 
 def test_perplexities_and_several_models_on_one_chart(pyplot):

@@ -25,7 +25,7 @@ def test_numbers_the_rows_of_a_ragged_batch():
     lengths, order = np.array([3, 2, 0]), np.array([2, 0, 1])  # in packed order: sequences 2, 0 and 1 of the batch
     steps = [(0, 0), (0, 1), (1, 0), (1, 1), (2, 0)]  # step and place of every packed row
     offsets = np.array([0, 2, 4, 5])
-    written, packed = np.empty((4, 5), np.int64), np.empty(4 * 3, np.int64)
+    written, packed = np.empty((4, 5), np.int32), np.empty(4 * 3, np.int64)
     number_rows(*written, packed, order, lengths, offsets, 3, 1)
     rows, places, reverse, previous = written.tolist()
     assert rows == [3 * t + order[place] for t, place in steps]
