@@ -14,9 +14,9 @@ from fastrnn.text import END_ID, PAD_ID, START_ID, UNK_ID, get_tokenizer, tokeni
 # Rows of (contexts, vocabulary) probabilities are made in blocks of about this many values (32 MB).
 _BLOCK = 1 << 22
 _NEVER = [PAD_ID, UNK_ID, START_ID]  # what is never written
-# Tokens that are drawn at once at first, then twice as many each time; and where a text may stop at any of them, or is
-# waited for. Some drawn tokens are lost when a text ends, but there is less to prepare.
-_FIRST_DRAW, _FIRST_WANTED = 128, 2
+# Tokens that are drawn at once at first (then twice as many each time) and at most: usually, where a text may stop at
+# any of them, and where somebody waits for them. Some are lost when a text ends, but there is less to prepare.
+_DRAWN, _STOPPED, _STREAMED = (128, 1024), (2, 1024), (2, 64)
 _DRAWS = 1 << 20  # that are made at once, of all texts
 _LONGEST_WORD = 24  # tokens of a word that is put together from pieces
 _WORD = re.compile(r"\w[\w'’\-]*")
@@ -133,7 +133,7 @@ class GenerationMixin:
         prompt = self._tokens_of_prompt("prompt", prompt)
         context = self._context(prompt, state)
         join = get_tokenizer(self.tokenizer).join
-        at_once = _FIRST_WANTED if stops else _FIRST_DRAW
+        at_once = _STOPPED if stops else _DRAWN
         texts = []
         for rows in self._row_blocks(n_samples):
             start = self._take(context, np.zeros(len(rows), np.intp))
@@ -183,7 +183,7 @@ class GenerationMixin:
 
         def tokens():
             drawn, done = [[]], 0
-            for _ in self._draw(drawn, context, max_length, choice, random_state, stops, _FIRST_WANTED):
+            for _ in self._draw(drawn, context, max_length, choice, random_state, stops, _STREAMED):
                 yield from self.vocabulary_.decode(drawn[0][done:])
                 done = len(drawn[0])
 
@@ -191,10 +191,10 @@ class GenerationMixin:
 
     def _draw(self, drawn, state, max_length, choice, random_state, stops, at_once):
         """Extend the lists `drawn` of ids, one a text and row of the state, and yield after each block of tokens."""
-        open_texts = np.arange(len(drawn))
+        open_texts, (size, most) = np.arange(len(drawn)), at_once
         while max_length and open_texts.size:
-            at_once = min(at_once, self._tokens_at_once, max(2, _DRAWS // len(open_texts) // 2 * 2))
-            uniforms = random_state.random_sample((min(max_length, at_once), len(open_texts)))
+            size = min(size, most, self._tokens_at_once, max(2, _DRAWS // len(open_texts) // 2 * 2))
+            uniforms = random_state.random_sample((min(max_length, size), len(open_texts)))
             block, state = self._draw_block(state, uniforms, choice)
             goes_on = [
                 _extend(drawn[text], ids, stops)
@@ -203,7 +203,7 @@ class GenerationMixin:
             yield
             open_texts, state = open_texts[goes_on], self._take(state, np.flatnonzero(goes_on))
             max_length -= len(block)
-            at_once *= 2
+            size *= 2
 
     def _draw_block(self, state, uniforms, choice):
         """Draw a token a row for each line of `uniforms`, and advance.

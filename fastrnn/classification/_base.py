@@ -393,7 +393,7 @@ class BaseSequenceEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         reader_class = SeriesReader if model.input == "series" else TextReader
         reader = reader_class.from_learned(content["reader"], arrays, model._reading())
         target = restored_target(content["target"], arrays)
-        vectors = arrays.get("embedding.weight")
+        vectors = None if model.input == "series" else arrays["embedding.weight"]
         network = model._make_network(reader, target, vectors, check_random_state(0))
         for name, array in network.all_parameters.items():
             array[...] = arrays[name]

@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from fastrnn.exchange._keras import from_keras, to_keras
-from fastrnn.exchange._onnx import Graph, add_recurrent
+from fastrnn.exchange._onnx import Graph, add_recurrent, find_operator
 from fastrnn.exchange._torch import TORCH_CELLS, find_parts, place_tokens, recurrent_params
 from fastrnn.layers import GRU, LSTM, RNN
 from fastrnn.layers.softmax import Softmax
@@ -158,6 +158,7 @@ class ExchangeMixin:
             The package onnx is not installed.
         """
         self._check_plain_network(None, "ONNX")
+        find_operator(self.network_.recurrent)
         network, graph = self.network_, Graph(np.dtype(np.float32))
         tokens = graph.input("tokens", np.int64, ("T", "B"))
         vectors = graph.add("Gather", graph.constant(network.embedding.parameters["weight"]), tokens, axis=0)

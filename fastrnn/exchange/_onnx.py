@@ -53,6 +53,7 @@ def to_onnx(layer, path):
     ...     path.stat().st_size > 4 * 2 * 20 * (3 + 5 + 2)
     True
     """
+    find_operator(layer)  # before anything else is needed
     graph = Graph(layer.dtype)
     shape = ("B", "T") if layer.batch_first else ("T", "B")
     x = graph.input("x", layer.dtype, (*shape, layer.input_size))
@@ -63,7 +64,7 @@ def to_onnx(layer, path):
 
 def add_recurrent(graph, layer, x):
     """Add a recurrent layer to a graph; return the names of its output, and of its final states."""
-    operator, gates, attributes = _check(layer)
+    operator, gates, attributes = find_operator(layer)
     lengths = graph.input("lengths", np.int32, ("B",))
     size = layer.num_layers * layer.directions
     states = [graph.input(f"{name}0", layer.dtype, (size, "B", layer.hidden_size)) for name in layer.cell.states]
@@ -96,7 +97,7 @@ def _merge(graph, layer, y):
     return y if layer.merge == "sum" else graph.add("Mul", y, graph.constant(np.array(0.5, layer.dtype)))
 
 
-def _check(layer):
+def find_operator(layer):
     """Return ONNX' operator, order of gates and attributes; raise ValueError if it has none."""
     name = find_name(layer)
     if name not in _OPERATORS:

@@ -18,7 +18,6 @@ from fastrnn.layers import GRU, LSTM, Recurrent
     ],
 )
 def test_layers_that_onnx_has_not(layer, message, tmp_path):
-    pytest.importorskip("onnx")
     with pytest.raises(ValueError, match=message):
         to_onnx(layer, tmp_path / "layer.onnx")
     assert not list(tmp_path.iterdir())
