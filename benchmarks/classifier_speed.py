@@ -59,7 +59,7 @@ def torch_outputs(module, ids, lengths, dropout=0.0):
 
 
 def epochs(texts, labels, embedding, frozen, threads):
-    """Return two functions that train for an epoch: ours and torch's."""
+    """Return two functions that train for an epoch and return the sum of the batches' losses: ours and torch's."""
     import torch
 
     model = RNNClassifier(embedding=embedding, freeze_embedding=frozen, dropout=DROPOUT, n_jobs=threads, random_state=0)
@@ -80,18 +80,24 @@ def epochs(texts, labels, embedding, frozen, threads):
         check([network.outputs(sequences, groups[0])], [torch_outputs(module, *tensors[0][:2])])
 
     def ours():
+        total = 0.0
         for batch in batches:
-            network.train_step(batch)
+            total += network.train_step(batch)[0]
             rows = network.sparse_rows()
             clip_grad_norm(network.grads, CLIP_NORM, rows)
             optimizer.step(network.parameters, network.grads, rows)
+        return total
 
     def theirs():
+        total = 0.0
         for ids, lengths, classes in tensors:
             torch_optimizer.zero_grad()
-            torch.nn.functional.cross_entropy(torch_outputs(module, ids, lengths, DROPOUT), classes).backward()
+            loss = torch.nn.functional.cross_entropy(torch_outputs(module, ids, lengths, DROPOUT), classes)
+            loss.backward()
             torch.nn.utils.clip_grad_norm_(trained, CLIP_NORM)
             torch_optimizer.step()
+            total += loss.item()
+        return total
 
     return ours, theirs
 

@@ -57,7 +57,7 @@ def read_corpus(X, vocabulary, tokenizer="words", lowercase=False):
         X = np.load(X, mmap_mode="r")
     if isinstance(X, np.ndarray) and X.dtype.kind in "iu":
         return _check_ids(X, vocabulary), vocabulary
-    token_lists = iterate_corpus(_lines(X) if isinstance(X, os.PathLike) else X, tokenizer, lowercase)
+    token_lists = iterate_corpus(X, tokenizer, lowercase)
     parts = batches(token_lists, _AT_ONCE)
     if vocabulary is None:
         vocabulary = Vocabulary()
@@ -179,12 +179,6 @@ def _check_ids(ids, vocabulary):
     if offsets[-1] != len(ids):
         offsets = np.append(offsets, len(ids))  # the text breaks off
     return Corpus(ids, offsets)
-
-
-def _lines(path):
-    with open(path, encoding="utf-8") as file:
-        for line in file:
-            yield line.rstrip("\n")
 
 
 def _pieces(array):

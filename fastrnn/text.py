@@ -5,6 +5,7 @@ import functools
 import itertools
 import json
 import numbers
+import os
 import pathlib
 import re
 import unicodedata
@@ -271,8 +272,9 @@ def iterate_corpus(X, tokenizer="words", lowercase=False):
 
     Parameters
     ----------
-    X : iterable of (str or list of str)
-        A sentence, line or document each, as text or already cut into tokens. A generator is read once.
+    X : iterable of (str or list of str), or os.PathLike
+        A sentence, line or document each, as text or already cut into tokens. A generator is read once. A path (a
+        `pathlib.Path`) stands for the lines of a text file in UTF-8, which are read as they are needed.
     tokenizer : {"words", "whitespace", "chars", "bytes"}, callable or tokenizers.Tokenizer
         What cuts the texts, see `get_tokenizer`. Lists of tokens are taken as they are.
     lowercase : bool
@@ -293,11 +295,17 @@ def iterate_corpus(X, tokenizer="words", lowercase=False):
         raise ValueError(f"Iterable over raw text documents expected, {kind} object received: put it into a list.")
     split = get_tokenizer(tokenizer).split
     try:
-        elements = iter(X)
+        elements = _read_lines(X) if isinstance(X, os.PathLike) else iter(X)
     except TypeError:
         raise ValueError(f"X must be an iterable of strings or of lists of tokens, got {X!r:.80}.") from None
     for index, element in enumerate(elements):
         yield _tokens_of(element, index, split, lowercase)
+
+
+def _read_lines(path):
+    with open(path, encoding="utf-8") as file:
+        for line in file:
+            yield line.rstrip("\n")
 
 
 def batches(token_lists, n_tokens):

@@ -306,10 +306,10 @@ class _Figures:
         self.count, self.start, self.last = 0, time.perf_counter(), -math.inf
 
     def begin(self, total, done):
-        """Begin an epoch."""
-        if self.bar.total != total:
-            self.bar.reset(total)
-            self.bar.update(done)
+        """Begin an epoch, when `done` steps of `total` are done, as far as is known."""
+        if self.bar.total is None:  # what a checkpoint had done took no time here
+            self.bar.initial = self.bar.last_print_n = done
+        self.bar.total, self.bar.n = total, done
 
     def update(self, size, loss, shown):
         """Count a step of `size` elements."""

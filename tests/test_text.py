@@ -331,3 +331,9 @@ def test_unknown_pieces():
 def test_train_subwords_refuses(arguments, message):
     with pytest.raises(ValueError, match=message):
         train_subwords(*arguments)
+
+
+def test_a_path_stands_for_the_lines_of_a_file(tmp_path):
+    path = tmp_path / "text.txt"
+    path.write_text("ein Fuß\n\nzwei", encoding="utf-8")
+    assert list(iterate_corpus(path)) == [["ein", "Fuß"], [], ["zwei"]]

@@ -215,9 +215,6 @@ def test_the_bar_tells_loss_score_speed_and_the_steps_that_are_left(monkeypatch)
         def __exit__(self, *error):
             pass
 
-        def reset(self, total):
-            self.total = total
-
         def update(self, steps=1):
             self.n += steps
 

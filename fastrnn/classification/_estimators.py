@@ -150,8 +150,8 @@ class MeanEmbeddingClassifier(_Classifier):
     learning_rate_init : float, default=2e-3
         The learning rate; with validation it is divided by 4 after each epoch that does not improve.
     batch_size : int, default=32
-    max_iter : int, default=4
-        Most epochs; small data sets need more, or a larger learning rate.
+    max_iter : int or "auto", default="auto"
+        Most epochs; "auto" takes 4, and on small data as many as make 1,200 batches.
     alpha : float, default=0.0
         Weight decay.
     clip_norm : float or None, default=None
@@ -223,7 +223,7 @@ class MeanEmbeddingClassifier(_Classifier):
         optimizer="adam",
         learning_rate_init=2e-3,
         batch_size=32,
-        max_iter=4,
+        max_iter="auto",
         alpha=0.0,
         clip_norm=None,
         class_weight=None,
@@ -339,7 +339,7 @@ class _Recurrent(BaseSequenceEstimator):
         optimizer="adam",
         learning_rate_init=2e-3,
         batch_size=32,
-        max_iter=10,
+        max_iter="auto",
         alpha=0.0,
         clip_norm=1.0,
         early_stopping=False,
@@ -472,8 +472,8 @@ class RNNClassifier(ClassifierExchangeMixin, _Classifier, _Recurrent):
         The learning rate; with validation it is divided by 4 after each epoch that does not improve.
     batch_size : int, default=32
         Sequences of similar lengths that are computed together.
-    max_iter : int, default=10
-        Most epochs.
+    max_iter : int or "auto", default="auto"
+        Most epochs; "auto" takes 4, and on small data as many as make 1,200 batches.
     alpha : float, default=0.0
         Weight decay.
     clip_norm : float or None, default=1.0
@@ -516,7 +516,7 @@ class RNNClassifier(ClassifierExchangeMixin, _Classifier, _Recurrent):
     >>> from fastrnn import RNNClassifier
     >>> rising = [np.arange(n) + np.random.RandomState(n).randn(n) for n in range(9, 29)]
     >>> X, y = rising + [series[::-1] for series in rising], ["up"] * 20 + ["down"] * 20
-    >>> model = RNNClassifier("gru", hidden_size=16, input="series", max_iter=60, random_state=0).fit(X, y)
+    >>> model = RNNClassifier("gru", hidden_size=16, input="series", random_state=0).fit(X, y)
     >>> model.predict([np.linspace(9, 0, 15), np.linspace(0, 9, 8)])
     array(['down', 'up'], dtype='<U4')
     """
@@ -550,7 +550,7 @@ class RNNClassifier(ClassifierExchangeMixin, _Classifier, _Recurrent):
         optimizer="adam",
         learning_rate_init=2e-3,
         batch_size=32,
-        max_iter=10,
+        max_iter="auto",
         alpha=0.0,
         clip_norm=1.0,
         class_weight=None,

@@ -115,8 +115,15 @@ def _projection(unrolled, random_state):
 def _loss_gradient(output, unrolled, targets):
     """Return the gradient (T, B, H) of -log p of a target after the last step of each text."""
     dy, texts, last = np.zeros_like(unrolled.y), np.arange(len(targets)), unrolled.lengths - 1
-    weight = output.parameters["weight"].astype(np.float64)
-    logits = unrolled.y[last, texts] @ weight.T + output.parameters["bias"]  # (B, V)
+    x = unrolled.y[last, texts]  # (B, H)
+    if not hasattr(output, "logit_map"):  # an adaptive softmax
+        kept = {name: gradient.copy() for name, gradient in output.grads.items()}
+        dy[last, texts] = output.loss_and_gradient(x, np.array(targets))[1]
+        for name, gradient in kept.items():
+            output.grads[name][...] = gradient
+        return dy
+    weight, bias = (part.astype(np.float64) for part in output.logit_map())
+    logits = x @ weight.T + bias  # (B, V)
     d_logits = np.exp(logits - logits.max(axis=1, keepdims=True))
     d_logits /= d_logits.sum(axis=1, keepdims=True)
     d_logits[texts, targets] -= 1

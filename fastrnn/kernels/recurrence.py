@@ -118,8 +118,7 @@ def recurrence_forward(board, party, y, memory, cell, x, weights, masks, schedul
     first, last, begin, end = part
     padded, steps, size = states.shape[2], len(gate_rows), y.end - y.begin
     if not packed:
-        _pack_gates(weights.input_panels, weights.input, spans[1], padded, part, board, party)
-        _pack_gates(weights.recurrent_panels, weights.recurrent, spans[3], padded, part, board, party)
+        _pack_gates(weights, spans, padded, part, board, party)
         barrier(board, party)
     for start in range(0, steps, chunk):
         stop = min(start + chunk, steps)
@@ -151,17 +150,20 @@ def _alive(offsets, t, first, last):
 
 
 @kernel(inline="always")
-def _pack_gates(panels, weight, columns, padded, part, board, party):
-    """Pack Wᵀ: whole panels by each thread where all use them all, otherwise a thread's own units of each slot."""
-    # panels (D · columns,), weight (columns, D)
-    depth, units = weight.shape[1], part[3] - part[2]
-    if units == padded:
-        first, last = _share(columns, PANEL_VECTORS * lanes(panels), board, party)
-        pack(panels[first * depth :], weight, first * depth, 1, depth, depth, last - first)
-    else:
-        for slot in range(columns // padded):
-            place = part[2] * (columns // padded) + slot * units
-            pack(panels[place * depth :], weight, (slot * padded + part[2]) * depth, 1, depth, depth, units)
+def _pack_gates(weights, spans, padded, part, board, party):
+    """Pack W_ihᵀ and W_hhᵀ: whole panels by each thread where all use them all, otherwise a thread's own units."""
+    units = part[3] - part[2]
+    for matrix in range(2):  # `pack` is long: called in one place only, it is compiled once
+        panels = weights.input_panels if matrix == 0 else weights.recurrent_panels  # (D · columns,)
+        weight = weights.input if matrix == 0 else weights.recurrent  # (columns, D)
+        columns, depth = spans[1 + 2 * matrix], weight.shape[1]
+        slots, first, last = columns // padded, part[2], part[3]
+        if units == padded:
+            slots = 1
+            first, last = _share(columns, PANEL_VECTORS * lanes(panels), board, party)
+        for slot in range(slots):
+            place = first * slots + slot * units if units < padded else first
+            pack(panels[place * depth :], weight, (slot * padded + first) * depth, 1, depth, depth, last - first)
 
 
 @kernel(inline="always")

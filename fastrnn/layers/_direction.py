@@ -18,8 +18,9 @@ from fastrnn.simd import aligned, lanes_of
 _CHUNK_BYTES = 1 << 18  # pre-activations of a chunk of steps: to stay in the second-level cache of a core
 _BACKWARD_BYTES = 1 << 22  # gradients of pre-activations until they are multiplied: to stay in the third-level cache
 _MOST_VIEWS = 500
-# Threads cut the hidden units if the recurrent weight is larger than the second-level cache of a core, or if they would
-# have fewer sequences each than this; but not if a thread's part of a step is hardly longer than the wait at a barrier.
+# Threads cut the hidden units if more of them are busy then, or as many and the recurrent weight is larger than the
+# second-level cache of a core. A thread is busy with so many sequences, or with so large a part of the weight that its
+# part of a step is longer than the wait at a barrier.
 _SECOND_LEVEL_BYTES = 1 << 20
 _FEW_SEQUENCES = 4
 _LEAST_BYTES = 1 << 17
@@ -227,21 +228,23 @@ class Direction:
         """Return what each thread does, (first, last, begin, end): sequences and units. See `recurrence`."""
         rows = int(packing.offsets[-1])
         threads = worth(self.n_jobs, 2 * rows * len(self.cell.gates) * self.padded * (columns + self.output))
-        if threads > 1 and self._cuts_units(packing.batch, threads):
-            return [(0, packing.batch, *units) for units in split(self.padded, threads, self.lanes)]
+        cutting_units = self._threads_for_units(packing.batch, threads)
+        if cutting_units > 1:
+            return [(0, packing.batch, *units) for units in split(self.padded, cutting_units, self.lanes)]
         return [(*sequences, 0, self.padded) for sequences in packing.shards(threads)]
 
-    def _cuts_units(self, batch, threads):
-        """Return whether threads are to cut the hidden units rather than the batch."""
+    def _threads_for_units(self, batch, threads):
+        """Return how many of `threads` are to cut the hidden units; 1 if they are to cut the batch."""
         weight_bytes = self.spans[3] * self.padded * self.dtype.itemsize
         if self.late_slots or self.normalized or self.standardizes or self.has_projection or self.is_held:
-            return False  # stages between the product and the cell that need all units of a row
-        if self.padded < threads * self.lanes or self.cut == "batch":
-            return False
-        if self.cut == "units":
-            return True
-        pays = weight_bytes > _SECOND_LEVEL_BYTES or batch < _FEW_SEQUENCES * threads
-        return pays and weight_bytes >= _LEAST_BYTES * threads
+            return 1  # stages between the product and the cell that need all units of a row
+        most = min(threads, self.padded // self.lanes)
+        if self.cut != "auto":
+            return most if self.cut == "units" else 1
+        units = min(most, weight_bytes // _LEAST_BYTES)
+        sequences = min(threads, max(1, batch // _FEW_SEQUENCES))  # threads that the batch keeps busy
+        pays = units >= sequences if weight_bytes > _SECOND_LEVEL_BYTES else units > sequences
+        return units if pays else 1
 
     # ----------------------------------------------------------------------------------------------------- passes
 

@@ -112,7 +112,11 @@ class Softmax(Dense):
 
     def packed(self):
         """Return the weight packed for products, and the bias padded to whole vectors (see `kernels.generation`)."""
-        return _packed(self.parameters["weight"], self._bias())
+        return _packed(*self.logit_map())
+
+    def logit_map(self):
+        """Return the matrix (V, H) and the vector (V,) that make logits of x: W·x + b."""
+        return self.parameters["weight"], self._bias()
 
     def loss(self, x, targets, weights=None):
         """Return the cross-entropy, the sum of -log p of the targets.
@@ -255,9 +259,14 @@ class ProjectedSoftmax(Layer):
 
     def packed(self):
         """Return projection and weight as one packed matrix, and the bias, as `Softmax.packed` does."""
-        weight = np.zeros((self.num_classes, self.in_features), self.classes.dtype)
-        product(weight, self.classes.parameters["weight"], self.parameters["projection"], self.n_jobs)
-        return _packed(weight, self.classes._bias())
+        return _packed(*self.logit_map())
+
+    def logit_map(self):
+        """Return the matrix (V, H) and the vector (V,) that make logits of x, as `Softmax.logit_map` does."""
+        weight, bias = self.classes.logit_map()
+        together = np.zeros((self.num_classes, self.in_features), weight.dtype)
+        product(together, weight, self.parameters["projection"], self.n_jobs)
+        return together, bias
 
     def loss(self, x, targets, weights=None):
         """Return the cross-entropy, as `Softmax.loss` does."""

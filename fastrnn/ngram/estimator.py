@@ -162,8 +162,9 @@ class NGramLanguageModel(BaseLanguageModel):
 
         Parameters
         ----------
-        X : iterable of (str or list of str)
-            A sentence, line or document each.
+        X : iterable of (str or list of str), or os.PathLike
+            A sentence, line or document each; a `pathlib.Path` stands for the lines of a text file, which is read as it
+            is needed.
         y : None
             Ignored.
 
@@ -181,8 +182,9 @@ class NGramLanguageModel(BaseLanguageModel):
 
         Parameters
         ----------
-        X : iterable of (str or list of str)
-            A sentence, line or document each.
+        X : iterable of (str or list of str), or os.PathLike
+            A sentence, line or document each; a `pathlib.Path` stands for the lines of a text file, which is read as it
+            is needed.
         y : None
             Ignored.
 
@@ -427,8 +429,9 @@ class NGramLanguageModel(BaseLanguageModel):
 
         Parameters
         ----------
-        X : iterable of (str or list of str)
-            A sentence, line or document each.
+        X : iterable of (str or list of str), or os.PathLike
+            A sentence, line or document each; a `pathlib.Path` stands for the lines of a text file, which is read as it
+            is needed.
 
         Returns
         -------

@@ -11,6 +11,7 @@ from sklearn.model_selection import GridSearchCV, cross_validate
 from sklearn.pipeline import Pipeline
 
 from fastrnn import MeanEmbeddingClassifier, RNNClassifier, RNNRegressor
+from fastrnn.classification import _base
 from tests import reference
 
 GOOD, BAD = "good great fine warm bright".split(), "bad awful dull cold dark".split()
@@ -220,6 +221,8 @@ def test_strange_texts_have_an_answer(make):
     assert np.isfinite(p).all()
     np.testing.assert_array_equal(p[0], p[1])
     make(max_iter=1).fit([*X, *texts], [*Y, *["pos"] * len(texts)])
+    empty = make(max_iter=1).fit(["", " "], [0, 1])
+    np.testing.assert_allclose(empty.predict_proba(["", "a word"]), 0.5, atol=0.1)
 
 
 def test_a_class_with_one_example_is_learned_with_early_stopping():
@@ -278,7 +281,8 @@ def test_wrong_targets_are_named(make, arguments, message):
     ("option", "value"),
     [("pooling", "sum"), ("max_length", 0), ("truncation", "middle"), ("hidden_size", 0), ("batch_size", 1.5),
      ("alpha", -1), ("clip_norm", 0), ("validation_fraction", 1.0), ("device", "tpu"), ("optimizer", "lbfgs"),
-     ("cell", "lstn"), ("activity_penalty", -1), ("tol", "small"), ("tokenizer", "letters"), ("dropout", 1.0)],
+     ("cell", "lstn"), ("activity_penalty", -1), ("tol", "small"), ("tokenizer", "letters"), ("dropout", 1.0),
+     ("max_iter", "many")],
 )  # fmt: skip
 def test_wrong_parameters_are_named(option, value):
     with pytest.raises(ValueError, match=f"{option}.* must be"):
@@ -317,6 +321,12 @@ def test_balanced_classes_have_the_same_weight():
     plain, balanced = (averaging(class_weight=c, max_iter=30).fit(texts, labels) for c in (None, "balanced"))
     assert abs(plain.predict_proba(["film"])[0, 1] - 0.25) < 0.05
     assert abs(balanced.predict_proba(["film"])[0, 1] - 0.5) < 0.1
+
+
+@pytest.mark.parametrize(("n", "batch_size", "epochs"), [(60, 8, 5), (60, 60, 40), (40, 1, 4)])
+def test_the_number_of_epochs_follows_the_size_of_the_data(n, batch_size, epochs, monkeypatch):
+    monkeypatch.setattr(_base, "_STEPS", 40)  # batches, instead of 1,200
+    assert averaging(max_iter="auto", batch_size=batch_size).fit(X[:n], Y[:n]).n_iter_ == epochs
 
 
 @BOTH

@@ -1,6 +1,9 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
+from fastrnn.inspection._gradient_flow import _loss_gradient
 from fastrnn.layers.embedding import Embedding
 from fastrnn.layers.large_softmax import AdaptiveSoftmax, SampledSoftmax, make_softmax
 from fastrnn.layers.softmax import ProjectedSoftmax, Softmax
@@ -116,6 +119,24 @@ def test_training_on_samples_learns_the_distribution_of_the_full_softmax():
         if step >= 500:
             mean += layer.probabilities(x[:1])[0] / 1000
     assert np.abs(mean - true).sum() < 0.12
+
+
+@pytest.mark.parametrize("layer", [Softmax(FEATURES, CLASSES, random_state=0, dtype="float64"),
+                                   ProjectedSoftmax(FEATURES, Softmax(5, CLASSES, dtype="float64"), dtype="float64"),
+                                   AdaptiveSoftmax(FEATURES, CLASSES, COUNTS, [6, 15], dtype="float64")],
+                         ids=["full", "projected", "adaptive"])  # fmt: skip
+def test_gradient_flow_begins_with_the_gradient_of_every_output(layer):
+    x, _, _ = problem(layer)
+    targets = np.array([3, 7, 20, 0, 29])
+    layer.loss_and_gradient(x[1], targets)  # gradients that must stay
+    before = {name: gradient.copy() for name, gradient in layer.grads.items()}
+    dy = _loss_gradient(layer, SimpleNamespace(y=x, lengths=np.full(5, 3)), targets)
+    assert not dy[[0, 1, 3]].any()
+    direction = np.random.default_rng(1).standard_normal(x[2].shape)
+    slope = central_difference(lambda: layer.loss(x[2], targets), x[2], direction)
+    assert np.sum(dy[2] * direction) == pytest.approx(slope, rel=1e-7)
+    for name, gradient in layer.grads.items():
+        np.testing.assert_array_equal(gradient, before[name])
 
 
 @pytest.mark.parametrize("kind", ["full", "sampled"])

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from fastrnn.cells import CELLS
 from fastrnn.layers import GRU, LSTM, RNN, Recurrent
+from fastrnn.layers._packing import Packing
 from tests import reference
 
 PROJECTED = "lstm projected"
@@ -552,3 +553,24 @@ def test_forget_bias_and_irnn_start():
 def test_bad_options_are_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize(
+    ("hidden", "batch", "threads", "cut", "parts"),
+    [
+        (200, 20, 8, "batch", 8),
+        (512, 16, 2, "units", 2),
+        (512, 16, 64, "units", 32),
+        (1024, 64, 64, "units", 64),
+        (256, 128, 64, "batch", 64),
+        (256, 1, 64, "units", 8),
+    ],
+)
+def test_threads_cut_what_keeps_more_of_them_busy(monkeypatch, hidden, batch, threads, cut, parts):
+    monkeypatch.setattr("fastrnn.layers._direction.worth", lambda n_jobs, flops: threads)
+    ((direction,),) = Recurrent("lstm", 4, hidden, random_state=0)._layers
+    got = direction._parts(Packing(3, batch), 4)
+    assert len(got) == parts
+    # (first and last sequence, first and last unit); some units are padding
+    whole = {"batch": [(begin, end) for *_, begin, end in got], "units": [(first, last) for first, last, *_ in got]}
+    assert set(whole[cut]) == {(0, direction.padded if cut == "batch" else batch)}
