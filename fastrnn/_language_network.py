@@ -137,7 +137,8 @@ class LanguageNetwork:
         Returns the tokens (T, n), `END_ID` behind the end of a text, and the state after them. T must be even if the
         state is to be used.
         """
-        (steps, batch), (panels, bias), embedding = uniforms.shape, self._packed_output, self.embedding.parameters["weight"]
+        (steps, batch), (panels, bias) = uniforms.shape, self._packed_output
+        embedding = self.embedding.parameters["weight"]
         layers, schedules = self.recurrent.step_arrays(state[1], batch)
         h = layers[-1].y.values
         h[...] = state[0]
