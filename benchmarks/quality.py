@@ -36,9 +36,9 @@ MATCHED_CHARACTERS = {
     "schedule": "constant", "early_stopping": False, "random_state": 0,
 }  # fmt: skip
 BEST_CHARACTERS = {
-    "embedding_size": 64, "hidden_size": 384, "num_layers": 2, "tokenizer": "chars", "batch_size": 32,
-    "bptt_length": 64, "dropout": 0.5, "input_dropout": 0.0, "learning_rate_init": 3e-3, "schedule": "cosine",
-    "warmup": 200, "max_iter": 16, "n_iter_no_change": 16, "random_state": 0,
+    "embedding_size": 64, "hidden_size": 512, "num_layers": 2, "tokenizer": "chars", "batch_size": 32,
+    "bptt_length": 64, "dropout": 0.5, "input_dropout": 0.0, "schedule": "cosine", "warmup": 200,
+    "max_iter": 14, "n_iter_no_change": 14, "random_state": 0,
 }  # fmt: skip
 
 

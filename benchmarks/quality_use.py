@@ -26,7 +26,7 @@ from fastrnn.datasets import load_marvin_linzen
 from fastrnn.inspection import minimal_pairs
 
 THETAS, WEIGHTS = (0.1, 0.3, 0.6, 1.0), (0.05, 0.1, 0.2)
-RATES = {"sgd": (0.03, 0.1, 0.3), "rms": (3e-4, 1e-3, 3e-3)}
+RATES = {"sgd": (0.03, 0.1, 0.3), "rms": (1e-4, 3e-4, 1e-3)}
 DECAYS = {"sgd": (0.0,), "rms": (0.0, 0.01)}
 
 

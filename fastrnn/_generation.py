@@ -1,5 +1,6 @@
 """What language models write: texts, drawn or searched for token after token, and completions of what is typed."""
 
+import contextlib
 import numbers
 import re
 from typing import NamedTuple
@@ -135,12 +136,13 @@ class GenerationMixin:
         join = get_tokenizer(self.tokenizer).join
         at_once = _STOPPED if stops else _DRAWN
         texts = []
-        for rows in self._row_blocks(n_samples):
-            start = self._take(context, np.zeros(len(rows), np.intp))
-            drawn = [[] for _ in rows]
-            for _ in self._draw(drawn, start, max_length, choice, random_state, stops, at_once):
-                pass
-            texts += [join(prompt + self.vocabulary_.decode(ids)) for ids in drawn]
+        with self._held_weights():
+            for rows in self._row_blocks(n_samples):
+                start = self._take(context, np.zeros(len(rows), np.intp))
+                drawn = [[] for _ in rows]
+                for _ in self._draw(drawn, start, max_length, choice, random_state, stops, at_once):
+                    pass
+                texts += [join(prompt + self.vocabulary_.decode(ids)) for ids in drawn]
         return texts
 
     def stream(
@@ -204,6 +206,10 @@ class GenerationMixin:
             open_texts, state = open_texts[goes_on], self._take(state, np.flatnonzero(goes_on))
             max_length -= len(block)
             size *= 2
+
+    def _held_weights(self):
+        """Return a context in which weights do not change, so that they may be prepared once for all blocks."""
+        return contextlib.nullcontext()
 
     def _draw_block(self, state, uniforms, choice):
         """Draw a token a row for each line of `uniforms`, and advance.

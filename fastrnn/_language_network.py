@@ -1,5 +1,7 @@
 """The network of the recurrent language models: embedding, recurrent layers and softmax."""
 
+import contextlib
+
 import numpy as np
 
 from fastrnn.kernels.generation import generate
@@ -33,7 +35,7 @@ class LanguageNetwork:
             # As an output, a standard normal start would begin with logits of size √H.
             self.embedding.parameters["weight"] *= 0.05
             self.output.tie(self.embedding)
-        self._state = None
+        self._state = self._packed_output = None
 
     def _named(self, attribute):
         """Return parameters or gradients of all layers in one dict; a tied weight stands under the embedding only."""
@@ -116,13 +118,26 @@ class LanguageNetwork:
         """Return the outputs of the last recurrent layer (T, B, H), and the state after them."""
         return self.recurrent.forward(self.embedding.forward(inputs), state, lengths, check_finite=False)
 
-    def generate(self, state, output, uniforms, choice):
+    @contextlib.contextmanager
+    def held_weights(self):
+        """Prepare the weights once for all that is generated within; they must not change meanwhile."""
+        if self._packed_output is not None:
+            yield
+            return
+        with self.recurrent.held_weights():
+            self._packed_output = self.output.packed()
+            try:
+                yield
+            finally:
+                self._packed_output = None
+
+    def generate(self, state, uniforms, choice):
         """Draw tokens from a state (h, recurrent state) on, under `held_weights`: one for each of `uniforms`.
 
         Returns the tokens (T, n), `END_ID` behind the end of a text, and the state after them. T must be even if the
         state is to be used.
         """
-        (steps, batch), (panels, bias), embedding = uniforms.shape, output, self.embedding.parameters["weight"]
+        (steps, batch), (panels, bias), embedding = uniforms.shape, self._packed_output, self.embedding.parameters["weight"]
         layers, schedules = self.recurrent.step_arrays(state[1], batch)
         h = layers[-1].y.values
         h[...] = state[0]

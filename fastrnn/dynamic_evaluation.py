@@ -28,7 +28,7 @@ class DynamicEvaluation(WrappedLanguageModel):
         A fitted model (without zoneout).
     learning_rate : float
         Factor of the gradient of a segment's mean loss. Choose it, and the others, by the perplexity of a held-out
-        text: some 0.02 to 0.2 for "sgd", 0.0003 to 0.01 for "rms". Where it is too large, the text gets improbable.
+        text: some 0.02 to 0.2 for "sgd", 0.0001 to 0.001 for "rms". Where it is too large, the text gets improbable.
     decay : float
         Share of the way back to the learned weights that is taken with each step.
     rule : {"sgd", "rms"}

@@ -540,8 +540,11 @@ class RNNLanguageModel(ExchangeMixin, BaseLanguageModel):
     def _draw_block(self, state, uniforms, choice):
         if self._tokens_at_once == 1:  # an adaptive softmax
             return super()._draw_block(state, uniforms, choice)
-        with self.network_.recurrent.held_weights():
-            return self.network_.generate(state, self.network_.output.packed(), uniforms, choice)
+        with self.network_.held_weights():
+            return self.network_.generate(state, uniforms, choice)
+
+    def _held_weights(self):
+        return super()._held_weights() if self._tokens_at_once == 1 else self.network_.held_weights()
 
     def _read_contexts(self, ids, offsets):
         lengths = np.diff(offsets) + 1

@@ -35,7 +35,7 @@ def _models():
         DynamicEvaluation(network, rule="rms").fit(LINES),
         RNNClassifier("rnn", 5, 5, max_iter=1, bidirectional=False, random_state=0).fit(LINES, LABELS),
         RNNRegressor("rnn", 5, 5, max_iter=1, bidirectional=False, random_state=0).fit(LINES, [1.0, 2.5] * 5),
-        MeanEmbeddingClassifier(5, max_iter=1, random_state=0).fit(LINES, LABELS),
+        MeanEmbeddingClassifier(5, n_buckets=20, max_iter=1, random_state=0).fit(LINES, LABELS),
     ]
     return {type(model).__name__: model for model in models}
 
@@ -95,8 +95,8 @@ def test_flipped_bytes(model, path):
     model.save(path)
     content = path.read_bytes()
     header = 8 + len(content[8 : 8 + int.from_bytes(content[:8], "little")].rstrip())  # behind it: spaces
-    places = {*range(0, header, 97), *range(8 + int.from_bytes(content[:8], "little"), len(content), 97)}
-    for place in sorted(places):
+    places = [*range(header), *range(8 + int.from_bytes(content[:8], "little"), len(content))]
+    for place in places[:: 1 + len(places) // 50]:
         path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
         with pytest.raises(ValueError, match=r"model is (no saved model|no model saved by fastrnn|damaged)"):
             type(model).load(path)
