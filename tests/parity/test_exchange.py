@@ -64,8 +64,17 @@ def test_from_torch(model):
     np.testing.assert_allclose(ours.token_log_probs(["the cat and a dog"])[0], expected, atol=1e-5)
 
 
-def session(path):
-    return pytest.importorskip("onnxruntime").InferenceSession(path, providers=["CPUExecutionProvider"])
+@pytest.fixture
+def onnxruntime(tmp_path):
+    """Return a function that writes an ONNX file and returns what onnxruntime makes of it."""
+    pytest.importorskip("onnx")
+    runtime = pytest.importorskip("onnxruntime")
+
+    def export(write):
+        write(tmp_path / "model.onnx")
+        return runtime.InferenceSession(tmp_path / "model.onnx", providers=["CPUExecutionProvider"]).run
+
+    return export
 
 
 @pytest.mark.parametrize("name", LAYERS)
@@ -81,14 +90,13 @@ def session(path):
     ],
     ids=str,
 )
-def test_layers_in_onnxruntime(name, options, tmp_path):
+def test_layers_in_onnxruntime(name, options, onnxruntime):
     cls, extra = LAYERS[name]
     layer = cls(5, 5, random_state=0, **options, **extra)
     rng = np.random.default_rng(0)
     for array in layer.parameters.values():
         array[...] = rng.uniform(-0.7, 0.7, array.shape)
-    to_onnx(layer, tmp_path / "layer.onnx")
-    run = session(tmp_path / "layer.onnx").run
+    run = onnxruntime(lambda path: to_onnx(layer, path))
     for steps, lengths in ((6, [6, 2, 4]), (3, [3, 3]), (1, [1])):  # the sizes are open
         batch = len(lengths)
         x = rng.standard_normal((batch, steps, 5) if layer.batch_first else (steps, batch, 5)).astype(np.float32)
@@ -103,9 +111,8 @@ def test_layers_in_onnxruntime(name, options, tmp_path):
             np.testing.assert_allclose(theirs, ours, atol=1e-5)
 
 
-def test_language_models_in_onnxruntime(model, tmp_path):
-    model.to_onnx(tmp_path / "model.onnx")
-    run = session(tmp_path / "model.onnx").run
+def test_language_models_in_onnxruntime(model, onnxruntime):
+    run = onnxruntime(model.to_onnx)
     sentences = ["the cat and a dog", "a cat"]
     ids = [model.vocabulary_.encode([*sentence.split(), "</s>"]) for sentence in sentences]
     lengths = np.array([len(row) for row in ids], np.int32)
