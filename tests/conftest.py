@@ -15,6 +15,16 @@ settings.register_profile("fastrnn", deadline=None)  # the first example compile
 settings.load_profile("fastrnn")
 
 
+# Files with few and long tests, most of which compile in processes of their own.
+_LONG_FILES = {"test_warmup.py", "test_machines.py", "test_import.py", "test_examples.py", "test_recurrent.py",
+               "test_check_estimator.py", "test_classifiers.py", "test_dynamic_evaluation.py"}  # fmt: skip
+
+
+def pytest_collection_modifyitems(items):
+    """Begin with the long files, so that no process of several has one of them alone in the end."""
+    items.sort(key=lambda item: item.path.name not in _LONG_FILES)
+
+
 def _folder(variable):
     if variable not in os.environ:
         pytest.skip(f"{variable} is not set")

@@ -375,8 +375,6 @@ EVERYTHING = {"zoneout": 0.2, "recurrent_dropout": 0.2, "weight_dropout": 0.2, "
 @pytest.mark.parametrize(
     ("cell", "options"),
     [
-        ("rnn", {"zoneout": 0.3}),
-        ("rnn", {"recurrent_dropout": 0.3}),
         ("lstm", {"weight_dropout": 0.3}),
         ("lstm", {"dropout": 0.3, "locked_dropout": True}),
         *((cell, EVERYTHING) for cell in ("lstm", "gru_reset_before", "lstm_layer_norm", PROJECTED)),
