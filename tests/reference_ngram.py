@@ -297,7 +297,7 @@ class ReferencePrunedByEntropy:
         lower = {w: self.full.probability(w, history[1:]) for w in self.full.predictable}
         others = [w for w in self.full.predictable if w not in followers]
         scale = sum(old[w] for w in others) / sum(lower[w] for w in others)
-        divergence = sum(old[w] * math.log(old[w] / (scale * lower[w])) for w in others)
+        divergence = sum(old[w] * math.log(old[w] / (scale * lower[w])) for w in others if old[w] > 0)
         return math.expm1(self.reach(history) * divergence)
 
     def reach(self, history):
