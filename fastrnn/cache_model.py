@@ -1,11 +1,11 @@
 """The cache: a language model of the words that were used a moment ago."""
 
 import itertools
-import numbers
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from fastrnn._checks import check_positive_integer
 from fastrnn._jit import kernel
 from fastrnn.base import BaseLanguageModel
 from fastrnn.text import PAD_ID, START_ID, Vocabulary
@@ -92,8 +92,7 @@ class CacheLanguageModel(BaseLanguageModel):
 
     def _fit(self, X, known):
         self._check_text_parameters()
-        if isinstance(self.window, bool) or not isinstance(self.window, numbers.Integral) or self.window < 1:
-            raise ValueError(f"window must be an integer of at least 1, got {self.window!r}.")
+        check_positive_integer("window", self.window)
         if self.vocabulary is None:
             vocabulary = Vocabulary.from_tokens(known.tokens)
             vocabulary.extend_encode_corpus(self._read_training_text(X))

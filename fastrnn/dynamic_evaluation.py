@@ -2,10 +2,10 @@
 
 import copy
 import itertools
-import numbers
 
 import numpy as np
 
+from fastrnn._checks import check_not_negative, check_positive_integer
 from fastrnn._wrapping import WrappedLanguageModel
 from fastrnn.batching import Batch
 from fastrnn.kernels.adaptation import adapt_weights
@@ -78,11 +78,8 @@ class DynamicEvaluation(WrappedLanguageModel):
         if self.rule not in ("sgd", "rms"):
             raise ValueError(f"rule must be 'sgd' or 'rms', got {self.rule!r}.")
         for name in ("learning_rate", "decay", "epsilon"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 <= value < np.inf:
-                raise ValueError(f"{name} must be a number of at least 0, got {value!r}.")
-        if isinstance(self.segment, bool) or not isinstance(self.segment, numbers.Integral) or self.segment < 1:
-            raise ValueError(f"segment must be an integer of at least 1, got {self.segment!r}.")
+            check_not_negative(name, getattr(self, name))
+        check_positive_integer("segment", self.segment)
 
     def __sklearn_is_fitted__(self):
         self._check()
@@ -128,12 +125,16 @@ class DynamicEvaluation(WrappedLanguageModel):
     def _token_log_probs(self, ids, offsets):
         network, state = _without_dropout(self.model.network_), None
         learned = self.model.network_.parameters
+        scales = {name: (np.empty(0, array.dtype), 1.0) for name, array in learned.items()}
+        if self.rule == "rms":  # with their means, which do not change
+            flat = {name: rms.reshape(-1) for name, rms in self.scales_.items()}
+            scales = {name: (rms, float(rms.mean()) or 1.0) for name, rms in flat.items()}
         result = np.empty(len(ids))
         for begin, batch in self._segments(ids, offsets):
             h, state = network.hidden(batch.inputs, None if batch.fresh else state)
             result[begin : begin + len(h)] = network.output.log_probs(h, batch.targets)[:, 0]
             network.train_step(batch)
-            self._adapt(network, learned)
+            self._adapt(network, learned, scales)
         return result
 
     def _sentence_log_probs(self, ids, offsets):  # there is nothing before a sentence to learn from
@@ -149,12 +150,11 @@ class DynamicEvaluation(WrappedLanguageModel):
                 part = slice(begin, begin + self.segment)
                 yield first + begin, Batch(inputs[part], targets[part], None, begin == 0, len(targets[part]))
 
-    def _adapt(self, network, learned):
-        """Take a step with the gradients that the network has."""
+    def _adapt(self, network, learned, scales):
+        """Take a step with the gradients that the network has; `scales` are root mean squares and their means."""
         grads = network.grads
         for name, weight in network.parameters.items():
-            rms = self.scales_[name].reshape(-1) if self.rule == "rms" else np.empty(0, weight.dtype)
-            mean = float(rms.mean()) or 1.0 if rms.size else 1.0
+            rms, mean = scales[name]
             adapt_weights(weight.reshape(-1), grads[name].reshape(-1), learned[name].reshape(-1), rms,
                           self.learning_rate, self.decay, mean, self.epsilon)  # fmt: skip
 

@@ -5,6 +5,7 @@ import numbers
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from fastrnn._checks import check_positive_integer
 from fastrnn._wrapping import pack_models, unpack_models
 from fastrnn.base import BaseLanguageModel
 from fastrnn.text import close_sentences, same_tokenizer
@@ -85,8 +86,7 @@ class InterpolatedLanguageModel(BaseLanguageModel):
         self : InterpolatedLanguageModel
         """
         self._check_models()
-        if isinstance(self.max_iter, bool) or not isinstance(self.max_iter, numbers.Integral) or self.max_iter < 1:
-            raise ValueError(f"max_iter must be an integer of at least 1, got {self.max_iter!r}.")
+        check_positive_integer("max_iter", self.max_iter)
         if isinstance(self.weights, str) and self.weights == "em":
             probabilities = self._component_probabilities(X)
             weights, n_iter = _maximize(probabilities, self.max_iter, self.tol)

@@ -11,6 +11,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from fastrnn import training
+from fastrnn._checks import check_not_negative, check_positive_integer, check_training
 from fastrnn._language_network import LanguageNetwork
 from fastrnn.base import BaseLanguageModel
 from fastrnn.batching import SentenceBatches, StreamBatches, Streams, sentence_groups
@@ -438,9 +439,7 @@ class RNNLanguageModel(ExchangeMixin, BaseLanguageModel):
         settings = self._settings()
         for name in ("embedding_size", "hidden_size", "num_layers", "bptt_length", "batch_size", "max_iter",
                      "n_iter_no_change", "accumulate_steps", "averaging_patience"):  # fmt: skip
-            value = getattr(settings, name)
-            if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < 1:
-                raise ValueError(f"{name} must be an integer of at least 1, got {value!r}.")
+            check_positive_integer(name, getattr(settings, name))
         stride = settings.bptt_stride
         if stride is not None and not (isinstance(stride, numbers.Integral) and 1 <= stride <= settings.bptt_length):
             raise ValueError(f"bptt_stride must be None or an integer from 1 to bptt_length, got {stride!r}.")
@@ -451,17 +450,9 @@ class RNNLanguageModel(ExchangeMixin, BaseLanguageModel):
         for name in ("dropout", "input_dropout", "output_dropout"):
             if getattr(settings, name) is not None:
                 check_probability(name, getattr(settings, name))
-        for name in ("activity_penalty", "temporal_activity_penalty", "alpha"):
-            value = getattr(settings, name)
-            if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 <= value < np.inf:
-                raise ValueError(f"{name} must be a number of at least 0, got {value!r}.")
-        clip_norm = settings.clip_norm
-        if clip_norm is not None and not (isinstance(clip_norm, numbers.Real) and clip_norm > 0):
-            raise ValueError(f"clip_norm must be None or a number above 0, got {clip_norm!r}.")
-        if not (isinstance(self.validation_fraction, numbers.Real) and 0 < self.validation_fraction < 1):
-            raise ValueError(f"validation_fraction must be between 0 and 1, got {self.validation_fraction!r}.")
-        if self.device != "cpu":
-            raise ValueError(f"device must be 'cpu', got {self.device!r}.")
+        for name in ("activity_penalty", "temporal_activity_penalty"):
+            check_not_negative(name, getattr(settings, name))
+        check_training(settings)
         return settings
 
     def _make_network(self, settings, vocabulary, random_state, counts):

@@ -5,6 +5,7 @@ import numbers
 
 import numpy as np
 
+from fastrnn._checks import check_positive_integer
 from fastrnn._wrapping import WrappedLanguageModel
 from fastrnn.text import PAD_ID
 
@@ -70,8 +71,7 @@ class NeuralCacheLanguageModel(WrappedLanguageModel):
 
     def _check(self):
         super()._check()
-        if isinstance(self.size, bool) or not isinstance(self.size, numbers.Integral) or self.size < 1:
-            raise ValueError(f"size must be an integer of at least 1, got {self.size!r}.")
+        check_positive_integer("size", self.size)
         if not isinstance(self.theta, numbers.Real) or not 0 <= self.theta < np.inf:
             raise ValueError(f"theta must be a number of at least 0, got {self.theta!r}.")
         if not isinstance(self.weight, numbers.Real) or not 0 <= self.weight <= 1:

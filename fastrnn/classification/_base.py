@@ -1,7 +1,6 @@
 """What the estimators of whole sequences share: reading, training, prediction in batches, files."""
 
 import abc
-import numbers
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +9,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from fastrnn import training
+from fastrnn._checks import check_not_negative, check_positive_integer, check_training
 from fastrnn.classification._networks import Batch
 from fastrnn.classification._sequences import Sequences, SeriesReader, TextReader
 from fastrnn.classification._targets import restored_target
@@ -412,26 +412,13 @@ class BaseSequenceEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         if self.input != "series":
             get_tokenizer(self.tokenizer)
         for name in ("embedding_size", "batch_size", "n_iter_no_change"):
-            self._check_integer(name)
+            check_positive_integer(name, getattr(self, name))
         if self.max_iter != "auto":
-            self._check_integer("max_iter")
+            check_positive_integer("max_iter", self.max_iter)
         if self.max_length not in (None, "auto"):
-            self._check_integer("max_length")
-        for name in ("alpha", "tol"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 <= value < np.inf:
-                raise ValueError(f"{name} must be a number of at least 0, got {value!r}.")
-        if self.clip_norm is not None and not (isinstance(self.clip_norm, numbers.Real) and self.clip_norm > 0):
-            raise ValueError(f"clip_norm must be None or a number above 0, got {self.clip_norm!r}.")
-        if not (isinstance(self.validation_fraction, numbers.Real) and 0 < self.validation_fraction < 1):
-            raise ValueError(f"validation_fraction must be between 0 and 1, got {self.validation_fraction!r}.")
-        if self.device != "cpu":
-            raise ValueError(f"device must be 'cpu', got {self.device!r}.")
-
-    def _check_integer(self, name):
-        value = getattr(self, name)
-        if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < 1:
-            raise ValueError(f"{name} must be an integer of at least 1, got {value!r}.")
+            check_positive_integer("max_length", self.max_length)
+        check_not_negative("tol", self.tol)
+        check_training(self)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -6,6 +6,7 @@ import numpy as np
 from scipy.special import expit, log_expit, log_softmax, softmax
 from sklearn.base import ClassifierMixin, RegressorMixin
 
+from fastrnn._checks import check_not_negative, check_positive_integer
 from fastrnn.classification._base import BaseSequenceEstimator
 from fastrnn.classification._networks import MeanEmbeddingNetwork, RecurrentNetwork
 from fastrnn.classification._sequences import add_ngrams, read_vectors
@@ -271,7 +272,7 @@ class MeanEmbeddingClassifier(_Classifier):
 
     def _check_parameters(self):
         super()._check_parameters()
-        self._check_integer("n_buckets")
+        check_positive_integer("n_buckets", self.n_buckets)
         low_high = self.ngram_range
         if not (isinstance(low_high, tuple | list) and len(low_high) == 2 and 1 <= low_high[0] <= low_high[1]):
             raise ValueError(f"ngram_range must be a pair (fewest, most) of integers from 1 on, got {low_high!r}.")
@@ -403,11 +404,9 @@ class _Recurrent(BaseSequenceEstimator):
     def _check_parameters(self):
         super()._check_parameters()
         for name in ("hidden_size", "num_layers"):
-            self._check_integer(name)
+            check_positive_integer(name, getattr(self, name))
         for name in ("activity_penalty", "temporal_activity_penalty"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 <= value < np.inf:
-                raise ValueError(f"{name} must be a number of at least 0, got {value!r}.")
+            check_not_negative(name, getattr(self, name))
 
     def _make_network(self, reader, target, vectors, random_state):
         names = ("cell", "hidden_size", "num_layers", "bidirectional", "pooling", "dropout", "embedding_dropout",

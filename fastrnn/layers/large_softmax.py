@@ -8,6 +8,7 @@ import numbers
 
 import numpy as np
 
+from fastrnn._checks import check_positive_integer
 from fastrnn.kernels.cross_entropy import cross_entropy_backward
 from fastrnn.layers._layer import Layer
 from fastrnn.layers.softmax import ProjectedSoftmax, Softmax, spread
@@ -229,8 +230,7 @@ class SampledSoftmax(Softmax):
     def __init__(self, in_features, num_classes, counts=None, n_samples=2000, bias=True, *, dtype="float32",
                  random_state=None, n_jobs=None):  # fmt: skip
         super().__init__(in_features, num_classes, bias, dtype=dtype, random_state=random_state, n_jobs=n_jobs)
-        if isinstance(n_samples, bool) or not isinstance(n_samples, numbers.Integral) or n_samples < 1:
-            raise ValueError(f"softmax_samples must be an integer of at least 1, got {n_samples!r}.")
+        check_positive_integer("softmax_samples", n_samples)
         self.n_samples = n_samples
         self.counts = _checked_counts(np.ones(num_classes) if counts is None else counts, num_classes)
         noise = (self.counts + 1.0) ** _NOISE_POWER

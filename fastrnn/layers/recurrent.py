@@ -8,6 +8,7 @@ import numbers
 
 import numpy as np
 
+from fastrnn._checks import check_positive_integer
 from fastrnn.cells import CELLS
 from fastrnn.cells._cell import declared
 from fastrnn.kernels.generation import LayerStep
@@ -134,8 +135,7 @@ class Recurrent(Layer):
             raise ValueError(f"threads_cut must be 'auto', 'batch' or 'units', got {threads_cut!r}.")
         self.threads_cut = threads_cut
         for name, value in (("input_size", input_size), ("hidden_size", hidden_size), ("num_layers", num_layers)):
-            if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < 1:
-                raise ValueError(f"{name} must be an integer of at least 1, got {value!r}.")
+            check_positive_integer(name, value)
         if not isinstance(proj_size, numbers.Integral) or not 0 <= proj_size < hidden_size:
             raise ValueError(f"proj_size must be an integer from 0 to hidden_size - 1, got {proj_size!r}.")
         if proj_size and (len(self.cell.states) < 2 or declared(self.cell, "late_slots")):
