@@ -86,6 +86,14 @@ def add_texts(parser):
     )
 
 
+def add_score(actions, run, add_model):
+    """Add the subcommand that scores a text; `add_model` adds the model to its arguments."""
+    parser = add_action(actions, "score", run, "print the perplexity of a text")
+    add_model(parser)
+    add_texts(parser)
+    parser.add_argument("--lines", action="store_true", help="print log10 of the probability of each line instead")
+
+
 def add_sampling(parser):
     """Add how texts are drawn from a language model to the arguments."""
     parser.add_argument("-n", "--number", type=positive, default=1, metavar="N", help="how many (default: 1)")
@@ -133,3 +141,11 @@ def guarded(function, *arguments, **options):
         raise UserError(str(error)) from error
     except MemoryError as error:
         raise UserError(f"the model needs too much memory: {error}") from error
+
+
+def guarded_file(function, path):
+    """Call a function of a model that reads or writes a file."""
+    try:
+        return guarded(function, path)
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror or error}") from error

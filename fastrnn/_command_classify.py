@@ -8,7 +8,7 @@ import json
 import pathlib
 import sys
 
-from fastrnn._command import UserError, check_output, positive, seed
+from fastrnn._command import UserError, add_action, check_output, positive, seed
 
 _SHOWN = 5  # bad rows that are named; of the others there is the number
 
@@ -22,9 +22,7 @@ def add_parsers(commands):
 
 
 def _add(actions, name, run, summary):
-    parser = actions.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
-    parser.set_defaults(run=functools.partial(_run, run), prog=parser.prog)
-    return parser
+    return add_action(actions, name, functools.partial(_run, run), summary)
 
 
 def _run(action, arguments):

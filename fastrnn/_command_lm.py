@@ -9,9 +9,11 @@ from fastrnn._command import (
     UserError,
     add_action,
     add_sampling,
+    add_score,
     add_texts,
     check_output,
     guarded,
+    guarded_file,
     number,
     positive,
     print_samples,
@@ -29,8 +31,10 @@ def add_parsers(commands):
     """Add ``lm`` and its subcommands to the subcommands of ``fastrnn``."""
     lm = commands.add_parser("lm", help="train recurrent language models, score, generate and complete text with them")
     actions = lm.add_subparsers(dest="action", metavar="ACTION", required=True)
-    for add in (_add_train, _add_score, _add_generate, _add_complete):
-        add(actions)
+    _add_train(actions)
+    add_score(actions, score, _add_model)
+    _add_generate(actions)
+    _add_complete(actions)
 
 
 def _add_model(parser):
@@ -71,13 +75,6 @@ def _add_train(actions):
     )  # fmt: skip
     parser.add_argument("--checkpoint-minutes", type=number, metavar="X", help="write it every so often too")
     parser.add_argument("--seed", type=seed, metavar="N")
-
-
-def _add_score(actions):
-    parser = add_action(actions, "score", score, "print the perplexity of a text")
-    _add_model(parser)
-    add_texts(parser)
-    parser.add_argument("--lines", action="store_true", help="print log10 of the probability of each line instead")
 
 
 def _add_generate(actions):
@@ -121,10 +118,7 @@ def train(arguments):
     validation = read_lines([arguments.valid]) if arguments.valid else None
     checkpoint = {"checkpoint": arguments.checkpoint, "checkpoint_minutes": arguments.checkpoint_minutes}
     guarded(model.fit, text, X_val=validation, **checkpoint)
-    try:
-        guarded(model.save, arguments.output)
-    except OSError as error:
-        raise UserError(f"{arguments.output}: {error.strerror or error}") from error
+    guarded_file(model.save, arguments.output)
     print(f"{arguments.output}: {model.n_parameters_:,} parameters, {len(model.vocabulary_) - 4:,} tokens, "
           f"validation perplexity {math.exp(-max(model.validation_scores_)):.2f}")  # fmt: skip
 
@@ -183,7 +177,4 @@ def _read(arguments):
     """Return the model that the command line names."""
     from fastrnn.language_model import RNNLanguageModel
 
-    try:
-        return guarded(RNNLanguageModel.load, arguments.model)
-    except OSError as error:
-        raise UserError(f"{arguments.model}: {error.strerror or error}") from error
+    return guarded_file(RNNLanguageModel.load, arguments.model)

@@ -6,9 +6,11 @@ from fastrnn._command import (
     UserError,
     add_action,
     add_sampling,
+    add_score,
     add_texts,
     check_output,
     guarded,
+    guarded_file,
     integer,
     positive,
     print_samples,
@@ -29,8 +31,10 @@ def add_parsers(commands):
         "ngram", help="fit n-gram models, score and generate text with them, convert their files"
     )
     actions = ngram.add_subparsers(dest="action", metavar="ACTION", required=True)
-    for add in (_add_fit, _add_score, _add_generate, _add_convert):
-        add(actions)
+    _add_fit(actions)
+    add_score(actions, score, _add_model)
+    _add_generate(actions)
+    _add_convert(actions)
 
 
 def _add_model(parser):
@@ -57,13 +61,6 @@ def _add_fit(actions):
     parser.add_argument(
         "--memory-limit", metavar="SIZE", help="for counting: 500MB for instance; runs go to a temporary folder"
     )
-
-
-def _add_score(actions):
-    parser = add_action(actions, "score", score, "print the perplexity of a text")
-    _add_model(parser)
-    add_texts(parser)
-    parser.add_argument("--lines", action="store_true", help="print log10 of the probability of each line instead")
 
 
 def _add_generate(actions):
@@ -131,7 +128,4 @@ def _read(arguments):
 
 def _write(model, path):
     is_arpa = any(suffix in _ARPA_SUFFIXES for suffix in path.suffixes)
-    try:
-        guarded(model.to_arpa if is_arpa else model.save, path)
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror or error}") from error
+    guarded_file(model.to_arpa if is_arpa else model.save, path)
