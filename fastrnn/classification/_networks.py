@@ -121,8 +121,7 @@ class RecurrentNetwork(Network):
         self.layers["recurrent"] = self.recurrent
         self.layers["pooling"] = Pooling(self.recurrent.output_size, pooling, bidirectional, **options)
         self.dropouts = Dropout(dropout, locked_dropout, **options), Dropout(dropout, **options)
-        penalties = (_activity_penalty, activity_penalty), (_temporal_penalty, temporal_activity_penalty)
-        self.penalties = [(penalty, factor) for penalty, factor in penalties if factor]
+        self.penalties = activity_penalty, temporal_activity_penalty
         self.add_output(self.recurrent.output_size, n_outputs, loss, options)
         self._held = None
 
@@ -147,8 +146,9 @@ class RecurrentNetwork(Network):
     def steps_backward(self, dh):
         """Return the gradient of the vectors x, and add to those of the parameters."""
         dy = self.layers["pooling"].backward(self.dropouts[1].backward(dh))
-        for penalty, factor in self.penalties:
-            dy = dy + penalty(self._y, factor)
+        for penalty, factor in zip((activity_penalty, temporal_activity_penalty), self.penalties, strict=True):
+            if factor:
+                dy = dy + penalty(self._y, factor)[1]
         dx, _ = self.recurrent.backward(dy)
         return self.dropouts[0].backward(dx) if "embedding" in self.layers else dx
 
@@ -172,14 +172,6 @@ class RecurrentNetwork(Network):
 
     def __getstate__(self):
         return {**vars(self), "_held": None, "_y": None}
-
-
-def _activity_penalty(y, factor):
-    return activity_penalty(y, factor)[1]
-
-
-def _temporal_penalty(y, factor):
-    return temporal_activity_penalty(y, factor)[1]
 
 
 class MeanEmbeddingNetwork(Network):

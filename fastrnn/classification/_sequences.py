@@ -51,9 +51,12 @@ class Sequences:
 
     def flat(self, rows):
         """Return the sequences `rows` one after another, and their offsets."""
-        lengths = self.offsets[rows + 1] - self.offsets[rows]
+        return self._runs(self.offsets[rows], self.offsets[rows + 1] - self.offsets[rows])
+
+    def _runs(self, first, lengths):
+        """Return `lengths` steps each from the places `first` on, one run after another, and their offsets."""
         offsets = np.concatenate([[0], np.cumsum(lengths)])
-        return self.values[np.arange(offsets[-1]) + np.repeat(self.offsets[rows] - offsets[:-1], lengths)], offsets
+        return self.values[np.arange(offsets[-1]) + np.repeat(first - offsets[:-1], lengths)], offsets
 
     def groups(self, rows, batch_size, random_state=None):
         """Group the sequences `rows` into batches of similar lengths, in an order that is drawn if one is to be."""
@@ -70,9 +73,7 @@ class Sequences:
         if max_length is None or lengths.max(initial=0) <= max_length:
             return self
         kept = np.minimum(lengths, max_length)
-        offsets = np.concatenate([[0], np.cumsum(kept)])
-        first = self.offsets[:-1] if keep == "start" else self.offsets[1:] - kept
-        return Sequences(self.values[np.arange(offsets[-1]) + np.repeat(first - offsets[:-1], kept)], offsets)
+        return Sequences(*self._runs(self.offsets[:-1] if keep == "start" else self.offsets[1:] - kept, kept))
 
 
 class TextReader:
