@@ -149,14 +149,6 @@ def store_vector(context, builder, vector, array_type, array, offset, value):
     builder.store(value, pointer, align=vector.dtype.bitwidth // 8)
 
 
-def aligned(size, dtype):
-    """Return an array (size,) with arbitrary contents that begins at a cache line: no vector crosses two of them."""
-    dtype = np.dtype(dtype)
-    raw = np.empty(size * dtype.itemsize + 64, np.uint8)
-    begin = -raw.ctypes.data % 64
-    return raw[begin : begin + size * dtype.itemsize].view(dtype)
-
-
 def lanes_of(array):
     """Return how many elements of `array` a vector holds."""
     return simd_bits() // (8 * array.itemsize)

@@ -17,7 +17,8 @@ from llvmlite import ir
 from numba.core import cgutils, config, types
 
 from fastrnn._jit import kernel
-from fastrnn.simd import aligned, array_pointer, primitive
+from fastrnn._memory import aligned
+from fastrnn.simd import array_pointer, primitive
 
 _FLOPS_PER_THREAD = 3_000_000  # about 0.03 ms of a core's work: less than that does not pay for a thread
 _LINE = 8  # int64 in a cache line

@@ -7,13 +7,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fastrnn._memory import aligned, empty_like
 from fastrnn.cells._cell import count_units, declared
 from fastrnn.kernels import recurrence
 from fastrnn.kernels.dense import product
 from fastrnn.kernels.gemm import pack, packed_size, scratch_size
 from fastrnn.kernels.threads import run_kernel, scratch, split, worth
 from fastrnn.layers._packing import gather
-from fastrnn.simd import aligned, lanes_of
+from fastrnn.simd import lanes_of
 
 _CHUNK_BYTES = 1 << 18  # pre-activations of a chunk of steps: to stay in the second-level cache of a core
 _BACKWARD_BYTES = 1 << 22  # gradients of pre-activations until they are multiplied: to stay in the third-level cache
@@ -436,7 +437,7 @@ class Direction:
             weights = weights._replace(
                 late=self._packed_late(self._recurrent_weights(drawn)[1], False), projection=self._projection(False)
             )
-        dx, totals = np.empty_like(x), self._gradient_totals(drawn)
+        dx, totals = empty_like(x), self._gradient_totals(drawn)
         stop, packed = len(packing.offsets) - 1, False
         while stop > 0:
             start = self._chunk_start(packing.offsets, stop)

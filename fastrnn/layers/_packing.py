@@ -5,6 +5,7 @@ import itertools
 
 import numpy as np
 
+from fastrnn._memory import empty
 from fastrnn.kernels.rows import clear_rows, gather_rows, number_rows
 from fastrnn.kernels.threads import run_kernel, split, worth
 
@@ -23,7 +24,7 @@ def gather(source, rows, n_jobs, columns=None):
     columns : int, default=None
         How many columns are taken; None is all.
     """
-    out = np.empty((len(rows), source.shape[1] if columns is None else columns), source.dtype)
+    out = empty((len(rows), source.shape[1] if columns is None else columns), source.dtype)
     parts = split(len(rows), worth(n_jobs, _FLOPS_PER_ELEMENT * out.size))
     run_kernel(gather_rows, [(out, source, rows, *part) for part in parts])
     return out

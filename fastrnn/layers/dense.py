@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from fastrnn._memory import empty, empty_like
 from fastrnn.kernels.dense import activate, activation_gradient, dense_backward, dense_forward
 from fastrnn.layers._layer import Layer
 
@@ -72,7 +73,7 @@ class Dense(Layer):
         """
         x = np.asarray(x)
         rows = self._rows(x)
-        y = np.empty((len(rows), self.out_features), self.dtype)
+        y = empty((len(rows), self.out_features), self.dtype)
         dense_forward(y, rows, self.parameters["weight"], self.parameters.get("bias"), self.n_jobs)
         if self.activation is not None:
             activate(y, self.activation)
@@ -97,7 +98,7 @@ class Dense(Layer):
         dy = np.ascontiguousarray(dy, self.dtype).reshape(y.shape)
         if self.activation is not None:
             dy = activation_gradient(dy, y, self.activation)
-        dx = np.empty_like(x)
+        dx = empty_like(x)
         grads = self.grads
         dense_backward(dx, grads["weight"], grads.get("bias"), dy, x, self.parameters["weight"], self.n_jobs)
         return dx.reshape(shape)

@@ -4,6 +4,7 @@ import numbers
 
 import numpy as np
 
+from fastrnn._memory import empty
 from fastrnn.layers._layer import Layer
 
 
@@ -57,14 +58,19 @@ class Dropout(Layer):
             shape = x.shape[1:]
             if sequences is not None:
                 shape, places = (int(sequences.max(initial=-1)) + 1, *x.shape[1:]), sequences
-        kept = self._random.random(shape, dtype=np.float32) >= self.p
-        mask = kept * self.dtype.type(1 / (1 - self.p))
+        uniform = self._random.random(out=empty(shape, np.float32), dtype=np.float32)
+        mask = np.greater_equal(uniform, self.p, out=empty(shape, self.dtype), casting="unsafe")
+        mask *= self.dtype.type(1 / (1 - self.p))
         self._mask = mask if places is None else mask[places]
-        return x * self._mask
+        return _times(x, self._mask)
 
     def backward(self, dy):
         """Return the gradient of x for the mask of the last `forward`."""
-        return dy if self._mask is None else dy * self._mask
+        return dy if self._mask is None else _times(dy, self._mask)
+
+
+def _times(x, mask):
+    return np.multiply(x, mask, out=empty(x.shape, np.result_type(x, mask)))
 
 
 def check_probability(name, value):

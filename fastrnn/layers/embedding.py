@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from fastrnn._memory import empty
 from fastrnn.kernels.embedding import embedding_backward, embedding_forward
 from fastrnn.layers._layer import Layer
 from fastrnn.layers.dropout import check_probability
@@ -96,7 +97,7 @@ class Embedding(Layer):
         flat = np.ascontiguousarray(ids, np.int64).reshape(-1)
         if flat.size and not (flat.min() >= 0 and flat.max() < self.num_embeddings):
             raise ValueError(f"ids must be from 0 to {self.num_embeddings - 1}, got {flat.min()} to {flat.max()}.")
-        out = np.empty((flat.size, self.embedding_dim), self.dtype)
+        out = empty((flat.size, self.embedding_dim), self.dtype)
         embedding_forward(out, self.parameters["weight"], flat)
         self._ids = flat.copy() if training else None  # the caller may reuse his array before backward
         self._factors = None

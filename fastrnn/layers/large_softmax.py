@@ -9,6 +9,7 @@ import numbers
 import numpy as np
 
 from fastrnn._checks import check_positive_integer
+from fastrnn._memory import empty_like
 from fastrnn.kernels.cross_entropy import cross_entropy_backward
 from fastrnn.layers._layer import Layer
 from fastrnn.layers.softmax import ProjectedSoftmax, Softmax, spread
@@ -280,7 +281,7 @@ class SampledSoftmax(Softmax):
         weights = weights.reshape(-1)[used]
         classes, log_inclusion = self.candidates(chosen)
         weight, bias = self.parameters["weight"][classes], self._bias()[classes] - log_inclusion.astype(self.dtype)
-        log_probs, dx, dweight, dbias = np.empty(len(x)), np.empty_like(x), np.zeros_like(weight), np.zeros_like(bias)
+        log_probs, dx, dweight, dbias = np.empty(len(x)), empty_like(x), np.zeros_like(weight), np.zeros_like(bias)
         places = np.searchsorted(classes, chosen)
         cross_entropy_backward(log_probs, dx, dweight, dbias, x, weight, bias, places, weights, self.n_jobs)
         for name, gradient in (("weight", dweight), ("bias", dbias)):

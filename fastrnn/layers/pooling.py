@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from fastrnn._memory import empty, empty_like
 from fastrnn.kernels.dense import FEW_ROWS
 from fastrnn.kernels.pooling import (
     attention_backward,
@@ -128,7 +129,7 @@ class Pooling(Layer):
             raise RuntimeError("backward needs a call of forward with training=True before it.")
         y, lengths, *between = self._kept
         dout = np.ascontiguousarray(dout, self.dtype)
-        dy = np.empty_like(y)
+        dy = empty_like(y)
         if self.pooling == "last":
             dy[...] = 0
             used = np.flatnonzero(lengths)
@@ -242,7 +243,7 @@ class EmbeddingBag(Layer):
         if training and self.dropout:
             kept = self._random.random(ids.size, dtype=np.float32) >= self.dropout
             factors = kept * self.dtype.type(1 / (1 - self.dropout))
-        out = np.empty((len(offsets) - 1, self.embedding_dim), self.dtype)
+        out = empty((len(offsets) - 1, self.embedding_dim), self.dtype)
         bag_forward(out, self.parameters["weight"], ids, factors, offsets)
         self._kept = (ids, factors, offsets) if training else None
         return out

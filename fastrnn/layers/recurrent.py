@@ -9,6 +9,7 @@ import numbers
 import numpy as np
 
 from fastrnn._checks import check_positive_integer
+from fastrnn._memory import empty, empty_like
 from fastrnn.cells import CELLS
 from fastrnn.cells._cell import declared
 from fastrnn.kernels.generation import LayerStep
@@ -254,7 +255,7 @@ class Recurrent(Layer):
         rows = packing.pack(x, self.n_jobs)
         if training and self._layers[0][0].is_held:
             raise RuntimeError("Nothing can be trained while held_weights is in force.")
-        if check_finite and not np.isfinite(rows).all():
+        if check_finite and not _all_finite(rows):
             raise ValueError("x must be finite, got NaN or infinity in the steps of a sequence.")
         for k, layer in enumerate(self._layers):
             inputs, outputs = rows, self._outputs(packing, padded=self._ends(k))
@@ -420,10 +421,10 @@ class Recurrent(Layer):
     def _outputs(self, packing, padded):
         """Return what the directions of a layer write to, with zeros for padding."""
         matrices = [
-            np.empty((packing.batch * packing.steps if padded else packing.offsets[-1], self.output_size), self.dtype)
+            empty((packing.batch * packing.steps if padded else int(packing.offsets[-1]), self.output_size), self.dtype)
         ]
         if self.directions == 2 and self.merge != "concat":
-            matrices.append(np.empty_like(matrices[0]))
+            matrices.append(empty_like(matrices[0]))
         if padded:
             for matrix in matrices:
                 packing.clear_padding(matrix, self.n_jobs)
@@ -516,6 +517,12 @@ class Recurrent(Layer):
     def _state(states):
         """Return states as users have them: an array, or a tuple where there are several."""
         return states[0] if len(states) == 1 else tuple(states)
+
+
+def _all_finite(values):
+    """Return whether no element is NaN or infinite: a finite sum says so, and is quicker than a look at each."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(values.sum())) or bool(np.isfinite(values).all())
 
 
 class RNN(Recurrent):

@@ -2,12 +2,12 @@
 
 import numpy as np
 
+from fastrnn._memory import aligned, empty_like
 from fastrnn.kernels.cross_entropy import cross_entropy_backward, cross_entropy_forward, softmax
 from fastrnn.kernels.dense import product
 from fastrnn.kernels.gemm import pack, packed_size
 from fastrnn.layers._layer import Layer
 from fastrnn.layers.dense import Dense
-from fastrnn.simd import aligned
 
 
 class Softmax(Dense):
@@ -160,7 +160,7 @@ class Softmax(Dense):
         shape = np.shape(x)
         x, chosen, used = self._examples(x, targets, weights != 0)
         weights = weights.reshape(-1)[used]
-        log_probs, dx = np.empty(len(x)), np.empty_like(x)
+        log_probs, dx = np.empty(len(x)), empty_like(x)
         grads = self.grads
         dbias = grads["bias"] if "bias" in grads else np.empty(self.num_classes, self.dtype)
         cross_entropy_backward(log_probs, dx, grads["weight"], dbias, x, self.parameters["weight"], self._bias(),
