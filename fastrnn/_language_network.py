@@ -10,6 +10,9 @@ from fastrnn.layers import Dropout, Embedding, Recurrent, activity_penalty, temp
 from fastrnn.layers.large_softmax import make_softmax
 from fastrnn.text import END_ID, PAD_ID, START_ID, UNK_ID
 
+_TABLE_ROWS = 4096  # at most, for the input's part of the first layer's pre-activations when texts are drawn
+_OCCURRENCES = 2  # of a token in a batch, from which on it pays to compute with each only once
+
 
 class LanguageNetwork:
     """Embedding, recurrent layers and softmax, with dropout between them."""
@@ -79,7 +82,7 @@ class LanguageNetwork:
         state = None if batch.fresh else self._state
         if batch.advance < len(batch.inputs):  # the next batch begins within this one
             _, following = self.hidden(batch.inputs[: batch.advance], state)
-        x = self.dropouts[0].forward(self.embedding.forward(batch.inputs, training=True), training=True)
+        x = self.dropouts[0].forward(self._vectors(batch.inputs, training=True), training=True)
         y, last = self.recurrent.forward(x, state, batch.lengths, training=True, check_finite=False)
         self._state = following if batch.advance < len(batch.inputs) else last
         h = self.dropouts[1].forward(y, training=True)
@@ -89,6 +92,13 @@ class LanguageNetwork:
         dx, _ = self.recurrent.backward(self._penalized(dy, y, 1, scale))
         self.embedding.backward(self.dropouts[0].backward(dx))
         return loss / scale, count
+
+    def _vectors(self, ids, training=False):
+        """Return the vectors of ids; those of all tokens and the ids where there are few tokens and many ids."""
+        is_whole = not (training and self.dropouts[0].p)  # dropout would make different vectors of each
+        if is_whole and _OCCURRENCES * self.embedding.num_embeddings <= ids.size:
+            return self.embedding.embedded(ids, training=training)
+        return self.embedding.forward(ids, training=training)
 
     def _penalized(self, gradient, y, which, scale):
         """Add the gradient of the activity penalty (0) or of the temporal one (1), which are not part of the loss."""
@@ -116,7 +126,7 @@ class LanguageNetwork:
 
     def hidden(self, inputs, state=None, lengths=None):
         """Return the outputs of the last recurrent layer (T, B, H), and the state after them."""
-        return self.recurrent.forward(self.embedding.forward(inputs), state, lengths, check_finite=False)
+        return self.recurrent.forward(self._vectors(inputs), state, lengths, check_finite=False)
 
     @contextlib.contextmanager
     def held_weights(self):
@@ -139,7 +149,8 @@ class LanguageNetwork:
         """
         (steps, batch), (panels, bias) = uniforms.shape, self._packed_output
         embedding = self.embedding.parameters["weight"]
-        layers, schedules = self.recurrent.step_arrays(state[1], batch)
+        tabulated = len(embedding) <= min(steps * batch, _TABLE_ROWS)
+        layers, schedules = self.recurrent.step_arrays(state[1], batch, embedding if tabulated else None)
         h = layers[-1].y.values
         h[...] = state[0]
         drawn = np.empty((steps, batch), np.int32)
@@ -148,7 +159,7 @@ class LanguageNetwork:
         weights = panels.size + sum(array.size for array in self.recurrent.parameters.values())
         calls = [
             (drawn, h, layers, self.recurrent.cell, schedules, embedding, panels, bias, logits, p, uniforms, choice,
-             never, END_ID, self.recurrent.residual, new_board(1), first, last)
+             never, END_ID, self.recurrent.residual, tabulated, new_board(1), first, last)
             for first, last in split(batch, worth(self.recurrent.n_jobs, 2 * steps * batch * weights))
         ]  # fmt: skip
         run_kernel(generate, calls)

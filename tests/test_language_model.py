@@ -57,6 +57,18 @@ def test_log_probabilities_equal_the_slow_reference(cell, tie_weights):
     np.testing.assert_allclose(np.concatenate(got), slow_log_probs(model, ids, Vocabulary.end_id), atol=2e-5)
 
 
+@pytest.mark.parametrize("options", [{}, {"tie_weights": True, "embedding_dropout": 0.2}])
+def test_a_batch_of_few_tokens_is_computed_token_by_token(options, monkeypatch):
+    text, models = ["ab ba bab " * 200], []
+    for occurrences in (2, 10**6):
+        monkeypatch.setattr("fastrnn._language_network._OCCURRENCES", occurrences)
+        settings = {"tokenizer": "chars", "hidden_size": 16, "embedding_size": 16, "input_dropout": 0.0, "max_iter": 2}
+        models.append(RNNLanguageModel(random_state=0, **settings, **options).fit(text))
+    few, many = models
+    np.testing.assert_allclose(few.loss_curve_, many.loss_curve_, rtol=1e-4)
+    np.testing.assert_allclose(few.score_samples(text), many.score_samples(text), rtol=1e-3)
+
+
 def test_without_carried_state_every_sentence_stands_alone():
     model = small(carry_state=False).fit(LINES)
     sentences = [line.split() for line in LINES[:3]] + [[], ["cat"] * 150]

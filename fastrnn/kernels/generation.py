@@ -16,6 +16,8 @@ class LayerStep(NamedTuple):
     """What a recurrent layer needs for a step of n texts."""
 
     x: object  # (n, D); of a layer above the first this is y of the one below
+    table: object  # (n, input columns), the input's part of the pre-activations; of the first layer perhaps (V, ·)
+    ids: object  # (n,) row of `table` for each text
     y: object  # `Output` (n, output)
     memory: object
     weights: object  # packed before
@@ -24,10 +26,11 @@ class LayerStep(NamedTuple):
 
 @kernel
 def generate(board, party, drawn, h, layers, cell, schedules, embedding, panels, bias, logits, p, uniforms, choice,
-             never, end_id, residual, alone, first, last):  # fmt: skip
+             never, end_id, residual, tabulated, alone, first, last):  # fmt: skip
     """Draw a token for each step of the texts `first` to `last`, and feed it back; stop when all have ended.
 
     `schedules` are two for one step each: its states go from the first half of the memory to the second, and back.
+    `tabulated` says that the first layer's table has a row for each token.
     """
     # drawn (T, n), h (n, H) output of the last layer, embedding (V, D), bias and logits' rows padded to whole vectors,
     # p (n, V) float64, uniforms (T, n), never (·,) tokens that are not drawn
@@ -45,18 +48,32 @@ def generate(board, party, drawn, h, layers, cell, schedules, embedding, panels,
                 token = draw_token(p[row], choice.top_k, choice.top_p, uniforms[t, row], end_id)
                 going_on = going_on or token != end_id
             drawn[t, row] = token
-            layers[0].x[row] = embedding[token]
+            if tabulated:
+                layers[0].ids[row] = token
+            else:
+                layers[0].x[row] = embedding[token]
         if not going_on:
             drawn[t:, first:last] = end_id
             break
         for k in range(len(layers)):
             layer = layers[k]
             part = (first, last, 0, layer.memory.states.shape[2])
-            recurrence_forward(alone, 0, layer.y, layer.memory, cell, layer.x, layer.weights, layer.masks,
-                               schedules[t % 2], part, 1, False, True)  # fmt: skip
+            if k > 0 or not tabulated:
+                _input_product(layer.table, layer.x, layer.weights, schedules[0].spans, first, last)
+            recurrence_forward(alone, 0, layer.y, layer.memory, cell, layer.table, layer.ids, layer.weights,
+                               layer.masks, schedules[t % 2], part, 1, False, True)  # fmt: skip
             if residual and k > 0:
                 layer.y.values[first:last] += layer.x[first:last]
     leave(board, party)
+
+
+@kernel
+def _input_product(table, x, weights, spans, first, last):
+    """Compute the input's part of the pre-activations for the rows `first` to `last` of x, bias included."""
+    begin, columns, depth = spans[0], table.shape[1], x.shape[1]
+    table[first:last] = weights.bias[begin : begin + columns]
+    packed_product(table, first * columns, columns, x, first * depth, depth, 1, weights.input_panels, last - first,
+                   depth, columns)  # fmt: skip
 
 
 @kernel

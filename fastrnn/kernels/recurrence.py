@@ -105,24 +105,28 @@ class Gradients(NamedTuple):
 
 
 @kernel
-def recurrence_forward(board, party, y, memory, cell, x, weights, masks, schedule, part, chunk, keep, packed):
+def recurrence_forward(board, party, y, memory, cell, x, ids, weights, masks, schedule, part, chunk, keep, packed):
     """Run a cell over a part of the sequences or units: all steps, from `memory.states` on.
 
-    The products with the input are made for `chunk` steps at once, as many as the second-level cache holds. `packed`
-    says that the weights have been packed before.
+    The products with the input are made for `chunk` steps at once, as many as the second-level cache holds; or they
+    are there already for all inputs that occur, in x, and `ids` says which is whose. `packed` says that the weights
+    have been packed before.
     """
-    # y: an `Output`, x (R, D)
+    # y: an `Output`, x (R, D) and ids None; or x (V, input columns), the bias included, and ids (R,)
     enter(board, party)
     gates, states, operands = memory.gates, memory.states, memory.operands
     offsets, gate_rows, state_rows, spans = schedule.offsets, schedule.gate_rows, schedule.state_rows, schedule.spans
     first, last, begin, end = part
     padded, steps, size = states.shape[2], len(gate_rows), y.end - y.begin
     if not packed:
-        _pack_gates(weights, spans, padded, part, board, party)
+        _pack_gates(weights, spans, padded, part, board, party, 0 if ids is None else 1)
         barrier(board, party)
     for start in range(0, steps, chunk):
         stop = min(start + chunk, steps)
-        _input_products(gates, x, weights.input_panels, weights.bias, schedule, padded, start, stop, part)
+        if ids is None:
+            _input_products(gates, x, weights.input_panels, weights.bias, schedule, padded, start, stop, part)
+        else:
+            _look_up(gates, x, ids, weights.bias, schedule, padded, start, stop, part)
         for t in range(start, stop):
             rows = _alive(offsets, t, first, last)
             row, before, after = gate_rows[t] + first, state_rows[t] + first, state_rows[t + 1] + first
@@ -150,10 +154,10 @@ def _alive(offsets, t, first, last):
 
 
 @kernel(inline="always")
-def _pack_gates(weights, spans, padded, part, board, party):
+def _pack_gates(weights, spans, padded, part, board, party, first_matrix):
     """Pack W_ihᵀ and W_hhᵀ: whole panels by each thread where all use them all, otherwise a thread's own units."""
     units = part[3] - part[2]
-    for matrix in range(2):  # `pack` is long: called in one place only, it is compiled once
+    for matrix in range(first_matrix, 2):  # `pack` is long: called in one place only, it is compiled once
         panels = weights.input_panels if matrix == 0 else weights.recurrent_panels  # (D · columns,)
         weight = weights.input if matrix == 0 else weights.recurrent  # (columns, D)
         columns, depth = spans[1 + 2 * matrix], weight.shape[1]
@@ -214,6 +218,21 @@ def _input_products(gates, x, panels, bias, schedule, padded, start, stop, part)
                 rows = all_rows if together else _alive(offsets, t, first, last)
                 panel_product(gates, place, width, x, (offsets[t] + first) * depth, depth, 1, panels,
                               (block + column) * depth, rows, depth, vectors)  # fmt: skip
+
+
+@kernel(inline="always")
+def _look_up(gates, table, ids, bias, schedule, padded, start, stop, part):
+    """Copy the input's part of the pre-activations of the steps `start` to `stop`, bias included, from a table."""
+    offsets, width = schedule.offsets, gates.shape[1]
+    span, columns = schedule.spans[0], schedule.spans[1]
+    first, last, begin, end = part
+    for t in range(start, stop):
+        for b in range(_alive(offsets, t, first, last)):
+            place, source = (schedule.gate_rows[t] + first + b) * width, ids[offsets[t] + first + b] * columns - span
+            for slot in range(0, len(bias), padded):
+                is_input = span <= slot < span + columns
+                for j in range(slot + begin, slot + end, lanes(gates)):
+                    store(gates, place + j, load(table, source + j) if is_input else load(bias, j))
 
 
 @kernel(inline="always")
@@ -566,9 +585,9 @@ def weight_gradients(board, party, d_input, d_recurrent, d_bias, dx, gates, x, b
 
     The threads cut each product's columns or rows, whichever are more.
     """
-    # d_input (input columns, D), d_recurrent (recurrent columns, output), d_bias (slots · padded,) or (0,), dx (R, D),
+    # d_input (input columns, D), d_recurrent (recurrent columns, output), d_bias (slots · padded,), dx (R, D),
     # x (R, D), gates (R, width) with dz, before (R, padded) h before each row, weight (input columns, D),
-    # scratch (parties, ·)
+    # scratch (parties, ·); gradients of length 0 are not wanted
     enter(board, party)
     room, width = scratch[party], gates.shape[1]
     _add_outer_product(d_input, gates, spans[0], x, room, board, party)
@@ -581,9 +600,10 @@ def weight_gradients(board, party, d_input, d_recurrent, d_bias, dx, gates, x, b
         store(d_bias, j, total)
     first, last = _share(len(dx), 1, board, party)
     dx[first:last] = 0
-    depth = x.shape[1]
-    strided_product(dx, first * depth, depth, gates, first * width + spans[0], width, 1, weight, 0, depth, 1,
-                    last - first, depth, spans[1], room)  # fmt: skip
+    depth = dx.shape[1]
+    if first < last:
+        strided_product(dx, first * depth, depth, gates, first * width + spans[0], width, 1, weight, 0, depth, 1,
+                        last - first, depth, spans[1], room)  # fmt: skip
     leave(board, party)
 
 
@@ -593,6 +613,8 @@ def _add_outer_product(total, gates, span, inputs, room, board, party):
     # total (columns of dz, N), inputs (R, N or more)
     rows, columns = total.shape
     width, line = gates.shape[1], inputs.shape[1]
+    if rows == 0:
+        return
     if columns > rows:
         first, last = _share(columns, PANEL_VECTORS * lanes(gates), board, party)
         strided_product(total, first, columns, gates, span, 1, width, inputs, first, line, 1, rows, last - first,

@@ -26,6 +26,19 @@ def gather_rows(board, party, out, source, rows, first, last):
 
 
 @kernel
+def add_rows(board, party, sums, values, ids, begin, end):
+    """Compute sums[ids[i]] += values[i] for one i after the other, in the columns `begin` to `end` (whole vectors)."""
+    # sums (V, columns), values (n, columns), ids (n,)
+    enter(board, party)
+    columns = sums.shape[1]
+    for i in range(len(ids)):
+        for j in range(begin, end, lanes(sums)):
+            place = ids[i] * columns + j
+            store(sums, place, load(sums, place) + load(values, i * columns + j))
+    leave(board, party)
+
+
+@kernel
 def clear_rows(board, party, out, packed, first, last):
     """Write zeros to the rows of `out` from `first` to `last` for which `packed` is negative."""
     # out (n, columns), packed (n,)

@@ -12,8 +12,10 @@ from fastrnn.cells._cell import count_units, declared
 from fastrnn.kernels import recurrence
 from fastrnn.kernels.dense import product
 from fastrnn.kernels.gemm import pack, packed_size, scratch_size
+from fastrnn.kernels.generation import LayerStep
+from fastrnn.kernels.rows import add_rows
 from fastrnn.kernels.threads import run_kernel, scratch, split, worth
-from fastrnn.layers._packing import gather
+from fastrnn.layers._packing import FLOPS_PER_ELEMENT, Embedded, gather
 from fastrnn.simd import lanes_of
 
 _CHUNK_BYTES = 1 << 18  # pre-activations of a chunk of steps: to stay in the second-level cache of a core
@@ -294,8 +296,8 @@ class Direction:
         ----------
         y : Output
             What is written to.
-        x : ndarray (R, D)
-            Packed rows.
+        x : ndarray (R, D) or Embedded
+            Packed rows, or ids (R,).
         initial : list of ndarray (batch, size of the state)
             Initial states, in packed order.
         packing : Packing
@@ -307,18 +309,28 @@ class Direction:
         -------
         final : list of ndarray (batch, size of the state)
         """
-        plan = self._plan(packing, x.shape[1], keep, drawn)
+        columns = 0 if isinstance(x, Embedded) else x.shape[1]
+        plan = self._plan(packing, columns, keep, drawn)
         self._set_initial(plan.memory, initial, drawn)
         weights = self._forward_weights(drawn) if self._held is None else self._held
         masks = self._masks(drawn)
+        inputs = (self.input_table(x.vectors, weights), x.ids) if isinstance(x, Embedded) else (x, None)
         calls = [
-            (y, plan.memory, self.cell, x, weights, masks, plan.schedule, part, plan.chunk, keep, self.is_held)
+            (y, plan.memory, self.cell, *inputs, weights, masks, plan.schedule, part, plan.chunk, keep, self.is_held)
             for part in plan.parts
         ]
         run_kernel(recurrence.recurrence_forward, calls)
         final = [plane[plan.last, : values.shape[1]] for plane, values in zip(plan.memory.states, initial, strict=True)]
         self.kept = (x, plan, weights, masks, packing, drawn) if keep else None
         return final
+
+    def input_table(self, vectors, weights):
+        """Return the input's part of the pre-activations for each vector, bias included: (V, input columns)."""
+        begin, columns = self.spans[:2]
+        table = self.work.take("input table", len(vectors), columns)
+        table[...] = weights.bias[begin : begin + columns]
+        product(table, vectors, weights.input.T, self.n_jobs)
+        return table
 
     def _plan(self, packing, columns, keep, drawn):
         """Return where and how a pass is computed; the same as for the pass before, if that was alike."""
@@ -389,12 +401,19 @@ class Direction:
         finally:
             self._held = None
 
-    def step_arrays(self, initial, drawn):
-        """Return (memory, weights, masks) for single steps of a batch from given states on, under `held`."""
+    def step_arrays(self, x, vectors, y, initial, drawn):
+        """Return the `LayerStep` of a batch for single steps from given states on, under `held`.
+
+        With `vectors` the first layer's table has a row for each of them.
+        """
         batch = len(initial[0])
         memory = self._memory(2 * batch, batch, drawn)
         self._set_initial(memory, initial, drawn)
-        return memory, self._held, self._masks(drawn)
+        if vectors is None:
+            table = self.work.take("input table", batch, self.spans[1])
+        else:
+            table = self.input_table(vectors, self._held)
+        return LayerStep(x, table, np.arange(batch, dtype=np.int32), y, memory, self._held, self._masks(drawn))
 
     def step_schedules(self, batch):
         """Return the schedules of two single steps, from the first half of the states to the second and back."""
@@ -428,16 +447,20 @@ class Direction:
         Returns
         -------
         dx : ndarray (R, D)
+            Of an `Embedded` x the gradient of its vectors, (V, D).
         d_initial : list of ndarray (batch, size of the state)
         """
         x, plan, weights, masks, packing, drawn = self.kept
         self.kept = None  # gates are overwritten: there is no second time
-        gradients = self._gradient_room(len(x), packing.batch, d_final, masks)
+        gradients = self._gradient_room(int(packing.offsets[-1]), packing.batch, d_final, masks)
         if self.late_slots or self.has_projection:
             weights = weights._replace(
                 late=self._packed_late(self._recurrent_weights(drawn)[1], False), projection=self._projection(False)
             )
-        dx, totals = empty_like(x), self._gradient_totals(drawn)
+        vectors, sums = x, None
+        if isinstance(x, Embedded):
+            vectors, sums = x.vectors, self.work.zeros("sums", len(x.vectors), self.width)
+        dx, totals = empty_like(vectors), self._gradient_totals(drawn)
         stop, packed = len(packing.offsets) - 1, False
         while stop > 0:
             start = self._chunk_start(packing.offsets, stop)
@@ -447,8 +470,11 @@ class Direction:
             ]
             run_kernel(recurrence.recurrence_backward, calls)
             rows = slice(int(packing.offsets[start]), int(packing.offsets[stop]))
-            self._add_products(totals, dx, x, plan.memory, weights, packing, rows)
+            self._add_products(totals, dx, x, plan.memory, weights, packing, rows, sums)
             stop, packed = start, True
+        if sums is not None:
+            d_input, d_recurrent, d_bias = totals
+            self._run_products((d_input, d_recurrent[:0], d_bias), dx, sums, vectors, sums[:0], weights)
         self._add_gradients(totals, plan.memory, gradients, drawn)
         d_initial = [plane[:, : values.shape[1]] for plane, values in zip(gradients.states, d_final, strict=True)]
         return dx, d_initial
@@ -488,14 +514,27 @@ class Direction:
         d_bias = self.work.zeros("bias gradient", len(self.cell.slots) * self.padded if self.biases else 0)
         return self._gradient_target("weight_ih", self.cell.input_slots, slice(None)), d_recurrent, d_bias
 
-    def _add_products(self, totals, dx, x, memory, weights, packing, rows):
-        """Add to the weight gradients what comes from some rows, and compute these rows of dx."""
-        plane = memory.operands[0]  # h as the recurrent product took it
+    def _add_products(self, totals, dx, x, memory, weights, packing, rows, sums):
+        """Add to the weight gradients what comes from some rows, and compute these rows of dx.
+
+        With `sums`, the rows of gates of the same input are only added up there.
+        """
+        plane, gates = memory.operands[0], memory.gates[rows]  # h as the recurrent product took it
         before = plane[rows] if packing.previous is None else gather(plane, packing.previous[rows], self.n_jobs)
-        flops = 2 * (rows.stop - rows.start) * (2 * totals[0].size + totals[1].size)
+        if sums is None:
+            self._run_products(totals, dx[rows], gates, x[rows], before, weights)
+            return
+        d_input, d_recurrent, d_bias = totals
+        self._run_products((d_input[:0], d_recurrent, d_bias[:0]), dx[:0], gates, dx[:0], before, weights)
+        cuts = split(self.width, worth(self.n_jobs, FLOPS_PER_ELEMENT * gates.size), self.lanes)
+        run_kernel(add_rows, [(sums, gates, x.ids[rows], *cut) for cut in cuts])
+
+    def _run_products(self, totals, dx, gates, x, before, weights):
+        """Run `weight_gradients` on as many threads as it is worth."""
+        flops = 2 * len(gates) * (2 * totals[0].size + totals[1].size)
         parties, size = worth(self.n_jobs, flops), scratch_size(self.dtype)
         room = scratch(parties * size, self.dtype).reshape(parties, size)
-        arguments = (*totals, dx[rows], memory.gates[rows], x[rows], before, weights.input, self.spans, room)
+        arguments = (*totals, dx, gates, x, before, weights.input, self.spans, room)
         run_kernel(recurrence.weight_gradients, [arguments] * parties)
 
     def _add_gradients(self, totals, memory, gradients, drawn):

@@ -5,6 +5,7 @@ import numpy as np
 from fastrnn._memory import empty
 from fastrnn.kernels.embedding import embedding_backward, embedding_forward
 from fastrnn.layers._layer import Layer
+from fastrnn.layers._packing import Embedded
 from fastrnn.layers.dropout import check_probability
 
 
@@ -72,6 +73,7 @@ class Embedding(Layer):
         self.dropout = check_probability("dropout", dropout)
         self._random = np.random.default_rng(self.random_state.randint(2**31)) if dropout else None
         self._ids = self._factors = None
+        self._is_embedded = False  # whether the last look-up was not carried out
 
     def forward(self, ids, training=False):
         """Look vectors up.
@@ -91,36 +93,65 @@ class Embedding(Layer):
         ValueError
             `ids` are not integers from 0 to V - 1.
         """
+        ids, flat = self._read(ids, training)
+        self._is_embedded = False
+        out = empty((flat.size, self.embedding_dim), self.dtype)
+        embedding_forward(out, self.parameters["weight"], flat)
+        if self._factors is not None:
+            out *= self._factors[flat]
+        return out.reshape(*ids.shape, self.embedding_dim)
+
+    def embedded(self, ids, training=False):
+        """Return the vectors of all ids, and the ids, as `Recurrent` takes them: a look-up that is not carried out.
+
+        Parameters
+        ----------
+        ids : array-like of int, any shape
+        training : bool, default=False
+            Keep the ids for `backward`, which then takes the gradient of all vectors, (V, D).
+
+        Returns
+        -------
+        Embedded
+        """
+        ids, _ = self._read(ids, training)
+        self._is_embedded = True
+        weight = self.parameters["weight"]
+        return Embedded(weight if self._factors is None else weight * self._factors, ids)
+
+    def _read(self, ids, training):
+        """Check ids and return them as an array and flat; draw factors and keep what backward needs."""
         ids = np.asarray(ids)
         if ids.dtype.kind not in "iu" and ids.size:
             raise ValueError(f"ids must be integers, got an array of {ids.dtype}.")
         flat = np.ascontiguousarray(ids, np.int64).reshape(-1)
         if flat.size and not (flat.min() >= 0 and flat.max() < self.num_embeddings):
             raise ValueError(f"ids must be from 0 to {self.num_embeddings - 1}, got {flat.min()} to {flat.max()}.")
-        out = empty((flat.size, self.embedding_dim), self.dtype)
-        embedding_forward(out, self.parameters["weight"], flat)
         self._ids = flat.copy() if training else None  # the caller may reuse his array before backward
         self._factors = None
         if training and self.dropout:
-            kept = self._random.random(self.num_embeddings, dtype=np.float32) >= self.dropout
-            self._factors = (kept[flat] * self.dtype.type(1 / (1 - self.dropout)))[:, None]
-            out *= self._factors
-        return out.reshape(*ids.shape, self.embedding_dim)
+            kept = self._random.random((self.num_embeddings, 1), dtype=np.float32) >= self.dropout
+            self._factors = kept * self.dtype.type(1 / (1 - self.dropout))
+        return ids, flat
 
     def backward(self, dy):
         """Add the gradient of the vectors that the last `forward` looked up to ``grads["weight"]``.
 
         Parameters
         ----------
-        dy : array-like (*ids.shape, D)
-            Gradient of the loss with respect to what `forward` returned.
+        dy : array-like (*ids.shape, D), or (V, D) after `embedded`
+            Gradient of the loss with respect to what `forward` returned, or to the vectors of `embedded`.
         """
         if self._ids is None:
             raise RuntimeError("backward needs a call of forward with training=True before it.")
+        padding = -1 if self.padding_idx is None else self.padding_idx
+        if self._is_embedded:
+            used = np.unique(self._ids)
+            self._ids = used[used != padding]
+            dy = np.asarray(dy, self.dtype)[self._ids]
         dy = np.ascontiguousarray(dy, self.dtype).reshape(self._ids.size, self.embedding_dim)
         if self._factors is not None:
-            dy = dy * self._factors
-        padding = -1 if self.padding_idx is None else self.padding_idx
+            dy = dy * self._factors[self._ids]
         embedding_backward(self.grads["weight"], dy, self._ids, padding)
         if self.rows is not None:
             used = np.union1d(self.rows, self._ids)

@@ -12,11 +12,10 @@ from fastrnn._checks import check_positive_integer
 from fastrnn._memory import empty, empty_like
 from fastrnn.cells import CELLS
 from fastrnn.cells._cell import declared
-from fastrnn.kernels.generation import LayerStep
 from fastrnn.kernels.recurrence import Output
 from fastrnn.layers._direction import Direction, Drawn
 from fastrnn.layers._layer import Layer
-from fastrnn.layers._packing import Packing, gather
+from fastrnn.layers._packing import Embedded, Packing, gather
 from fastrnn.layers.dropout import Dropout, check_probability
 from fastrnn.layers.initializers import initialize
 
@@ -213,7 +212,8 @@ class Recurrent(Layer):
         Parameters
         ----------
         x : array-like (T, B, input_size), or (B, T, input_size) with ``batch_first=True``, or list of (T_i, input_size)
-            The sequences, padded to the same length; or as a list of arrays of their own lengths.
+            The sequences, padded to the same length; or as a list of arrays of their own lengths; or, where the same
+            inputs occur many times, these and their numbers, as `Embedded`.
         state : array (num_layers · directions, B, hidden_size), or a tuple of one for each state, default=None
             Initial states; None is zeros, or the learned ones.
         lengths : array-like (B,) of int, default=None
@@ -240,14 +240,9 @@ class Recurrent(Layer):
         ValueError
             An argument has the wrong shape, a length is outside 0 to T, or x is not finite.
         """
-        listed = isinstance(x, list | tuple) and lengths is None and all(np.ndim(part) == 2 for part in x)
-        if listed:
-            x, lengths = self._pad(x)
-        x = np.ascontiguousarray(x, self.dtype)
-        if x.ndim != 3 or x.shape[2] != self.input_size:
-            layout = "(B, T, input_size)" if self.batch_first else "(T, B, input_size)"
-            raise ValueError(f"x must have shape {layout} with input_size={self.input_size}, got {x.shape}.")
-        batch, steps = (x.shape[0], x.shape[1]) if self.batch_first else (x.shape[1], x.shape[0])
+        x, lengths, listed = self._read(x, lengths)
+        shape = x.ids.shape if isinstance(x, Embedded) else x.shape[:2]
+        batch, steps = shape if self.batch_first else shape[::-1]
         packing = self._packing(steps, batch, lengths)
         learned = state is None and self.learn_initial_state
         initial = self._initial(self._learned(batch) if learned else state, batch, packing, "state")
@@ -255,7 +250,7 @@ class Recurrent(Layer):
         rows = packing.pack(x, self.n_jobs)
         if training and self._layers[0][0].is_held:
             raise RuntimeError("Nothing can be trained while held_weights is in force.")
-        if check_finite and not _all_finite(rows):
+        if check_finite and not _all_finite(rows.vectors if isinstance(x, Embedded) else rows):
             raise ValueError("x must be finite, got NaN or infinity in the steps of a sequence.")
         for k, layer in enumerate(self._layers):
             inputs, outputs = rows, self._outputs(packing, padded=self._ends(k))
@@ -273,15 +268,15 @@ class Recurrent(Layer):
                 for part, values in zip(final, last, strict=True):
                     part[n] = values
                 if return_all_states:
-                    collected.append(self._collect(direction, packing, x.shape[:2], backwards))
+                    collected.append(self._collect(direction, packing, shape, backwards))
             rows = self._merged(outputs)
             if self.residual and k > 0:
                 rows = rows + inputs
             if k < self.num_layers - 1:
                 rows = self._dropouts[k].forward(rows, training=training, sequences=packing.places)
-        self._kept = (packing, x.shape, learned, lengths if listed else None) if training else None
-        shape = (*x.shape[:2], self.output_size)
-        y = rows.reshape(shape) if self._ends(self.num_layers - 1) else packing.unpack(rows, shape, self.n_jobs)
+        y_shape, x_shape = (*shape, self.output_size), None if isinstance(x, Embedded) else x.shape
+        self._kept = (packing, y_shape, x_shape, learned, lengths if listed else None) if training else None
+        y = rows.reshape(y_shape) if self._ends(self.num_layers - 1) else packing.unpack(rows, y_shape, self.n_jobs)
         result = self._cut(y, lengths) if listed else y, self._state([packing.unsort(part) for part in final])
         if return_all_states:
             result += (self._state([np.stack(parts) for parts in zip(*collected, strict=True)]),)
@@ -307,10 +302,11 @@ class Recurrent(Layer):
                 stack.enter_context(direction.held())
             yield
 
-    def step_arrays(self, state, batch):
+    def step_arrays(self, state, batch, vectors=None):
         """Return the arrays for single steps of `kernels.generation.generate`, from a state on, and its two schedules.
 
-        For one direction that reads forwards, under `held_weights`. The states after an even number of steps stand in
+        For one direction that reads forwards, under `held_weights`. With `vectors` (V, D) the first layer reads only
+        these, and computes its product with them at once. The states after an even number of steps stand in
         the first `batch` rows of each layer's memory.
         """
         packing, x, steps = self._packing(1, batch, None), np.empty((batch, self.input_size), self.dtype), []
@@ -319,8 +315,8 @@ class Recurrent(Layer):
             size = self._sizes[0]
             y = Output(np.empty((batch, size), self.dtype), np.arange(batch, dtype=np.int32), 0, size)
             drawn = self._draw(direction, packing, training=False)
-            steps.append(LayerStep(x, y, *direction.step_arrays([part[k] for part in initial], drawn)))
-            x = y.values
+            steps.append(direction.step_arrays(x, vectors, y, [part[k] for part in initial], drawn))
+            x, vectors = y.values, None
         return tuple(steps), self._layers[0][0].step_schedules(batch)
 
     def backward(self, dy, dstate=None):
@@ -336,6 +332,7 @@ class Recurrent(Layer):
         Returns
         -------
         dx : ndarray, shape of x (a list if x is one)
+            Of `Embedded` inputs the gradient of their vectors.
         dstate : as the state
             Gradient of the initial states.
 
@@ -348,7 +345,7 @@ class Recurrent(Layer):
         """
         if self._kept is None:
             raise RuntimeError("backward needs a forward pass with training=True before it, once for each backward.")
-        packing, x_shape, learned, lengths = self._kept
+        packing, y_shape, x_shape, learned, lengths = self._kept
         if lengths is not None:
             if [len(part) for part in dy] != list(lengths):
                 raise ValueError(
@@ -356,9 +353,8 @@ class Recurrent(Layer):
                 )
             dy, _ = self._pad(dy)
         dy = np.ascontiguousarray(dy, self.dtype)
-        expected = (*x_shape[:2], self.output_size)
-        if dy.shape != expected:
-            raise ValueError(f"dy must have the shape of the output, {expected}, got {dy.shape}.")
+        if dy.shape != y_shape:
+            raise ValueError(f"dy must have the shape of the output, {y_shape}, got {dy.shape}.")
         d_final = self._initial(dstate, packing.batch, packing, "dstate")
         self._kept = None
         d_initial = [np.empty_like(part) for part in d_final]
@@ -372,7 +368,8 @@ class Recurrent(Layer):
             for d, direction in enumerate(self._layers[k]):
                 n = k * self.directions + d
                 dx, before = direction.backward(d_outputs[d], [a[n] for a in d_final])
-                dx = gather(dx, packing.reverse, self.n_jobs) if d == 1 or self.reverse else dx
+                if (d == 1 or self.reverse) and not (k == 0 and x_shape is None):
+                    dx = gather(dx, packing.reverse, self.n_jobs)
                 d_inputs = dx if d_inputs is None else d_inputs + dx
                 for target, values in zip(d_initial, before, strict=True):
                     target[n] = values
@@ -380,13 +377,36 @@ class Recurrent(Layer):
         if learned:
             for name, values in zip(self.cell.states, d_initial, strict=True):
                 self.grads[f"initial_{name}"] += values.sum(axis=1)
-        dx = packing.unpack(d_rows, x_shape, self.n_jobs)
+        dx = d_rows if x_shape is None else packing.unpack(d_rows, x_shape, self.n_jobs)
         dx = dx if lengths is None else self._cut(dx, lengths)
         return dx, self._state([packing.unsort(part) for part in d_initial])
 
     def generators(self):
         """Return the generators that masks are drawn from, always in the same order."""
         return [*super().generators(), *(generator for layer in self._dropouts for generator in layer.generators())]
+
+    def _read(self, x, lengths):
+        """Return x as an array (·, ·, input_size) or as `Embedded`, its lengths, and whether it was a list."""
+        if isinstance(x, Embedded):
+            return self._read_embedded(x), lengths, False
+        listed = isinstance(x, list | tuple) and lengths is None and all(np.ndim(part) == 2 for part in x)
+        if listed:
+            x, lengths = self._pad(x)
+        x = np.ascontiguousarray(x, self.dtype)
+        if x.ndim != 3 or x.shape[2] != self.input_size:
+            layout = "(B, T, input_size)" if self.batch_first else "(T, B, input_size)"
+            raise ValueError(f"x must have shape {layout} with input_size={self.input_size}, got {x.shape}.")
+        return x, lengths, listed
+
+    def _read_embedded(self, x):
+        vectors, ids = np.ascontiguousarray(x.vectors, self.dtype), np.asarray(x.ids)
+        if vectors.ndim != 2 or vectors.shape[1] != self.input_size:
+            raise ValueError(f"x.vectors must have shape (V, {self.input_size}), got {vectors.shape}.")
+        if ids.ndim != 2 or ids.dtype.kind not in "iu":
+            raise ValueError(f"x.ids must be a matrix of integers, got an array of {ids.dtype}, shape {ids.shape}.")
+        if ids.size and not 0 <= ids.min() <= ids.max() < len(vectors):
+            raise ValueError(f"x.ids must be from 0 to {len(vectors) - 1}, got {ids.min()} to {ids.max()}.")
+        return Embedded(vectors, ids)
 
     def _pad(self, sequences):
         """Return a list of arrays (T_i, n) as a padded batch, and their lengths."""

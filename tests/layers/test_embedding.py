@@ -53,6 +53,20 @@ def test_rows_are_those_with_a_gradient_until_zero_grad():
     assert not layer.grads["weight"].any()
 
 
+@pytest.mark.parametrize(("padding_idx", "dropout"), [(None, 0.0), (2, 0.3)])
+def test_a_look_up_that_is_not_carried_out(padding_idx, dropout):
+    ids, random = np.array([[1, 2, 1], [4, 1, 3]]), np.random.default_rng(0)
+    layers = [Embedding(6, 3, padding_idx, dropout, dtype="float64", random_state=0) for _ in range(2)]
+    vectors, same_ids = layers[1].embedded(ids, training=True)
+    np.testing.assert_array_equal(layers[0].forward(ids, training=True), vectors[same_ids])
+    dy, d_vectors = random.standard_normal((2, 3, 3)), np.zeros((6, 3))
+    np.add.at(d_vectors, ids, dy)
+    layers[0].backward(dy)
+    layers[1].backward(d_vectors)
+    np.testing.assert_allclose(layers[1].grads["weight"], layers[0].grads["weight"], rtol=0, atol=1e-15)
+    np.testing.assert_array_equal(layers[1].rows, layers[0].rows)
+
+
 def test_the_start_is_torch_s():
     layer = Embedding(2000, 20, padding_idx=5, random_state=0)
     weight = layer.parameters["weight"]

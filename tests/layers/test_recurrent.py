@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastrnn.cells import CELLS
-from fastrnn.layers import GRU, LSTM, RNN, Recurrent
+from fastrnn.layers import GRU, LSTM, RNN, Embedded, Recurrent
 from fastrnn.layers._packing import Packing
 from tests import reference
 
@@ -224,6 +224,49 @@ def test_a_list_of_sequences_is_a_ragged_batch(batch_first):
     with pytest.raises(ValueError, match="same number of columns in all"):
         q["layer"].forward([np.zeros((2, 3)), np.zeros((2, 4))])
     assert q["layer"].forward([])[0] == []
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru", "lstm_layer_norm"])
+@pytest.mark.parametrize("options", [{}, {"bidirectional": True, "batch_first": True}, {"reverse": True}])
+@pytest.mark.parametrize("jobs", [1, 3])
+def test_embedded_inputs_are_their_vectors(cell, options, jobs, monkeypatch):
+    monkeypatch.setattr("fastrnn.kernels.threads._FLOPS_PER_THREAD", 1)
+    random = np.random.default_rng(0)
+    layer = make(cell, 6, 20, 2, dtype="float64", random_state=0, n_jobs=jobs, **options)
+    vectors, ids, lengths = random.standard_normal((5, 6)), random.integers(0, 5, (4, 4)), [3, 0, 4, 2]
+    results = []
+    for x in (vectors[ids], Embedded(vectors, ids)):
+        layer.zero_grad()
+        y, state = layer.forward(x, lengths=lengths, training=True)
+        dx, _ = layer.backward(np.cos(y))
+        results.append((y, as_list(state), dx, {name: grad.copy() for name, grad in layer.grads.items()}))
+    (y, state, dx, grads), (own_y, own_state, d_vectors, own_grads) = results
+    np.testing.assert_array_equal(own_y, y)
+    np.testing.assert_array_equal(own_state, state)
+    expected = np.zeros_like(vectors)
+    np.add.at(expected, ids, dx)
+    np.testing.assert_allclose(d_vectors, expected, rtol=0, atol=1e-13)
+    for name, grad in grads.items():
+        np.testing.assert_allclose(own_grads[name], grad, rtol=0, atol=2e-13, err_msg=name)
+
+
+@pytest.mark.parametrize(
+    ("vectors", "ids", "message"),
+    [
+        (np.ones((5, 3)), np.zeros((2, 2), int), r"x\.vectors must have shape \(V, 6\), got \(5, 3\)"),
+        (
+            np.ones((5, 6)),
+            np.zeros(2, int),
+            r"x\.ids must be a matrix of integers, got .* int64, shape \(2,\)",
+        ),
+        (np.ones((5, 6)), np.zeros((2, 2)), r"x\.ids must be a matrix of integers, got an array of float64"),
+        (np.ones((5, 6)), np.full((2, 2), 5), r"x\.ids must be from 0 to 4, got 5 to 5"),
+        (np.full((5, 6), np.nan), np.zeros((2, 2), int), "x must be finite"),
+    ],
+)
+def test_bad_embedded_inputs_are_named(vectors, ids, message):
+    with pytest.raises(ValueError, match=message):
+        LSTM(6, 4).forward(Embedded(vectors, ids))
 
 
 def test_empty_batches_and_sequences():
