@@ -146,7 +146,7 @@ class Embedding(Layer):
             raise RuntimeError("backward needs a call of forward with training=True before it.")
         padding = -1 if self.padding_idx is None else self.padding_idx
         if self._is_embedded:
-            used = np.unique(self._ids)
+            used = np.flatnonzero(np.bincount(self._ids))
             self._ids = used[used != padding]
             dy = np.asarray(dy, self.dtype)[self._ids]
         dy = np.ascontiguousarray(dy, self.dtype).reshape(self._ids.size, self.embedding_dim)

@@ -250,7 +250,7 @@ class Recurrent(Layer):
         rows = packing.pack(x, self.n_jobs)
         if training and self._layers[0][0].is_held:
             raise RuntimeError("Nothing can be trained while held_weights is in force.")
-        if check_finite and not _all_finite(rows.vectors if isinstance(x, Embedded) else rows):
+        if check_finite and not np.isfinite(rows.vectors if isinstance(x, Embedded) else rows).all():
             raise ValueError("x must be finite, got NaN or infinity in the steps of a sequence.")
         for k, layer in enumerate(self._layers):
             inputs, outputs = rows, self._outputs(packing, padded=self._ends(k))
@@ -440,16 +440,15 @@ class Recurrent(Layer):
 
     def _outputs(self, packing, padded):
         """Return what the directions of a layer write to, with zeros for padding."""
-        matrices = [
-            empty((packing.batch * packing.steps if padded else int(packing.offsets[-1]), self.output_size), self.dtype)
-        ]
-        if self.directions == 2 and self.merge != "concat":
-            matrices.append(empty_like(matrices[0]))
+        n_rows = packing.batch * packing.steps if padded else int(packing.offsets[-1])
+        matrix = empty((n_rows, self.output_size), self.dtype)
+        others = [empty_like(matrix)] if self.directions == 2 and self.merge != "concat" else []
         if padded:
-            for matrix in matrices:
-                packing.clear_padding(matrix, self.n_jobs)
-        parts = self._parts(matrices[0], packing, padded)
-        parts[-1] = parts[-1]._replace(values=matrices[-1])
+            for values in (matrix, *others):
+                packing.clear_padding(values, self.n_jobs)
+        parts = self._parts(matrix, packing, padded)
+        if others:
+            parts[1] = parts[1]._replace(values=others[0])
         return parts
 
     def _merged(self, outputs):
@@ -537,12 +536,6 @@ class Recurrent(Layer):
     def _state(states):
         """Return states as users have them: an array, or a tuple where there are several."""
         return states[0] if len(states) == 1 else tuple(states)
-
-
-def _all_finite(values):
-    """Return whether no element is NaN or infinite: a finite sum says so, and is quicker than a look at each."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        return bool(np.isfinite(values.sum())) or bool(np.isfinite(values).all())
 
 
 class RNN(Recurrent):
