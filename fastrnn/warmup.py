@@ -118,10 +118,11 @@ def _use_cell(cell, dtype):
     embedding, recurrent = Embedding(4, 5, **options), Recurrent(cell, 5, 6, **options)
     softmax = Softmax(6, 4, **options)
     ids = np.arange(4)[:, None].repeat(3, axis=1)  # (T, B)
-    h, _ = recurrent.forward(embedding.forward(ids, training=True), training=True)
-    _, dh = softmax.loss_and_gradient(h, ids)
-    dx, _ = recurrent.backward(dh)
-    embedding.backward(dx)
+    for look_up in (embedding.forward, embedding.embedded):  # of many tokens, and of few
+        h, _ = recurrent.forward(look_up(ids, training=True), training=True)
+        _, dh = softmax.loss_and_gradient(h, ids)
+        dx, _ = recurrent.backward(dh)
+        embedding.backward(dx)
     softmax.log_probs(h, ids)
     for rows in (h, h[0, :1]):  # many, and one: other products
         softmax.probabilities(rows)

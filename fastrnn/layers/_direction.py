@@ -19,7 +19,7 @@ from fastrnn.layers._packing import FLOPS_PER_ELEMENT, Embedded, gather
 from fastrnn.simd import lanes_of
 
 _CHUNK_BYTES = 1 << 18  # pre-activations of a chunk of steps: to stay in the second-level cache of a core
-_BACKWARD_BYTES = 1 << 22  # gradients of pre-activations until they are multiplied: to stay in the third-level cache
+_BACKWARD_BYTES = 6 << 20  # gradients of pre-activations until they are multiplied: to stay in the third-level cache
 _MOST_VIEWS = 500
 # Threads cut the hidden units if more of them are busy then, or as many and the recurrent weight is larger than the
 # second-level cache of a core. A thread is busy with so many sequences, or with so large a part of the weight that its
