@@ -15,7 +15,7 @@ import math
 import numpy as np
 
 from fastrnn._jit import kernel
-from fastrnn.kernels.gemm import PANEL_VECTORS, TILE_ROWS, pack, panel_product, product_block
+from fastrnn.kernels.gemm import PANEL_VECTORS, TILE_ROWS, pack, panel_product, product_block, transpose
 from fastrnn.kernels.threads import enter, leave, run_kernel, scratch, split, worth
 from fastrnn.simd import Vector, exp, lanes, lanes_of, load, load_first, primitive, store, store_first, sum_lanes, zero
 
@@ -174,10 +174,22 @@ def cross_entropy_rows(board, party, log_probs, dx, probabilities, x, weight, bi
                          maxima, sums, row, rows)  # fmt: skip
         if training:
             _panel_gradient(dx_panel, probabilities, panel, weight, targets, weights, maxima, sums, row, rows)
-            for i in range(rows):
-                for k in range(features):
-                    dx[row + i, k] = dx_panel[k * padded + i]
+            _write_transposed(dx, row, dx_panel, rows, padded)
     leave(board, party)
+
+
+@kernel(inline="always")
+def _write_transposed(dx, row, dx_panel, rows, padded):
+    """Write a panel of dxᵀ (features, padded) to rows of dx, in square blocks of whole vectors as far as they go."""
+    features, square = dx.shape[1], lanes(dx)
+    flat = dx.reshape(dx.size)
+    whole_rows, whole = rows // square * square, features // square * square
+    for i in range(0, whole_rows, square):
+        for k in range(0, whole, square):
+            transpose(dx, (row + i) * features + k, features, dx_panel, k * padded + i, padded)
+    for i in range(rows):
+        for k in range(whole if i < whole_rows else 0, features):
+            flat[(row + i) * features + k] = dx_panel[k * padded + i]
 
 
 @kernel
