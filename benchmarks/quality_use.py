@@ -79,11 +79,14 @@ def dynamic(model, train, valid, test):
 
 
 def agreement(model, train, valid, test):
-    """Print how many of Marvin and Linzen's pairs each model judges right, case by case."""
+    """Print how many of Marvin and Linzen's pairs each model judges right, case by case.
+
+    Their sentences get the full stop without which no sentence of the corpus ends.
+    """
     pairs = load_marvin_linzen()
+    good, bad = ([f"{sentence} ." for sentence in sentences] for sentences in (pairs.good, pairs.bad))
     results = [
-        minimal_pairs(judge, pairs.good, pairs.bad, pairs.template, oov="exclude")
-        for judge in (model, five_grams(model, train))
+        minimal_pairs(judge, good, bad, pairs.template, oov="exclude") for judge in (model, five_grams(model, train))
     ]
     network, ngrams = results
     print(f"{network.n_pairs:,} pairs of known words; network {network.accuracy:.1%}, 5-gram {ngrams.accuracy:.1%}")
