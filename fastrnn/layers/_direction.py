@@ -488,7 +488,7 @@ class Direction:
         operand = None if masks.recurrent is None else zeros("d_operand", 1, batch, padded)
         return recurrence.Gradients(
             states=d_states,
-            units=zeros("d_units", batch, max(1, self.n_units), padded),
+            units=zeros("d_units", batch, self.n_units, padded) if self.n_units else take("d_units", batch, 1, padded),
             through=d_states if operand is None else operand,
             operand=operand,
             late=take("d_late", batch, padded) if self.late_slots else None,
