@@ -14,7 +14,7 @@ from fastrnn.kernels.dense import product
 from fastrnn.kernels.gemm import pack, packed_size, scratch_size
 from fastrnn.kernels.generation import LayerStep
 from fastrnn.kernels.rows import add_rows
-from fastrnn.kernels.threads import run_kernel, scratch, split, worth
+from fastrnn.kernels.threads import compiled_for, run_kernel, scratch, split, worth
 from fastrnn.layers._packing import FLOPS_PER_ELEMENT, Embedded, gather
 from fastrnn.simd import lanes_of
 
@@ -87,6 +87,7 @@ class Plan(NamedTuple):
     schedule: recurrence.Schedule
     memory: recurrence.Memory
     last: object  # rows of the final states in the memory's states: a slice or an array
+    compiled: dict  # what each kernel runs for the types that all passes of this plan have
 
 
 class Direction:
@@ -163,15 +164,19 @@ class Direction:
         """Return whether gates stand one behind the other in the order of their slots, without padding."""
         return self.padded == self.hidden and len(_runs(slots)) <= 1
 
+    def _parameter(self, name):
+        """Return a parameter as the kernels read it, also where somebody has put another array in its place."""
+        return np.ascontiguousarray(self.parameters[f"{name}_{self.suffix}"], self.dtype)
+
     def _input_weight(self):
-        return self._slotted("weight_ih", self.cell.input_slots, self.parameters[f"weight_ih_{self.suffix}"])
+        return self._slotted("weight_ih", self.cell.input_slots, self._parameter("weight_ih"))
 
     def _recurrent_weights(self, drawn):
         """Return the weights of the recurrent and of the late product, slot by slot; None where there is none."""
         slots = self.cell.recurrent_slots + self.late_slots
         if not slots:
             return None, None
-        weight = self.parameters[f"weight_hh_{self.suffix}"]
+        weight = self._parameter("weight_hh")
         if drawn.weight_hh is not None:
             weight = weight * drawn.weight_hh
         cut = len(self.cell.recurrent_slots) * self.hidden
@@ -220,7 +225,7 @@ class Direction:
     def _projection(self, transposed):
         if not self.has_projection:
             return None
-        weight = self.parameters[f"weight_hr_{self.suffix}"]  # (output, H)
+        weight = self._parameter("weight_hr")  # (output, H)
         if transposed:  # of raw, whose rows are padded
             wide = self.work.zeros("weight_hr", self.output, self.padded)
             wide[:, : self.hidden] = weight
@@ -309,8 +314,7 @@ class Direction:
         -------
         final : list of ndarray (batch, size of the state)
         """
-        columns = 0 if isinstance(x, Embedded) else x.shape[1]
-        plan = self._plan(packing, columns, keep, drawn)
+        plan = self._plan(packing, None if isinstance(x, Embedded) else x.shape[1], keep, drawn)
         self._set_initial(plan.memory, initial, drawn)
         weights = self._forward_weights(drawn) if self._held is None else self._held
         masks = self._masks(drawn)
@@ -319,7 +323,7 @@ class Direction:
             (y, plan.memory, self.cell, *inputs, weights, masks, plan.schedule, part, plan.chunk, keep, self.is_held)
             for part in plan.parts
         ]
-        run_kernel(recurrence.recurrence_forward, calls)
+        self._run(plan, recurrence.recurrence_forward, calls)
         final = [plane[plan.last, : values.shape[1]] for plane, values in zip(plan.memory.states, initial, strict=True)]
         self.kept = (x, plan, weights, masks, packing, drawn) if keep else None
         return final
@@ -334,14 +338,14 @@ class Direction:
 
     def _plan(self, packing, columns, keep, drawn):
         """Return where and how a pass is computed; the same as for the pass before, if that was alike."""
-        key = (packing, columns, keep, drawn.recurrent is None, self.is_held, self.n_jobs)
+        key = (packing, columns, keep, *(part is None for part in drawn), self.is_held, self.n_jobs)
         if self._last_plan is None or self._last_plan[0] != key:
             self._last_plan = key, self._new_plan(packing, columns, keep, drawn)
         return self._last_plan[1]
 
     def _new_plan(self, packing, columns, keep, drawn):
         rows, steps, batch = int(packing.offsets[-1]), len(packing.offsets) - 1, packing.batch
-        parts = self._parts(packing, columns)
+        parts = self._parts(packing, columns or 0)
         largest = max(part[1] - part[0] for part in parts)
         chunk = max(1, min(steps, _CHUNK_BYTES // (max(1, largest) * self.width * self.dtype.itemsize)))
         gate_rows, state_rows = packing.schedule(None if keep else chunk)
@@ -356,7 +360,16 @@ class Direction:
             schedule=recurrence.Schedule(packing.offsets, gate_rows, state_rows, self.spans),
             memory=self._memory(*sizes, drawn),
             last=last,
+            compiled={},
         )
+
+    def _run(self, plan, kernel, calls):
+        """Run a kernel; from the second time of a plan on, what was compiled for its types is not looked up again."""
+        if kernel in plan.compiled:
+            run_kernel(plan.compiled[kernel], calls)
+        else:
+            run_kernel(kernel, calls)
+            plan.compiled[kernel] = compiled_for(kernel, calls[0])
 
     def _forward_weights(self, drawn):
         """Return the weights for the forward pass."""
@@ -468,7 +481,7 @@ class Direction:
                 (gradients, plan.memory, self.cell, dy, weights, masks, plan.schedule, part, start, stop, packed)
                 for part in plan.parts
             ]
-            run_kernel(recurrence.recurrence_backward, calls)
+            self._run(plan, recurrence.recurrence_backward, calls)
             rows = slice(int(packing.offsets[start]), int(packing.offsets[stop]))
             self._add_products(totals, dx, x, plan.memory, weights, packing, rows, sums)
             stop, packed = start, True

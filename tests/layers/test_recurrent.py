@@ -495,6 +495,43 @@ def test_all_states(bidirectional):
             np.testing.assert_array_equal(c[np.arange(len(c)), ends, b], final[1][:, b])
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"bidirectional": True, "merge": "mean", "batch_first": True, "recurrent_dropout": 0.2},
+        {"reverse": True, "weight_dropout": 0.2, "dropout": 0.3, "residual": True},
+    ],
+)
+def test_passes_of_a_plan_have_the_same_types(options, monkeypatch):
+    """Kernels are called without a look at the types of their arguments from the second pass of a plan on."""
+    checked = []
+
+    def compiled_for(function, arguments):
+        expected = [function.typeof_pyval(value).mangling_args for value in arguments]
+
+        def call(board, party, *values):
+            assert [function.typeof_pyval(value).mangling_args for value in values] == expected
+            checked.append(function)
+            return function(board, party, *values)
+
+        return call
+
+    monkeypatch.setattr("fastrnn.layers._direction.compiled_for", compiled_for)
+    layer, random = Recurrent("gru", 5, 6, 2, random_state=0, **options), np.random.default_rng(0)
+    x, vectors, ids = random.standard_normal((4, 4, 5)), random.standard_normal((3, 5)), random.integers(0, 3, (4, 4))
+    for inputs in ((x, x.astype("float32"), np.asfortranarray(x)), (Embedded(vectors, ids), Embedded(vectors, ids.T))):
+        for training in (False, True):
+            for k in range(4):
+                y, _ = layer.forward(inputs[k % len(inputs)], training=training)
+                if training:
+                    layer.backward(np.asfortranarray(y))
+                if k == 2:
+                    weight = layer.parameters["weight_hh_l0"]
+                    layer.parameters["weight_hh_l0"] = np.asfortranarray(weight, "float64")
+    assert len(checked) >= 30
+
+
 def test_learned_initial_states_are_used_where_none_is_given_and_have_gradients():
     p = problem("lstm", dtype="float64", learn_initial_state=True)
     layer = p["layer"]
