@@ -51,6 +51,10 @@ class Pool:
         """Memory that is held, free or in use."""
         return sum(size * len(queue) for size, queue in list(self._queues.items()))
 
+    def release(self):
+        """Let go of all blocks: memory that is free goes back, that in use lives on as ordinary memory."""
+        self._queues.clear()
+
     def empty(self, shape, dtype):
         """Return an array with arbitrary contents, as `numpy.empty`.
 
@@ -77,8 +81,8 @@ class Pool:
         block = _take_free(queue)
         if block is None:
             if self.n_bytes + size > self.most_bytes:
-                self._queues.clear()
-                queue = self._queues.setdefault(size, queue.__class__())
+                self.release()
+                queue = self._queues.setdefault(size, collections.deque())
             block = _new_block(size)
         array = _at_line(block, shape, dtype)
         queue.append(block)
@@ -115,7 +119,7 @@ def _count_of_free():
 
 _FREE = _count_of_free()  # its variable and arguments
 _pool = Pool(_MOST_BYTES)
-empty = _pool.empty
+empty, release = _pool.empty, _pool.release
 
 
 def empty_like(array):

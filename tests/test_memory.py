@@ -60,6 +60,16 @@ def test_the_pool_is_bounded(pool):
         del held
 
 
+def test_released_memory_is_forgotten(pool):
+    array = pool.empty(SHAPE, "float32")
+    array.fill(3)
+    pool.release()
+    assert pool.n_bytes == 0
+    other = pool.empty(SHAPE, "float32")
+    other.fill(4)
+    assert (array == 3).all()
+
+
 def test_small_and_huge_arrays_are_not_kept(pool):
     for size in (0, 10, pool.most_bytes):
         assert pool.empty((size,), "float32").base is None
