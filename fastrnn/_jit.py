@@ -26,6 +26,8 @@ CACHE_ENABLED = os.environ.get("FASTRNN_CACHE", "1") != "0"
 
 used_files = {}  # those of the compiled kernels that this process uses: whether it has compiled them itself
 
+_shared = {}  # symbol of each function that kernels share and the linker does not know yet: what returns its address
+
 # IEEE semantics (no reassociation, NaN and infinity kept); "contract" lets a multiplication and an addition fuse.
 # Without error_model="numpy" a division may raise, which keeps a loop from vectorizing.
 _FLAGS = {"error_model": "numpy", "fastmath": {"contract"}, "nogil": True}
@@ -90,6 +92,29 @@ def _class_stamp(argument):
     return stamp + hashlib.sha256(source).hexdigest()
 
 
+def share(symbol, provide):
+    """Let compiled kernels call a long function that is compiled by itself, once, rather than in each of them.
+
+    Parameters
+    ----------
+    symbol : str
+    provide : callable
+        Called before a kernel that calls the function is linked: compiles it, or loads it, and returns its address.
+    """
+    _shared[symbol] = provide
+
+
+def link_shared(symbol):
+    """Make a function of `share` known to the linker. Numba holds its lock while it compiles or loads, and so here."""
+    provide = _shared.pop(symbol, None)  # now, for the function's own file names it too
+    if provide is not None:
+        try:
+            llvm.add_symbol(symbol, provide())
+        except BaseException:
+            _shared[symbol] = provide
+            raise
+
+
 class _KernelFiles:
     """One file for each compiled specialisation, named by the stamp of its sources and a digest of the signature.
 
@@ -113,9 +138,13 @@ class _KernelFiles:
         """Return what was saved under `key`, or None (also when the file cannot be read: it is made again)."""
         path = self._path(key)
         try:
-            data = pickle.loads(path.read_bytes())
+            content = path.read_bytes()
+            data = pickle.loads(content)
         except Exception:
             return None
+        for symbol in list(_shared):
+            if symbol.encode() in content:
+                link_shared(symbol)
         used_files.setdefault(path, False)
         return data
 

@@ -111,6 +111,26 @@ def test_kernels_are_plain_functions_without_the_compiler(probe):
     assert probe.run(code, NUMBA_DISABLE_JIT="1") == "function 7"
 
 
+SHARED = """
+import numpy as np
+from numba.core import event
+from fastrnn.kernels.dense import product
+with event.install_recorder("numba:compile") as compiled:
+    c = np.zeros((3, 5), "float32")
+    product(c, np.ones((3, 4), "float32"), np.ones((4, 5), "float32"), 1)
+    names = [e.data["dispatcher"].__name__ for _, e in compiled.buffer]
+    print(c.min(), c.max(), len(names) > 0, "_tile_address" in names)
+"""
+
+
+def test_a_shared_function_is_compiled_once_and_found_by_kernels_that_are_loaded(package_copy):
+    assert package_copy.run(SHARED) == "4.0 4.0 True True"
+    assert package_copy.run(SHARED) == "4.0 4.0 False False"
+    for file in package_copy.folder.rglob("gemm._tile_address*.nbc"):
+        file.unlink()
+    assert package_copy.run(SHARED) == "4.0 4.0 True True"
+
+
 CELL = """
 from typing import NamedTuple
 from numba.extending import overload

@@ -8,11 +8,14 @@ Every element of C is summed over k in ascending order by one chain of additions
 however the rows and panels are spread over threads: results do not depend on either.
 """
 
+import functools
+
 import numpy as np
 from llvmlite import ir
 from numba.core import cgutils, types
+from numba.extending import intrinsic
 
-from fastrnn._jit import kernel, simd_bits
+from fastrnn._jit import kernel, link_shared, share, simd_bits
 from fastrnn.kernels.threads import enter, leave
 from fastrnn.simd import (
     Vector,
@@ -51,7 +54,7 @@ def _tile(c, c_offset, c_row, a, a_offset, a_row, a_depth, panel, panel_offset, 
 
 @primitive(_tile)
 def tile(typingctx, c, c_offset, c_row, a, a_offset, a_row, a_depth, panel, panel_offset, depth, rows, vectors):
-    """Type and lower `_tile`: a call of the function that `_emit_tiles` writes, once for each element type."""
+    """Type and lower `_tile`: a call of the function that `_emit_tiles` writes."""
     intp = types.intp
     sig = types.void(c, intp, intp, a, intp, intp, intp, panel, intp, intp, intp, intp)
 
@@ -60,21 +63,50 @@ def tile(typingctx, c, c_offset, c_row, a, a_offset, a_row, a_depth, panel, pane
         c_pointer = array_pointer(context, builder, c, c_value, c_offset)
         a_pointer = array_pointer(context, builder, a, a_value, a_offset)
         b_pointer = array_pointer(context, builder, panel, panel_value, panel_offset)
-        values = [c_pointer, c_row, a_pointer, a_row, a_depth, b_pointer, *sizes]
-        function_type = ir.FunctionType(ir.VoidType(), [v.type for v in values])
-        function = cgutils.get_or_insert_function(builder.module, function_type, f"fastrnn_tile_{c.dtype}")
-        if function.is_declaration:
-            _emit_tiles(function, Vector(c.dtype))
-        builder.call(function, values)
+        link_shared(_tile_symbol(c.dtype))
+        builder.call(_tile_function(builder, c.dtype), [c_pointer, c_row, a_pointer, a_row, a_depth, b_pointer, *sizes])
         return context.get_dummy_value()
 
     return sig, lower
 
 
+def _tile_symbol(dtype):
+    return f"fastrnn_tile_{dtype}"
+
+
+def _tile_function(builder, dtype):
+    """Declare the tile function of an element type: (c, c_row, a, a_row, a_depth, panel, depth, rows, vectors)."""
+    pointer = (ir.FloatType() if dtype.bitwidth == 32 else ir.DoubleType()).as_pointer()
+    index = ir.IntType(types.intp.bitwidth)
+    signature = ir.FunctionType(ir.VoidType(), [pointer, index, pointer, index, index, pointer, index, index, index])
+    return cgutils.get_or_insert_function(builder.module, signature, _tile_symbol(dtype))
+
+
+@intrinsic
+def _address_of_tile(typingctx, example):
+    """Type and lower the address of the tile function for the elements of an array; its body is written here."""
+
+    def lower(context, builder, sig, args):
+        function = _tile_function(builder, example.dtype)
+        _emit_tiles(function, Vector(example.dtype))
+        return builder.ptrtoint(function, ir.IntType(types.intp.bitwidth))
+
+    return types.intp(example), lower
+
+
+@kernel
+def _tile_address(example):
+    """Return where the tile function is: half a second of compilation, which no kernel that calls it has to repeat."""
+    return _address_of_tile(example)
+
+
+for _dtype in ("float32", "float64"):
+    share(_tile_symbol(_dtype), functools.partial(_tile_address, np.empty(0, _dtype)))
+
+
 def _emit_tiles(function, vector):
     """Write the body of the tile function: one loop over K for each height and width, chosen by a switch."""
     function.linkage = "linkonce_odr"
-    function.attributes.add("noinline")  # a copy at every call would cost seconds of compilation
     *operands, depth, rows, vectors = function.args
     builder = ir.IRBuilder(function.append_basic_block("entry"))
     index = depth.type
