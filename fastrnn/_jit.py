@@ -159,8 +159,9 @@ class _KernelFiles:
         except OSError:  # a full or read-only disk costs the cache, not the result
             temporary.unlink(missing_ok=True)
             return
-        for old in self.folder.glob(f"{self.base}.*.nbc"):
-            if not old.name.startswith(f"{self.base}.{source_stamp(self.source)}."):
+        any_line = re.sub(r"-\d+\.", "-*.", self.base)  # the function may have stood at another line
+        for old in self.folder.glob(f"{any_line}.*.nbc"):
+            if f".{source_stamp(self.source)}." not in old.name:
                 old.unlink(missing_ok=True)
 
     def flush(self):

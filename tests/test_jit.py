@@ -44,7 +44,7 @@ def test_a_second_process_compiles_nothing(probe):
 def test_an_edit_in_another_file_is_seen_and_drops_the_old_kernels(probe):
     assert probe.run(COMPILED) == "7 2"
     before = probe.kernel_files()
-    (probe.folder / "fastrnn/helper.py").write_text(HELPER.replace("2 * x", "5 * x"))
+    (probe.folder / "fastrnn/helper.py").write_text("\n" + HELPER.replace("2 * x", "5 * x"))  # a line further down, too
     assert probe.run(COMPILED) == "16 2"
     after = probe.kernel_files()
     assert len(after) == 2

@@ -21,10 +21,8 @@ from fastrnn.simd import lanes_of
 _CHUNK_BYTES = 1 << 18  # pre-activations of a chunk of steps: to stay in the second-level cache of a core
 _BACKWARD_BYTES = 6 << 20  # gradients of pre-activations until they are multiplied: to stay in the third-level cache
 _MOST_VIEWS = 500
-# Threads cut the hidden units if more of them are busy then, or as many and the recurrent weight is larger than the
-# second-level cache of a core. A thread is busy with so many sequences, or with so large a part of the weight that its
-# part of a step is longer than the wait at a barrier.
-_SECOND_LEVEL_BYTES = 1 << 20
+# Threads cut the hidden units if more of them are busy then. A thread is busy with so many sequences, or with so large
+# a part of the weight that its part of a step is longer than the wait at a barrier.
 _FEW_SEQUENCES = 4
 _LEAST_BYTES = 1 << 17
 
@@ -251,8 +249,7 @@ class Direction:
             return most if self.cut == "units" else 1
         units = min(most, weight_bytes // _LEAST_BYTES)
         sequences = min(threads, max(1, batch // _FEW_SEQUENCES))  # threads that the batch keeps busy
-        pays = units >= sequences if weight_bytes > _SECOND_LEVEL_BYTES else units > sequences
-        return units if pays else 1
+        return units if units > sequences else 1
 
     # ----------------------------------------------------------------------------------------------------- passes
 

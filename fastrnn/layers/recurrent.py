@@ -90,8 +90,8 @@ class Recurrent(Layer):
         Threads; None takes all cores, as far as the work is worth it.
     threads_cut : {"auto", "batch", "units"}, default="auto"
         What each thread takes a part of: the sequences of the batch, or the hidden units of all of them (not for cells
-        with stages that need all units of a row). "auto" takes the units of large layers and of small batches. Results
-        are the same to the bit.
+        with stages that need all units of a row). "auto" takes the units where the batch is too small for all threads.
+        Results are the same to the bit.
 
     Examples
     --------

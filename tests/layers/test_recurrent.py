@@ -630,8 +630,9 @@ def test_bad_options_are_named(call, message):
     ("hidden", "batch", "threads", "cut", "parts"),
     [
         (200, 20, 8, "batch", 8),
-        (512, 16, 2, "units", 2),
+        (512, 16, 2, "batch", 2),
         (512, 16, 64, "units", 32),
+        (1024, 64, 16, "batch", 16),
         (1024, 64, 64, "units", 64),
         (256, 128, 64, "batch", 64),
         (256, 1, 64, "units", 8),
