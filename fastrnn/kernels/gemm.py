@@ -221,6 +221,22 @@ def transpose(typingctx, panels, offset, row, b, b_offset, b_column):
 
 
 @kernel
+def pack_vector(panels, place, stride, b, source, b_row, b_column, depth, used):
+    """Write a vector of B's columns, of which `used` are real and the others zero, into a panel of `stride` columns."""
+    width = lanes(panels)
+    flat_b, flat_panels = b.reshape(b.size), panels.reshape(panels.size)
+    done = 0
+    if b_row == 1 and used == width:  # in square blocks
+        done = depth // width * width
+        for k in range(0, done, width):
+            transpose(panels, place + k * stride, stride, b, source + k, b_column)
+    for j in range(width):
+        for k in range(done, depth):
+            value = flat_b[source + k * b_row + j * b_column] if j < used else flat_b.dtype.type(0)
+            flat_panels[place + k * stride + j] = value
+
+
+@kernel
 def pack(panels, b, b_offset, b_row, b_column, depth, columns):
     """Write the (depth, columns) matrix B into panels, the last one padded with zero columns to whole vectors."""
     width = lanes(panels)
@@ -234,16 +250,9 @@ def pack(panels, b, b_offset, b_row, b_column, depth, columns):
                 for j in range(0, used, width):
                     store(panels, place + k * padded + j, load_first(b, source + k * b_row + j, used - j))
         else:
-            flat_b, flat_panels = b.reshape(b.size), panels.reshape(panels.size)
-            for j in range(padded):
-                done = 0
-                if b_row == 1 and j // width < used // width:  # a whole vector of columns: in square blocks
-                    done = depth // width * width
-                    for k in range(0, done if j % width == 0 else 0, width):
-                        transpose(panels, place + k * padded + j, padded, b, source + j * b_column + k, b_column)
-                for k in range(done, depth):
-                    value = flat_b[source + k * b_row + j * b_column] if j < used else flat_b.dtype.type(0)
-                    flat_panels[place + k * padded + j] = value
+            for j in range(0, padded, width):
+                pack_vector(panels, place + j, padded, b, source + j * b_column, b_row, b_column, depth,
+                            min(width, used - j))  # fmt: skip
         place += depth * padded
 
 

@@ -18,6 +18,8 @@ function whose first argument is None where there is no such stage: its body is 
 import math
 from typing import NamedTuple
 
+import numpy as np
+
 from fastrnn._jit import kernel
 from fastrnn.cells._cell import (
     backward,
@@ -30,7 +32,17 @@ from fastrnn.cells._cell import (
     output,
     output_backward,
 )
-from fastrnn.kernels.gemm import PANEL_VECTORS, pack, packed_product, panel_product, strided_product
+from fastrnn.kernels.gemm import (
+    PACK_COLUMNS,
+    PACK_DEPTH,
+    PANEL_VECTORS,
+    pack,
+    pack_vector,
+    packed_product,
+    panel_product,
+    product_block,
+    strided_product,
+)
 from fastrnn.kernels.threads import barrier, enter, leave
 from fastrnn.simd import add_many, lanes, load, load_first, store, store_first, store_many, sum_lanes, zero
 
@@ -40,8 +52,11 @@ EPSILON = 1e-5  # added to the variance of layer normalization
 class Weights(NamedTuple):
     """The weights, and room for the panels of those that the threads pack together for the products."""
 
-    input: object  # W_ih, slot by slot (input columns, D); not in backward
-    recurrent: object  # W_hh, slot by slot (recurrent columns, output)
+    input: object  # W_ih (gates · hidden, D)
+    recurrent: object  # W_hh without the rows for the late slots (gates · hidden, output)
+    input_runs: object  # (·, 3) of gates that stand one behind the other in W_ih and in `Memory.gates`: their first row
+    # and their rows here, their first column there
+    recurrent_runs: object  # likewise of W_hh
     input_panels: object  # W_ihᵀ packed
     recurrent_panels: object  # W_hhᵀ packed; backward: W_hh
     late: object  # the rows of W_hh for the late slots, packed likewise, or None
@@ -157,17 +172,40 @@ def _alive(offsets, t, first, last):
 def _pack_gates(weights, spans, padded, part, board, party, first_matrix):
     """Pack W_ihᵀ and W_hhᵀ: whole panels by each thread where all use them all, otherwise a thread's own units."""
     units = part[3] - part[2]
-    for matrix in range(first_matrix, 2):  # `pack` is long: called in one place only, it is compiled once
+    for matrix in range(first_matrix, 2):  # called in one place only, what packs is compiled once
         panels = weights.input_panels if matrix == 0 else weights.recurrent_panels  # (D · columns,)
-        weight = weights.input if matrix == 0 else weights.recurrent  # (columns, D)
-        columns, depth = spans[1 + 2 * matrix], weight.shape[1]
+        weight = weights.input if matrix == 0 else weights.recurrent
+        runs = weights.input_runs if matrix == 0 else weights.recurrent_runs
+        span, columns, depth = spans[2 * matrix], spans[2 * matrix + 1], weight.shape[1]
         slots, first, last = columns // padded, part[2], part[3]
         if units == padded:
             slots = 1
             first, last = _share(columns, PANEL_VECTORS * lanes(panels), board, party)
         for slot in range(slots):
             place = first * slots + slot * units if units < padded else first
-            pack(panels[place * depth :], weight, (slot * padded + first) * depth, 1, depth, depth, last - first)
+            _pack_runs(panels, place * depth, weight, runs, span + slot * padded + first, last - first)
+
+
+@kernel
+def _pack_runs(panels, place, weight, runs, begin, columns):
+    """Pack Wᵀ: the columns of `gates` from `begin` on."""
+    width, depth = lanes(panels), weight.shape[1]
+    for first in range(0, columns, PANEL_VECTORS * width):
+        stride = min(columns - first, PANEL_VECTORS * width)
+        for j in range(0, stride, width):
+            for run in range(len(runs)):
+                row, rows, column = runs[run]
+                offset = begin + first + j - column
+                if 0 <= offset < rows:  # runs end with a vector, which may be filled in part
+                    pack_vector(panels, place + j, stride, weight, (row + offset) * depth, 1, depth, depth,
+                                min(width, rows - offset))  # fmt: skip
+        place += stride * depth
+
+
+@kernel
+def pack_weights(weights, spans, padded):
+    """Pack the weights for many passes."""
+    _pack_gates(weights, spans, padded, (0, 0, 0, padded), np.zeros((2, 1), np.int64), 0, 0)
 
 
 @kernel(inline="always")
@@ -278,7 +316,7 @@ def recurrence_backward(board, party, gradients, memory, cell, dy, weights, mask
     width, padded, size = gates.shape[1], states.shape[2], dy.end - dy.begin
     own = min(end, size) - begin
     if not packed:
-        _pack_columns(weights.recurrent_panels, weights.recurrent, begin, own, end - begin == padded, board, party)
+        _pack_columns(weights, spans, begin, own, end - begin == padded, board, party)
         barrier(board, party)
     for t in range(stop - 1, start - 1, -1):
         rows = _alive(offsets, t, first, last)
@@ -304,12 +342,21 @@ def recurrence_backward(board, party, gradients, memory, cell, dy, weights, mask
 
 
 @kernel(inline="always")
-def _pack_columns(panels, weight, begin, own, whole, board, party):
-    """Pack W for the product with the gradients: whole panels by each thread, or the columns of its own units."""
-    # panels (columns · rows,), weight (rows, columns)
-    rows, columns = weight.shape
-    first, last = _share(columns, PANEL_VECTORS * lanes(panels), board, party) if whole else (begin, begin + own)
-    pack(panels[first * rows :], weight, first, columns, 1, rows, last - first)
+def _pack_columns(weights, spans, begin, own, whole, board, party):
+    """Pack W_hh for the product with the gradients: whole panels by each thread, or the columns of its own units."""
+    panels, weight, runs = weights.recurrent_panels, weights.recurrent, weights.recurrent_runs
+    columns, depth, width = weight.shape[1], spans[3], lanes(panels)
+    first, last = _share(columns, PANEL_VECTORS * width, board, party) if whole else (begin, begin + own)
+    for start in range(first, last, PANEL_VECTORS * width):
+        used = min(last - start, PANEL_VECTORS * width)
+        stride = (used + width - 1) // width * width
+        for run in range(len(runs)):
+            row, rows, column = runs[run]
+            place = start * depth + (column - spans[2]) * stride
+            for k in range((rows + width - 1) // width * width):  # zeros for the units beyond `hidden`
+                for j in range(0, used, width):
+                    values = load_first(weight, (row + k) * columns + start + j, used - j if k < rows else 0)
+                    store(panels, place + k * stride + j, values)
 
 
 @kernel(inline="always")
@@ -580,18 +627,19 @@ def _mask_operands_backward(d_operand, d_states, mask, first, rows, begin, end):
 
 
 @kernel
-def weight_gradients(board, party, d_input, d_recurrent, d_bias, dx, gates, x, before, weight, spans, scratch):
+def weight_gradients(board, party, d_input, d_recurrent, d_bias, dx, gates, x, before, weight, input_runs,
+                     recurrent_runs, scratch):  # fmt: skip
     """Compute dW_ih += dzᵀ·x, dW_hh += dzᵀ·h, d_bias += the sum of dz over its rows, and dx = dz·W_ih.
 
     The threads cut each product's columns or rows, whichever are more.
     """
-    # d_input (input columns, D), d_recurrent (recurrent columns, output), d_bias (slots · padded,), dx (R, D),
-    # x (R, D), gates (R, width) with dz, before (R, padded) h before each row, weight (input columns, D),
+    # d_input and weight (gates · hidden, D), d_recurrent (gates · hidden, output), d_bias (slots · padded,), dx (R, D),
+    # gates (R, width) with dz, x (R, D), before (R, padded) h before each row, runs as in `Weights`,
     # scratch (parties, ·); gradients of length 0 are not wanted
     enter(board, party)
     room, width = scratch[party], gates.shape[1]
-    _add_outer_product(d_input, gates, spans[0], x, room, board, party)
-    _add_outer_product(d_recurrent, gates, spans[2], before, room, board, party)
+    _add_outer_product(d_input, gates, input_runs, x, room, board, party)
+    _add_outer_product(d_recurrent, gates, recurrent_runs, before, room, board, party)
     first, last = _share(len(d_bias), lanes(gates), board, party)
     for j in range(first, last, lanes(gates)):
         total = load(d_bias, j)
@@ -601,25 +649,33 @@ def weight_gradients(board, party, d_input, d_recurrent, d_bias, dx, gates, x, b
     first, last = _share(len(dx), 1, board, party)
     dx[first:last] = 0
     depth = dx.shape[1]
-    if first < last:
-        strided_product(dx, first * depth, depth, gates, first * width + spans[0], width, 1, weight, 0, depth, 1,
-                        last - first, depth, spans[1], room)  # fmt: skip
+    for run in range(len(input_runs) if first < last else 0):
+        row, rows, column = input_runs[run]
+        strided_product(dx, first * depth, depth, gates, first * width + column, width, 1, weight, row * depth, depth,
+                        1, last - first, depth, rows, room)  # fmt: skip
     leave(board, party)
 
 
-@kernel(inline="always")
-def _add_outer_product(total, gates, span, inputs, room, board, party):
-    """Compute total += dzᵀ·inputs for the columns of dz from `span` on: a thread's share of it."""
-    # total (columns of dz, N), inputs (R, N or more)
+@kernel
+def _add_outer_product(total, gates, runs, inputs, room, board, party):
+    """Compute total += dzᵀ·inputs: a thread's share of it."""
+    # total (gates · hidden, N), inputs (R, N or more)
     rows, columns = total.shape
-    width, line = gates.shape[1], inputs.shape[1]
-    if rows == 0:
-        return
+    width, line, depth = gates.shape[1], inputs.shape[1], len(gates)
+    panels, edge = room[: PACK_DEPTH * PACK_COLUMNS], room[PACK_DEPTH * PACK_COLUMNS :]
+    first_row, last_row, first_column, last_column = 0, rows, 0, columns
     if columns > rows:
-        first, last = _share(columns, PANEL_VECTORS * lanes(gates), board, party)
-        strided_product(total, first, columns, gates, span, 1, width, inputs, first, line, 1, rows, last - first,
-                        len(gates), room)  # fmt: skip
+        first_column, last_column = _share(columns, PANEL_VECTORS * lanes(gates), board, party)
     else:
-        first, last = _share(rows, 1, board, party)
-        strided_product(total, first * columns, columns, gates, span + first, 1, width, inputs, 0, line, 1,
-                        last - first, columns, len(gates), room)  # fmt: skip
+        first_row, last_row = _share(rows, 1, board, party)
+    for n in range(first_column, last_column, PACK_COLUMNS):
+        block_columns = min(PACK_COLUMNS, last_column - n)
+        for k in range(0, depth if first_row < last_row else 0, PACK_DEPTH):
+            block_depth = min(PACK_DEPTH, depth - k)
+            pack(panels, inputs, k * line + n, line, 1, block_depth, block_columns)
+            for run in range(len(runs)):
+                row, count, column = runs[run]
+                begin, end = max(row, first_row), min(row + count, last_row)
+                if begin < end:
+                    product_block(total, begin * columns + n, columns, gates, k * width + column + begin - row, 1,
+                                  width, panels, edge, end - begin, block_depth, block_columns)  # fmt: skip

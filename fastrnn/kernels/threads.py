@@ -22,8 +22,8 @@ from fastrnn.simd import array_pointer, primitive
 
 _FLOPS_PER_THREAD = 3_000_000  # about 0.03 ms of a core's work: less than that does not pay for a thread
 _LINE = 8  # int64 in a cache line
-# How often a thread looks before it lets others have its core, and before a helper goes to sleep: 0.05 and 0.3 ms.
-_LOOKS, _PATIENCE = 2_000, 12_000
+# How often a thread looks before it lets others have its core, and before a helper goes to sleep: 0.05 and 1 ms.
+_LOOKS, _PATIENCE = 2_000, 40_000
 
 _local = threading.local()
 _idle_teams = {}

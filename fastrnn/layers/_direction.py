@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import math
+import operator
 from typing import NamedTuple
 
 import numpy as np
@@ -91,8 +92,8 @@ class Plan(NamedTuple):
 class Direction:
     """Runs a cell over packed rows, and back.
 
-    Inside, the weights are kept slot by slot with the hidden units padded to whole vectors; the parameters and
-    gradients outside have torch's layout.
+    Pre-activations stand slot by slot with the hidden units padded to whole vectors; parameters and gradients have
+    torch's layout, gate by gate, and are read and written as they stand.
 
     Parameters
     ----------
@@ -128,12 +129,10 @@ class Direction:
         self.has_projection = f"weight_hr_{suffix}" in parameters
         self.normalized, self.standardizes = declared(cell, "normalized"), standardized is not None
         self.n_units = count_units(cell)
-        # Whether all weights are used where they stand, so that a pass only has to add up the biases anew.
-        self._is_plain = (
-            self._is_slotted(cell.input_slots)
-            and self._is_slotted(cell.recurrent_slots)
-            and not (self.n_units or self.late_slots or self.has_projection)
-        )
+        self.input_runs, self.recurrent_runs = self._runs(cell.input_slots), self._runs(cell.recurrent_slots)
+        self.recurrent_rows = len(cell.recurrent_slots) * hidden  # of W_hh; those for the late slots follow
+        # Whether the weights are the parameters themselves, so that a pass only has to add up the biases anew.
+        self._is_plain = not (self.n_units or self.late_slots or self.has_projection)
         slots = {"bias_ih": cell.input_slots, "bias_hh": cell.recurrent_slots + self.late_slots}
         self.biases = [
             (f"{name}_{suffix}", _runs(places)) for name, places in slots.items() if f"{name}_{suffix}" in parameters
@@ -146,41 +145,24 @@ class Direction:
 
     # ---------------------------------------------------------------------------------------------------- weights
 
-    def _slotted(self, name, slots, weight):
-        """Return a weight with its gates in the order of the slots, padded: (gates · padded, columns)."""
-        gates, columns = len(slots), weight.shape[1]
-        if self._is_slotted(slots):
-            return weight
-        slotted = self.work.take(name, gates, self.padded, columns)
-        slotted[:, self.hidden :] = 0
-        for begin, end, row in _runs(slots):
-            place = slice(begin - min(slots), end - min(slots))
-            slotted[place, : self.hidden] = weight.reshape(gates, self.hidden, columns)[row : row + end - begin]
-        return slotted.reshape(gates * self.padded, columns)
-
-    def _is_slotted(self, slots):
-        """Return whether gates stand one behind the other in the order of their slots, without padding."""
-        return self.padded == self.hidden and len(_runs(slots)) <= 1
+    def _runs(self, slots):
+        """Return where gates stand that follow each other as their slots do, see `recurrence.Weights`: (·, 3)."""
+        runs = _runs(slots) if self.padded == self.hidden else [(slot, slot + 1, k) for k, slot in enumerate(slots)]
+        runs = [(gate * self.hidden, (end - slot) * self.hidden, slot * self.padded) for slot, end, gate in runs]
+        return np.array(runs, np.int64).reshape(-1, 3)
 
     def _parameter(self, name):
         """Return a parameter as the kernels read it, also where somebody has put another array in its place."""
         return np.ascontiguousarray(self.parameters[f"{name}_{self.suffix}"], self.dtype)
 
-    def _input_weight(self):
-        return self._slotted("weight_ih", self.cell.input_slots, self._parameter("weight_ih"))
-
     def _recurrent_weights(self, drawn):
-        """Return the weights of the recurrent and of the late product, slot by slot; None where there is none."""
-        slots = self.cell.recurrent_slots + self.late_slots
-        if not slots:
-            return None, None
+        """Return W_hh for the recurrent and for the late product; None where there is none."""
+        if not (self.recurrent_rows or self.late_slots):
+            return self.work.take("none", 0, self.output), None
         weight = self._parameter("weight_hh")
         if drawn.weight_hh is not None:
             weight = weight * drawn.weight_hh
-        cut = len(self.cell.recurrent_slots) * self.hidden
-        recurrent = self._slotted("weight_hh", self.cell.recurrent_slots, weight[:cut])
-        late = self._slotted("weight_hh late", self.late_slots, weight[cut:]) if self.late_slots else None
-        return recurrent, late
+        return weight[: self.recurrent_rows], weight[self.recurrent_rows :] if self.late_slots else None
 
     def _bias(self):
         """Return the sum of both biases, slot by slot: (slots · padded,)."""
@@ -328,9 +310,13 @@ class Direction:
     def input_table(self, vectors, weights):
         """Return the input's part of the pre-activations for each vector, bias included: (V, input columns)."""
         begin, columns = self.spans[:2]
-        table = self.work.take("input table", len(vectors), columns)
-        table[...] = weights.bias[begin : begin + columns]
-        product(table, vectors, weights.input.T, self.n_jobs)
+        products = self.work.take("input products", len(vectors), len(weights.input))
+        for row, rows, column in self.input_runs:
+            products[:, row : row + rows] = weights.bias[column : column + rows]
+        product(products, vectors, weights.input.T, self.n_jobs)
+        table = self.work.zeros("input table", len(vectors), columns)
+        for row, rows, column in self.input_runs:
+            table[:, column - begin : column - begin + rows] = products[:, row : row + rows]
         return table
 
     def _plan(self, packing, columns, keep, drawn):
@@ -370,28 +356,31 @@ class Direction:
 
     def _forward_weights(self, drawn):
         """Return the weights for the forward pass."""
+        names = f"weight_ih_{self.suffix}", f"weight_hh_{self.suffix}"
+        parameters = [self.parameters.get(name) for name in names]
         is_plain = drawn.weight_hh is None and self._is_plain
-        if is_plain and self._plain is not None:
+        if is_plain and self._plain is not None and all(map(operator.is_, parameters, self._plain[0])):
             self._bias()
-            return self._plain
-        weight, (recurrent, late) = self._input_weight(), self._recurrent_weights(drawn)
-        recurrent = self.work.take("none", 0, self.output) if recurrent is None else recurrent
+            return self._plain[1]
+        weight, (recurrent, late) = self._parameter("weight_ih"), self._recurrent_weights(drawn)
         weights = recurrence.Weights(
             input=weight,
             recurrent=recurrent,
-            input_panels=self.work.take("input panels", weight.size),
-            recurrent_panels=self._recurrent_panels(recurrent),
+            input_runs=self.input_runs,
+            recurrent_runs=self.recurrent_runs,
+            input_panels=self.work.take("input panels", self.spans[1] * weight.shape[1]),
+            recurrent_panels=self._recurrent_panels(),
             late=self._packed_late(late, True),
             projection=self._projection(True),
             bias=self._bias(),
             units=self._units(),
         )
-        self._plain = weights if is_plain else None
+        self._plain = (parameters, weights) if is_plain else None
         return weights
 
-    def _recurrent_panels(self, recurrent):
+    def _recurrent_panels(self):
         """Return room for the panels of W_hh or its transpose."""
-        return self.work.take("recurrent panels", len(recurrent) * (-(-self.output // self.lanes) * self.lanes))
+        return self.work.take("recurrent panels", self.spans[3] * (-(-self.output // self.lanes) * self.lanes))
 
     @property
     def is_held(self):
@@ -402,9 +391,7 @@ class Direction:
     def held(self):
         """Pack the weights once for all forward passes within; they must not change meanwhile."""
         weights = self._forward_weights(Drawn())
-        for panels, weight in ((weights.input_panels, weights.input), (weights.recurrent_panels, weights.recurrent)):
-            columns, depth = weight.shape
-            pack(panels, weight, 0, 1, depth, depth, columns)
+        recurrence.pack_weights(weights, self.spans, self.padded)
         self._held = weights
         try:
             yield
@@ -436,9 +423,11 @@ class Direction:
         """Return the late weight packed; its operands have padded rows."""
         if late is None:
             return None
-        wide = self.work.zeros("late wide", len(late), self.padded)
-        wide[:, : self.hidden] = late
-        return self._packed("late" if transposed else "late back", wide, transposed)
+        wide = self.work.zeros("late wide", len(self.late_slots), self.padded, self.padded)
+        for gate, slot in enumerate(self.late_slots):
+            rows = late[gate * self.hidden : (gate + 1) * self.hidden]
+            wide[slot - min(self.late_slots), : self.hidden, : self.hidden] = rows
+        return self._packed("late" if transposed else "late back", wide.reshape(-1, self.padded), transposed)
 
     def all_states(self):
         """Return every state after each packed row of the last pass that kept something: list of (R, H)."""
@@ -515,14 +504,11 @@ class Direction:
         return min(stop - 1, int(np.searchsorted(offsets, offsets[stop] - rows)))
 
     def _gradient_totals(self, drawn):
-        """Return the arrays that the gradients of W_ih, W_hh and the biases are added to, slot by slot."""
-        masked, cut = drawn.weight_hh is not None, slice(len(self.cell.recurrent_slots) * self.hidden)
-        if self.cell.recurrent_slots:
-            d_recurrent = self._gradient_target("weight_hh", self.cell.recurrent_slots, cut, masked)
-        else:
-            d_recurrent = self.work.take("none", 0, self.output)
+        """Return the arrays that the gradients of W_ih, W_hh and, slot by slot, the biases are added to."""
+        recurrent = self._gradient_target(drawn, slice(self.recurrent_rows)) if self.recurrent_rows else None
+        d_recurrent = self.work.take("none", 0, self.output) if recurrent is None else recurrent
         d_bias = self.work.zeros("bias gradient", len(self.cell.slots) * self.padded if self.biases else 0)
-        return self._gradient_target("weight_ih", self.cell.input_slots, slice(None)), d_recurrent, d_bias
+        return self.grads[f"weight_ih_{self.suffix}"], d_recurrent, d_bias
 
     def _add_products(self, totals, dx, x, memory, weights, packing, rows, sums):
         """Add to the weight gradients what comes from some rows, and compute these rows of dx.
@@ -544,19 +530,16 @@ class Direction:
         flops = 2 * len(gates) * (2 * totals[0].size + totals[1].size)
         parties, size = worth(self.n_jobs, flops), scratch_size(self.dtype)
         room = scratch(parties * size, self.dtype).reshape(parties, size)
-        arguments = (*totals, dx, gates, x, before, weights.input, self.spans, room)
+        arguments = (*totals, dx, gates, x, before, weights.input, self.input_runs, self.recurrent_runs, room)
         run_kernel(recurrence.weight_gradients, [arguments] * parties)
 
     def _add_gradients(self, totals, memory, gradients, drawn):
         """Add to the gradients of the parameters what is not there yet."""
-        d_input, d_recurrent, d_bias = totals
-        cell, cut = self.cell, len(self.cell.recurrent_slots) * self.hidden
-        self._add_gradient("weight_ih", cell.input_slots, slice(None), d_input)
-        if cell.recurrent_slots:
-            mask = None if drawn.weight_hh is None else drawn.weight_hh[:cut]
-            self._add_gradient("weight_hh", cell.recurrent_slots, slice(cut), d_recurrent, mask)
+        _, d_recurrent, d_bias = totals
+        if self.recurrent_rows:
+            self._add_masked(drawn, slice(self.recurrent_rows), d_recurrent)
         if self.late_slots:
-            self._late_gradient(memory, slice(cut, None), drawn)
+            self._late_gradient(memory, drawn)
         if self.has_projection:
             total = self.grads[f"weight_hr_{self.suffix}"]
             product(total, gradients.output[:, : self.output].T, memory.raw[:, : self.hidden], self.n_jobs)
@@ -566,37 +549,30 @@ class Direction:
             for begin, end, row in runs:
                 total[row : row + end - begin] += d_bias[begin:end, : self.hidden]
         first = 0
-        for name, count in declared(cell, "parameters"):
+        for name, count in declared(self.cell, "parameters"):
             values = gradients.units[:, first : first + count, : self.hidden].sum(axis=0)
             self.grads[f"{name}_{self.suffix}"] += values.reshape(-1)
             first += count
 
-    def _late_gradient(self, memory, rows, drawn):
+    def _late_gradient(self, memory, drawn):
         """Add to the gradient of the rows of W_hh for the late slots."""
-        begin, slots = min(self.late_slots) * self.padded, self.late_slots
-        total = self._gradient_target("weight_hh", slots, rows, drawn.weight_hh is not None)
-        dz = memory.gates[:, begin : begin + len(total)]
-        product(total, dz.T, memory.late[:, : self.hidden], self.n_jobs)
-        mask = None if drawn.weight_hh is None else drawn.weight_hh[rows]
-        self._add_gradient("weight_hh", slots, rows, total, mask)
+        rows = slice(self.recurrent_rows, None)
+        total = self._gradient_target(drawn, rows)
+        for gate, slot in enumerate(self.late_slots):
+            dz = memory.gates[:, slot * self.padded : slot * self.padded + self.hidden]
+            own = total[gate * self.hidden : (gate + 1) * self.hidden]
+            product(own, dz.T, memory.late[:, : self.hidden], self.n_jobs)
+        self._add_masked(drawn, rows, total)
 
-    def _gradient_target(self, name, slots, rows, masked=False):
-        """Return the array that a gradient is added to, slot by slot: itself, or zeros if it looks different."""
-        total = self.grads[f"{name}_{self.suffix}"][rows]
-        if self._is_slotted(slots) and not masked:
-            return total
-        return self.work.zeros(f"gradient of {name}", len(slots) * self.padded, total.shape[1])
+    def _gradient_target(self, drawn, rows):
+        """Return the array that the gradient of some rows of W_hh is added to: itself, or zeros under a mask."""
+        total = self.grads[f"weight_hh_{self.suffix}"][rows]
+        return total if drawn.weight_hh is None else np.zeros_like(total)
 
-    def _add_gradient(self, name, slots, rows, slotted, mask=None):
+    def _add_masked(self, drawn, rows, total):
         """Add what `_gradient_target` returned to the gradient, if it is not that already."""
-        if self._is_slotted(slots) and mask is None:
-            return
-        columns = slotted.shape[1]
-        slotted = slotted.reshape(len(slots), self.padded, columns)
-        total = self.grads[f"{name}_{self.suffix}"][rows].reshape(len(slots), self.hidden, columns)
-        for gate, slot in enumerate(slots):
-            part = slotted[slot - min(slots), : self.hidden]
-            total[gate] += part if mask is None else part * mask.reshape(total.shape)[gate]
+        if drawn.weight_hh is not None:
+            self.grads[f"weight_hh_{self.suffix}"][rows] += total * drawn.weight_hh[rows]
 
 
 @functools.cache
