@@ -86,6 +86,7 @@ class Plan(NamedTuple):
     schedule: recurrence.Schedule
     memory: recurrence.Memory
     last: object  # rows of the final states in the memory's states: a slice or an array
+    backward_chunks: list  # see `Direction._backward_chunks`
     compiled: dict  # what each kernel runs for the types that all passes of this plan have
 
 
@@ -250,15 +251,11 @@ class Direction:
             scales=take("scales", gate_rows, 3) if self.normalized else None,
         )
 
-    def _set_initial(self, memory, initial, drawn):
-        """Put the initial states in their place."""
-        for plane, values in zip(memory.states, initial, strict=True):
-            rows, columns = values.shape
-            plane[:rows, :columns] = values
-            if columns < self.padded:
-                plane[:rows, columns:] = 0
+    def _set_initial(self, memory, batch, initial, drawn):
+        """Put the initial states, or zeros where they are None, in their place."""
+        _write_states(memory.states[:, :batch], initial)
         if drawn.recurrent is not None:
-            memory.operands[0, :rows] = memory.states[0, :rows] * self._padded(drawn.recurrent)
+            memory.operands[0, :batch] = memory.states[0, :batch] * self._padded(drawn.recurrent)
 
     def _padded(self, values):
         """Return an array (rows, n) with its columns padded with zeros."""
@@ -282,8 +279,8 @@ class Direction:
             What is written to.
         x : ndarray (R, D) or Embedded
             Packed rows, or ids (R,).
-        initial : list of ndarray (batch, size of the state)
-            Initial states, in packed order.
+        initial : list of ndarray (batch, size of the state) or None
+            Initial states, in packed order; None is zeros.
         packing : Packing
         keep : bool
             Whether `backward` will follow.
@@ -294,7 +291,7 @@ class Direction:
         final : list of ndarray (batch, size of the state)
         """
         plan = self._plan(packing, None if isinstance(x, Embedded) else x.shape[1], keep, drawn)
-        self._set_initial(plan.memory, initial, drawn)
+        self._set_initial(plan.memory, packing.batch, initial, drawn)
         weights = self._forward_weights(drawn) if self._held is None else self._held
         masks = self._masks(drawn)
         inputs = (self.input_table(x.vectors, weights), x.ids) if isinstance(x, Embedded) else (x, None)
@@ -303,9 +300,8 @@ class Direction:
             for part in plan.parts
         ]
         self._run(plan, recurrence.recurrence_forward, calls)
-        final = [plane[plan.last, : values.shape[1]] for plane, values in zip(plan.memory.states, initial, strict=True)]
         self.kept = (x, plan, weights, masks, packing, drawn) if keep else None
-        return final
+        return self._without_padding(plan.memory.states[:, plan.last])
 
     def input_table(self, vectors, weights):
         """Return the input's part of the pre-activations for each vector, bias included: (V, input columns)."""
@@ -343,6 +339,7 @@ class Direction:
             schedule=recurrence.Schedule(packing.offsets, gate_rows, state_rows, self.spans),
             memory=self._memory(*sizes, drawn),
             last=last,
+            backward_chunks=self._backward_chunks(packing.offsets) if keep else [],
             compiled={},
         )
 
@@ -398,14 +395,13 @@ class Direction:
         finally:
             self._held = None
 
-    def step_arrays(self, x, vectors, y, initial, drawn):
+    def step_arrays(self, x, vectors, y, batch, initial, drawn):
         """Return the `LayerStep` of a batch for single steps from given states on, under `held`.
 
         With `vectors` the first layer's table has a row for each of them.
         """
-        batch = len(initial[0])
         memory = self._memory(2 * batch, batch, drawn)
-        self._set_initial(memory, initial, drawn)
+        self._set_initial(memory, batch, initial, drawn)
         if vectors is None:
             table = self.work.take("input table", batch, self.spans[1])
         else:
@@ -440,8 +436,8 @@ class Direction:
         Parameters
         ----------
         dy : Output
-        d_final : list of ndarray (batch, size of the state)
-            Gradients of the final states, in packed order.
+        d_final : list of ndarray (batch, size of the state) or None
+            Gradients of the final states, in packed order; None is zeros.
 
         Returns
         -------
@@ -460,30 +456,28 @@ class Direction:
         if isinstance(x, Embedded):
             vectors, sums = x.vectors, self.work.zeros("sums", len(x.vectors), self.width)
         dx, totals = empty_like(vectors), self._gradient_totals(drawn)
-        stop, packed = len(packing.offsets) - 1, False
-        while stop > 0:
-            start = self._chunk_start(packing.offsets, stop)
+        for chunk, (start, stop, rows) in enumerate(plan.backward_chunks):
             calls = [
-                (gradients, plan.memory, self.cell, dy, weights, masks, plan.schedule, part, start, stop, packed)
+                (gradients, plan.memory, self.cell, dy, weights, masks, plan.schedule, part, start, stop, chunk > 0)
                 for part in plan.parts
             ]
             self._run(plan, recurrence.recurrence_backward, calls)
-            rows = slice(int(packing.offsets[start]), int(packing.offsets[stop]))
-            self._add_products(totals, dx, x, plan.memory, weights, packing, rows, sums)
-            stop, packed = start, True
+            self._add_products(totals, dx, x, plan, weights, packing, rows, sums)
         if sums is not None:
             d_input, d_recurrent, d_bias = totals
-            self._run_products((d_input, d_recurrent[:0], d_bias), dx, sums, vectors, sums[:0], weights)
+            self._run_products(plan, (d_input, d_recurrent[:0], d_bias), dx, sums, vectors, sums[:0], weights)
         self._add_gradients(totals, plan.memory, gradients, drawn)
-        d_initial = [plane[:, : values.shape[1]] for plane, values in zip(gradients.states, d_final, strict=True)]
-        return dx, d_initial
+        return dx, self._without_padding(gradients.states)
+
+    def _without_padding(self, states):
+        """Return states (N, batch, padded) as a list of arrays (batch, size of the state)."""
+        return [states[0, :, : self.output], *states[1:, :, : self.hidden]]
 
     def _gradient_room(self, rows, batch, d_final, masks):
         """Return the arrays that backward writes, with the gradients of the final states in place."""
         take, zeros, padded = self.work.take, self.work.zeros, self.padded
-        d_states = zeros("d_states", len(self.cell.states), batch, padded)
-        for plane, values in zip(d_states, d_final, strict=True):
-            plane[:, : values.shape[1]] = values
+        d_states = take("d_states", len(self.cell.states), batch, padded)
+        _write_states(d_states, d_final)
         operand = None if masks.recurrent is None else zeros("d_operand", 1, batch, padded)
         return recurrence.Gradients(
             states=d_states,
@@ -498,10 +492,14 @@ class Direction:
 
     # -------------------------------------------------------------------------------------------------- gradients
 
-    def _chunk_start(self, offsets, stop):
-        """Return the first of the steps before `stop` whose weight gradients are added up together."""
-        rows = max(1, _BACKWARD_BYTES // (self.width * self.dtype.itemsize))
-        return min(stop - 1, int(np.searchsorted(offsets, offsets[stop] - rows)))
+    def _backward_chunks(self, offsets):
+        """Return the steps whose weight gradients are added up together, last ones first: (start, stop, their rows)."""
+        most, chunks, stop = max(1, _BACKWARD_BYTES // (self.width * self.dtype.itemsize)), [], len(offsets) - 1
+        while stop > 0:
+            start = min(stop - 1, int(np.searchsorted(offsets, offsets[stop] - most)))
+            chunks.append((start, stop, slice(int(offsets[start]), int(offsets[stop]))))
+            stop = start
+        return chunks
 
     def _gradient_totals(self, drawn):
         """Return the arrays that the gradients of W_ih, W_hh and, slot by slot, the biases are added to."""
@@ -510,28 +508,28 @@ class Direction:
         d_bias = self.work.zeros("bias gradient", len(self.cell.slots) * self.padded if self.biases else 0)
         return self.grads[f"weight_ih_{self.suffix}"], d_recurrent, d_bias
 
-    def _add_products(self, totals, dx, x, memory, weights, packing, rows, sums):
+    def _add_products(self, totals, dx, x, plan, weights, packing, rows, sums):
         """Add to the weight gradients what comes from some rows, and compute these rows of dx.
 
         With `sums`, the rows of gates of the same input are only added up there.
         """
-        plane, gates = memory.operands[0], memory.gates[rows]  # h as the recurrent product took it
+        plane, gates = plan.memory.operands[0], plan.memory.gates[rows]  # h as the recurrent product took it
         before = plane[rows] if packing.previous is None else gather(plane, packing.previous[rows], self.n_jobs)
         if sums is None:
-            self._run_products(totals, dx[rows], gates, x[rows], before, weights)
+            self._run_products(plan, totals, dx[rows], gates, x[rows], before, weights)
             return
         d_input, d_recurrent, d_bias = totals
-        self._run_products((d_input[:0], d_recurrent, d_bias[:0]), dx[:0], gates, dx[:0], before, weights)
+        self._run_products(plan, (d_input[:0], d_recurrent, d_bias[:0]), dx[:0], gates, dx[:0], before, weights)
         cuts = split(self.width, worth(self.n_jobs, FLOPS_PER_ELEMENT * gates.size), self.lanes)
         run_kernel(add_rows, [(sums, gates, x.ids[rows], *cut) for cut in cuts])
 
-    def _run_products(self, totals, dx, gates, x, before, weights):
+    def _run_products(self, plan, totals, dx, gates, x, before, weights):
         """Run `weight_gradients` on as many threads as it is worth."""
         flops = 2 * len(gates) * (2 * totals[0].size + totals[1].size)
         parties, size = worth(self.n_jobs, flops), scratch_size(self.dtype)
         room = scratch(parties * size, self.dtype).reshape(parties, size)
         arguments = (*totals, dx, gates, x, before, weights.input, self.input_runs, self.recurrent_runs, room)
-        run_kernel(recurrence.weight_gradients, [arguments] * parties)
+        self._run(plan, recurrence.weight_gradients, [arguments] * parties)
 
     def _add_gradients(self, totals, memory, gradients, drawn):
         """Add to the gradients of the parameters what is not there yet."""
@@ -573,6 +571,18 @@ class Direction:
         """Add what `_gradient_target` returned to the gradient, if it is not that already."""
         if drawn.weight_hh is not None:
             self.grads[f"weight_hh_{self.suffix}"][rows] += total * drawn.weight_hh[rows]
+
+
+def _write_states(states, values):
+    """Write states, a list of arrays (batch, size of the state) or None for zeros, to an array (N, batch, padded)."""
+    if values is None:
+        states[...] = 0
+        return
+    for plane, state in zip(states, values, strict=True):
+        columns = state.shape[1]
+        plane[:, :columns] = state
+        if columns < plane.shape[1]:
+            plane[:, columns:] = 0
 
 
 @functools.cache

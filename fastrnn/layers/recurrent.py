@@ -246,7 +246,7 @@ class Recurrent(Layer):
         packing = self._packing(steps, batch, lengths)
         learned = state is None and self.learn_initial_state
         initial = self._initial(self._learned(batch) if learned else state, batch, packing, "state")
-        final, collected = [np.empty_like(part) for part in initial], []
+        final, collected = self._empty_states(batch), []
         rows = packing.pack(x, self.n_jobs)
         if training and self._layers[0][0].is_held:
             raise RuntimeError("Nothing can be trained while held_weights is in force.")
@@ -260,7 +260,7 @@ class Recurrent(Layer):
                 last = direction.forward(
                     outputs[d],
                     gather(inputs, packing.reverse, self.n_jobs) if backwards else inputs,
-                    [part[n] for part in initial],
+                    initial and [part[n] for part in initial],
                     packing,
                     training or return_all_states,
                     self._draw(direction, packing, training),
@@ -315,7 +315,7 @@ class Recurrent(Layer):
             size = self._sizes[0]
             y = Output(np.empty((batch, size), self.dtype), np.arange(batch, dtype=np.int32), 0, size)
             drawn = self._draw(direction, packing, training=False)
-            steps.append(direction.step_arrays(x, vectors, y, [part[k] for part in initial], drawn))
+            steps.append(direction.step_arrays(x, vectors, y, batch, initial and [part[k] for part in initial], drawn))
             x, vectors = y.values, None
         return tuple(steps), self._layers[0][0].step_schedules(batch)
 
@@ -357,7 +357,7 @@ class Recurrent(Layer):
             raise ValueError(f"dy must have the shape of the output, {y_shape}, got {dy.shape}.")
         d_final = self._initial(dstate, packing.batch, packing, "dstate")
         self._kept = None
-        d_initial = [np.empty_like(part) for part in d_final]
+        d_initial = self._empty_states(packing.batch)
         ends = self._ends(self.num_layers - 1)
         d_rows = dy.reshape(-1, self.output_size) if ends else packing.pack(dy, self.n_jobs)
         for k in reversed(range(self.num_layers)):
@@ -367,7 +367,7 @@ class Recurrent(Layer):
             d_outputs = self._parts(d_rows, packing, padded=self._ends(k))
             for d, direction in enumerate(self._layers[k]):
                 n = k * self.directions + d
-                dx, before = direction.backward(d_outputs[d], [a[n] for a in d_final])
+                dx, before = direction.backward(d_outputs[d], d_final and [part[n] for part in d_final])
                 if (d == 1 or self.reverse) and not (k == 0 and x_shape is None):
                     dx = gather(dx, packing.reverse, self.n_jobs)
                 d_inputs = dx if d_inputs is None else d_inputs + dx
@@ -520,17 +520,19 @@ class Recurrent(Layer):
         return self._state(states)
 
     def _initial(self, state, batch, packing, name):
-        """Return a given state as a list of arrays (num_layers · directions, batch, size) in packed order."""
-        layers = self.num_layers * self.directions
-        shapes = [(layers, batch, size) for size in self._sizes]
+        """Return a given state as a list of arrays (num_layers · directions, batch, size) in packed order; or None."""
         if state is None:
-            return [np.zeros(shape, self.dtype) for shape in shapes]
+            return None
+        shapes = [(self.num_layers * self.directions, batch, size) for size in self._sizes]
         parts = (state,) if len(shapes) == 1 else tuple(state)
         given = [np.shape(part) for part in parts]
         if given != shapes:
             names = " and ".join(f"{n} of shape {s}" for n, s in zip(self.cell.states, shapes, strict=True))
             raise ValueError(f"{name} must be {names}, got shapes {given}.")
         return [packing.sort(np.asarray(part, self.dtype)) for part in parts]
+
+    def _empty_states(self, batch):
+        return [np.empty((self.num_layers * self.directions, batch, size), self.dtype) for size in self._sizes]
 
     @staticmethod
     def _state(states):
