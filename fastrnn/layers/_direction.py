@@ -3,7 +3,6 @@
 import contextlib
 import functools
 import math
-import operator
 from typing import NamedTuple
 
 import numpy as np
@@ -87,7 +86,7 @@ class Plan(NamedTuple):
     memory: recurrence.Memory
     last: object  # rows of the final states in the memory's states: a slice or an array
     backward_chunks: list  # see `Direction._backward_chunks`
-    compiled: dict  # what each kernel runs for the types that all passes of this plan have
+    compiled: dict  # what each kernel runs for the types that all passes of such plans have
 
 
 class Direction:
@@ -139,10 +138,12 @@ class Direction:
             (f"{name}_{suffix}", _runs(places)) for name, places in slots.items() if f"{name}_{suffix}" in parameters
         ]
         self.work = Workspace(self.dtype)
+        self._compiled = {}
         self.kept = self._held = self._last_plan = self._bias_sum = self._plain = None
 
     def __getstate__(self):
-        return {**vars(self), "kept": None, "_held": None, "_last_plan": None, "_bias_sum": None, "_plain": None}
+        rest = dict.fromkeys(("kept", "_held", "_last_plan", "_bias_sum", "_plain"))
+        return {**vars(self), **rest, "_compiled": {}}
 
     # ---------------------------------------------------------------------------------------------------- weights
 
@@ -163,7 +164,7 @@ class Direction:
         weight = self._parameter("weight_hh")
         if drawn.weight_hh is not None:
             weight = weight * drawn.weight_hh
-        return weight[: self.recurrent_rows], weight[self.recurrent_rows :] if self.late_slots else None
+        return (weight[: self.recurrent_rows], weight[self.recurrent_rows :]) if self.late_slots else (weight, None)
 
     def _bias(self):
         """Return the sum of both biases, slot by slot: (slots · padded,)."""
@@ -319,10 +320,11 @@ class Direction:
         """Return where and how a pass is computed; the same as for the pass before, if that was alike."""
         key = (packing, columns, keep, *(part is None for part in drawn), self.is_held, self.n_jobs)
         if self._last_plan is None or self._last_plan[0] != key:
-            self._last_plan = key, self._new_plan(packing, columns, keep, drawn)
+            compiled = self._compiled.setdefault(key[1:], {})  # batches differ in sizes, not in types
+            self._last_plan = key, self._new_plan(packing, columns, keep, drawn, compiled)
         return self._last_plan[1]
 
-    def _new_plan(self, packing, columns, keep, drawn):
+    def _new_plan(self, packing, columns, keep, drawn, compiled):
         rows, steps, batch = int(packing.offsets[-1]), len(packing.offsets) - 1, packing.batch
         parts = self._parts(packing, columns or 0)
         largest = max(part[1] - part[0] for part in parts)
@@ -340,11 +342,11 @@ class Direction:
             memory=self._memory(*sizes, drawn),
             last=last,
             backward_chunks=self._backward_chunks(packing.offsets) if keep else [],
-            compiled={},
+            compiled=compiled,
         )
 
     def _run(self, plan, kernel, calls):
-        """Run a kernel; from the second time of a plan on, what was compiled for its types is not looked up again."""
+        """Run a kernel; from the second time on, what is compiled for the types of such plans is not looked up again."""
         if kernel in plan.compiled:
             run_kernel(plan.compiled[kernel], calls)
         else:
@@ -353,12 +355,10 @@ class Direction:
 
     def _forward_weights(self, drawn):
         """Return the weights for the forward pass."""
-        names = f"weight_ih_{self.suffix}", f"weight_hh_{self.suffix}"
-        parameters = [self.parameters.get(name) for name in names]
-        is_plain = drawn.weight_hh is None and self._is_plain
-        if is_plain and self._plain is not None and all(map(operator.is_, parameters, self._plain[0])):
+        plain = self._plain
+        if drawn.weight_hh is None and plain is not None and self._are_parameters(plain):
             self._bias()
-            return self._plain[1]
+            return plain
         weight, (recurrent, late) = self._parameter("weight_ih"), self._recurrent_weights(drawn)
         weights = recurrence.Weights(
             input=weight,
@@ -372,8 +372,13 @@ class Direction:
             bias=self._bias(),
             units=self._units(),
         )
-        self._plain = (parameters, weights) if is_plain else None
+        self._plain = weights if self._is_plain and self._are_parameters(weights) else None
         return weights
+
+    def _are_parameters(self, weights):
+        """Return whether weights are the parameters themselves, and not made from them."""
+        names = f"weight_ih_{self.suffix}", f"weight_hh_{self.suffix}"
+        return weights.input is self.parameters[names[0]] and weights.recurrent is self.parameters[names[1]]
 
     def _recurrent_panels(self):
         """Return room for the panels of W_hh or its transpose."""

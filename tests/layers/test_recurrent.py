@@ -496,8 +496,8 @@ def test_all_states(bidirectional):
 
 
 @pytest.mark.parametrize("options", [{}, {"bidirectional": True, "merge": "mean", "batch_first": True, "dropout": 0.3}])
-def test_passes_of_a_plan_have_the_same_types(options, monkeypatch):
-    """Kernels are called without a look at the types of their arguments from the second pass of a plan on."""
+def test_passes_of_such_plans_have_the_same_types(options, monkeypatch):
+    """Kernels are called without a look at the types of their arguments from the second pass on."""
     checked = []
 
     def compiled_for(function, arguments):
@@ -515,8 +515,8 @@ def test_passes_of_a_plan_have_the_same_types(options, monkeypatch):
     x, vectors, ids = random.standard_normal((4, 4, 5)), random.standard_normal((3, 5)), random.integers(0, 3, (4, 4))
     for inputs in ((x, x.astype("float32"), np.asfortranarray(x)), (Embedded(vectors, ids), Embedded(vectors, ids.T))):
         for training in (False, True):
-            for k in range(4):
-                y, _ = layer.forward(inputs[k % len(inputs)], training=training)
+            for k, lengths in enumerate((None, [4, 2, 0, 1], None, [3, 3, 3, 3])):
+                y, _ = layer.forward(inputs[k % len(inputs)], lengths=lengths, training=training)
                 if training:
                     layer.backward(np.asfortranarray(y))
                 if k == 2:
