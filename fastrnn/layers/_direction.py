@@ -346,7 +346,7 @@ class Direction:
         )
 
     def _run(self, plan, kernel, calls):
-        """Run a kernel; from the second time on, what is compiled for the types of such plans is not looked up again."""
+        """Run a kernel; from the second time on, what is compiled for the types of such plans is not looked up."""
         if kernel in plan.compiled:
             run_kernel(plan.compiled[kernel], calls)
         else:
