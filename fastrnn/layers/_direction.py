@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import math
+import operator
 from typing import NamedTuple
 
 import numpy as np
@@ -168,16 +169,16 @@ class Direction:
 
     def _bias(self):
         """Return the sum of both biases, slot by slot: (slots · padded,)."""
-        if self._bias_sum is None:
+        arrays = [self.parameters[name] for name, _ in self.biases]
+        if self._bias_sum is None or not all(map(operator.is_, arrays, self._bias_sum[0])):
             total = self.work.take("bias", len(self.cell.slots), self.padded)
-            values = {name: self.parameters[name].reshape(-1, self.hidden) for name, _ in self.biases}
             terms = [
-                (total[begin:end, : self.hidden], values[name][row : row + end - begin])
-                for name, runs in self.biases
+                (total[begin:end, : self.hidden], values.reshape(-1, self.hidden)[row : row + end - begin])
+                for values, (_, runs) in zip(arrays, self.biases, strict=True)
                 for begin, end, row in runs
             ]
-            self._bias_sum = total.reshape(-1), terms
-        total, terms = self._bias_sum
+            self._bias_sum = arrays, total.reshape(-1), terms
+        _, total, terms = self._bias_sum
         total.fill(0)
         for part, term in terms:
             np.add(part, term, out=part)

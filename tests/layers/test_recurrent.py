@@ -495,6 +495,21 @@ def test_all_states(bidirectional):
             np.testing.assert_array_equal(c[np.arange(len(c)), ends, b], final[1][:, b])
 
 
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_arrays_put_in_the_place_of_parameters_are_used(cell):
+    first, second = (Recurrent(cell, 5, 16, random_state=seed) for seed in (0, 1))
+    x = np.random.default_rng(0).standard_normal((4, 3, 5))
+    for convert in (np.copy, lambda value: np.asfortranarray(value, "float64")):
+        for name, value in second.parameters.items():
+            first.forward(x)
+            first.parameters[name] = convert(value)
+        first.forward(x)
+        for layer in (first, second):
+            for value in layer.parameters.values():
+                value *= 0.5
+        np.testing.assert_allclose(first.forward(x)[0], second.forward(x)[0], rtol=1e-5)
+
+
 @pytest.mark.parametrize("options", [{}, {"bidirectional": True, "merge": "mean", "batch_first": True, "dropout": 0.3}])
 def test_passes_of_such_plans_have_the_same_types(options, monkeypatch):
     """Kernels are called without a look at the types of their arguments from the second pass on."""
