@@ -134,7 +134,11 @@ def recurrence_forward(board, party, y, memory, cell, x, ids, weights, masks, sc
     first, last, begin, end = part
     padded, steps, size = states.shape[2], len(gate_rows), y.end - y.begin
     if not packed:
-        _pack_gates(weights, spans, padded, part, board, party, 0 if ids is None else 1)
+        if ids is None:
+            _pack_gates(weights.input_panels, weights.input, weights.input_runs, spans[0], spans[1], padded, part,
+                        board, party)  # fmt: skip
+        _pack_gates(weights.recurrent_panels, weights.recurrent, weights.recurrent_runs, spans[2], spans[3], padded,
+                    part, board, party)  # fmt: skip
         barrier(board, party)
     for start in range(0, steps, chunk):
         stop = min(start + chunk, steps)
@@ -168,22 +172,17 @@ def _alive(offsets, t, first, last):
     return max(0, min(last, offsets[t + 1] - offsets[t]) - first)
 
 
-@kernel(inline="always")
-def _pack_gates(weights, spans, padded, part, board, party, first_matrix):
-    """Pack W_ihᵀ and W_hhᵀ: whole panels by each thread where all use them all, otherwise a thread's own units."""
-    units = part[3] - part[2]
-    for matrix in range(first_matrix, 2):  # called in one place only, what packs is compiled once
-        panels = weights.input_panels if matrix == 0 else weights.recurrent_panels  # (D · columns,)
-        weight = weights.input if matrix == 0 else weights.recurrent
-        runs = weights.input_runs if matrix == 0 else weights.recurrent_runs
-        span, columns, depth = spans[2 * matrix], spans[2 * matrix + 1], weight.shape[1]
-        slots, first, last = columns // padded, part[2], part[3]
-        if units == padded:
-            slots = 1
-            first, last = _share(columns, PANEL_VECTORS * lanes(panels), board, party)
-        for slot in range(slots):
-            place = first * slots + slot * units if units < padded else first
-            _pack_runs(panels, place * depth, weight, runs, span + slot * padded + first, last - first)
+@kernel
+def _pack_gates(panels, weight, runs, span, columns, padded, part, board, party):
+    """Pack Wᵀ: whole panels by each thread where all use them all, otherwise a thread's own units."""
+    # panels (D · columns,), weight (gates · hidden, D), runs as in `Weights`
+    depth, units, slots, first, last = weight.shape[1], part[3] - part[2], columns // padded, part[2], part[3]
+    if units == padded:
+        slots = 1
+        first, last = _share(columns, PANEL_VECTORS * lanes(panels), board, party)
+    for slot in range(slots):
+        place = first * slots + slot * units if units < padded else first
+        _pack_runs(panels, place * depth, weight, runs, span + slot * padded + first, last - first)
 
 
 @kernel
@@ -203,9 +202,9 @@ def _pack_runs(panels, place, weight, runs, begin, columns):
 
 
 @kernel
-def pack_weights(weights, spans, padded):
-    """Pack the weights for many passes."""
-    _pack_gates(weights, spans, padded, (0, 0, 0, padded), np.zeros((2, 1), np.int64), 0, 0)
+def pack_weights(panels, weight, runs, span, columns, padded):
+    """Pack Wᵀ for many passes."""
+    _pack_gates(panels, weight, runs, span, columns, padded, (0, 0, 0, padded), np.zeros((2, 1), np.int64), 0)
 
 
 @kernel(inline="always")
@@ -227,7 +226,7 @@ def _gate_product(gates, row, span, columns, a, a_offset, a_row, panels, rows, d
                        panels[place:], rows, depth, own)  # fmt: skip
 
 
-@kernel(inline="always")
+@kernel
 def _input_products(gates, x, panels, bias, schedule, padded, start, stop, part):
     """Compute the bias and the input's part of the pre-activations of the steps `start` to `stop`.
 
@@ -258,7 +257,7 @@ def _input_products(gates, x, panels, bias, schedule, padded, start, stop, part)
                               (block + column) * depth, rows, depth, vectors)  # fmt: skip
 
 
-@kernel(inline="always")
+@kernel
 def _look_up(gates, table, ids, bias, schedule, padded, start, stop, part):
     """Copy the input's part of the pre-activations of the steps `start` to `stop`, bias included, from a table."""
     offsets, width = schedule.offsets, gates.shape[1]
@@ -289,7 +288,7 @@ def _step(gates, states, cell, units, row, before, after, rows, begin, end, keep
                 store_many(gates, place, padded, saved)
 
 
-@kernel(inline="always")
+@kernel
 def _emit(y, states, y_row, after, rows, begin, end):
     """Copy the output of a step from the states to y."""
     values, order, size, padded = y.values, y.order, y.end - y.begin, states.shape[2]
@@ -316,7 +315,8 @@ def recurrence_backward(board, party, gradients, memory, cell, dy, weights, mask
     width, padded, size = gates.shape[1], states.shape[2], dy.end - dy.begin
     own = min(end, size) - begin
     if not packed:
-        _pack_columns(weights, spans, begin, own, end - begin == padded, board, party)
+        _pack_columns(weights.recurrent_panels, weights.recurrent, weights.recurrent_runs, spans[2], spans[3], begin,
+                      own, end - begin == padded, board, party)  # fmt: skip
         barrier(board, party)
     for t in range(stop - 1, start - 1, -1):
         rows = _alive(offsets, t, first, last)
@@ -341,25 +341,25 @@ def recurrence_backward(board, party, gradients, memory, cell, dy, weights, mask
     leave(board, party)
 
 
-@kernel(inline="always")
-def _pack_columns(weights, spans, begin, own, whole, board, party):
-    """Pack W_hh for the product with the gradients: whole panels by each thread, or the columns of its own units."""
-    panels, weight, runs = weights.recurrent_panels, weights.recurrent, weights.recurrent_runs
-    columns, depth, width = weight.shape[1], spans[3], lanes(panels)
+@kernel
+def _pack_columns(panels, weight, runs, span, depth, begin, own, whole, board, party):
+    """Pack W for the product with the gradients: whole panels by each thread, or the columns of its own units."""
+    # panels (depth · columns,), weight (gates · hidden, columns), runs as in `Weights`
+    columns, width = weight.shape[1], lanes(panels)
     first, last = _share(columns, PANEL_VECTORS * width, board, party) if whole else (begin, begin + own)
     for start in range(first, last, PANEL_VECTORS * width):
         used = min(last - start, PANEL_VECTORS * width)
         stride = (used + width - 1) // width * width
         for run in range(len(runs)):
             row, rows, column = runs[run]
-            place = start * depth + (column - spans[2]) * stride
+            place = start * depth + (column - span) * stride
             for k in range((rows + width - 1) // width * width):  # zeros for the units beyond `hidden`
                 for j in range(0, used, width):
                     values = load_first(weight, (row + k) * columns + start + j, used - j if k < rows else 0)
                     store(panels, place + k * stride + j, values)
 
 
-@kernel(inline="always")
+@kernel
 def _collect(d_states, dy, row, first, rows, begin, end):
     """Add the output's gradient to that of the state."""
     values, order, size, padded = dy.values, dy.order, dy.end - dy.begin, d_states.shape[2]

@@ -394,7 +394,11 @@ class Direction:
     def held(self):
         """Pack the weights once for all forward passes within; they must not change meanwhile."""
         weights = self._forward_weights(Drawn())
-        recurrence.pack_weights(weights, self.spans, self.padded)
+        for panels, weight, runs, spans in (
+            (weights.input_panels, weights.input, weights.input_runs, self.spans[:2]),
+            (weights.recurrent_panels, weights.recurrent, weights.recurrent_runs, self.spans[2:4]),
+        ):
+            recurrence.pack_weights(panels, weight, runs, *spans, self.padded)
         self._held = weights
         try:
             yield
