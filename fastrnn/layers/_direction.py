@@ -140,10 +140,10 @@ class Direction:
         ]
         self.work = Workspace(self.dtype)
         self._compiled = {}
-        self.kept = self._held = self._last_plan = self._bias_sum = self._plain = None
+        self.kept = self._held = self._held_table = self._last_plan = self._bias_sum = self._plain = None
 
     def __getstate__(self):
-        rest = dict.fromkeys(("kept", "_held", "_last_plan", "_bias_sum", "_plain"))
+        rest = dict.fromkeys(("kept", "_held", "_held_table", "_last_plan", "_bias_sum", "_plain"))
         return {**vars(self), **rest, "_compiled": {}}
 
     # ---------------------------------------------------------------------------------------------------- weights
@@ -307,6 +307,8 @@ class Direction:
 
     def input_table(self, vectors, weights):
         """Return the input's part of the pre-activations for each vector, bias included: (V, input columns)."""
+        if self._held_table is not None and self._held_table[0] is vectors:
+            return self._held_table[1]
         begin, columns = self.spans[:2]
         products = self.work.take("input products", len(vectors), len(weights.input))
         for row, rows, column in self.input_runs:
@@ -315,6 +317,7 @@ class Direction:
         table = self.work.zeros("input table", len(vectors), columns)
         for row, rows, column in self.input_runs:
             table[:, column - begin : column - begin + rows] = products[:, row : row + rows]
+        self._held_table = (vectors, table) if self.is_held else None
         return table
 
     def _plan(self, packing, columns, keep, drawn):
@@ -392,7 +395,10 @@ class Direction:
 
     @contextlib.contextmanager
     def held(self):
-        """Pack the weights once for all forward passes within; they must not change meanwhile."""
+        """Pack the weights and multiply the same vectors with them once for all forward passes within.
+
+        Neither must change meanwhile.
+        """
         weights = self._forward_weights(Drawn())
         for panels, weight, runs, spans in (
             (weights.input_panels, weights.input, weights.input_runs, self.spans[:2]),
@@ -403,7 +409,7 @@ class Direction:
         try:
             yield
         finally:
-            self._held = None
+            self._held = self._held_table = None
 
     def step_arrays(self, x, vectors, y, batch, initial, drawn):
         """Return the `LayerStep` of a batch for single steps from given states on, under `held`.
@@ -413,7 +419,7 @@ class Direction:
         memory = self._memory(2 * batch, batch, drawn)
         self._set_initial(memory, batch, initial, drawn)
         if vectors is None:
-            table = self.work.take("input table", batch, self.spans[1])
+            table = self.work.take("step inputs", batch, self.spans[1])
         else:
             table = self.input_table(vectors, self._held)
         return LayerStep(x, table, np.arange(batch, dtype=np.int32), y, memory, self._held, self._masks(drawn))

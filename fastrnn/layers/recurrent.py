@@ -286,7 +286,7 @@ class Recurrent(Layer):
     def held_weights(self):
         """Prepare the weights once for all predictions within the context, for many short ones.
 
-        The parameters must not change, and nothing may be trained, before it ends.
+        The parameters and the vectors of `Embedded` inputs must not change, and nothing may be trained, before it ends.
 
         Examples
         --------

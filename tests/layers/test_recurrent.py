@@ -296,6 +296,20 @@ def test_held_weights_change_nothing(cell):
     assert not np.array_equal(run(p)[0], expected)
 
 
+def test_tables_of_embedded_inputs_under_held_weights():
+    layer, random = Recurrent("gru", 5, 6, random_state=0), np.random.default_rng(0)
+    ids, (one, other) = random.integers(0, 3, (4, 2)), random.standard_normal((2, 3, 5), "float32")
+    for _ in range(2):
+        with layer.held_weights():
+            for vectors in (one, one, other, one):
+                y, _ = layer.forward(Embedded(vectors, ids))
+                np.testing.assert_allclose(y, layer.forward(vectors[ids])[0], atol=1e-6)
+        y, _ = layer.forward(Embedded(one, ids))
+        np.testing.assert_allclose(y, layer.forward(one[ids])[0], atol=1e-6)
+        for value in layer.parameters.values():
+            value *= 2
+
+
 def test_dropout_is_between_the_layers_and_only_in_training():
     p = problem("lstm", bidirectional=False, dropout=0.5, dtype="float64")
     plain = problem("lstm", bidirectional=False, dtype="float64")
