@@ -64,7 +64,8 @@ def tile(typingctx, c, c_offset, c_row, a, a_offset, a_row, a_depth, panel, pane
         a_pointer = array_pointer(context, builder, a, a_value, a_offset)
         b_pointer = array_pointer(context, builder, panel, panel_value, panel_offset)
         link_shared(_tile_symbol(c.dtype))
-        builder.call(_tile_function(builder, c.dtype), [c_pointer, c_row, a_pointer, a_row, a_depth, b_pointer, *sizes])
+        function = _tile_function(context, builder, c.dtype)
+        builder.call(function, [c_pointer, c_row, a_pointer, a_row, a_depth, b_pointer, *sizes])
         return context.get_dummy_value()
 
     return sig, lower
@@ -74,10 +75,9 @@ def _tile_symbol(dtype):
     return f"fastrnn_tile_{dtype}"
 
 
-def _tile_function(builder, dtype):
+def _tile_function(context, builder, dtype):
     """Declare the tile function of an element type: (c, c_row, a, a_row, a_depth, panel, depth, rows, vectors)."""
-    pointer = (ir.FloatType() if dtype.bitwidth == 32 else ir.DoubleType()).as_pointer()
-    index = ir.IntType(types.intp.bitwidth)
+    pointer, index = context.get_value_type(dtype).as_pointer(), context.get_value_type(types.intp)
     signature = ir.FunctionType(ir.VoidType(), [pointer, index, pointer, index, index, pointer, index, index, index])
     return cgutils.get_or_insert_function(builder.module, signature, _tile_symbol(dtype))
 
@@ -87,9 +87,9 @@ def _address_of_tile(typingctx, example):
     """Type and lower the address of the tile function for the elements of an array; its body is written here."""
 
     def lower(context, builder, sig, args):
-        function = _tile_function(builder, example.dtype)
+        function = _tile_function(context, builder, example.dtype)
         _emit_tiles(function, Vector(example.dtype))
-        return builder.ptrtoint(function, ir.IntType(types.intp.bitwidth))
+        return builder.ptrtoint(function, context.get_value_type(types.intp))
 
     return types.intp(example), lower
 

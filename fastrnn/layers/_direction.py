@@ -159,7 +159,7 @@ class Direction:
         return np.ascontiguousarray(self.parameters[f"{name}_{self.suffix}"], self.dtype)
 
     def _recurrent_weights(self, drawn):
-        """Return W_hh for the recurrent and for the late product; None where there is none."""
+        """Return W_hh for the recurrent product, without rows where there is none, and for the late one, or None."""
         if not (self.recurrent_rows or self.late_slots):
             return self.work.take("none", 0, self.output), None
         weight = self._parameter("weight_hh")
@@ -519,8 +519,10 @@ class Direction:
 
     def _gradient_totals(self, drawn):
         """Return the arrays that the gradients of W_ih, W_hh and, slot by slot, the biases are added to."""
-        recurrent = self._gradient_target(drawn, slice(self.recurrent_rows)) if self.recurrent_rows else None
-        d_recurrent = self.work.take("none", 0, self.output) if recurrent is None else recurrent
+        if self.recurrent_rows:
+            d_recurrent = self._gradient_target(drawn, slice(self.recurrent_rows))
+        else:
+            d_recurrent = self.work.take("none", 0, self.output)
         d_bias = self.work.zeros("bias gradient", len(self.cell.slots) * self.padded if self.biases else 0)
         return self.grads[f"weight_ih_{self.suffix}"], d_recurrent, d_bias
 
@@ -544,7 +546,7 @@ class Direction:
         flops = 2 * len(gates) * (2 * totals[0].size + totals[1].size)
         parties, size = worth(self.n_jobs, flops), scratch_size(self.dtype)
         room = scratch(parties * size, self.dtype).reshape(parties, size)
-        arguments = (*totals, dx, gates, x, before, weights.input, self.input_runs, self.recurrent_runs, room)
+        arguments = (*totals, dx, gates, x, before, weights.input, weights.input_runs, weights.recurrent_runs, room)
         self._run(plan, recurrence.weight_gradients, [arguments] * parties)
 
     def _add_gradients(self, totals, memory, gradients, drawn):
