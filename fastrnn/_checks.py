@@ -1,20 +1,126 @@
-"""Checks of parameters that many classes have."""
+"""Checks of parameters that many classes have, and how their messages show values."""
 
+import difflib
 import numbers
+import reprlib
 
 import numpy as np
+
+
+class _Shown(reprlib.Repr):
+    """The `repr` of a value in a few words: scalars of NumPy as plain ones, arrays and tables by their shape."""
+
+    def __init__(self):
+        super().__init__()
+        self.maxlevel, self.maxdict, self.maxstring, self.maxother = 3, 6, 80, 80
+        self.maxlist = self.maxtuple = self.maxset = self.maxfrozenset = 20
+
+    def repr1(self, x, level):
+        if isinstance(x, np.generic):
+            x = str(x) if x.dtype.kind in "mM" else x.item()
+        shape = getattr(x, "shape", None)
+        if isinstance(shape, tuple) and not isinstance(x, type):
+            kind = "array" if isinstance(x, np.ndarray) else type(x).__name__
+            return f"{'an' if kind[0] in 'aeiouAEIOU' else 'a'} {kind} of shape {tuple(shape)}"
+        return super().repr1(x, level)
+
+
+_SHOWN = _Shown()
+
+
+def shown(value):
+    """Return a value as an error message shows it.
+
+    Parameters
+    ----------
+    value : object
+
+    Returns
+    -------
+    str
+        At most 200 characters.
+
+    Examples
+    --------
+    >>> shown([np.str_("a"), np.zeros((2, 3))])
+    "['a', an array of shape (2, 3)]"
+    """
+    text = _SHOWN.repr(value)
+    return text if len(text) <= 200 else text[:199] + "…"
+
+
+def did_you_mean(value, choices):
+    """Return the end of a message that proposes the one of several names that was probably meant.
+
+    Parameters
+    ----------
+    value : object
+        What was given.
+    choices : iterable of str
+
+    Returns
+    -------
+    str
+        Empty if no name is near.
+
+    Examples
+    --------
+    >>> did_you_mean("LSTM", ["gru", "lstm", "peephole_lstm"])
+    ": did you mean 'lstm'?"
+    """
+    names = {_folded(name): name for name in choices}
+    for name in choices:
+        names.setdefault("".join(part[0] for part in name.split("_")), name)  # "kn" is Kneser–Ney
+    given = _folded(value) if isinstance(value, str) else ""
+    near = [given] if given in names else difflib.get_close_matches(given, names, n=1)
+    return f": did you mean {names[near[0]]!r}?" if near else "."
+
+
+def _folded(name):
+    return name.strip().lower().replace("-", "_").replace(" ", "_")
+
+
+def check_choice(name, value, choices):
+    """Raise ValueError unless a parameter is one of several values.
+
+    Parameters
+    ----------
+    name : str
+        The parameter.
+    value : object
+        What was given.
+    choices : iterable
+        Names, or None, True and False.
+    """
+    choices = list(choices)
+    if any(value is choice or (isinstance(value, str) and value == choice) for choice in choices):
+        return
+    proposal = did_you_mean(value, [choice for choice in choices if isinstance(choice, str)])
+    raise ValueError(f"{name} must be {listed(choices)}, got {shown(value)}{proposal}")
+
+
+def listed(choices):
+    """Return choices as a message lists them.
+
+    Examples
+    --------
+    >>> listed([None, "relu"]), listed(["a", "b", "c"])
+    ("None or 'relu'", "one of 'a', 'b', 'c'")
+    """
+    names = [repr(choice) for choice in choices]
+    return "one of " + ", ".join(names) if len(names) > 2 else " or ".join(names)
 
 
 def check_positive_integer(name, value):
     """Raise ValueError unless a parameter is an integer of at least 1 (and no boolean)."""
     if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
-        raise ValueError(f"{name} must be an integer of at least 1, got {value!r}.")
+        raise ValueError(f"{name} must be an integer of at least 1, got {shown(value)}.")
 
 
 def check_not_negative(name, value):
     """Raise ValueError unless a parameter is a finite number of at least 0 (and no boolean)."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 <= value < np.inf:
-        raise ValueError(f"{name} must be a number of at least 0, got {value!r}.")
+        raise ValueError(f"{name} must be a number of at least 0, got {shown(value)}.")
 
 
 def check_training(settings):
@@ -27,9 +133,9 @@ def check_training(settings):
     """
     check_not_negative("alpha", settings.alpha)
     if settings.clip_norm is not None and not (isinstance(settings.clip_norm, numbers.Real) and settings.clip_norm > 0):
-        raise ValueError(f"clip_norm must be None or a number above 0, got {settings.clip_norm!r}.")
+        raise ValueError(f"clip_norm must be None or a number above 0, got {shown(settings.clip_norm)}.")
     fraction = settings.validation_fraction
     if not (isinstance(fraction, numbers.Real) and 0 < fraction < 1):
-        raise ValueError(f"validation_fraction must be between 0 and 1, got {fraction!r}.")
+        raise ValueError(f"validation_fraction must be between 0 and 1, got {shown(fraction)}.")
     if settings.device != "cpu":
-        raise ValueError(f"device must be 'cpu', got {settings.device!r}.")
+        raise ValueError(f"device must be 'cpu', got {shown(settings.device)}.")

@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from fastrnn._checks import shown
 from fastrnn.kernels.sampling import draw_tokens, make_choice
 from fastrnn.text import END_ID, PAD_ID, START_ID, UNK_ID, get_tokenizer, tokenize_corpus
 
@@ -275,9 +276,9 @@ class GenerationMixin:
         for name, value in (("beam_width", beam_width), ("max_length", max_length), ("n", n)):
             check_integer(name, value)
         if n > beam_width:
-            raise ValueError(f"n must be at most beam_width={beam_width}, got {n!r}.")
+            raise ValueError(f"n must be at most beam_width={beam_width}, got {shown(n)}.")
         if not isinstance(length_penalty, numbers.Real) or not 0 <= length_penalty < np.inf:
-            raise ValueError(f"length_penalty must be a number of at least 0, got {length_penalty!r}.")
+            raise ValueError(f"length_penalty must be a number of at least 0, got {shown(length_penalty)}.")
         stops, prompt = self._stop_sequences(stop), self._tokens_of_prompt("prompt", prompt)
         found = self._search(self._context(prompt, state), beam_width, max_length, n, length_penalty, stops)
         join = get_tokenizer(self.tokenizer).join
@@ -346,7 +347,7 @@ class GenerationMixin:
         check_is_fitted(self)
         check_integer("n", n)
         if not isinstance(prefix, str):
-            raise ValueError(f"prefix must be a string, got {prefix!r:.80}.")
+            raise ValueError(f"prefix must be a string, got {shown(prefix)}.")
         prefix = prefix.lower() if self.lowercase else prefix
         tokenizer = get_tokenizer(self.tokenizer)
         if tokenizer.word_begun is None:
@@ -407,28 +408,28 @@ class GenerationMixin:
     def _tokens_of_prompt(self, name, prompt):
         """Return the tokens of a text that is given as a string or list."""
         if prompt is not None and not isinstance(prompt, str | list | tuple):
-            raise ValueError(f"{name} must be None, a string or a list of tokens, got {prompt!r:.80}.")
+            raise ValueError(f"{name} must be None, a string or a list of tokens, got {shown(prompt)}.")
         return tokenize_corpus([prompt or []], self.tokenizer, self.lowercase)[0]
 
     def _stop_sequences(self, stop):
         """Return the ids of each of the strings at which a text ends, as lists."""
         strings = [] if stop is None else [stop] if isinstance(stop, str) else stop
         if not isinstance(strings, list | tuple) or not all(isinstance(string, str) for string in strings):
-            raise ValueError(f"stop must be None, a string or a list of strings, got {stop!r:.80}.")
+            raise ValueError(f"stop must be None, a string or a list of strings, got {shown(stop)}.")
         sequences = tokenize_corpus(strings, self.tokenizer, self.lowercase)
         for string, tokens in zip(strings, sequences, strict=True):
             if not tokens:
-                raise ValueError(f"stop must hold strings of at least one token, got {string!r}.")
+                raise ValueError(f"stop must hold strings of at least one token, got {shown(string)}.")
         # What is not in the vocabulary is never drawn.
         return [ids for ids in (self.vocabulary_.encode(tokens).tolist() for tokens in sequences) if UNK_ID not in ids]
 
     def _check_choice(self, temperature, top_k, top_p):
         if not isinstance(temperature, numbers.Real) or not 0 < temperature < np.inf:
-            raise ValueError(f"temperature must be a number above 0, got {temperature!r}.")
+            raise ValueError(f"temperature must be a number above 0, got {shown(temperature)}.")
         if top_k is not None:
             check_integer("top_k", top_k)
         if top_p is not None and (not isinstance(top_p, numbers.Real) or not 0 < top_p <= 1):
-            raise ValueError(f"top_p must be a number above 0 and at most 1, got {top_p!r}.")
+            raise ValueError(f"top_p must be a number above 0 and at most 1, got {shown(top_p)}.")
         return make_choice(temperature, top_k, top_p, len(self.vocabulary_))
 
     def _row_blocks(self, n):
@@ -466,7 +467,7 @@ def choose_tokens(probabilities, choice, uniforms):
 def check_integer(name, value):
     """Raise ValueError unless an argument is an integer of at least 1."""
     if not isinstance(value, numbers.Integral) or value < 1:
-        raise ValueError(f"{name} must be an integer of at least 1, got {value!r}.")
+        raise ValueError(f"{name} must be an integer of at least 1, got {shown(value)}.")
 
 
 def _extend(text, ids, stops):

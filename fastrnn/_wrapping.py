@@ -3,6 +3,7 @@
 from sklearn.utils.validation import check_is_fitted
 
 import fastrnn
+from fastrnn._checks import shown
 from fastrnn.base import BaseLanguageModel
 
 
@@ -57,7 +58,7 @@ class WrappedLanguageModel(BaseLanguageModel):
     def _check(self):
         """Raise ValueError, or NotFittedError, if the model or a parameter is not usable."""
         if not isinstance(self.model, fastrnn.RNNLanguageModel):
-            raise ValueError(f"model must be a fitted RNNLanguageModel, got {self.model!r:.80}.")
+            raise ValueError(f"model must be a fitted RNNLanguageModel, got {shown(self.model)}.")
         check_is_fitted(self.model, msg="model is not fitted: fit this %(name)s first.")
 
     @property

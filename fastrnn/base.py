@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from fastrnn._checks import check_choice, shown
 from fastrnn._generation import GenerationMixin
 from fastrnn.persistence import load_model, plain_parameter, rebuilt, save_model
 from fastrnn.text import (
@@ -125,7 +126,7 @@ class BaseLanguageModel(GenerationMixin, BaseEstimator, abc.ABC):
         get_tokenizer(self.tokenizer)
         if self.vocabulary is not None:
             if not isinstance(self.vocabulary, Vocabulary):
-                raise ValueError(f"vocabulary must be None or a fitted Vocabulary, got {self.vocabulary!r:.80}.")
+                raise ValueError(f"vocabulary must be None or a fitted Vocabulary, got {shown(self.vocabulary)}.")
             if len(self.vocabulary) == len(SPECIAL_TOKENS):
                 raise ValueError("vocabulary is empty: fit it before it is given to a model.")
 
@@ -219,8 +220,7 @@ class BaseLanguageModel(GenerationMixin, BaseEstimator, abc.ABC):
             A float (lower is better), which also says how many tokens there were, how many of them out of the
             vocabulary, and the perplexity without those.
         """
-        if oov not in ("include", "exclude"):
-            raise ValueError(f"oov must be 'include' or 'exclude', got {oov!r}.")
+        check_choice("oov", oov, ("include", "exclude"))
         ids, _, log_probs = self._score_tokens(X)
         _require_tokens(log_probs)
         known = ids != UNK_ID
@@ -264,7 +264,7 @@ class BaseLanguageModel(GenerationMixin, BaseEstimator, abc.ABC):
         """
         check_is_fitted(self)
         if not isinstance(token, str) or token in (SPECIAL_TOKENS[PAD_ID], SPECIAL_TOKENS[START_ID]):
-            raise ValueError(f"token must be a string other than '<pad>' and '<s>', got {token!r:.80}.")
+            raise ValueError(f"token must be a string other than '<pad>' and '<s>', got {shown(token)}.")
         ids = self.vocabulary_.encode([token.lower() if self.lowercase else token])
         log_probs, state = self._step(state, ids)
         return float(log_probs[0]), self._next_sentence(state) if ids[0] == END_ID else state

@@ -7,6 +7,7 @@ import time
 
 import numpy as np
 
+from fastrnn._checks import shown
 from fastrnn.persistence import load_model, save_model
 from fastrnn.text import tokenizer_to_plain
 
@@ -37,12 +38,12 @@ class Checkpoint:
 
     def __init__(self, path, name, identity, minutes=None):
         if not isinstance(path, str | os.PathLike):
-            raise ValueError(f"checkpoint must be None or the path of a file, got {path!r:.80}.")
+            raise ValueError(f"checkpoint must be None or the path of a file, got {shown(path)}.")
         if minutes is not None and (isinstance(minutes, bool) or not isinstance(minutes, numbers.Real) or minutes < 0):
-            raise ValueError(f"checkpoint_minutes must be None or a number of at least 0, got {minutes!r}.")
+            raise ValueError(f"checkpoint_minutes must be None or a number of at least 0, got {shown(minutes)}.")
         self.path = pathlib.Path(path)
         if not self.path.parent.is_dir():
-            raise FileNotFoundError(f"checkpoint must lie in a folder that exists, got {str(path)!r}.")
+            raise FileNotFoundError(f"checkpoint must lie in a folder that exists, got {shown(str(path))}.")
         self.name, self.identity, self.minutes = f"{name} checkpoint", identity, minutes
         self.written = time.monotonic()
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fastrnn._checks import shown
 from fastrnn.persistence import replaced_file
 from fastrnn.text import END_ID, PAD_ID, START_ID, Vocabulary, batches, close_sentences, iterate_corpus
 
@@ -83,7 +84,7 @@ def write_token_file(path, X, vocabulary, tokenizer="words", lowercase=False):
         The number of tokens, ``</s>`` counted. They are uint16 if the vocabulary allows it, else uint32.
     """
     if pathlib.Path(path).suffix != ".npy":
-        raise ValueError(f"path must end in .npy, got {str(path)!r}.")
+        raise ValueError(f"path must end in .npy, got {shown(str(path))}.")
     ids = read_corpus(X, vocabulary, tokenizer, lowercase)[0].ids
     dtype = np.uint16 if len(vocabulary) <= 1 << 16 else np.uint32
     with replaced_file(path) as temporary:

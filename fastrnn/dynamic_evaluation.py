@@ -5,7 +5,7 @@ import itertools
 
 import numpy as np
 
-from fastrnn._checks import check_not_negative, check_positive_integer
+from fastrnn._checks import check_choice, check_not_negative, check_positive_integer
 from fastrnn._wrapping import WrappedLanguageModel
 from fastrnn.batching import Batch
 from fastrnn.kernels.adaptation import adapt_weights
@@ -75,8 +75,7 @@ class DynamicEvaluation(WrappedLanguageModel):
         super()._check()
         if any(self.model.network_.recurrent.zoneout):
             raise ValueError("model must be trained without zoneout: its expectation has no gradient here.")
-        if self.rule not in ("sgd", "rms"):
-            raise ValueError(f"rule must be 'sgd' or 'rms', got {self.rule!r}.")
+        check_choice("rule", self.rule, ("sgd", "rms"))
         for name in ("learning_rate", "decay", "epsilon"):
             check_not_negative(name, getattr(self, name))
         check_positive_integer("segment", self.segment)

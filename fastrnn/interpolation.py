@@ -5,7 +5,7 @@ import numbers
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from fastrnn._checks import check_positive_integer
+from fastrnn._checks import check_positive_integer, shown
 from fastrnn._wrapping import pack_models, unpack_models
 from fastrnn.base import BaseLanguageModel
 from fastrnn.text import close_sentences, same_tokenizer
@@ -137,10 +137,10 @@ class InterpolatedLanguageModel(BaseLanguageModel):
     def _check_models(self):
         """Raise ValueError unless the models are fitted and read text alike."""
         if not isinstance(self.models, list | tuple) or not self.models:
-            raise ValueError(f"models must be a list of fitted language models, got {self.models!r:.80}.")
+            raise ValueError(f"models must be a list of fitted language models, got {shown(self.models)}.")
         for i, model in enumerate(self.models):
             if not isinstance(model, BaseLanguageModel):
-                raise ValueError(f"models[{i}] must be a language model, got {model!r:.80}.")
+                raise ValueError(f"models[{i}] must be a language model, got {shown(model)}.")
             check_is_fitted(model, msg=f"models[{i}] is not fitted: fit this %(name)s first.")
             for name in ("tokenizer", "lowercase"):
                 first, other = getattr(self.models[0], name), getattr(model, name)
@@ -216,12 +216,12 @@ def _check_weights(weights, n_models):
     """Return given weights as float64 (n_models,), or raise ValueError."""
     expected = f"weights must be 'em' or {n_models} numbers, one a model, of at least 0 and together 1"
     if not isinstance(weights, list | tuple | np.ndarray) or len(weights) != n_models:
-        raise ValueError(f"{expected}, got {weights!r:.80}.")
+        raise ValueError(f"{expected}, got {shown(weights)}.")
     if not all(isinstance(weight, numbers.Real) and weight >= 0 for weight in weights):
-        raise ValueError(f"{expected}, got {weights!r:.80}.")
+        raise ValueError(f"{expected}, got {shown(weights)}.")
     array = np.array(weights, np.float64)
     if not abs(array.sum() - 1) < 1e-6:
-        raise ValueError(f"{expected}, got {weights!r:.80}, together {array.sum():g}.")
+        raise ValueError(f"{expected}, got {shown(weights)}, together {array.sum():g}.")
     return array / array.sum()
 
 

@@ -11,7 +11,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from fastrnn import training
-from fastrnn._checks import check_not_negative, check_positive_integer, check_training
+from fastrnn._checks import check_choice, check_not_negative, check_positive_integer, check_training, shown
 from fastrnn._language_network import LanguageNetwork
 from fastrnn.base import BaseLanguageModel
 from fastrnn.batching import SentenceBatches, StreamBatches, Streams, sentence_groups
@@ -364,8 +364,7 @@ class RNNLanguageModel(ExchangeMixin, BaseLanguageModel):
 
     def _settings(self):
         """Return the parameters that are used: those of the recipe in the place of default values."""
-        if self.recipe is not None and self.recipe not in RECIPES:
-            raise ValueError(f"recipe must be None or one of {sorted(RECIPES)}, got {self.recipe!r}.")
+        check_choice("recipe", self.recipe, (None, *RECIPES))
         params = self.get_params(deep=False)
         defaults = inspect.signature(RNNLanguageModel).parameters
         for name, value in RECIPES.get(self.recipe, {}).items():
@@ -442,11 +441,11 @@ class RNNLanguageModel(ExchangeMixin, BaseLanguageModel):
             check_positive_integer(name, getattr(settings, name))
         stride = settings.bptt_stride
         if stride is not None and not (isinstance(stride, numbers.Integral) and 1 <= stride <= settings.bptt_length):
-            raise ValueError(f"bptt_stride must be None or an integer from 1 to bptt_length, got {stride!r}.")
+            raise ValueError(f"bptt_stride must be None or an integer from 1 to bptt_length, got {shown(stride)}.")
         if settings.random_bptt and (stride is not None or not self.carry_state):
             raise ValueError("random_bptt=True needs carry_state=True and bptt_stride=None.")
         if not isinstance(settings.warmup, numbers.Integral) or settings.warmup < 0:
-            raise ValueError(f"warmup must be an integer of at least 0, got {settings.warmup!r}.")
+            raise ValueError(f"warmup must be an integer of at least 0, got {shown(settings.warmup)}.")
         for name in ("dropout", "input_dropout", "output_dropout"):
             if getattr(settings, name) is not None:
                 check_probability(name, getattr(settings, name))

@@ -5,7 +5,7 @@ import numbers
 
 import numpy as np
 
-from fastrnn._checks import check_positive_integer
+from fastrnn._checks import check_positive_integer, shown
 from fastrnn._wrapping import WrappedLanguageModel
 from fastrnn.text import PAD_ID
 
@@ -73,9 +73,9 @@ class NeuralCacheLanguageModel(WrappedLanguageModel):
         super()._check()
         check_positive_integer("size", self.size)
         if not isinstance(self.theta, numbers.Real) or not 0 <= self.theta < np.inf:
-            raise ValueError(f"theta must be a number of at least 0, got {self.theta!r}.")
+            raise ValueError(f"theta must be a number of at least 0, got {shown(self.theta)}.")
         if not isinstance(self.weight, numbers.Real) or not 0 <= self.weight <= 1:
-            raise ValueError(f"weight must be a number from 0 to 1, got {self.weight!r}.")
+            raise ValueError(f"weight must be a number from 0 to 1, got {shown(self.weight)}.")
 
     def _token_log_probs(self, ids, offsets):
         return self._log_probs(ids, offsets, self.carry_state, alone=not self.model.carry_state)

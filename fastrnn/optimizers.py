@@ -5,11 +5,11 @@ lazily: only the rows that have a gradient are touched, in the parameter and in 
 do not decay meanwhile (as in ``torch.optim.SparseAdam``).
 """
 
-import difflib
 import numbers
 
 import numpy as np
 
+from fastrnn._checks import check_choice, shown
 from fastrnn.kernels.clipping import distinct, row_blocks
 from fastrnn.kernels.optimizers import adagrad_update, adam_update, average_update, rmsprop_update, sgd_update
 from fastrnn.kernels.threads import effective_n_jobs, run_kernel, split, worth
@@ -324,9 +324,7 @@ def make_optimizer(name, **options):
     >>> make_optimizer("adam", learning_rate=0.01).learning_rate
     0.01
     """
-    if name not in OPTIMIZERS:
-        nearest = difflib.get_close_matches(str(name).lower(), OPTIMIZERS, n=1, cutoff=0)
-        raise ValueError(f"optimizer must be one of {sorted(OPTIMIZERS)}, got {name!r}; nearest is {nearest[0]!r}.")
+    check_choice("optimizer", name, OPTIMIZERS)
     return OPTIMIZERS[name](**options)
 
 
@@ -363,10 +361,9 @@ class WeightAverage:
     """
 
     def __init__(self, kind, decay=0.999, patience=5, n_jobs=None):
-        if kind not in ("ema", "asgd"):
-            raise ValueError(f"averaging must be None, 'ema' or 'asgd', got {kind!r}.")
+        check_choice("averaging", kind, (None, "ema", "asgd"))
         if not isinstance(patience, numbers.Integral) or patience < 1:
-            raise ValueError(f"averaging_patience must be an integer of at least 1, got {patience!r}.")
+            raise ValueError(f"averaging_patience must be an integer of at least 1, got {shown(patience)}.")
         self.decay = _fraction("averaging_decay", decay)
         self.kind, self.patience, self.n_jobs = kind, patience, n_jobs
         self.running, self.count, self.arrays = kind == "ema", 0, {}
@@ -409,11 +406,11 @@ class WeightAverage:
 
 def _at_least_zero(name, value):
     if not value >= 0:
-        raise ValueError(f"{name} must be at least 0, got {value!r}.")
+        raise ValueError(f"{name} must be at least 0, got {shown(value)}.")
     return value
 
 
 def _fraction(name, value):
     if not 0 <= value < 1:
-        raise ValueError(f"{name} must be at least 0 and below 1, got {value!r}.")
+        raise ValueError(f"{name} must be at least 0 and below 1, got {shown(value)}.")
     return value

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fastrnn._checks import check_choice, did_you_mean, shown
 from fastrnn.persistence import replaced_file
 
 SPECIAL_TOKENS = ("<pad>", "<unk>", "<s>", "</s>")
@@ -158,7 +159,10 @@ def get_tokenizer(tokenizer):
         return _wrap(tokenizer)
     if not isinstance(tokenizer, str) or tokenizer not in TOKENIZERS:
         names = ", ".join(map(repr, TOKENIZERS))
-        raise ValueError(f"tokenizer must be {names}, a callable or a tokenizers.Tokenizer, got {tokenizer!r:.80}.")
+        raise ValueError(
+            f"tokenizer must be {names}, a callable or a tokenizers.Tokenizer, "
+            f"got {shown(tokenizer)}{did_you_mean(tokenizer, TOKENIZERS)}"
+        )
     return TOKENIZERS[tokenizer]
 
 
@@ -232,9 +236,8 @@ def train_subwords(X, vocab_size=8000, method="bpe"):
     if isinstance(X, str):
         raise ValueError("X must be an iterable of strings, got a string: put it into a list.")
     if not isinstance(vocab_size, numbers.Integral) or vocab_size < 1:
-        raise ValueError(f"vocab_size must be an integer of at least 1, got {vocab_size!r}.")
-    if method not in ("bpe", "unigram"):
-        raise ValueError(f"method must be 'bpe' or 'unigram', got {method!r}.")
+        raise ValueError(f"vocab_size must be an integer of at least 1, got {shown(vocab_size)}.")
+    check_choice("method", method, ("bpe", "unigram"))
     library = _library()
     options = {"vocab_size": int(vocab_size), "show_progress": False}
     if method == "bpe":
@@ -297,7 +300,7 @@ def iterate_corpus(X, tokenizer="words", lowercase=False):
     try:
         elements = _read_lines(X) if isinstance(X, os.PathLike) else iter(X)
     except TypeError:
-        raise ValueError(f"X must be an iterable of strings or of lists of tokens, got {X!r:.80}.") from None
+        raise ValueError(f"X must be an iterable of strings or of lists of tokens, got {shown(X)}.") from None
     for index, element in enumerate(elements):
         yield _tokens_of(element, index, split, lowercase)
 
@@ -340,15 +343,15 @@ def _tokens_of(element, index, split, lowercase):
     if isinstance(element, str):
         tokens = split(element.lower() if lowercase else element)
         if not (split is str.split or (isinstance(tokens, list) and _all_str(tokens))):
-            raise ValueError(f"tokenizer must return a list of str, got {tokens!r:.80} for X[{index}].")
+            raise ValueError(f"tokenizer must return a list of str, got {shown(tokens)} for X[{index}].")
         return tokens
     if isinstance(element, np.ndarray) and element.ndim == 1:
         element = element.tolist()
     if not isinstance(element, list | tuple):
-        raise ValueError(f"X[{index}] must be a string or a list of tokens, got {element!r:.80}.")
+        raise ValueError(f"X[{index}] must be a string or a list of tokens, got {shown(element)}.")
     if not _all_str(element):
         place, token = next((p, t) for p, t in enumerate(element) if not isinstance(t, str))
-        raise ValueError(f"X[{index}][{place}] must be a token (a string), got {token!r:.80}.")
+        raise ValueError(f"X[{index}][{place}] must be a token (a string), got {shown(token)}.")
     return [token.lower() for token in element] if lowercase else list(element)
 
 
@@ -403,9 +406,9 @@ class Vocabulary:
 
     def __init__(self, min_count=1, max_size=None):
         if not isinstance(min_count, numbers.Integral) or min_count < 1:
-            raise ValueError(f"min_count must be an integer of at least 1, got {min_count!r}.")
+            raise ValueError(f"min_count must be an integer of at least 1, got {shown(min_count)}.")
         if max_size is not None and (not isinstance(max_size, numbers.Integral) or max_size <= len(SPECIAL_TOKENS)):
-            raise ValueError(f"max_size must be None or an integer of at least 5, got {max_size!r}.")
+            raise ValueError(f"max_size must be None or an integer of at least 5, got {shown(max_size)}.")
         self.min_count = min_count
         self.max_size = max_size
         self._set_tokens(SPECIAL_TOKENS)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from sklearn.exceptions import ConvergenceWarning
 from tqdm.auto import tqdm
 
+from fastrnn._checks import check_choice
 from fastrnn.checkpoint import generator_state, set_generator_state
 from fastrnn.kernels.clipping import clip_grad_norm
 
@@ -61,8 +62,7 @@ class Schedule:
     """
 
     def __init__(self, kind, rate, warmup=0):
-        if kind not in SCHEDULES:
-            raise ValueError(f"schedule must be one of {SCHEDULES}, got {kind!r}.")
+        check_choice("schedule", kind, SCHEDULES)
         self.kind, self.rate, self.warmup = kind, rate, warmup
 
     def at(self, step, share):

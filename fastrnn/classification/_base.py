@@ -9,7 +9,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from fastrnn import training
-from fastrnn._checks import check_not_negative, check_positive_integer, check_training
+from fastrnn._checks import check_choice, check_not_negative, check_positive_integer, check_training, shown
 from fastrnn.classification._networks import Batch
 from fastrnn.classification._sequences import Sequences, SeriesReader, TextReader
 from fastrnn.classification._targets import restored_target
@@ -148,7 +148,7 @@ class BaseSequenceEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         random_state = getattr(self, "_random_state", None) or check_random_state(self.random_state)
         if learned and classes is not None and not np.array_equal(np.unique(classes), learned.target.classes):
             raise ValueError(
-                f"classes must be those of the first call, {learned.target.classes!r:.200}, got {classes!r:.200}."
+                f"classes must be those of the first call, {learned.target.classes!r:.200}, got {shown(classes)}."
             )
         learned, data = self._learn(X, y, classes, sample_weight, learned, random_state)
         optimizer = getattr(self, "_optimizer", None) or self._new_optimizer()
@@ -405,10 +405,8 @@ class BaseSequenceEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
 
     def _check_parameters(self):
         """Raise ValueError if a parameter is wrong; those of layers and optimizer are checked there."""
-        if self.input not in self._inputs:
-            raise ValueError(f"input must be one of {self._inputs}, got {self.input!r}.")
-        if self.truncation not in ("start", "end"):
-            raise ValueError(f"truncation must be 'start' or 'end', got {self.truncation!r}.")
+        check_choice("input", self.input, self._inputs)
+        check_choice("truncation", self.truncation, ("start", "end"))
         if self.input != "series":
             get_tokenizer(self.tokenizer)
         for name in ("embedding_size", "batch_size", "n_iter_no_change"):

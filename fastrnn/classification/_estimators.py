@@ -6,7 +6,7 @@ import numpy as np
 from scipy.special import expit, log_expit, log_softmax, softmax
 from sklearn.base import ClassifierMixin, RegressorMixin
 
-from fastrnn._checks import check_not_negative, check_positive_integer
+from fastrnn._checks import check_not_negative, check_positive_integer, shown
 from fastrnn.classification._base import BaseSequenceEstimator
 from fastrnn.classification._networks import MeanEmbeddingNetwork, RecurrentNetwork
 from fastrnn.classification._sequences import add_ngrams, read_vectors
@@ -275,10 +275,10 @@ class MeanEmbeddingClassifier(_Classifier):
         check_positive_integer("n_buckets", self.n_buckets)
         low_high = self.ngram_range
         if not (isinstance(low_high, tuple | list) and len(low_high) == 2 and 1 <= low_high[0] <= low_high[1]):
-            raise ValueError(f"ngram_range must be a pair (fewest, most) of integers from 1 on, got {low_high!r}.")
+            raise ValueError(f"ngram_range must be a pair (fewest, most) of integers from 1 on, got {shown(low_high)}.")
         sizes = self.hidden_layer_sizes
         if not (isinstance(sizes, tuple | list) and all(isinstance(n, numbers.Integral) and n > 0 for n in sizes)):
-            raise ValueError(f"hidden_layer_sizes must be a tuple of integers of at least 1, got {sizes!r}.")
+            raise ValueError(f"hidden_layer_sizes must be a tuple of integers of at least 1, got {shown(sizes)}.")
 
     def _pretrained(self):
         return None if self.embedding is None else read_vectors(self.embedding)

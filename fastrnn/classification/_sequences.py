@@ -8,6 +8,7 @@ import pathlib
 import numpy as np
 from sklearn.utils import check_array
 
+from fastrnn._checks import shown
 from fastrnn.batching import sentence_groups
 from fastrnn.persistence import plain_parameter
 from fastrnn.text import UNK_ID, Vocabulary, tokenize_corpus
@@ -140,15 +141,15 @@ def read_tokens(X, input, tokenizer, lowercase, max_length, truncation):
     try:
         X = list(X)
     except TypeError:
-        raise ValueError(f"X must be an iterable with input={input!r}, got {X!r:.80}.") from None
+        raise ValueError(f"X must be an iterable with input={input!r}, got {shown(X)}.") from None
     is_text = [isinstance(element, str) for element in X]
     if input == "text" and not all(is_text):
         place = is_text.index(False)
-        raise ValueError(f"X[{place}] must be a string with input='text', got {X[place]!r:.80}.")
+        raise ValueError(f"X[{place}] must be a string with input='text', got {shown(X[place])}.")
     if input == "tokens":
         if any(is_text):
             place = is_text.index(True)
-            raise ValueError(f"X[{place}] must be a list of tokens with input='tokens', got {X[place]!r:.80}.")
+            raise ValueError(f"X[{place}] must be a list of tokens with input='tokens', got {shown(X[place])}.")
         X = [_with_strings(element) for element in X]
     tokens = tokenize_corpus(X, tokenizer, lowercase)
     if max_length is None:
@@ -298,7 +299,7 @@ def _read_one_series(part, i):
     try:
         part = np.asarray(part, np.float64)
     except (TypeError, ValueError):
-        raise ValueError(f"X[{i}] must be an array (T, D) of numbers with input='series', got {part!r:.80}.") from None
+        raise ValueError(f"X[{i}] must be an array (T, D) of numbers with input='series', got {shown(part)}.") from None
     part = part[:, None] if part.ndim == 1 else part
     if part.ndim != 2:
         raise ValueError(f"X[{i}] must have shape (T, D) with input='series', got {part.shape}.")
@@ -330,7 +331,7 @@ def read_vectors(embedding):
     else:
         raise ValueError(
             f"embedding must be a mapping of words to vectors, a pair (words, array) or the path of a text file, "
-            f"got {embedding!r:.80}."
+            f"got {shown(embedding)}."
         )
     try:
         vectors = np.asarray(vectors, np.float32)
@@ -361,7 +362,9 @@ def _read_vector_file(path, changed):
             except ValueError:
                 row = ()
             if len(row) != size or size < 1:
-                raise ValueError(f"{path}, line {number + 1}: expected a word and {size} numbers, got {line[:60]!r}.")
+                raise ValueError(
+                    f"{path}, line {number + 1}: expected a word and {size} numbers, got {shown(line[:60])}."
+                )
             words.append(" ".join(fields[: len(fields) - size]))
             rows.append(row)
     if not rows:

@@ -5,6 +5,7 @@ import csv
 import numpy as np
 from sklearn.utils import Bunch
 
+from fastrnn._checks import check_choice
 from fastrnn.datasets._folder import find
 
 UCR = ("ArrowHead", "BasicMotions", "GunPoint", "ItalyPowerDemand", "OSULeaf")
@@ -113,14 +114,12 @@ def load_ucr(name, subset="train"):
     OSError
         The data are not there: the message says what to do.
     """
-    if name not in UCR:
-        raise ValueError(f"name must be one of {UCR}, got {name!r}.")
+    check_choice("name", name, UCR)
     return _series(f"ucr/{name}", subset, load_ucr)
 
 
 def _series(stem, subset, loader):
-    if subset not in ("train", "test"):
-        raise ValueError(f"subset must be 'train' or 'test', got {subset!r}.")
+    check_choice("subset", subset, ("train", "test"))
     data, target = read_ts(find(f"{stem}_{subset.upper()}.ts"))
     return _bunch(loader, data=data, target=target)
 

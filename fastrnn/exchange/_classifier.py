@@ -3,6 +3,7 @@
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from fastrnn._checks import shown
 from fastrnn.exchange._torch import TORCH_CELLS, find_parts, place_tokens, recurrent_params
 
 
@@ -31,7 +32,7 @@ class ClassifierExchangeMixin:
         """
         check_is_fitted(self, "network_")
         if self.cell not in TORCH_CELLS:
-            raise ValueError(f"cell must be one of {TORCH_CELLS} for torch, got {self.cell!r}.")
+            raise ValueError(f"cell must be one of {TORCH_CELLS} for torch, got {shown(self.cell)}.")
         if self.residual or self.pooling == "attention":
             raise ValueError("A network with residual connections or attention is no layer of torch.")
         names = {"embedding": embedding, "recurrent": recurrent, "output": output}
@@ -82,7 +83,7 @@ class ClassifierExchangeMixin:
             raise ValueError("tokens must be given if state_dict has an embedding, and None if it has none.")
         classes = np.asarray(classes)
         if len(classes) != len(parts["output.bias"]) or len(np.unique(classes)) != len(classes):
-            raise ValueError(f"classes must be {len(parts['output.bias'])} different ones, got {classes!r:.80}.")
+            raise ValueError(f"classes must be {len(parts['output.bias'])} different ones, got {shown(classes)}.")
         order = np.argsort(classes)
         parts |= {name: parts[name][order] for name in ("output.weight", "output.bias")}
         sizes = {**recurrent_params(parts), "bidirectional": "recurrent.weight_ih_l0_reverse" in parts}

@@ -3,6 +3,7 @@
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from fastrnn._checks import shown
 from fastrnn.exchange._keras import from_keras, to_keras
 from fastrnn.exchange._onnx import Graph, add_recurrent, find_operator
 from fastrnn.exchange._torch import TORCH_CELLS, find_parts, place_tokens, recurrent_params
@@ -178,7 +179,7 @@ class ExchangeMixin:
         if self.residual and library != "ONNX":
             raise ValueError(f"A network with residual connections is no layer of {library}.")
         if cells is not None and self.cell not in cells:
-            raise ValueError(f"cell must be one of {cells} for {library}, got {self.cell!r}.")
+            raise ValueError(f"cell must be one of {cells} for {library}, got {shown(self.cell)}.")
 
     @classmethod
     def _from_parts(cls, parts, cell, tokens, special_tokens, params):

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from fastrnn._checks import shown
 from fastrnn.classification._networks import MeanEmbeddingNetwork
 from fastrnn.classification._sequences import add_ngrams, read_tokens
 from fastrnn.inspection._hidden_states import place_tokens
@@ -130,7 +131,7 @@ def explain(model, text, target=None, n_steps=64):
 def _place(classes, target):
     found = np.flatnonzero(classes == target)
     if not len(found):
-        raise ValueError(f"target must be one of {classes.tolist()}, got {target!r}.")
+        raise ValueError(f"target must be one of {classes.tolist()}, got {shown(target)}.")
     return int(found[0])
 
 

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.utils import check_random_state
 
+from fastrnn._checks import check_choice
 from fastrnn.inspection._inputs import read_inputs
 from fastrnn.inspection._plots import default_name, new_axes
 from fastrnn.inspection._unrolled import direction_names, unroll
@@ -171,8 +172,7 @@ class GradientFlowDisplay:
     """
 
     def __init__(self, flow, name, state="h"):
-        if state not in flow.states:
-            raise ValueError(f"state must be one of {flow.states}, got {state!r}.")
+        check_choice("state", state, flow.states)
         self.flow = flow
         self.name = name
         self.state = state

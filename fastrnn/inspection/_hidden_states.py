@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from fastrnn._checks import check_choice
 from fastrnn.inspection._inputs import read_inputs, read_one
 from fastrnn.inspection._plots import default_name, direction_index, new_axes, show_text
 from fastrnn.inspection._unrolled import direction_names
@@ -100,8 +101,7 @@ class HiddenStatesDisplay:
     def __init__(self, result, name, unit=None, layer="l0", state="h"):
         if result.tokens is None or len(result.tokens) != 1:
             raise ValueError("result must be that of a language model for one text.")
-        if state not in result.values:
-            raise ValueError(f"state must be one of {list(result.values)}, got {state!r}.")
+        check_choice("state", state, result.values)
         values = result.values[state][0][direction_index(layer, result.names)]  # (T, H)
         if not len(values):
             raise ValueError("The text is empty.")

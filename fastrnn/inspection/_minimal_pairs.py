@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from fastrnn._checks import check_choice
 from fastrnn.inspection._plots import new_axes
 from fastrnn.text import UNK_ID, close_sentences, tokenize_corpus
 
@@ -80,8 +81,7 @@ def minimal_pairs(model, good, bad, groups=None, oov="include"):
     (0.5, 1, ('known', 'unknown'), [1.0, 0.0])
     """
     check_is_fitted(model)
-    if oov not in ("include", "exclude"):
-        raise ValueError(f"oov must be 'include' or 'exclude', got {oov!r}.")
+    check_choice("oov", oov, ("include", "exclude"))
     (good, good_known), (bad, bad_known) = (_score(model, sentences) for sentences in (good, bad))
     if len(good) != len(bad):
         raise ValueError(f"good and bad must be as many sentences, got {len(good)} and {len(bad)}.")

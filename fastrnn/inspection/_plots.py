@@ -1,5 +1,6 @@
 """What the displays share. matplotlib (extra ``plot``) is imported when something is drawn, and not before."""
 
+from fastrnn._checks import check_choice
 from fastrnn.cells import CELLS
 
 _LABELLED_TOKENS = 80  # more would not be legible
@@ -32,8 +33,7 @@ def default_name(model):
 
 def direction_index(layer, names):
     """Return the place of a layer and direction in the names of a result."""
-    if layer not in names:
-        raise ValueError(f"layer must be one of {names}, got {layer!r}.")
+    check_choice("layer", layer, names)
     return names.index(layer)
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 from sklearn.utils import check_random_state
 
+from fastrnn._checks import shown
 from fastrnn.kernels.threads import effective_n_jobs
 
 
@@ -28,7 +29,7 @@ class Layer:
 
     def __init__(self, *, dtype="float32", random_state=None, n_jobs=None):
         if dtype not in ("float32", "float64", np.float32, np.float64):
-            raise ValueError(f"dtype must be 'float32' or 'float64', got {dtype!r}.")
+            raise ValueError(f"dtype must be 'float32' or 'float64', got {shown(dtype)}.")
         effective_n_jobs(n_jobs)  # refuses what is no number of threads
         self.dtype = np.dtype(dtype)
         self.random_state = check_random_state(random_state)

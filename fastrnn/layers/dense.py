@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from fastrnn._checks import check_choice
 from fastrnn._memory import empty, empty_like
 from fastrnn.kernels.dense import activate, activation_gradient, dense_backward, dense_forward
 from fastrnn.layers._layer import Layer
@@ -47,8 +48,7 @@ class Dense(Layer):
         self, in_features, out_features, bias=True, activation=None, *, dtype="float32", random_state=None, n_jobs=None
     ):
         super().__init__(dtype=dtype, random_state=random_state, n_jobs=n_jobs)
-        if activation not in ACTIVATIONS:
-            raise ValueError(f"activation must be one of {ACTIVATIONS}, got {activation!r}.")
+        check_choice("activation", activation, ACTIVATIONS)
         self.in_features = in_features
         self.out_features = out_features
         self.activation = activation

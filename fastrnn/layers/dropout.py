@@ -4,6 +4,7 @@ import numbers
 
 import numpy as np
 
+from fastrnn._checks import shown
 from fastrnn._memory import empty
 from fastrnn.layers._layer import Layer
 
@@ -76,5 +77,5 @@ def _times(x, mask):
 def check_probability(name, value):
     """Return a probability of dropping something, or raise ValueError naming it."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 <= value < 1:
-        raise ValueError(f"{name} must be at least 0 and below 1, got {value!r}.")
+        raise ValueError(f"{name} must be at least 0 and below 1, got {shown(value)}.")
     return float(value)

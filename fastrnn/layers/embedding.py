@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from fastrnn._checks import shown
 from fastrnn._memory import empty
 from fastrnn.kernels.embedding import embedding_backward, embedding_forward
 from fastrnn.layers._layer import Layer
@@ -61,7 +62,7 @@ class Embedding(Layer):
     ):
         super().__init__(dtype=dtype, random_state=random_state, n_jobs=n_jobs)
         if padding_idx is not None and not 0 <= padding_idx < num_embeddings:
-            raise ValueError(f"padding_idx must be None or from 0 to {num_embeddings - 1}, got {padding_idx!r}.")
+            raise ValueError(f"padding_idx must be None or from 0 to {num_embeddings - 1}, got {shown(padding_idx)}.")
         self.num_embeddings = num_embeddings
         self.embedding_dim = embedding_dim
         self.padding_idx = padding_idx

@@ -1,8 +1,8 @@
 """Initial values of parameters, by name."""
 
-import difflib
-
 import numpy as np
+
+from fastrnn._checks import check_choice
 
 
 def uniform(shape, hidden, random_state):
@@ -73,7 +73,5 @@ def initialize(name, shape, hidden, random_state):
     -------
     ndarray of `shape`
     """
-    if name not in INITIALIZERS:
-        near = difflib.get_close_matches(str(name), INITIALIZERS, n=1, cutoff=0)[0]
-        raise ValueError(f"An initializer must be one of {sorted(INITIALIZERS)}, got {name!r}; did you mean {near!r}?")
+    check_choice("initializer", name, INITIALIZERS)
     return INITIALIZERS[name](shape, hidden, random_state)

@@ -8,7 +8,7 @@ import numbers
 
 import numpy as np
 
-from fastrnn._checks import check_positive_integer
+from fastrnn._checks import check_choice, check_positive_integer, shown
 from fastrnn._memory import empty_like
 from fastrnn.kernels.cross_entropy import cross_entropy_backward
 from fastrnn.layers._layer import Layer
@@ -40,8 +40,7 @@ def make_softmax(kind, in_features, num_classes, size=None, *, counts=None, cuto
     -------
     Softmax, ProjectedSoftmax, AdaptiveSoftmax or SampledSoftmax
     """
-    if kind not in SOFTMAXES:
-        raise ValueError(f"softmax must be one of {SOFTMAXES}, got {kind!r}.")
+    check_choice("softmax", kind, SOFTMAXES)
     if kind == "adaptive":
         if size is not None:
             raise ValueError(
@@ -124,7 +123,9 @@ class AdaptiveSoftmax(Layer):
         cutoffs = list(cutoffs)
         whole = all(isinstance(c, numbers.Integral) for c in cutoffs)
         if not whole or not cutoffs or any(a >= b for a, b in itertools.pairwise([0, *cutoffs, num_classes])):
-            raise ValueError(f"softmax_cutoffs must be rising integers from 1 to {num_classes - 1}, got {cutoffs!r}.")
+            raise ValueError(
+                f"softmax_cutoffs must be rising integers from 1 to {num_classes - 1}, got {shown(cutoffs)}."
+            )
         self.cutoffs = [*cutoffs, num_classes]
         options = {"dtype": dtype, "random_state": self.random_state, "n_jobs": n_jobs}
         self._head = Softmax(in_features, cutoffs[0] + len(cutoffs), **options)

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from fastrnn._checks import check_choice, shown
 from fastrnn._memory import empty, empty_like
 from fastrnn.kernels.dense import FEW_ROWS
 from fastrnn.kernels.pooling import (
@@ -59,8 +60,7 @@ class Pooling(Layer):
 
     def __init__(self, size, pooling="last", bidirectional=False, *, dtype="float32", random_state=None, n_jobs=None):
         super().__init__(dtype=dtype, random_state=random_state, n_jobs=n_jobs)
-        if pooling not in POOLINGS:
-            raise ValueError(f"pooling must be one of {POOLINGS}, got {pooling!r}.")
+        check_choice("pooling", pooling, POOLINGS)
         self.size, self.pooling, self.bidirectional = size, pooling, bidirectional
         self._kept = None
         if pooling == "attention":
@@ -94,7 +94,7 @@ class Pooling(Layer):
         steps, batch = y.shape[:2]
         lengths = np.full(batch, steps) if lengths is None else np.asarray(lengths)
         if lengths.shape != (batch,) or (batch and not 0 <= lengths.min() <= lengths.max() <= steps):
-            raise ValueError(f"lengths must be {batch} integers from 0 to {steps}, got {lengths!r:.80}.")
+            raise ValueError(f"lengths must be {batch} integers from 0 to {steps}, got {shown(lengths)}.")
         out, between = np.zeros((batch, self.size), self.dtype), ()
         if self.pooling == "last":
             for steps_of, units in self._ends(lengths):

@@ -1,14 +1,13 @@
 """The recurrent layers: any cell, in several layers, one or both directions, over padded or ragged batches."""
 
 import contextlib
-import difflib
 import functools
 import itertools
 import numbers
 
 import numpy as np
 
-from fastrnn._checks import check_positive_integer
+from fastrnn._checks import check_choice, check_positive_integer, shown
 from fastrnn._memory import empty, empty_like
 from fastrnn.cells import CELLS
 from fastrnn.cells._cell import declared
@@ -33,10 +32,8 @@ def find_cell(cell):
     if not isinstance(cell, str):
         if hasattr(cell, "forward") and hasattr(cell, "slots"):
             return cell
-        raise ValueError(f"cell must be a name or an instance of a cell class, got {cell!r:.80}.")
-    if cell not in CELLS:
-        near = difflib.get_close_matches(cell, CELLS) or sorted(CELLS)
-        raise ValueError(f"cell must be one of {sorted(CELLS)}, got {cell!r}; did you mean {' or '.join(near)}?")
+        raise ValueError(f"cell must be a name or an instance of a cell class, got {shown(cell)}.")
+    check_choice("cell", cell, sorted(CELLS))
     return CELLS[cell]
 
 
@@ -131,17 +128,15 @@ class Recurrent(Layer):
     ):
         super().__init__(dtype=dtype, random_state=random_state, n_jobs=n_jobs)
         self.cell = find_cell(cell)
-        if threads_cut not in ("auto", "batch", "units"):
-            raise ValueError(f"threads_cut must be 'auto', 'batch' or 'units', got {threads_cut!r}.")
+        check_choice("threads_cut", threads_cut, ("auto", "batch", "units"))
         self.threads_cut = threads_cut
         for name, value in (("input_size", input_size), ("hidden_size", hidden_size), ("num_layers", num_layers)):
             check_positive_integer(name, value)
         if not isinstance(proj_size, numbers.Integral) or not 0 <= proj_size < hidden_size:
-            raise ValueError(f"proj_size must be an integer from 0 to hidden_size - 1, got {proj_size!r}.")
+            raise ValueError(f"proj_size must be an integer from 0 to hidden_size - 1, got {shown(proj_size)}.")
         if proj_size and (len(self.cell.states) < 2 or declared(self.cell, "late_slots")):
-            raise ValueError(f"proj_size needs a cell that has a state besides h, got {cell!r}.")
-        if merge not in _MERGES:
-            raise ValueError(f"merge must be one of {_MERGES}, got {merge!r}.")
+            raise ValueError(f"proj_size needs a cell that has a state besides h, got {shown(cell)}.")
+        check_choice("merge", merge, _MERGES)
         if reverse and bidirectional:
             raise ValueError("reverse=True is for one direction; bidirectional=True has both.")
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
@@ -152,7 +147,7 @@ class Recurrent(Layer):
         self.weight_dropout = check_probability("weight_dropout", weight_dropout)
         rates = tuple(zoneout) if isinstance(zoneout, tuple | list) else (zoneout,) * len(self.cell.states)
         if len(rates) != len(self.cell.states):
-            raise ValueError(f"zoneout must be a number or one for each of {self.cell.states}, got {zoneout!r}.")
+            raise ValueError(f"zoneout must be a number or one for each of {self.cell.states}, got {shown(zoneout)}.")
         self.zoneout = tuple(check_probability("zoneout", rate) for rate in rates)
         self.learn_initial_state, self.forget_bias = learn_initial_state, forget_bias
         self.initializers = {**declared(self.cell, "initializers"), **(initializers or {})}
@@ -562,8 +557,7 @@ class RNN(Recurrent):
 
     def __init__(self, input_size, hidden_size, num_layers=1, nonlinearity="tanh", bias=True, batch_first=False,
                  dropout=0.0, bidirectional=False, **options):  # fmt: skip
-        if nonlinearity not in ("tanh", "relu"):
-            raise ValueError(f"nonlinearity must be 'tanh' or 'relu', got {nonlinearity!r}.")
+        check_choice("nonlinearity", nonlinearity, ("tanh", "relu"))
         super().__init__("rnn" if nonlinearity == "tanh" else "rnn_relu", input_size, hidden_size, num_layers, bias,
                          batch_first, dropout, bidirectional, **options)  # fmt: skip
 
@@ -618,7 +612,6 @@ class LSTM(Recurrent):
     def __init__(self, input_size, hidden_size, num_layers=1, bias=True, batch_first=False, dropout=0.0,
                  bidirectional=False, proj_size=0, *, peephole=False, **options):  # fmt: skip
         cells = {False: "lstm", True: "lstm_peephole", "before": "lstm_peephole_before"}
-        if peephole not in cells:
-            raise ValueError(f"peephole must be False, True or 'before', got {peephole!r}.")
+        check_choice("peephole", peephole, cells)
         super().__init__(cells[peephole], input_size, hidden_size, num_layers, bias, batch_first, dropout,
                          bidirectional, proj_size, **options)  # fmt: skip

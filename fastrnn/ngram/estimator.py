@@ -6,6 +6,7 @@ import numbers
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from fastrnn._checks import check_choice, shown
 from fastrnn.base import BaseLanguageModel
 from fastrnn.kernels.threads import effective_n_jobs, run, split
 from fastrnn.ngram.arpa import find_twice, read_arpa, write_arpa
@@ -255,15 +256,14 @@ class NGramLanguageModel(BaseLanguageModel):
     def _check_parameters(self):
         self._check_text_parameters()
         if not isinstance(self.order, numbers.Integral) or not 1 <= self.order <= MAX_ORDER:
-            raise ValueError(f"order must be an integer from 1 to {MAX_ORDER}, got {self.order!r}.")
-        if self.smoothing not in list(SMOOTHINGS):
-            raise ValueError(f"smoothing must be one of {', '.join(SMOOTHINGS)}, got {self.smoothing!r}.")
+            raise ValueError(f"order must be an integer from 1 to {MAX_ORDER}, got {shown(self.order)}.")
+        check_choice("smoothing", self.smoothing, SMOOTHINGS)
         if not isinstance(self.k, numbers.Real) or not 0 < self.k < np.inf:
-            raise ValueError(f"k must be a number above 0, got {self.k!r}.")
+            raise ValueError(f"k must be a number above 0, got {shown(self.k)}.")
         if self.max_vocab is not None and (not isinstance(self.max_vocab, numbers.Integral) or self.max_vocab < 5):
-            raise ValueError(f"max_vocab must be None or an integer of at least 5, got {self.max_vocab!r}.")
+            raise ValueError(f"max_vocab must be None or an integer of at least 5, got {shown(self.max_vocab)}.")
         if not isinstance(self.vocab_pad, numbers.Integral) or self.vocab_pad < 0:
-            raise ValueError(f"vocab_pad must be an integer of at least 0, got {self.vocab_pad!r}.")
+            raise ValueError(f"vocab_pad must be an integer of at least 0, got {shown(self.vocab_pad)}.")
         self._check_pruning()
 
     def _check_pruning(self):
@@ -272,10 +272,10 @@ class NGramLanguageModel(BaseLanguageModel):
         if not are_counts or prune[0] != 0 or list(prune) != sorted(prune) or len(prune) > self.order:
             raise ValueError(
                 f"prune must be None or at most {self.order} integers, one an order, that begin with 0 and do not "
-                f"descend, got {self.prune!r}."
+                f"descend, got {shown(self.prune)}."
             )
         if not isinstance(self.prune_entropy, numbers.Real) or not 0 <= self.prune_entropy < np.inf:
-            raise ValueError(f"prune_entropy must be a number of at least 0, got {self.prune_entropy!r}.")
+            raise ValueError(f"prune_entropy must be a number of at least 0, got {shown(self.prune_entropy)}.")
         for name, asked in (("prune", any(prune)), ("prune_entropy", self.prune_entropy > 0)):
             if asked and not getattr(SMOOTHINGS[self.smoothing], name):
                 raise ValueError(f"{name} is not defined for smoothing={self.smoothing!r}: leave it out.")

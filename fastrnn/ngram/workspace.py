@@ -9,6 +9,7 @@ import weakref
 
 import numpy as np
 
+from fastrnn._checks import shown
 from fastrnn.kernels.threads import run
 
 _MIN_PIECE = 1 << 15  # children of contexts that a thread is worth
@@ -133,5 +134,5 @@ def parse_bytes(name, value):
         return None
     match = re.fullmatch(r"\s*(\d+(?:\.\d*)?)\s*([KMGT]?)B?\s*", str(value).upper())
     if isinstance(value, bool) or match is None or not float(match[1]):
-        raise ValueError(f"{name} must be None, a number of bytes, or a string such as '500MB', got {value!r}.")
+        raise ValueError(f"{name} must be None, a number of bytes, or a string such as '500MB', got {shown(value)}.")
     return int(float(match[1]) * _UNITS[match[2]])

@@ -178,7 +178,11 @@ def test_series_classifiers():
     [
         (classifier_weights(), {}, "tokens must be given if state_dict has an embedding, and None if it has none"),
         (classifier_weights(False), {"tokens": ["a"]}, "tokens must be given if state_dict has an embedding"),
-        (classifier_weights(False), {"classes": ["a", "b"]}, r"classes must be 3 different ones, got array\(\['a'"),
+        (
+            classifier_weights(False),
+            {"classes": ["a", "b"]},
+            r"classes must be 3 different ones, got an array of shape",
+        ),
         (classifier_weights(), {"tokens": ["a"]}, r"tokens must be as many as rows of embedding\.weight, 6, got 1"),
     ],
 )

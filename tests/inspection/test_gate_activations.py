@@ -118,7 +118,7 @@ def test_display(pyplot, model):
     assert [label.get_text() for label in display.axes_[-1].get_xticklabels()] == text.split()
     assert [ax.get_ylabel() for ax in display.axes_] == [f"{gate}: units" for gate in result.gates]
     assert display.figure_.get_suptitle() == "small, l1"
-    with pytest.raises(ValueError, match=r"layer must be one of \('l0', 'l1'\), got 'l2'"):
+    with pytest.raises(ValueError, match=r"layer must be 'l0' or 'l1', got 'l2'"):
         GateActivationsDisplay.from_estimator(model, text, layer="l2")
     layer = GateActivationsDisplay.from_estimator(Recurrent("lstm", 3, 4, random_state=0), np.ones((200, 3)))
     assert layer.images_[0].get_array().shape == (4, 200)

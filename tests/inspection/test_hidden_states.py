@@ -97,9 +97,9 @@ def test_places_of_tokens():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"layer": "l5"}, r"layer must be one of \('l0', 'l1'\), got 'l5'"),
+        ({"layer": "l5"}, r"layer must be 'l0' or 'l1', got 'l5'"),
         ({"unit": 4}, "unit must be from 0 to 3, got 4"),
-        ({"state": "z"}, r"state must be one of .*, got 'z'"),
+        ({"state": "z"}, "state must be .*'h'.*, got 'z'"),
     ],
 )
 def test_display_names_what_is_wrong(model, options, message):

@@ -634,7 +634,7 @@ def test_forget_bias_and_irnn_start():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: Recurrent("gruu", 3, 4), "cell must be one of .*did you mean gru"),
+        (lambda: Recurrent("gruu", 3, 4), "cell must be one of .*did you mean 'gru'"),
         (lambda: Recurrent(3, 3, 4), "cell must be a name or an instance of a cell class"),
         (lambda: GRU(3, 4, merge="max"), "merge must be one of"),
         (lambda: GRU(3, 4, zoneout=(0.1, 0.1)), "zoneout must be a number or one for each"),
@@ -643,7 +643,7 @@ def test_forget_bias_and_irnn_start():
         (lambda: GRU(3, 4, bidirectional=True, reverse=True), "reverse=True is for one direction"),
         (lambda: Recurrent("gru", 3, 4, proj_size=2), "proj_size needs a cell"),
         (lambda: LSTM(3, 4, proj_size=4), "proj_size must be an integer from 0 to hidden_size - 1"),
-        (lambda: LSTM(3, 4, peephole="after"), "peephole must be False, True or 'before'"),
+        (lambda: LSTM(3, 4, peephole="after"), "peephole must be one of False, True, 'before'"),
         (lambda: GRU(3, 4, initializers={"weight": "ones"}), "initializers must name parameters"),
         (lambda: GRU(3, 4, initializers={"weight_hh": "orthagonal"}), "did you mean 'orthogonal'"),
         (lambda: GRU(3, 4, initializers={"bias_ih": "identity"}), "identity is for matrices"),

@@ -118,7 +118,10 @@ def test_tiny_texts(X, order):
         ({"order": 17}, "order must be an integer from 1 to 16, got 17"),
         ({"order": 2.0}, "order must be an integer from 1 to 16, got 2.0"),
         ({"smoothing": ["mle"]}, "smoothing must be one of"),
-        ({"smoothing": "kn"}, "smoothing must be one of modified_kneser_ney, .*, mle, got 'kn'"),
+        (
+            {"smoothing": "kn"},
+            "smoothing must be one of 'modified_kneser_ney', .*, 'mle', got 'kn': did you mean 'kneser_ney'",
+        ),
         ({"k": 0}, "k must be a number above 0, got 0"),
         ({"k": math.nan}, "k must be a number above 0, got nan"),
         ({"min_count": 0}, "min_count must be an integer of at least 1, got 0"),
