@@ -104,6 +104,19 @@ def _last_run(text):
     return len(text) - len(text.split()[-1]) if text and not text[-1].isspace() else len(text)
 
 
+def _split_whitespace(text):
+    if text.isascii() and text.isprintable():  # the common case, in which str.split does the same
+        return text.split()
+    # str.split would separate at all white space of Unicode too, as within "10\u00a0000"; bytes.split does not.
+    words = b" ".join(text.encode("utf-8", errors="surrogatepass").split())
+    return words.decode("utf-8", errors="surrogatepass").split(" ") if words else []
+
+
+def _last_whitespace_run(text):
+    words = _split_whitespace(text)
+    return len(text) - len(words[-1]) if words and text.endswith(words[-1]) else len(text)
+
+
 def _split_bytes(text):
     return list(text.encode("utf-8", errors="surrogatepass").decode("latin-1"))
 
@@ -114,7 +127,7 @@ def _join_bytes(tokens):
 
 TOKENIZERS = {
     "words": Tokenizer(_split_words, _join_words, _last_word),
-    "whitespace": Tokenizer(str.split, " ".join, _last_run),
+    "whitespace": Tokenizer(_split_whitespace, " ".join, _last_whitespace_run),
     "chars": Tokenizer(list, "".join),
     "bytes": Tokenizer(_split_bytes, _join_bytes),
 }
@@ -129,7 +142,8 @@ def get_tokenizer(tokenizer):
         - "words": words, numbers and punctuation marks. A word keeps its inner apostrophes and hyphens (``don't``,
           ``well-known``), a number its inner points, commas and colons (``1,000.5``); every other sign stands alone,
           but for runs of points or hyphens and the token ``<unk>``.
-        - "whitespace": what ``str.split()`` gives.
+        - "whitespace": what stands between the white space of ASCII (space, tab, line ends, vertical tab, form feed).
+          Nothing else separates, a no-break space for instance, as in KenLM.
         - "chars": every character, spaces included.
         - "bytes": every byte of the text in UTF-8, as the character with its number: 256 tokens for any language.
         - a callable takes a text and returns its tokens as a list of str.
@@ -342,7 +356,7 @@ def batches(token_lists, n_tokens):
 def _tokens_of(element, index, split, lowercase):
     if isinstance(element, str):
         tokens = split(element.lower() if lowercase else element)
-        if not (split is str.split or (isinstance(tokens, list) and _all_str(tokens))):
+        if not (split is _split_whitespace or (isinstance(tokens, list) and _all_str(tokens))):
             raise ValueError(f"tokenizer must return a list of str, got {shown(tokens)} for X[{index}].")
         return tokens
     if isinstance(element, np.ndarray) and element.ndim == 1:

@@ -91,7 +91,7 @@ def _find(words, text, begin, end, code):
 
 
 def encode_texts(texts, vocabulary, lowercase=False):
-    """Cut texts at white space, as ``str.split`` does, and look up the words: the compiled way.
+    """Cut texts as the tokenizer "whitespace" does, and look up the words: the compiled way.
 
     Parameters
     ----------
@@ -136,13 +136,12 @@ def _encode(
             offsets[i] = n
             at += 1
             continue
-        width = _space_width(text, at)
-        if width > 0:
-            at += width
+        if _is_space(text[at]):
+            at += 1
             continue
         begin = at
         code = np.int64(_EMPTY_CODE)
-        while text[at] != 0 and _space_width(text, at) == 0:
+        while text[at] != 0 and not _is_space(text[at]):
             code = _extend_code(code, text[at])
             at += 1
         number = _find(words, text, begin, at, code)
@@ -152,16 +151,5 @@ def _encode(
 
 
 @kernel(cache=False)
-def _space_width(text, at):
-    """Return how many bytes of white space begin at a place of a text in UTF-8."""
-    byte = text[at]
-    if byte < 0x80:
-        return 1 if byte == 0x20 or 0x09 <= byte <= 0x0D or 0x1C <= byte <= 0x1F else 0
-    if byte == 0xC2:  # U+0085, U+00A0
-        return 2 if text[at + 1] == 0x85 or text[at + 1] == 0xA0 else 0
-    if byte < 0xE1 or byte > 0xE3:
-        return 0
-    code = (np.int64(byte) << 16) | (np.int64(text[at + 1]) << 8) | np.int64(text[at + 2])
-    if 0xE28080 <= code <= 0xE2808A or 0xE280A8 <= code <= 0xE280A9:  # U+2000 to U+200A, U+2028, U+2029
-        return 3
-    return 3 if code in (0xE19A80, 0xE280AF, 0xE2819F, 0xE38080) else 0  # U+1680, U+202F, U+205F, U+3000
+def _is_space(byte):
+    return byte == 0x20 or 0x09 <= byte <= 0x0D

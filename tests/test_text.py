@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 
 import numpy as np
 import pytest
@@ -68,7 +69,15 @@ def test_words_are_joined_as_they_stood(text):
 def test_chars_and_whitespace_come_back(text):
     chars, whitespace = get_tokenizer("chars"), get_tokenizer("whitespace")
     assert chars.join(chars.split(text)) == text
-    assert whitespace.join(whitespace.split(text)) == " ".join(text.split())
+    assert whitespace.split(text) == re.findall(r"\S+", text, re.ASCII)
+    assert whitespace.join(whitespace.split(text)) == " ".join(whitespace.split(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "place"), [("", 0), ("a ", 2), ("a b", 2), ("a 10\xa00", 2), ("a\xa0", 0), (" \t", 2), ("a b\f", 4)]
+)
+def test_where_a_word_begins_among_white_space(text, place):
+    assert get_tokenizer("whitespace").word_begun(text) == place
 
 
 @given(st.text())

@@ -180,6 +180,19 @@ def test_what_the_file_says_of_start_is_no_probability(tmp_path):
     assert model.predict_proba(["", "x", "x y"])[:, model.vocabulary_.start_id].tolist() == [0, 0, 0]
 
 
+@pytest.mark.parametrize("space", ["\xa0", "\u2009", "\u3000", "\u2028", "\x85", "\x1c"])
+def test_words_with_other_spaces_than_those_of_ascii(tmp_path, space):
+    model = NGramLanguageModel.from_arpa(write(tmp_path / "model", SRILM.replace("b", f"10{space}000")))
+    same = NGramLanguageModel.from_arpa(write(tmp_path / "same", SRILM))
+    assert model.vocabulary_.tokens[4:] == ["a", f"10{space}000", "c"]
+    for texts in (["a b c", "b b"], ["b"], ["a\tb\r\nc\vb\fa"] * 9):  # a few, and many, which take another way
+        expected = [text.replace("b", f"10{space}000") for text in texts]
+        np.testing.assert_array_equal(model.score_samples(expected), same.score_samples(texts))
+        assert model.perplexity(expected).n_oov == 0
+    model.to_arpa(tmp_path / "again")
+    assert NGramLanguageModel.from_arpa(tmp_path / "again").vocabulary_ == model.vocabulary_
+
+
 @pytest.mark.parametrize("opener", [open, gzip.open, bz2.open, lzma.open])
 def test_compressed_files(tmp_path, opener):
     path = write(tmp_path / "model", SRILM, opener)
