@@ -1,7 +1,7 @@
-"""The one reader of text files: lines, encodings, compression.
+r"""The one reader of text files: lines, encodings, compression.
 
-A line ends at ``\\n``, or at ``\\r\\n``, and nowhere else: U+2028, U+0085, a form feed or a ``\\r`` alone stay inside it.
-Every line counts, an empty one too, also at the end of a text; a ``\\n`` at the very end begins no further line.
+A line ends at ``\n``, or at ``\r\n``, and nowhere else: U+2028, U+0085, a form feed or a ``\r`` alone stay inside it.
+Every line counts, an empty one too, also at the end of a text; a ``\n`` at the very end begins no further line.
 """
 
 import bz2
@@ -51,9 +51,8 @@ def open_lines(source, encoding="utf-8", errors="strict", keep_ends=False):
     >>> list(open_lines(io.BytesIO(b"\xef\xbb\xbfone\x0bline\r\n\ntwo\n")))
     ['one\x0bline', '', 'two']
     """
-    with contextlib.ExitStack() as stack:
-        name = _name_of(source)
-        lines = _opened(source, encoding, errors, stack)
+    name = _name_of(source)
+    with _opened(source, encoding, errors) as lines:
         number = 0
         try:
             for number, line in enumerate(lines, start=1):
@@ -114,33 +113,41 @@ def decompressed(file):
     return file
 
 
-def _opened(source, encoding, errors, stack):
-    """Return an iterator over the lines of a source with their ends; `stack` closes what is opened here."""
+@contextlib.contextmanager
+def _opened(source, encoding, errors):
+    """Give an iterator over the lines of a source with their ends."""
     if isinstance(source, str | os.PathLike):
-        source = decompressed(stack.enter_context(open(source, "rb")))
-    elif not is_file_object(source):
+        with open(source, "rb") as file, _decoded(decompressed(file), encoding, errors) as lines:
+            yield lines
+        return
+    if not is_file_object(source):
         raise ValueError(f"source must be the path of a file or an open file, got {source!r:.80}.")
     read = getattr(source, "read", None)
     if read is None:
-        return iter(source)
-    if isinstance(read(0), bytes):
-        try:
-            text = io.TextIOWrapper(source, encoding, errors, newline="\n")
-        except LookupError:
-            raise ValueError(f"encoding must be the name of a text encoding, got {encoding!r:.80}.") from None
-        stack.callback(_let_go, text)
-        return text
-    if hasattr(source, "reconfigure"):  # by default Python also ends a line at "\r"
+        yield source
+    elif isinstance(read(0), bytes):
+        with _decoded(source, encoding, errors) as lines:
+            yield lines
+    elif hasattr(source, "reconfigure"):  # by default Python also ends a line at "\r"
         with contextlib.suppress(io.UnsupportedOperation):  # something was read before
             source.reconfigure(newline="\n")
-        return iter(source)
-    return _cut(iter(functools.partial(read, _CHARACTERS_AT_ONCE), ""))
+        yield source
+    else:
+        yield _cut(iter(functools.partial(read, _CHARACTERS_AT_ONCE), ""))
 
 
-def _let_go(text):
-    """Leave the file below a text open, for the one who opened it."""
-    with contextlib.suppress(ValueError):  # it is closed already
-        text.detach()
+@contextlib.contextmanager
+def _decoded(file, encoding, errors):
+    """Give the lines of a binary file, which stays open."""
+    try:
+        lines = io.TextIOWrapper(file, encoding, errors, newline="\n")
+    except LookupError:
+        raise ValueError(f"encoding must be the name of a text encoding, got {encoding!r:.80}.") from None
+    try:
+        yield lines
+    finally:
+        with contextlib.suppress(ValueError):  # the file is closed already
+            lines.detach()
 
 
 def _cut(parts):

@@ -65,9 +65,7 @@ def test_a_whole_text_is_the_same_on_every_way(path, way):
         source.close()
 
 
-@pytest.mark.parametrize(
-    ("text", "lines"), [("", []), ("\n", [""]), ("a", ["a"]), ("a\n", ["a"]), ("a\n\n", ["a", ""])]
-)
+@pytest.mark.parametrize(("text", "lines"), [("", []), ("\n", [""]), ("a", ["a"]), ("a\n\n", ["a", ""])])
 def test_every_line_counts_and_a_last_newline_begins_none(text, lines):
     assert list(open_lines(io.StringIO(text))) == lines
     assert list(open_lines(io.BytesIO(text.encode()))) == lines
