@@ -68,3 +68,39 @@ class TwoRows(BaseLanguageModel):
         assert content == {"note": "ä"}
         assert arrays["nothing"].shape == (0, 3)
         self._rows = arrays["rows"]
+
+
+class Tensor:
+    """Stands in for a tensor of torch that needs a gradient, of bfloat16 if NumPy is to have no such type."""
+
+    def __init__(self, array, bfloat16=False, detached=False):
+        self.array, self.bfloat16, self.detached = np.asarray(array, np.float32), bfloat16, detached
+
+    def __array__(self, dtype=None, copy=None):
+        raise RuntimeError("Can't call numpy() on Tensor that requires grad.")
+
+    def detach(self):
+        return Tensor(self.array, self.bfloat16, True)
+
+    def cpu(self):
+        return self
+
+    def float(self):
+        return Tensor(self.array, detached=self.detached)
+
+    def numpy(self):
+        if not self.detached:
+            raise RuntimeError("Can't call numpy() on Tensor that requires grad.")
+        if self.bfloat16:
+            raise TypeError("Got unsupported ScalarType BFloat16")
+        return self.array
+
+
+class Module:
+    """Stands in for a module of torch with these weights."""
+
+    def __init__(self, weights, bfloat16=False):
+        self.weights = {name: Tensor(array, bfloat16) for name, array in weights.items()}
+
+    def state_dict(self):
+        return self.weights

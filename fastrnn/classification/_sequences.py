@@ -8,6 +8,7 @@ import pathlib
 import numpy as np
 from sklearn.utils import check_array
 
+from fastrnn._arrays import to_array
 from fastrnn._checks import shown
 from fastrnn.batching import sentence_groups
 from fastrnn.persistence import plain_parameter
@@ -334,6 +335,7 @@ def read_vectors(embedding):
             f"got {shown(embedding)}."
         )
     try:
+        vectors = [to_array(vector) for vector in vectors] if isinstance(vectors, list | tuple) else to_array(vectors)
         vectors = np.asarray(vectors, np.float32)
     except ValueError:
         raise ValueError("embedding must have vectors of one length, got vectors of several.") from None

@@ -51,8 +51,8 @@ class ClassifierExchangeMixin:
 
         Parameters
         ----------
-        state_dict : mapping of str to (tensor or array-like)
-            The module's ``state_dict()``.
+        state_dict : module, or mapping of str to (tensor or array-like)
+            The module, or its ``state_dict()``. Tensors may be of any floating-point type.
         classes : sequence
             The class of each output.
         tokens : sequence of str or None

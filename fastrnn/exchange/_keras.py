@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from fastrnn._arrays import to_array
 from fastrnn.cells import CELLS
 
 # The gates in Keras' order, under the names that they have here; irnn is an RNN with a rectifier.
@@ -67,15 +68,16 @@ def from_keras(layer, weights):
         changed then.
     """
     name, expected = _keras_name(layer), [weight.shape for weight in to_keras(layer)]
-    given = [np.shape(weight) for weight in weights]
+    weights = [to_array(weight) for weight in weights]
+    given = [weight.shape for weight in weights]
     if given != expected:
         raise ValueError(f"weights must have the shapes {expected}, got {given}.")
     back, state_dict, weights = np.argsort(_gate_rows(layer, name)), {}, iter(weights)
     for suffix in _suffixes(layer):
-        state_dict[f"weight_ih_{suffix}"] = np.asarray(next(weights)).T[back]
-        state_dict[f"weight_hh_{suffix}"] = np.asarray(next(weights)).T[back]
+        state_dict[f"weight_ih_{suffix}"] = next(weights).T[back]
+        state_dict[f"weight_hh_{suffix}"] = next(weights).T[back]
         if layer.bias:
-            bias = np.asarray(next(weights))
+            bias = next(weights)
             both = bias if name == "gru" else (bias, np.zeros_like(bias))
             state_dict[f"bias_ih_{suffix}"], state_dict[f"bias_hh_{suffix}"] = (part[back] for part in both)
     layer.load_state_dict({**layer.state_dict(), **state_dict})  # beside it, learned initial states

@@ -3,6 +3,7 @@
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from fastrnn._arrays import to_array
 from fastrnn._checks import shown
 from fastrnn.exchange._keras import from_keras, to_keras
 from fastrnn.exchange._onnx import Graph, add_recurrent, find_operator
@@ -50,8 +51,8 @@ class ExchangeMixin:
 
         Parameters
         ----------
-        state_dict : mapping of str to (tensor or array-like)
-            The module's ``state_dict()``.
+        state_dict : module, or mapping of str to (tensor or array-like)
+            The module, or its ``state_dict()``. Tensors may be of any floating-point type.
         tokens : sequence of str
             The token of each row of the embedding and of the output.
         special_tokens : dict of str to str or None
@@ -117,7 +118,7 @@ class ExchangeMixin:
         ValueError
             The weights are not those of such a model.
         """
-        weights = [np.asarray(weight, np.float32) for weight in weights]
+        weights = [np.asarray(to_array(weight), np.float32) for weight in weights]
         n_layers, rest = divmod(len(weights) - 3, 3)
         if n_layers < 1 or rest:
             raise ValueError(

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from fastrnn._arrays import weights_of
 from fastrnn.text import SPECIAL_TOKENS, Vocabulary
 
 TORCH_CELLS = ("rnn", "rnn_relu", "irnn", "gru", "lstm")
@@ -15,7 +16,7 @@ def find_parts(state_dict, names, classifier=False):
 
     Parameters
     ----------
-    state_dict : mapping of str to array-like
+    state_dict : mapping of str to (array-like or tensor), or module
         For instance ``encoder.weight``, ``rnn.weight_ih_l0`` and so on, ``decoder.weight``, ``decoder.bias``.
     names : dict
         The prefixes "embedding", "recurrent" and "output", or None where they are to be found.
@@ -28,7 +29,7 @@ def find_parts(state_dict, names, classifier=False):
         ``embedding.weight``, ``recurrent.weight_ih_l0``, …, ``output.weight``, ``output.bias``.
     cell : str
     """
-    arrays = {key: _to_numpy(value) for key, value in state_dict.items()}
+    arrays = {key: np.array(value, np.float32) for key, value in weights_of(state_dict).items()}
     recurrent = names["recurrent"] or _find(arrays, "weight_ih_l0", "recurrent")
     layers, cell = _recurrent_parts(arrays, recurrent, classifier)
     others = {key: array for key, array in arrays.items() if not key.startswith(f"{recurrent}.")}
@@ -63,12 +64,6 @@ def _recurrent_parts(arrays, recurrent, bidirectional):
         for bias in ("bias_ih", "bias_hh"):
             layers.setdefault(name.replace("weight_ih", bias), np.zeros(rows, np.float32))
     return layers, _CELLS[rows // hidden]
-
-
-def _to_numpy(value):
-    """Return an array of float32 of what may be a tensor."""
-    value = value.detach().cpu().numpy() if hasattr(value, "detach") else value
-    return np.array(value, np.float32)
 
 
 def _find(arrays, ending, what):

@@ -3,6 +3,7 @@
 import numpy as np
 from sklearn.utils import check_random_state
 
+from fastrnn._arrays import weights_of
 from fastrnn._checks import shown
 from fastrnn.kernels.threads import effective_n_jobs
 
@@ -56,21 +57,22 @@ class Layer:
 
         Parameters
         ----------
-        state_dict : mapping of str to array-like
-            One array for each parameter, of its shape.
+        state_dict : mapping of str to (array-like or tensor), or module
+            One array for each parameter, of its shape; or a layer or a module of torch that has them.
 
         Raises
         ------
         ValueError
-            A parameter is missing, unknown, or of another shape; nothing is changed then.
+            A parameter is missing, unknown, of another shape, or no array of numbers; nothing is changed then.
         """
+        state_dict = weights_of(state_dict)
         missing, unknown = self.parameters.keys() - state_dict.keys(), state_dict.keys() - self.parameters.keys()
         if missing or unknown:
             raise ValueError(
                 f"state_dict must have the keys {sorted(self.parameters)}: "
                 f"missing {sorted(missing)}, unknown {sorted(unknown)}."
             )
-        values = {name: np.asarray(state_dict[name]) for name in self.parameters}
+        values = {name: np.asarray(state_dict[name], self.dtype) for name in self.parameters}
         for name, value in values.items():
             if value.shape != self.parameters[name].shape:
                 expected = self.parameters[name].shape

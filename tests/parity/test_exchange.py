@@ -64,6 +64,18 @@ def test_from_torch(model):
     np.testing.assert_allclose(ours.token_log_probs(["the cat and a dog"])[0], expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("kind", ["float32", "bfloat16", "float16"])
+def test_modules_of_any_type(kind):
+    torch, module = torch_module("lstm", 5)
+    module = module.to(getattr(torch, kind))
+    model = RNNLanguageModel.from_torch(module, ["a", "b", "c", "<unk>", "</s>"])
+    expected = module.rnn.weight_hh_l0.detach().float().numpy()
+    np.testing.assert_array_equal(model.network_.recurrent.parameters["weight_hh_l0"], expected)
+    layer = LSTM(6, 7, 2)
+    layer.load_state_dict(module.rnn)
+    np.testing.assert_array_equal(layer.parameters["weight_hh_l0"], expected)
+
+
 @pytest.fixture
 def onnxruntime(tmp_path):
     """Return a function that writes an ONNX file and returns what onnxruntime makes of it."""

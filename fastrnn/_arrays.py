@@ -1,0 +1,62 @@
+"""Arrays and modules of other libraries, known by their methods: none of these libraries is imported."""
+
+import numpy as np
+
+
+def to_array(value):
+    """Return what may be a tensor as an array.
+
+    Parameters
+    ----------
+    value : array-like, or tensor of torch
+        A tensor may need a gradient and be on any device; one of a type that NumPy has not, bfloat16 for instance,
+        becomes float32.
+
+    Returns
+    -------
+    ndarray
+        Not a copy where none is needed.
+    """
+    if not hasattr(value, "detach"):
+        return np.asarray(value)
+    tensor = value.detach().cpu()
+    try:
+        return tensor.numpy()
+    except TypeError:
+        return tensor.float().numpy()
+
+
+def weights_of(module):
+    """Return the arrays of a state dict, or of a module that has one.
+
+    Parameters
+    ----------
+    module : mapping of str to (tensor or array-like), or object with a method ``state_dict``
+        A module of torch or its ``state_dict()``, or one of our layers.
+
+    Returns
+    -------
+    dict of str to ndarray
+
+    Raises
+    ------
+    ValueError
+        `module` is neither, or an entry is no array of numbers.
+    """
+    state_dict = module.state_dict() if hasattr(module, "state_dict") else module
+    if not hasattr(state_dict, "items"):
+        raise ValueError(f"state_dict must be a mapping of names to arrays, or a module, got a {_kind(module)}.")
+    arrays = {}
+    for name, value in state_dict.items():
+        try:
+            array = to_array(value)
+        except (TypeError, ValueError):
+            array = np.array(None)
+        if array.dtype.kind not in "fiub" and array.dtype.name != "bfloat16":
+            raise ValueError(f"state_dict[{name!r}] must be a tensor or an array of numbers, got a {_kind(value)}.")
+        arrays[name] = array
+    return arrays
+
+
+def _kind(value):
+    return type(value).__name__
