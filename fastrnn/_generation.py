@@ -86,7 +86,7 @@ class GenerationMixin:
 
     def sample(
         self,
-        n_samples=1,
+        n=1,
         max_length=100,
         temperature=1.0,
         top_k=None,
@@ -100,15 +100,17 @@ class GenerationMixin:
 
         Parameters
         ----------
-        n_samples : int
+        n : int
             The number of texts.
         max_length : int
             The largest number of tokens that are drawn for a text. It ends before that when ``</s>`` is drawn (or when
             the model gives no token that can be drawn a probability).
         temperature : float
-            Probabilities are raised to the power 1 / temperature: below 1 the probable tokens become more so.
+            Probabilities are raised to the power 1 / temperature: below 1 the probable tokens become more so. 0 is the
+            limit: the most probable token is taken (of equal ones the first), whatever `top_k`, `top_p` and
+            `random_state` are.
         top_k : int or None
-            Draw among the `top_k` most probable tokens only; 1 always takes the most probable one.
+            Draw among the `top_k` most probable tokens only.
         top_p : float or None
             Draw among the most probable tokens only, as few as make up this probability together (nucleus sampling,
             Holtzman et al., 2020). Of both, `top_k` cuts first.
@@ -128,7 +130,7 @@ class GenerationMixin:
             The texts, each with its prompt. ``<pad>``, ``<unk>`` and ``<s>`` are never drawn.
         """
         check_is_fitted(self)
-        check_integer("n_samples", n_samples)
+        check_integer("n", n)
         check_integer("max_length", max_length)
         choice = self._check_choice(temperature, top_k, top_p)
         random_state, stops = check_random_state(random_state), self._stop_sequences(stop)
@@ -138,7 +140,7 @@ class GenerationMixin:
         at_once = _STOPPED if stops else _DRAWN
         texts = []
         with self._held_weights():
-            for rows in self._row_blocks(n_samples):
+            for rows in self._row_blocks(n):
                 start = self._take(context, np.zeros(len(rows), np.intp))
                 drawn = [[] for _ in rows]
                 for _ in self._draw(drawn, start, max_length, choice, random_state, stops, at_once):
@@ -424,8 +426,8 @@ class GenerationMixin:
         return [ids for ids in (self.vocabulary_.encode(tokens).tolist() for tokens in sequences) if UNK_ID not in ids]
 
     def _check_choice(self, temperature, top_k, top_p):
-        if not isinstance(temperature, numbers.Real) or not 0 < temperature < np.inf:
-            raise ValueError(f"temperature must be a number above 0, got {shown(temperature)}.")
+        if not isinstance(temperature, numbers.Real) or not 0 <= temperature < np.inf:
+            raise ValueError(f"temperature must be a number of at least 0, got {shown(temperature)}.")
         if top_k is not None:
             check_integer("top_k", top_k)
         if top_p is not None and (not isinstance(top_p, numbers.Real) or not 0 < top_p <= 1):

@@ -58,6 +58,8 @@ def drawn_shares(row, n=20000, temperature=1.0, top_k=None, top_p=None):
         ({}, [0.05, 0.5, 0.3, 0.05]),
         ({"temperature": 0.5}, [0.0025, 0.25, 0.09, 0.0025]),
         ({"temperature": 1e-3}, [0, 1, 0, 0]),
+        ({"temperature": 0}, [0, 1, 0, 0]),
+        ({"temperature": 0, "top_k": 3, "top_p": 0.9}, [0, 1, 0, 0]),
         ({"temperature": 1e9}, [1, 1, 1, 1]),
         ({"top_k": 1}, [0, 1, 0, 0]),
         ({"top_k": 2}, [0, 0.5, 0.3, 0]),
@@ -85,7 +87,7 @@ def test_choice_where_nothing_can_be_drawn():
 
 @given(
     rows=st.lists(st.lists(st.floats(0, 1), min_size=6, max_size=6), min_size=1, max_size=5),
-    temperature=st.sampled_from([0.01, 0.7, 1.0, 3.0]),
+    temperature=st.sampled_from([0, 0.01, 0.7, 1.0, 3.0]),
     top_k=st.none() | st.integers(1, 7),
     top_p=st.none() | st.floats(0.01, 1),
 )
@@ -116,6 +118,22 @@ def test_sample(model, monkeypatch):
     assert len(model.sample(25, random_state=0)) == 25
 
 
+@KINDS
+def test_temperature_0_takes_the_most_probable_token(models, kind):
+    model, expected = models[kind], []
+    while len(expected) < 12:
+        p = model.predict_proba([expected])[0]
+        p[[0, 1, 2]] = 0
+        token = model.vocabulary_.tokens[p.argmax()]
+        if token == "</s>":
+            break
+        expected.append(token)
+    options = {"temperature": 0, "max_length": 12}
+    for others in ({}, {"top_k": 3}, {"top_p": 0.1}, {"random_state": 1}):
+        assert model.sample(3, **options, **others) == [" ".join(expected)] * 3
+        assert list(model.stream(**options, **others)) == expected
+
+
 def test_sample_with_a_prompt(model):
     assert model.sample(prompt="Z b", top_k=1, max_length=3) == ["Z b c c c"]
     assert model.sample(prompt=["b"], top_k=1, max_length=1) == ["b c"]
@@ -126,11 +144,12 @@ def test_sample_with_a_prompt(model):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"n_samples": 0}, "n_samples must be an integer of at least 1, got 0"),
+        ({"n": 0}, "n must be an integer of at least 1, got 0"),
         ({"max_length": 2.5}, "max_length must be an integer of at least 1, got 2.5"),
-        ({"temperature": 0}, "temperature must be a number above 0, got 0"),
-        ({"temperature": float("inf")}, "temperature must be a number above 0, got inf"),
-        ({"temperature": "hot"}, "temperature must be a number above 0, got 'hot'"),
+        ({"temperature": -0.1}, "temperature must be a number of at least 0, got -0.1"),
+        ({"temperature": float("inf")}, "temperature must be a number of at least 0, got inf"),
+        ({"temperature": float("nan")}, "temperature must be a number of at least 0, got nan"),
+        ({"temperature": "hot"}, "temperature must be a number of at least 0, got 'hot'"),
         ({"top_k": 0}, "top_k must be an integer of at least 1, got 0"),
         ({"top_p": 0.0}, "top_p must be a number above 0 and at most 1, got 0.0"),
         ({"top_p": 1.5}, "top_p must be a number above 0 and at most 1, got 1.5"),
@@ -144,7 +163,7 @@ def test_sample_with_a_prompt(model):
 def test_sample_and_stream_refuse(model, options, message):
     with pytest.raises(ValueError, match=message):
         model.sample(**options)
-    if "n_samples" not in options:
+    if "n" not in options:
         with pytest.raises(ValueError, match=message):
             model.stream(**options)  # before the first token is asked for
 

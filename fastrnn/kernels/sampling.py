@@ -16,7 +16,9 @@ class Choice(NamedTuple):
 
 
 def make_choice(temperature, top_k, top_p, n_tokens):
-    """Return the `Choice` among `n_tokens` tokens; None for `top_k` or `top_p` is no limit."""
+    """Return the `Choice` among `n_tokens` tokens; None for `top_k` or `top_p` is no limit, temperature 0 is greedy."""
+    if temperature == 0:
+        return Choice(temperature=1.0, top_k=1, top_p=1.0)
     return Choice(
         temperature=float(temperature),
         top_k=n_tokens if top_k is None else min(top_k, n_tokens),
@@ -33,6 +35,8 @@ def draw_token(p, top_k, top_p, uniform, end_id):
     total = p.sum()
     if not total > 0:
         return end_id
+    if top_k == 1:
+        return np.argmax(p)
     if top_k < len(p):
         total = _keep_largest(p, top_k, np.inf)
     if top_p < 1:
