@@ -1,8 +1,8 @@
 """The one place for Numba's flags, the disk cache of compiled kernels, and its off-switch.
 
 Set ``FASTRNN_CACHE=0`` to neither read nor write compiled kernels on disk, ``NUMBA_CACHE_DIR`` to choose where they
-are kept, ``NUMBA_DISABLE_JIT=1`` to run every kernel as plain Python, and ``FASTRNN_SIMD_BITS`` to force the width of
-the vectors (128, 256 or 512).
+are kept (`fastrnn._kernel_folders` says where else), ``NUMBA_DISABLE_JIT=1`` to run every kernel as plain Python, and
+``FASTRNN_SIMD_BITS`` to force the width of the vectors (128, 256 or 512).
 """
 
 import functools
@@ -12,19 +12,30 @@ import os
 import pathlib
 import pickle
 import re
-import uuid
+import sys
+import warnings
+from types import SimpleNamespace
 
 import llvmlite.binding as llvm
 import numba
 from numba.core import config, types
-from numba.core.caching import FunctionCache
+from numba.core.caching import CompileResultCacheImpl, FunctionCache
 from numba.core.serialize import dumps
+
+from fastrnn._kernel_folders import delete_files, kernel_folders, read_kernel, write_kernel
 
 _PACKAGE = pathlib.Path(__file__).parent
 
 CACHE_ENABLED = os.environ.get("FASTRNN_CACHE", "1") != "0"
 
 used_files = {}  # those of the compiled kernels that this process uses: whether it has compiled them itself
+
+not_kept = []  # for each kernel that this process compiled and could not write to disk, why
+
+_NOT_KEPT = (
+    "Compiled kernels cannot be kept on disk, so that every process compiles them anew ({}). Set NUMBA_CACHE_DIR to a "
+    "folder of your own, or FASTRNN_CACHE=0 to compile without this warning."
+)
 
 _shared = {}  # symbol of each function that kernels share and the linker does not know yet: what returns its address
 
@@ -122,23 +133,24 @@ class _KernelFiles:
     that write it at once can leave a signature pointing at another's code.
     """
 
-    def __init__(self, folder, base, source):
-        self.folder = pathlib.Path(folder)
-        self.base = base
-        self.source = source
+    def __init__(self, function):
+        self.source = pathlib.Path(inspect.getfile(function))
+        version = f"py{sys.version_info[0]}{sys.version_info[1]}{getattr(sys, 'abiflags', '')}"
+        name = f"{self.source.stem}.{function.__qualname__}".replace("<", "").replace(">", "")
+        self.base = f"{name}-{function.__code__.co_firstlineno}.{version}"
 
-    def _path(self, key):
+    def _name(self, key):
+        """Return the name of a file; raise OSError where the sources cannot be read."""
         signature, target, code = key
         classes = [_class_stamp(a) for a in signature if isinstance(a, types.BaseNamedTuple)]
         parts = (str(signature), classes, target, code, numba.__version__, simd_bits())
         digest = hashlib.sha256(repr(parts).encode()).hexdigest()[:24]
-        return self.folder / f"{self.base}.{source_stamp(self.source)}.{digest}.nbc"
+        return f"{self.base}.{source_stamp(self.source)}.{digest}.nbc"
 
     def load(self, key):
         """Return what was saved under `key`, or None (also when the file cannot be read: it is made again)."""
-        path = self._path(key)
         try:
-            content = path.read_bytes()
+            path, content = read_kernel(self.source, self._name(key))
             data = pickle.loads(content)
         except Exception:
             return None
@@ -149,33 +161,54 @@ class _KernelFiles:
         return data
 
     def save(self, key, data):
-        """Write `data` under `key`, whole or not at all, and drop the files of earlier states of the sources."""
-        path = self._path(key)
-        used_files[path] = True
-        temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+        """Write `data` under `key`, and drop the files of earlier states of the sources.
+
+        A folder that cannot be written, or a full disk, costs the cache and not the result: it is warned of once.
+        """
         try:
-            temporary.write_bytes(dumps(data))
-            temporary.replace(path)
-        except OSError:  # a full or read-only disk costs the cache, not the result
-            temporary.unlink(missing_ok=True)
+            path = write_kernel(self.source, self._name(key), dumps(data))
+        except OSError as error:
+            not_kept.append(str(error))
+            if len(not_kept) == 1:
+                warnings.warn(_NOT_KEPT.format(error), RuntimeWarning, stacklevel=2)
             return
+        used_files[path] = True
         any_line = re.sub(r"-\d+\.", "-*.", self.base)  # the function may have stood at another line
-        for old in self.folder.glob(f"{any_line}.*.nbc"):
-            if f".{source_stamp(self.source)}." not in old.name:
-                old.unlink(missing_ok=True)
+        stamp = f".{source_stamp(self.source)}."
+        delete_files(old for old in path.parent.glob(f"{any_line}.*.nbc") if stamp not in old.name)
 
     def flush(self):
         """Delete every file of this kernel."""
-        for path in self.folder.glob(f"{self.base}.*.nbc"):
-            path.unlink(missing_ok=True)
+        for folder in kernel_folders(self.source):
+            delete_files(folder.glob(f"{self.base}.*.nbc"))
+
+
+class _CompiledCode(CompileResultCacheImpl):
+    """How Numba packs compiled code. It looks for no folder, as Numba's own does while a module is imported."""
+
+    def __init__(self, function):
+        self._lineno = function.__code__.co_firstlineno
+        self._locator = SimpleNamespace(_py_file=inspect.getfile(function), ensure_cache_path=lambda: None)
 
 
 class _KernelCache(FunctionCache):
     """Numba's function cache on `_KernelFiles`."""
 
-    def __init__(self, py_func):
-        super().__init__(py_func)
-        self._cache_file = _KernelFiles(self._cache_path, self._impl.filename_base, inspect.getfile(py_func))
+    def __init__(self, function):
+        self._name, self._py_func = repr(function), function
+        self._impl = _CompiledCode(function)
+        self._cache_file = _KernelFiles(function)
+        self.enable()
+
+    @property
+    def cache_path(self):
+        """The folder where kernels are looked for first."""
+        return str(kernel_folders(self._cache_file.source)[0])
+
+
+def _typed_at_a_prompt(function):
+    source = pathlib.Path(inspect.getfile(function))
+    return not source.is_file() and _PACKAGE not in source.parents
 
 
 def _call_template(dispatcher, args, kws):
@@ -206,6 +239,6 @@ def kernel(function=None, *, cache=True, **options):
     dispatcher = numba.njit(**{**_FLAGS, **options})(function)
     if not config.DISABLE_JIT:
         dispatcher.get_call_template = functools.partial(_call_template, dispatcher)
-    if cache and CACHE_ENABLED and not config.DISABLE_JIT:
+    if cache and CACHE_ENABLED and not config.DISABLE_JIT and not _typed_at_a_prompt(function):
         dispatcher._cache = _KernelCache(function)
     return dispatcher

@@ -139,8 +139,10 @@ def _add_warmup(commands):
         "warmup",
         help="compile the common kernels ahead",
         description="Compile the kernels of n-gram models and of recurrent networks, for training and prediction, and "
-        "keep them on disk: what runs later does not wait for the compiler.",
+        "keep them on disk: what runs later does not wait for the compiler. They are kept beside the package, or where "
+        "that cannot be written in ~/.cache/fastrnn/kernels; NUMBA_CACHE_DIR names another folder.",
     )
+    parser.add_argument("--clear", action="store_true", help="delete all compiled kernels from disk instead")
     _add_cells(parser)
     parser.add_argument(
         "--dtype", choices=["float32", "float64"], default="float32", help="numbers of the networks (default: float32)"
@@ -166,15 +168,19 @@ def warmup(arguments):
     arguments : argparse.Namespace
         What the command line said.
     """
-    from fastrnn.warmup import warm_up
+    from fastrnn.warmup import clear, warm_up
 
     try:
+        if arguments.clear:
+            count, size = clear()
+            print(f"{count} kernels deleted, {size / 1e6:.1f} MB")
+            return
         done = warm_up(arguments.cells, arguments.dtype, progress=True)
     except (RuntimeError, OSError) as error:
         raise UserError(str(error)) from error
     print(
         f"{done.compiled} kernels compiled in {done.seconds:.1f} s, {done.found} were there already; they are kept in "
-        f"{done.folder}"
+        f"{done.folder} ({done.size / 1e6:.1f} MB)"
     )
 
 

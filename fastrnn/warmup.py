@@ -1,4 +1,4 @@
-"""Compiling the common kernels before they are needed."""
+"""Compiling the common kernels before they are needed, and deleting them from disk."""
 
 import functools
 import os
@@ -12,6 +12,7 @@ from numba.core import config
 from tqdm.auto import tqdm
 
 from fastrnn import _jit
+from fastrnn._kernel_folders import delete_files, file_sizes, kept_files
 from fastrnn.kernels.clipping import clip_grad_norm
 from fastrnn.kernels.threads import run
 from fastrnn.language_model import RNNLanguageModel
@@ -32,12 +33,15 @@ class WarmUp(NamedTuple):
     seconds : float
     folder : pathlib.Path
         Where they are kept.
+    size : int
+        The bytes of all compiled kernels on disk.
     """
 
     compiled: int
     found: int
     seconds: float
     folder: pathlib.Path
+    size: int
 
 
 def warm_up(cells=("rnn", "gru", "lstm"), dtype="float32", progress=False):
@@ -64,7 +68,7 @@ def warm_up(cells=("rnn", "gru", "lstm"), dtype="float32", progress=False):
     RuntimeError
         Compiled kernels are not kept, by ``FASTRNN_CACHE=0`` or ``NUMBA_DISABLE_JIT=1``.
     OSError
-        They could not be written.
+        They could not be written: the message says why, for each folder that could have them.
 
     Examples
     --------
@@ -75,27 +79,49 @@ def warm_up(cells=("rnn", "gru", "lstm"), dtype="float32", progress=False):
     """
     if not _jit.CACHE_ENABLED or config.DISABLE_JIT:
         raise RuntimeError("Compiled kernels are not kept: FASTRNN_CACHE=0 or NUMBA_DISABLE_JIT=1 is set.")
-    begin, before = time.perf_counter(), set(_jit.used_files)
+    begin, before, lost = time.perf_counter(), set(_jit.used_files), len(_jit.not_kept)
     tasks = {"n-grams": _use_ngrams, "optimizers": lambda: _use_optimizers(dtype)}
     tasks |= {cell: functools.partial(_use_cell, cell, dtype) for cell in cells}
     with tqdm(total=len(tasks), desc="fastrnn warmup", disable=None if progress else True, leave=False) as bar:
         for name, use in tasks.items():
             bar.set_postfix_str(name)
-            use()
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # texts are too short for discounts; a full disk is an error here
+                use()
             bar.update()
+    if len(_jit.not_kept) > lost:
+        raise OSError(f"Compiled kernels could not be written: {_jit.not_kept[-1]}.")
     compiled = [path for path, here in _jit.used_files.items() if here and path not in before]
-    folder = pathlib.Path(os.path.commonpath([path.parent for path in _jit.used_files]))
-    if not all(path.exists() for path in compiled):
-        raise OSError(f"compiled kernels could not be written to {folder}")
-    return WarmUp(len(compiled), len(_jit.used_files) - len(compiled), time.perf_counter() - begin, folder)
+    folder = pathlib.Path(os.path.commonpath([path.parent for path in compiled or _jit.used_files]))
+    seconds = time.perf_counter() - begin
+    return WarmUp(len(compiled), len(_jit.used_files) - len(compiled), seconds, folder, file_sizes(kept_files()))
+
+
+def clear():
+    """Delete the compiled kernels on disk, those of earlier versions of the package too.
+
+    Returns
+    -------
+    count, size : int
+        How many files were deleted, and their bytes.
+
+    Raises
+    ------
+    OSError
+        Some could not be deleted.
+    """
+    files = kept_files()
+    deleted = delete_files(files)
+    left = [path for path in files if path.exists()]
+    if left:
+        raise OSError(f"{len(left)} compiled kernels could not be deleted, {left[0]} for instance.")
+    return deleted
 
 
 def _use_ngrams():
     """Count n-grams, score a text with them, and draw one; unigrams alone take another way at places."""
     for order in (1, 3):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the text is too short for discounts
-            model = NGramLanguageModel(order).fit(["a b c", "a b a b"])
+        model = NGramLanguageModel(order).fit(["a b c", "a b a b"])
         model.score(["a c"])
         model.predict_proba(["a"])
         model.sample(random_state=0)

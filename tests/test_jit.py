@@ -1,8 +1,14 @@
 """The cache of compiled kernels: what it finds again, and what it must not."""
 
+import os
+import pathlib
+import shutil
+import tempfile
+
 import pytest
 
 from fastrnn import _jit
+from fastrnn._kernel_folders import check_trusted
 
 PROBE = """
 from fastrnn._jit import kernel
@@ -93,17 +99,142 @@ def test_kernels_of_other_vector_widths_are_kept_apart(probe):
     assert probe.run(COMPILED, FASTRNN_SIMD_BITS="128") == "7 0"
 
 
-def test_a_disk_that_cannot_be_written_costs_no_result(probe):
-    full_disk = """
+FULL_DISK = """
 import pathlib
 
-def write_bytes(self, data):
-    raise OSError("No space left on device")
+def full(self, *arguments, **options):
+    raise OSError(28, "No space left on device")
 
-pathlib.Path.write_bytes = write_bytes
+pathlib.Path.{} = full
 """
-    assert probe.run(full_disk + COMPILED) == "7 2"
-    assert probe.kernel_files() == []
+COUNT_WARNINGS = """
+import warnings
+warnings.simplefilter("always")
+with warnings.catch_warnings(record=True) as caught:
+    from fastrnn.probe import probe
+    print("at import", len(caught))
+    probe(3), probe(3.0)
+    print("in use", *[f"{w.category.__name__}: {w.message}" for w in caught], sep="|")
+"""
+
+
+@pytest.mark.parametrize("operation", ["write_bytes", "mkdir", "replace"])
+def test_a_full_disk_costs_no_result(probe, operation):
+    assert probe.run(FULL_DISK.format(operation) + COMPILED) == "7 2"
+    assert list(probe.folder.rglob("*.nbc*")) == []
+    (warning,) = probe.run(FULL_DISK.format(operation) + COUNT_WARNINGS).split("in use|")[1].split("|")
+    assert "No space left on device" in warning
+
+
+def test_kernels_that_are_stale_and_cannot_be_deleted_cost_no_result(probe):
+    probe.run(COMPILED)
+    (probe.folder / "fastrnn/helper.py").write_text(HELPER.replace("2 * x", "5 * x"))
+    assert probe.run(FULL_DISK.format("unlink") + COMPILED) == "16 2"
+    assert len(probe.kernel_files()) == 4
+
+
+def no_folders(copy):
+    """Put a file where each folder of kernels beside a source would be: root cannot write there either."""
+    for folder in ("fastrnn", "fastrnn/kernels"):
+        (copy.folder / folder / "__pycache__").write_bytes(b"")
+
+
+def test_without_a_place_for_kernels_there_is_one_warning_with_the_remedy(probe):
+    no_folders(probe)
+    nowhere = {"HOME": "/dev/null", "XDG_CACHE_HOME": ""}
+    at_import, in_use = probe.run(COUNT_WARNINGS, **nowhere).split("\n")
+    assert at_import == "at import 0"
+    (warning,) = in_use.split("|")[1:]
+    assert warning.startswith("RuntimeWarning: Compiled kernels cannot be kept on disk")
+    assert f"{probe.folder}/fastrnn/__pycache__: " in warning
+    assert "/dev/null/.cache/fastrnn/kernels/fastrnn-" in warning
+    assert "Set NUMBA_CACHE_DIR to a folder of your own, or FASTRNN_CACHE=0" in warning
+    assert probe.run(COUNT_WARNINGS, **nowhere, FASTRNN_CACHE="0").endswith("in use")
+    assert probe.run(COMPILED, **nowhere) == "7 2"
+
+
+def test_kernels_are_kept_in_the_home_of_the_user_where_the_package_cannot_be_written(probe, tmp_path_factory):
+    no_folders(probe)
+    home = tmp_path_factory.mktemp("home")
+    caches = {"HOME": str(home), "XDG_CACHE_HOME": ""}
+    assert probe.run(COUNT_WARNINGS, **caches).endswith("in use")
+    assert len(list(home.glob(".cache/fastrnn/kernels/*/*.nbc"))) == 4
+    assert probe.run(COMPILED, **caches) == "7 0"
+    other = tmp_path_factory.mktemp("caches")
+    assert probe.run(COMPILED, HOME=str(home), XDG_CACHE_HOME=str(other)) == "7 2"
+    assert len(list(other.glob("fastrnn/kernels/*/*.nbc"))) == 2
+
+
+def test_a_folder_that_others_can_write_into_is_not_trusted(probe, tmp_path_factory):
+    chosen = tmp_path_factory.mktemp("chosen")
+    assert probe.run(COMPILED, NUMBA_CACHE_DIR=str(chosen)) == "7 2"
+    (folder,) = chosen.glob("fastrnn/*")
+    assert folder.stat().st_mode & 0o022 == 0
+    for mode in (0o777, 0o775):
+        folder.chmod(mode)
+        assert probe.run(COMPILED, NUMBA_CACHE_DIR=str(chosen)) == "7 2"
+        assert "other users can write into it" in probe.run(COUNT_WARNINGS, NUMBA_CACHE_DIR=str(chosen))
+    folder.chmod(0o755)
+    assert probe.run(COMPILED, NUMBA_CACHE_DIR=str(chosen)) == "7 0"
+
+
+def test_the_folder_beside_the_source_is_trusted_as_the_source_is(probe, tmp_path_factory):
+    home = {"HOME": str(tmp_path_factory.mktemp("home")), "XDG_CACHE_HOME": ""}
+    assert probe.run(COMPILED, **home) == "7 2"
+    beside = probe.folder / "fastrnn/__pycache__"
+    beside.chmod(0o777)
+    assert probe.run(COMPILED, **home) == "7 2"  # and goes to the home
+    assert probe.run(COMPILED, **home) == "7 0"
+    beside.parent.chmod(0o777)  # who can change the source needs no kernels
+    assert [_distrust(folder) for folder in (beside, beside.parent)] == [None, "other users can write into it"]
+
+
+def _distrust(folder):
+    try:
+        check_trusted(folder)
+    except OSError as error:
+        return error.strerror
+
+
+# Python may stand in a folder that only root can read: what the compiler imports is there before the user changes.
+AS_NOBODY = """
+import os, warnings, fastrnn._jit
+from numba.core import event
+fastrnn._jit.kernel(cache=False)(lambda x: x + 1)(3)
+os.setgroups([]), os.setgid(65534), os.setuid(65534)
+"""
+
+
+@pytest.fixture
+def open_probe(probe):
+    """Return the package with a kernel `probe` in a folder that every user can read; only root can be another user."""
+    if os.name == "nt" or os.geteuid() != 0:
+        pytest.skip("only root can run as another user")
+    with tempfile.TemporaryDirectory() as folder:
+        probe.folder = pathlib.Path(shutil.copytree(probe.folder, f"{folder}/package"))
+        for path in (probe.folder.parent, probe.folder):
+            path.chmod(0o755)
+        yield probe
+
+
+def test_another_user_needs_no_place_for_kernels_and_finds_those_of_root(open_probe):
+    warned = open_probe.run(AS_NOBODY + COUNT_WARNINGS, HOME="/nonexistent", XDG_CACHE_HOME="")
+    (warning,) = warned.split("in use|")[1].split("|")
+    assert "fastrnn/__pycache__: Permission denied" in warning
+    assert "/nonexistent/.cache/fastrnn/kernels/" in warning
+    assert open_probe.kernel_files() == []
+    assert open_probe.run(COMPILED) == "7 2"
+    assert open_probe.run(AS_NOBODY + COMPILED, HOME="/nonexistent", XDG_CACHE_HOME="") == "7 0"
+
+
+def test_root_runs_no_kernels_of_another_user(open_probe):
+    chosen = open_probe.folder / "chosen"
+    chosen.mkdir()
+    chosen.chmod(0o777)
+    assert open_probe.run(AS_NOBODY + COMPILED, NUMBA_CACHE_DIR=str(chosen)) == "7 2"
+    assert open_probe.run(AS_NOBODY + COMPILED, NUMBA_CACHE_DIR=str(chosen)) == "7 0"
+    assert open_probe.run(COMPILED, NUMBA_CACHE_DIR=str(chosen)) == "7 2"
+    assert "belongs to another user" in open_probe.run(COUNT_WARNINGS, NUMBA_CACHE_DIR=str(chosen))
 
 
 def test_kernels_are_plain_functions_without_the_compiler(probe):

@@ -10,7 +10,7 @@ WARM_UP = """
 import json
 from fastrnn.warmup import warm_up
 done = warm_up(["rnn"])
-print(json.dumps([done.compiled, done.found, str(done.folder)]))
+print(json.dumps([done.compiled, done.found, str(done.folder), done.size]))
 """
 USE_MODELS = """
 import json
@@ -34,14 +34,33 @@ print(json.dumps([ev.data["dispatcher"].__name__ for _, ev in compiled.buffer if
 
 
 def test_language_models_find_all_their_kernels(package_copy):
-    compiled, found, folder = json.loads(package_copy.run(WARM_UP))
+    compiled, found, folder, size = json.loads(package_copy.run(WARM_UP))
     assert compiled == len(package_copy.kernel_files()) > 10
     assert found == 0
     assert folder == str(package_copy.folder / "fastrnn")
+    assert size == sum(path.stat().st_size for path in package_copy.folder.rglob("*.nbc"))
     assert json.loads(package_copy.run(USE_MODELS)) == []
-    compiled, found, _ = json.loads(package_copy.run(WARM_UP))
+    compiled, found, *_ = json.loads(package_copy.run(WARM_UP))
     assert compiled == 0
     assert found > 10
+
+
+CLEAR = "from fastrnn.cli import main; print(main(['warmup', '--clear']))"
+
+
+def test_kernels_are_deleted_from_disk_and_nothing_else(package_copy, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("kernels")
+    beside = package_copy.folder / "fastrnn/kernels/__pycache__"
+    own = elsewhere / "fastrnn/kernels-0123"
+    for folder in (beside, own):
+        folder.mkdir(parents=True)
+        for name in ("a.nbc", "a.nbc.12ab.tmp", "a.pyc"):
+            (folder / name).write_bytes(b"12345")
+    assert package_copy.run(CLEAR, NUMBA_CACHE_DIR=str(elsewhere)) == "2 kernels deleted, 0.0 MB\n0"
+    assert [path.name for path in own.iterdir()] == ["a.pyc"]
+    assert len(list(beside.iterdir())) == 3
+    assert package_copy.run(CLEAR, HOME=str(elsewhere)) == "2 kernels deleted, 0.0 MB\n0"
+    assert [path.name for path in beside.iterdir()] == ["a.pyc"]
 
 
 def test_nothing_can_be_kept_without_the_cache(package_copy):
@@ -76,13 +95,9 @@ def test_wrong_values(capsys, arguments, says):
     assert err.count("\n") == 1
 
 
-def test_a_full_disk_is_reported(capsys, monkeypatch, tmp_path):
-    monkeypatch.setattr(warmup._jit, "used_files", {})
-
-    def use():
-        warmup._jit.used_files[tmp_path / "kernel.nbc"] = True  # compiled, and not there
-
-    monkeypatch.setattr(warmup, "_use_ngrams", use)
+def test_a_full_disk_is_reported(capsys, monkeypatch):
+    monkeypatch.setattr(warmup._jit, "not_kept", [])
+    monkeypatch.setattr(warmup, "_use_ngrams", lambda: warmup._jit.not_kept.append("/x: No space left on device"))
     assert cli.main(["warmup", "--cells", ""]) == 2
     err = capsys.readouterr().err
-    assert err.startswith("fastrnn warmup: error: compiled kernels could not be written to ")
+    assert err == "fastrnn warmup: error: Compiled kernels could not be written: /x: No space left on device.\n"
