@@ -13,6 +13,7 @@ from fastrnn._checks import check_choice, check_not_negative, check_positive_int
 from fastrnn.classification._networks import Batch
 from fastrnn.classification._sequences import Sequences, SeriesReader, TextReader
 from fastrnn.classification._targets import restored_target
+from fastrnn.exchange._onnx_sequences import OnnxMixin
 from fastrnn.optimizers import make_optimizer
 from fastrnn.persistence import load_model, plain_parameter, rebuilt, save_model
 from fastrnn.text import get_tokenizer, tokenizer_from_plain, tokenizer_to_plain
@@ -56,7 +57,7 @@ class _Epoch:
             yield Batch(sequences, rows, targets[rows], weights[rows])
 
 
-class BaseSequenceEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, abc.ABC):
+class BaseSequenceEstimator(OnnxMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, abc.ABC):
     """Estimator that reads whole sequences and predicts one thing for each.
 
     A subclass has the constructor parameters that are read here, and writes the abstract methods.

@@ -1,12 +1,14 @@
 """The methods of recurrent language models that exchange weights with other libraries."""
 
+import json
+
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from fastrnn._arrays import to_array
 from fastrnn._checks import shown
 from fastrnn.exchange._keras import from_keras, to_keras
-from fastrnn.exchange._onnx import Graph, add_recurrent, find_operator
+from fastrnn.exchange._onnx import Graph, add_recurrent, check_layer, state_inputs, state_outputs
 from fastrnn.exchange._torch import TORCH_CELLS, find_parts, place_tokens, recurrent_params
 from fastrnn.layers import GRU, LSTM, RNN
 from fastrnn.layers.softmax import Softmax
@@ -145,7 +147,8 @@ class ExchangeMixin:
         The inputs of its graph are ``tokens`` (T, B) of int64, ids in the order of ``vocabulary_.tokens``, ``lengths``
         (B,) of int32, and the states before, ``h0`` and for an LSTM ``c0`` (layers, B, H); its outputs ``log_probs``
         (T, B, V), the logarithm of the probability of every next token, and the states ``hn`` and ``cn``. A text begins
-        with the id of ``</s>`` (of ``<s>`` with ``carry_state=False``) and states of zeros.
+        with the id of ``</s>`` (of ``<s>`` with ``carry_state=False``) and states of zeros. The metadata has the tokens
+        of the vocabulary as JSON, ``vocabulary``.
 
         Parameters
         ----------
@@ -160,16 +163,16 @@ class ExchangeMixin:
             The package onnx is not installed.
         """
         self._check_plain_network(None, "ONNX")
-        find_operator(self.network_.recurrent)
-        network, graph = self.network_, Graph(np.dtype(np.float32))
-        tokens = graph.input("tokens", np.int64, ("T", "B"))
+        check_layer(self.network_.recurrent)
+        network, graph = self.network_, Graph()
+        tokens, lengths = graph.input("tokens", np.int64, ("T", "B")), graph.input("lengths", np.int32, ("B",))
         vectors = graph.add("Gather", graph.constant(network.embedding.parameters["weight"]), tokens, axis=0)
-        h, states = add_recurrent(graph, network.recurrent, vectors)
-        weight, bias = (network.output.parameters[name] for name in ("weight", "bias"))
-        logits = graph.add("Add", graph.add("MatMul", h, graph.constant(weight.T)), graph.constant(bias))
-        log_probs = graph.add("LogSoftmax", logits, axis=-1)
-        graph.output(log_probs, "log_probs", np.float32, ("T", "B", len(weight)))
-        graph.finish(network.recurrent, states, path)
+        states = state_inputs(graph, network.recurrent)
+        h, finals = add_recurrent(graph, network.recurrent, vectors, lengths, states)
+        log_probs = graph.add("LogSoftmax", graph.dense(h, network.output.parameters), axis=-1)
+        graph.output(log_probs, "log_probs", np.float32, ("T", "B", len(self.vocabulary_)))
+        state_outputs(graph, network.recurrent, finals)
+        graph.write(path, {"vocabulary": json.dumps(self.vocabulary_.tokens)})
 
     def _check_plain_network(self, cells, library):
         """Raise ValueError unless the network is one that another library has too."""

@@ -4,19 +4,27 @@ import functools
 
 import numpy as np
 
+from fastrnn._checks import shown
 from fastrnn.exchange._keras import find_name
 from fastrnn.persistence import replaced_file
 
 _OPSET, _IR_VERSION = 17, 8  # what runtimes from 2022 on read
-# ONNX' operator, its order of the gates and its attributes, for each cell that it has.
+# ONNX' operator, its gates in its order and its attributes, for each cell that it can say. A gate with a minus has the
+# negative weights: σ(−z) = 1 − σ(z). The gate "open" is 1 whatever it reads.
 _OPERATORS = {
-    "rnn": ("RNN", "h", {"activations": ["Tanh"]}),
-    "rnn_relu": ("RNN", "h", {"activations": ["Relu"]}),
-    "irnn": ("RNN", "h", {"activations": ["Relu"]}),
-    "gru": ("GRU", "zrn", {"linear_before_reset": 1}),
-    "gru_reset_before": ("GRU", "zrn", {"linear_before_reset": 0}),
-    "lstm": ("LSTM", "iofg", {}),
+    "rnn": ("RNN", ("h",), {"activations": ["Tanh"]}),
+    "rnn_relu": ("RNN", ("h",), {"activations": ["Relu"]}),
+    "irnn": ("RNN", ("h",), {"activations": ["Relu"]}),
+    "indrnn": ("RNN", ("h",), {"activations": ["Relu"]}),
+    "gru": ("GRU", ("z", "r", "n"), {"linear_before_reset": 1}),
+    "gru_reset_before": ("GRU", ("z", "r", "n"), {"linear_before_reset": 0}),
+    "gru_simple": ("GRU", ("z", "open", "n"), {"linear_before_reset": 1}),
+    "mgu": ("GRU", ("-f", "f", "n"), {"linear_before_reset": 0}),
+    "lstm": ("LSTM", ("i", "o", "f", "g"), {}),
+    "lstm_peephole": ("LSTM", ("i", "o", "f", "g"), {}),
+    "lstm_coupled": ("LSTM", ("-f", "o", "f", "g"), {}),
 }
+_OPEN = 40.0  # the sigmoid of this is 1 in float32
 
 
 def to_onnx(layer, path):
@@ -36,7 +44,8 @@ def to_onnx(layer, path):
     Raises
     ------
     ValueError
-        ONNX has no such layer.
+        ONNX has no such layer: one with layer normalization, a projection or zoneout, or with peepholes that all see
+        the state before.
     ImportError
         The package onnx is not installed.
 
@@ -53,39 +62,86 @@ def to_onnx(layer, path):
     ...     path.stat().st_size > 4 * 2 * 20 * (3 + 5 + 2)
     True
     """
-    find_operator(layer)  # before anything else is needed
-    graph = Graph(layer.dtype)
+    check_layer(layer)  # before anything else is needed
+    graph = Graph()
     shape = ("B", "T") if layer.batch_first else ("T", "B")
     x = graph.input("x", layer.dtype, (*shape, layer.input_size))
-    y, states = add_recurrent(graph, layer, x)
-    graph.output(y, "y", layer.dtype, (*shape, layer.output_size))
-    graph.finish(layer, states, path)
-
-
-def add_recurrent(graph, layer, x):
-    """Add a recurrent layer to a graph; return the names of its output, and of its final states."""
-    operator, gates, attributes = find_operator(layer)
-    lengths = graph.input("lengths", np.int32, ("B",))
-    size = layer.num_layers * layer.directions
-    states = [graph.input(f"{name}0", layer.dtype, (size, "B", layer.hidden_size)) for name in layer.cell.states]
-    sizes = graph.constant(np.full(layer.num_layers, layer.directions))
-    parts = [graph.add("Split", state, sizes, outputs=layer.num_layers, axis=0) for state in states]
+    lengths, initial = graph.input("lengths", np.int32, ("B",)), state_inputs(graph, layer)
     rows = graph.add("Transpose", x, perm=[1, 0, 2]) if layer.batch_first else x
+    y, finals = add_recurrent(graph, layer, rows, lengths, initial)
+    y = graph.add("Transpose", y, perm=[1, 0, 2]) if layer.batch_first else y
+    graph.output(y, "y", layer.dtype, (*shape, layer.output_size))
+    state_outputs(graph, layer, finals)
+    graph.write(path)
+
+
+def check_layer(layer):
+    """Raise ValueError unless ONNX has an operator for a recurrent layer."""
+    name = find_name(layer)
+    if name not in _OPERATORS:
+        raise ValueError(f"cell must be one of {tuple(_OPERATORS)} for ONNX, got {shown(name or layer.cell)}.")
+    for name, used in (("proj_size", layer.proj_size), ("zoneout", max(layer.zoneout))):
+        if used:
+            raise ValueError(f"{name} must be 0 for ONNX, whose recurrent operators have no such thing, got {used}.")
+
+
+def state_inputs(graph, layer):
+    """Add inputs for the initial states of a recurrent layer; return their names."""
+    size = layer.num_layers * layer.directions
+    return [graph.input(f"{name}0", layer.dtype, (size, "B", layer.hidden_size)) for name in layer.cell.states]
+
+
+def state_outputs(graph, layer, finals):
+    """Make the final states of a recurrent layer outputs of the graph."""
+    size = layer.num_layers * layer.directions
+    for value, name in zip(finals, layer.cell.states, strict=True):
+        graph.output(value, f"{name}n", layer.dtype, (size, "B", layer.hidden_size))
+
+
+def add_recurrent(graph, layer, rows, lengths, initial=None):
+    """Add a recurrent layer to a graph.
+
+    Parameters
+    ----------
+    graph : Graph
+    layer : Recurrent
+        One that `check_layer` lets pass.
+    rows, lengths : str
+        The names of its input (T, B, D) and of the lengths (B,) of int32.
+    initial : list of str or None
+        The names of its initial states, see `state_inputs`; None is zeros.
+
+    Returns
+    -------
+    y : str
+        The name of its output (T, B, output_size).
+    finals : list of str
+        Those of its final states.
+    """
+    operator, gates, attributes = _OPERATORS[find_name(layer)]
     direction = "bidirectional" if layer.bidirectional else ("reverse" if layer.reverse else "forward")
     attributes = {**attributes, "hidden_size": layer.hidden_size, "direction": direction}
     if "activations" in attributes:
         attributes["activations"] = attributes["activations"] * layer.directions
-    finals = []
+    states, finals = _split_states(graph, layer, initial), []
     for k in range(layer.num_layers):
-        weights = [graph.constant(array) for array in _weights(layer, k, gates)]
-        weights += [""] * (3 - len(weights))  # no biases
-        inputs = (rows, *weights, lengths, *(part[k] for part in parts))
-        y, *final = graph.add(operator, *inputs, outputs=1 + len(states), **attributes)
+        w, r, b, p = [array if array is None else graph.constant(array) for array in _weights(layer, k, gates)]
+        inputs = [rows, w, r, b, lengths, *states[k], *([p] if p else [])]
+        y, *final = graph.add(operator, *(name or "" for name in inputs), outputs=1 + len(layer.cell.states),
+                              **attributes)  # fmt: skip
         finals.append(final)
         y = _merge(graph, layer, y)
         rows = graph.add("Add", y, rows) if layer.residual and k > 0 else y
-    rows = graph.add("Transpose", rows, perm=[1, 0, 2]) if layer.batch_first else rows
     return rows, [graph.add("Concat", *final, axis=0) for final in zip(*finals, strict=True)]
+
+
+def _split_states(graph, layer, initial):
+    """Return the names of the initial states of each layer, "" for zeros."""
+    if initial is None:
+        return [[""] * len(layer.cell.states)] * layer.num_layers
+    sizes = graph.constant(np.full(layer.num_layers, layer.directions))
+    parts = [graph.add("Split", state, sizes, outputs=layer.num_layers, axis=0) for state in initial]
+    return list(zip(*parts, strict=True))
 
 
 def _merge(graph, layer, y):
@@ -97,39 +153,51 @@ def _merge(graph, layer, y):
     return y if layer.merge == "sum" else graph.add("Mul", y, graph.constant(np.array(0.5, layer.dtype)))
 
 
-def find_operator(layer):
-    """Return ONNX' operator, order of gates and attributes; raise ValueError if it has none."""
-    name = find_name(layer)
-    if name not in _OPERATORS:
-        cells = ", ".join(_OPERATORS)
-        raise ValueError(f"ONNX has no operator for the cell {name or layer.cell!r}: only for {cells}.")
-    for what, used in (("a projection", layer.proj_size), ("zoneout", any(layer.zoneout))):
-        if used:
-            raise ValueError(f"ONNX has no recurrent operator with {what}.")
-    return _OPERATORS[name]
-
-
 def _weights(layer, k, gates):
-    """Return W (directions, G·H, D), R (directions, G·H, H) and, if there are biases, B (directions, 2·G·H)."""
-    rows = np.arange(len(gates) * layer.hidden_size).reshape(-1, layer.hidden_size)
-    rows = rows[[layer.cell.gates.index(gate) for gate in gates]].reshape(-1)
+    """Return ONNX' weights of a layer: W, R, B and, for peepholes, P, None where there are none.
+
+    Their shapes are (directions, G·H, D), (directions, G·H, H), (directions, 2·G·H) and (directions, 3·H).
+    """
     suffixes = [f"l{k}{end}" for end in ("", "_reverse")[: layer.directions]]
-    names = ("weight_ih", "weight_hh", *(("bias_ih", "bias_hh") if layer.bias else ()))
-    arrays = [np.stack([layer.parameters[f"{name}_{suffix}"][rows] for suffix in suffixes]) for name in names]
-    return [*arrays[:2], np.concatenate(arrays[2:], axis=1)] if layer.bias else arrays
+    parts = [_direction_weights(layer, suffix, gates) for suffix in suffixes]
+    return [None if arrays[0] is None else np.stack(arrays) for arrays in zip(*parts, strict=True)]
+
+
+def _direction_weights(layer, suffix, gates):
+    """Return W, R, B and P of one direction."""
+    hidden = layer.hidden_size
+    arrays = {name: layer.parameters.get(f"{name}_{suffix}")
+              for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_peephole")}  # fmt: skip
+    if arrays["weight_hh"].ndim == 1:  # every unit acts on itself alone
+        arrays["weight_hh"] = np.diag(arrays["weight_hh"])
+    zeros = np.zeros(len(layer.cell.gates) * hidden, layer.dtype)
+    biases = [zeros if arrays[name] is None else arrays[name] for name in ("bias_ih", "bias_hh")]
+
+    def by_gate(array, opened=0.0):
+        blocks = dict(zip(layer.cell.gates, array.reshape(-1, hidden, *array.shape[1:]), strict=True))
+        blocks["open"] = np.full_like(array[:hidden], opened)
+        return np.concatenate([-blocks[gate[1:]] if gate[0] == "-" else blocks[gate] for gate in gates])
+
+    bias = np.concatenate([by_gate(biases[0], _OPEN), by_gate(biases[1])])
+    peepholes = arrays["weight_peephole"]
+    if peepholes is not None:
+        peepholes = peepholes.reshape(3, hidden)[[0, 2, 1]].reshape(-1)  # of i, o, f
+    return by_gate(arrays["weight_ih"]), by_gate(arrays["weight_hh"]), bias, peepholes
 
 
 class Graph:
     """An ONNX graph that grows node by node."""
 
-    def __init__(self, dtype):
+    def __init__(self):
         self.onnx = _library()
-        self.dtype = dtype
         self.nodes, self.inputs, self.outputs, self.initializers = [], [], [], []
 
+    def kind(self, dtype):
+        """Return ONNX' number of a type."""
+        return self.onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+
     def _value(self, name, dtype, shape):
-        kind = self.onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
-        return self.onnx.helper.make_tensor_value_info(name, kind, shape)
+        return self.onnx.helper.make_tensor_value_info(name, self.kind(dtype), shape)
 
     def input(self, name, dtype, shape):
         """Add an input; return its name."""
@@ -148,21 +216,24 @@ class Graph:
         self.nodes.append(self.onnx.helper.make_node(operator, inputs, names, **attributes))
         return names if outputs > 1 or operator == "Split" else names[0]
 
+    def dense(self, x, parameters):
+        """Add x·Wᵀ + b; return the name of the result."""
+        y = self.add("MatMul", x, self.constant(parameters["weight"].T))
+        return self.add("Add", y, self.constant(parameters["bias"])) if "bias" in parameters else y
+
     def output(self, value, name, dtype, shape):
         """Make a value an output of the graph."""
         self.nodes.append(self.onnx.helper.make_node("Identity", [value], [name]))
         self.outputs.append(self._value(name, dtype, shape))
 
-    def finish(self, layer, states, path):
-        """Make the final states outputs, check the graph and write it."""
-        size = layer.num_layers * layer.directions
-        for value, name in zip(states, layer.cell.states, strict=True):
-            self.output(value, f"{name}n", layer.dtype, (size, "B", layer.hidden_size))
+    def write(self, path, metadata=None):
+        """Check the graph and write it, with metadata: a dict of str to str."""
         helper = self.onnx.helper
         graph = helper.make_graph(self.nodes, "fastrnn", self.inputs, self.outputs, self.initializers)
         model = helper.make_model(
             graph, opset_imports=[helper.make_opsetid("", _OPSET)], ir_version=_IR_VERSION, producer_name="fastrnn"
         )
+        helper.set_model_props(model, metadata or {})
         self.onnx.checker.check_model(model)
         with replaced_file(path) as temporary:
             self.onnx.save_model(model, temporary)

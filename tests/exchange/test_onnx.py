@@ -2,8 +2,11 @@
 
 import sys
 
+import numpy as np
 import pytest
+from sklearn.exceptions import NotFittedError
 
+from fastrnn import MeanEmbeddingClassifier, RNNClassifier, RNNRegressor
 from fastrnn.exchange import to_onnx
 from fastrnn.exchange._onnx import _library
 from fastrnn.layers import GRU, LSTM, Recurrent
@@ -12,14 +15,29 @@ from fastrnn.layers import GRU, LSTM, Recurrent
 @pytest.mark.parametrize(
     ("layer", "message"),
     [
-        (Recurrent("lstm_layer_norm", 3, 4), "ONNX has no operator for the cell 'lstm_layer_norm': only for rnn"),
-        (LSTM(3, 4, proj_size=2), "ONNX has no recurrent operator with a projection"),
-        (GRU(3, 4, zoneout=0.1), "ONNX has no recurrent operator with zoneout"),
+        (Recurrent("lstm_layer_norm", 3, 4), r"cell must be one of \(.*\) for ONNX, got 'lstm_layer_norm'"),
+        (LSTM(3, 4, proj_size=2), "proj_size must be 0 for ONNX, .* got 2"),
+        (GRU(3, 4, zoneout=0.1), r"zoneout must be 0 for ONNX, .* got 0\.1"),
     ],
 )
 def test_layers_that_onnx_has_not(layer, message, tmp_path):
     with pytest.raises(ValueError, match=message):
         to_onnx(layer, tmp_path / "layer.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+def test_classifiers_that_onnx_has_not(tmp_path):
+    texts, labels = ["a b", "b c"] * 2, [0, 1] * 2
+    with pytest.raises(NotFittedError):
+        RNNRegressor().to_onnx(tmp_path / "model.onnx")
+    averaging = MeanEmbeddingClassifier(n_buckets=10, max_iter=1).fit(texts, labels)
+    with pytest.raises(ValueError, match=r"ngram_range must be \(1, 1\) for ONNX, .* got \(1, 2\)"):
+        averaging.to_onnx(tmp_path / "model.onnx")
+    weights = {"rnn.weight_ih_l0": np.ones((4, 3)), "rnn.weight_hh_l0": np.ones((4, 4)), "head.weight": np.ones((2, 4)),
+               "head.bias": np.ones(2)}  # fmt: skip
+    recurrent = RNNClassifier.from_torch(weights, labels[:2], zoneout=0.25)
+    with pytest.raises(ValueError, match=r"zoneout must be 0 for ONNX, .* got 0\.25"):
+        recurrent.to_onnx(tmp_path / "model.onnx")
     assert not list(tmp_path.iterdir())
 
 

@@ -1,13 +1,14 @@
 """Language models against the same weights in torch, and ONNX files in onnxruntime against the layers themselves."""
 
 import itertools
+import json
 
 import numpy as np
 import pytest
 
-from fastrnn import RNNLanguageModel
+from fastrnn import MeanEmbeddingClassifier, RNNClassifier, RNNLanguageModel, RNNRegressor
 from fastrnn.exchange import to_onnx
-from fastrnn.layers import GRU, LSTM, RNN
+from fastrnn.layers import GRU, LSTM, RNN, Recurrent
 
 LINES = ["the cat sat on the mat", "the dog sat on the log", "a cat and a dog"] * 5
 OPTIONS = {"embedding_size": 6, "hidden_size": 7, "max_iter": 1, "early_stopping": False, "random_state": 0}
@@ -89,6 +90,12 @@ def onnxruntime(tmp_path):
     return export
 
 
+def randomize(parameters):
+    rng = np.random.default_rng(1)
+    for array in parameters.values():
+        array[...] = rng.uniform(-0.7, 0.7, array.shape)
+
+
 @pytest.mark.parametrize("name", LAYERS)
 @pytest.mark.parametrize(
     "options",
@@ -106,8 +113,7 @@ def test_layers_in_onnxruntime(name, options, onnxruntime):
     cls, extra = LAYERS[name]
     layer = cls(5, 5, random_state=0, **options, **extra)
     rng = np.random.default_rng(0)
-    for array in layer.parameters.values():
-        array[...] = rng.uniform(-0.7, 0.7, array.shape)
+    randomize(layer.parameters)
     run = onnxruntime(lambda path: to_onnx(layer, path))
     for steps, lengths in ((6, [6, 2, 4]), (3, [3, 3]), (1, [1])):  # the sizes are open
         batch = len(lengths)
@@ -123,6 +129,21 @@ def test_layers_in_onnxruntime(name, options, onnxruntime):
             np.testing.assert_allclose(theirs, ours, atol=1e-5)
 
 
+@pytest.mark.parametrize("cell", ["indrnn", "gru_simple", "mgu", "lstm_peephole", "lstm_coupled"])
+def test_cells_that_are_special_cases_in_onnxruntime(cell, onnxruntime):
+    layer = Recurrent(cell, 5, 5, 2, bidirectional=True, random_state=0)
+    randomize(layer.parameters)
+    run = onnxruntime(lambda path: to_onnx(layer, path))
+    rng = np.random.default_rng(0)
+    x, lengths = rng.standard_normal((6, 3, 5)).astype(np.float32), np.array([6, 2, 4], np.int32)
+    state = {f"{name}0": rng.standard_normal((4, 3, 5)).astype(np.float32) for name in layer.cell.states}
+    y, *final = run(None, {"x": x, "lengths": lengths, **state})
+    parts = tuple(state.values())
+    expected, last = layer.forward(x, parts if len(parts) > 1 else parts[0], lengths)
+    np.testing.assert_allclose(y, expected, atol=1e-5)
+    np.testing.assert_allclose(final, last if len(parts) > 1 else (last,), atol=1e-5)
+
+
 def test_language_models_in_onnxruntime(model, onnxruntime):
     run = onnxruntime(model.to_onnx)
     sentences = ["the cat and a dog", "a cat"]
@@ -136,3 +157,102 @@ def test_language_models_in_onnxruntime(model, onnxruntime):
     for column, (sentence, row) in enumerate(zip(sentences, ids, strict=True)):
         got = log_probs[np.arange(len(row)), column, row]
         np.testing.assert_allclose(got, model.token_log_probs([sentence])[0], atol=1e-5)
+
+
+# ----- classifiers and regressors in onnxruntime ---------------------------------------------------------------------
+
+SMALL = {"hidden_size": 8, "embedding_size": 6, "max_iter": 1, "random_state": 0}
+KINDS = [
+    {"pooling": "max"},
+    {"pooling": "mean", "num_layers": 2, "cell": "gru"},
+    {"pooling": "last", "cell": "rnn", "bidirectional": False},
+    {"pooling": "last", "num_layers": 2, "residual": True},
+    {"pooling": "attention", "cell": "gru"},
+]
+
+
+def series(lengths=(5, 1, 9, 0, 3)):
+    rng = np.random.default_rng(0)
+    return [1e4 + 30 * rng.standard_normal((length, 3)).astype(np.float32) for length in lengths]
+
+
+def padded(sequences, steps, filling):
+    """Return sequences as a batch of so many steps with `filling` behind their ends, and their lengths."""
+    shape = (len(sequences), steps, *np.shape(sequences[0])[1:])
+    batch = np.full(shape, filling, np.asarray(sequences[0]).dtype)
+    for row, sequence in zip(batch, sequences, strict=True):
+        row[: len(sequence)] = sequence
+    return batch, np.array([len(sequence) for sequence in sequences])
+
+
+def padded_ids(model, texts):
+    ids = [model.vocabulary_.encode(text.split()).astype(np.int64) for text in texts]
+    return padded(ids, max(map(len, ids)) + 2, filling=4)
+
+
+@pytest.mark.parametrize("options", KINDS, ids=str)
+def test_series_in_onnxruntime(options, onnxruntime):
+    X, y = series(), [0, 1, 2, 0, 1]
+    model = RNNClassifier(input="series", **options, **SMALL).fit(X, y)
+    randomize(model.network_.all_parameters)
+    expected = model.predict_proba(X)
+    run = onnxruntime(model.to_onnx)
+    for steps, filling in ((9, 0), (12, np.nan), (9, 1e30)):
+        batch, lengths = padded(X, steps, filling)
+        (probabilities,) = run(None, {"series": batch, "lengths": lengths})
+        np.testing.assert_allclose(probabilities, expected, atol=1e-5)
+
+
+TEXTS = ["a cat", "the cat and the dog and a dog", "", "zebra", "a log the"]
+
+
+@pytest.mark.parametrize("options", KINDS, ids=str)
+def test_texts_in_onnxruntime(options, onnxruntime):
+    model = RNNClassifier(**options, **SMALL).fit(LINES, ["x", "y", "z"] * 5)
+    randomize(model.network_.all_parameters)
+    tokens, lengths = padded_ids(model, TEXTS)
+    (probabilities,) = onnxruntime(model.to_onnx)(None, {"tokens": tokens, "lengths": lengths})
+    np.testing.assert_allclose(probabilities, model.predict_proba(TEXTS), atol=1e-5)
+
+
+@pytest.mark.parametrize("truncation", ["start", "end"])
+def test_truncation_in_onnxruntime(truncation, onnxruntime):
+    options = {"max_length": 4, "truncation": truncation, **SMALL}
+    model = RNNClassifier(**options).fit(LINES, ["x", "y", "z"] * 5)
+    tokens, lengths = padded_ids(model, TEXTS)
+    (probabilities,) = onnxruntime(model.to_onnx)(None, {"tokens": tokens, "lengths": lengths})
+    np.testing.assert_allclose(probabilities, model.predict_proba(TEXTS), atol=1e-5)
+    model = RNNClassifier(input="series", **options).fit(series(), [0, 1, 2, 0, 1])
+    batch, lengths = padded(series(), 11, np.nan)
+    (probabilities,) = onnxruntime(model.to_onnx)(None, {"series": batch, "lengths": lengths})
+    np.testing.assert_allclose(probabilities, model.predict_proba(series()), atol=1e-5)
+
+
+def test_several_labels_in_onnxruntime(onnxruntime):
+    y = np.array([[1, 0, 1], [0, 1, 1], [0, 0, 0], [1, 1, 0], [0, 0, 1]])
+    model = RNNClassifier(input="series", **SMALL).fit(series(), y)
+    batch, lengths = padded(series(), 9, 0)
+    (probabilities,) = onnxruntime(model.to_onnx)(None, {"series": batch, "lengths": lengths})
+    np.testing.assert_allclose(probabilities, model.predict_proba(series()), atol=1e-5)
+
+
+@pytest.mark.parametrize("n_outputs", [None, 1, 2])
+def test_regressors_in_onnxruntime(n_outputs, onnxruntime):
+    y = 1e3 + np.random.default_rng(0).standard_normal(5 if n_outputs is None else (5, n_outputs))
+    model = RNNRegressor(input="series", **SMALL).fit(series(), y)
+    batch, lengths = padded(series(), 9, 0)
+    (values,) = onnxruntime(model.to_onnx)(None, {"series": batch, "lengths": lengths})
+    expected = model.predict(series())
+    assert values.shape == expected.shape
+    np.testing.assert_allclose(values, expected, rtol=1e-6, atol=1e-5)
+
+
+def test_averages_in_onnxruntime(onnxruntime, tmp_path):
+    model = MeanEmbeddingClassifier(8, (5,), (1, 1), max_iter=1, random_state=0).fit(LINES, ["x", "y", "z"] * 5)
+    randomize(model.network_.all_parameters)
+    tokens, lengths = padded_ids(model, TEXTS)
+    (probabilities,) = onnxruntime(model.to_onnx)(None, {"tokens": tokens, "lengths": lengths})
+    np.testing.assert_allclose(probabilities, model.predict_proba(TEXTS), atol=1e-5)
+    properties = pytest.importorskip("onnx").load(tmp_path / "model.onnx").metadata_props
+    metadata = {entry.key: json.loads(entry.value) for entry in properties}
+    assert metadata == {"classes": ["x", "y", "z"], "vocabulary": model.vocabulary_.tokens}

@@ -1,0 +1,210 @@
+"""Estimators of whole sequences as ONNX files: reading, network and prediction in one graph."""
+
+import json
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from fastrnn.exchange._onnx import Graph, add_recurrent, check_layer
+from fastrnn.text import UNK_ID
+
+
+class OnnxMixin:
+    """The estimator as an ONNX file."""
+
+    def to_onnx(self, path):
+        """Write the fitted model to an ONNX file (needs the extra ``onnx``).
+
+        The inputs of its graph are
+
+        - ``series`` (B, T, D) of float32, which the graph standardizes; or for texts and tokens ``tokens`` (B, T) of
+          int64, ids in the order of ``vocabulary_.tokens``;
+        - ``lengths`` (B,) of int64, the steps of each sequence, which may be 0. B and T are open, T is at least 1. The
+          steps behind the end of a sequence may hold anything. The graph reads as many as `max_length` allows.
+
+        Its output is ``probabilities`` (B, K), as `predict_proba` returns them, or of a regressor ``values``, (B,) or
+        (B, K), as `predict` returns them, both of float32. The metadata has JSON under the keys ``classes``, a list in
+        the order of the outputs, and ``vocabulary``, the list of tokens.
+
+        Parameters
+        ----------
+        path : str or os.PathLike
+            The file, which is replaced whole or not at all.
+
+        Raises
+        ------
+        ValueError
+            ONNX cannot say what the model computes: a cell with layer normalization or with peepholes that all see the
+            state before, zoneout, n-grams.
+        ImportError
+            The package onnx is not installed.
+
+        Examples
+        --------
+        >>> import json, pathlib, tempfile
+        >>> import pytest
+        >>> onnx = pytest.importorskip("onnx")
+        >>> from fastrnn import MeanEmbeddingClassifier
+        >>> model = MeanEmbeddingClassifier(ngram_range=(1, 1), max_iter=1).fit(["a fine film", "so dull"], ["+", "-"])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     model.to_onnx(pathlib.Path(folder, "model.onnx"))
+        ...     written = onnx.load(pathlib.Path(folder, "model.onnx"))
+        >>> {entry.key: json.loads(entry.value) for entry in written.metadata_props}["classes"]
+        ['+', '-']
+        >>> [value.name for value in written.graph.input], [value.name for value in written.graph.output]
+        (['tokens', 'lengths'], ['probabilities'])
+        """
+        check_is_fitted(self, "network_")
+        (_write_recurrent if "recurrent" in self.network_.layers else _write_averaging)(self, path)
+
+
+def _write_recurrent(model, path):
+    """Write a fitted `RNNClassifier` or `RNNRegressor` to an ONNX file."""
+    layers = model.network_.layers
+    check_layer(layers["recurrent"])
+    graph = Graph()
+    x, lengths, alive = _read(graph, model)
+    if "embedding" in layers:
+        x = graph.add("Gather", graph.constant(layers["embedding"].parameters["weight"]), x, axis=0)
+    else:
+        x = _standardized(graph, x, model._reader)
+    rows = graph.add("Transpose", x, perm=[1, 0, 2])  # (T, B, D)
+    # The runtime refuses sequences without steps; pooling leaves the step that they get here out.
+    steps = graph.add("Cast", graph.add("Max", lengths, _integer(graph, [1])), to=graph.kind(np.int32))
+    y, _ = add_recurrent(graph, layers["recurrent"], rows, steps)
+    _predict(graph, model, _pooled(graph, layers["pooling"], y, lengths, alive), path)
+
+
+def _write_averaging(model, path):
+    """Write a fitted `MeanEmbeddingClassifier` without n-grams to an ONNX file."""
+    if tuple(model.ngram_range) != (1, 1):
+        raise ValueError(f"ngram_range must be (1, 1) for ONNX, which cannot hash n-grams, got {model.ngram_range}.")
+    network, graph = model.network_, Graph()
+    ids, _, alive = _read(graph, model)
+    is_unknown = graph.add("Equal", ids, _integer(graph, UNK_ID))
+    known = graph.add("And", alive, graph.add("Not", is_unknown))
+    vectors = graph.add("Gather", graph.constant(network.layers["embedding"].parameters["weight"]), ids, axis=0)
+    zero = graph.constant(np.float32(0))
+    masked = graph.add("Where", _with_axis(graph, known, 2), vectors, zero)
+    counts = graph.add("ReduceSum", graph.add("Cast", known, to=graph.kind(np.float32)), _integer(graph, [1]))  # (B, 1)
+    counts = graph.add("Max", counts, graph.constant(np.float32(1)))
+    h = graph.add("Div", graph.add("ReduceSum", masked, _integer(graph, [1]), keepdims=0), counts)
+    for dense, _ in network.hidden:
+        h = graph.add("Relu", graph.dense(h, dense.parameters))
+    _predict(graph, model, h, path)
+
+
+def _read(graph, model):
+    """Add the inputs; return the names of what is read of them.
+
+    Returns
+    -------
+    x : str
+        Ids (B, T), or steps (B, T, D); zeros behind the end of a sequence.
+    lengths : str
+        (B,) of int64, of at most `max_length`.
+    alive : str
+        Whether each step (B, T) is before the end of its sequence.
+    """
+    is_series = model.input == "series"
+    if is_series:
+        x = graph.input("series", np.float32, ("B", "T", model.n_features_in_))
+    else:
+        x = graph.input("tokens", np.int64, ("B", "T"))
+    lengths = graph.input("lengths", np.int64, ("B",))
+    n_steps, places = _places(graph, x, axis=1)
+    most = model._most_steps()
+    if most is not None:
+        whole, lengths = lengths, graph.add("Min", lengths, _integer(graph, [most]))
+        if model.truncation == "start":
+            x = _shifted(graph, x, places, n_steps, graph.add("Sub", whole, lengths), model)
+    alive = graph.add("Less", _with_axis(graph, places, 0), _with_axis(graph, lengths, 1))
+    mask, zero = (_with_axis(graph, alive, 2), np.float32(0)) if is_series else (alive, np.int64(0))
+    return graph.add("Where", mask, x, graph.constant(zero)), lengths, alive
+
+
+def _places(graph, x, axis):
+    """Return the names of the number of steps of x, and of the list of them from 0 on."""
+    n_steps = graph.add("Gather", graph.add("Shape", x), _integer(graph, axis), axis=0)
+    return n_steps, graph.add("Range", _integer(graph, 0), n_steps, _integer(graph, 1))
+
+
+def _shifted(graph, x, places, n_steps, starts, model):
+    """Move each sequence of x so that it begins at its step of `starts` (B,)."""
+    moved = graph.add("Add", _with_axis(graph, places, 0), _with_axis(graph, starts, 1))
+    moved = graph.add("Min", moved, graph.add("Sub", n_steps, _integer(graph, [1])))  # (B, T)
+    if model.input == "series":
+        moved = graph.add("Expand", _with_axis(graph, moved, 2), graph.add("Shape", x))
+    return graph.add("GatherElements", x, moved, axis=1)
+
+
+def _standardized(graph, x, reader):
+    """Standardize series in float64, as the reader does."""
+    x = graph.add("Cast", x, to=graph.kind(np.float64))
+    x = graph.add("Div", graph.add("Sub", x, graph.constant(reader.mean)), graph.constant(reader.scale))
+    return graph.add("Cast", x, to=graph.kind(np.float32))
+
+
+def _pooled(graph, pooling, y, lengths, alive):
+    """Pool the steps of y (T, B, H); return the name of (B, H)."""
+    alive = _with_axis(graph, graph.add("Transpose", alive, perm=[1, 0]), 2)  # (T, B, 1)
+    zero, over_steps = graph.constant(np.float32(0)), _integer(graph, [0])
+    if pooling.pooling == "max":
+        most = graph.add("ReduceMax", graph.add("Where", alive, y, graph.constant(np.float32(-np.inf))), axes=[0],
+                         keepdims=0)  # fmt: skip
+        is_empty = graph.add("Equal", lengths, _integer(graph, [0]))
+        return graph.add("Where", _with_axis(graph, is_empty, 1), zero, most)
+    if pooling.pooling == "last":
+        return graph.add("ReduceSum", _ends(graph, pooling, y, lengths, alive), over_steps, keepdims=0)
+    y = graph.add("Where", alive, y, zero)
+    if pooling.pooling == "mean":
+        counts = graph.add("Cast", graph.add("Max", lengths, _integer(graph, [1])), to=graph.kind(np.float32))
+        return graph.add("Div", graph.add("ReduceSum", y, over_steps, keepdims=0), _with_axis(graph, counts, 1))
+    hidden = graph.add("Tanh", graph.dense(y, pooling.parameters))
+    scores = graph.add("MatMul", hidden, graph.constant(pooling.parameters["context"].T))  # (T, B, 1)
+    scores = graph.add("Where", alive, scores, graph.constant(np.float32(-1e30)))
+    return graph.add("ReduceSum", graph.add("Mul", y, graph.add("Softmax", scores, axis=0)), over_steps, keepdims=0)
+
+
+def _ends(graph, pooling, y, lengths, alive):
+    """Return the outputs (T, B, H) with zeros at all steps but the last that each direction reads."""
+    places = _with_axis(graph, _places(graph, y, axis=0)[1], 1)  # (T, 1)
+    ends = [graph.add("Sub", lengths, _integer(graph, [1])), _integer(graph, [0])][: 1 + pooling.bidirectional]
+    sizes = graph.constant(np.full(len(ends), pooling.size // len(ends)))
+    parts = graph.add("Split", y, sizes, outputs=len(ends), axis=2)
+    chosen = [
+        graph.add("Where", graph.add("And", _with_axis(graph, graph.add("Equal", places, end), 2), alive), part,
+                  graph.constant(np.float32(0)))
+        for end, part in zip(ends, parts, strict=True)
+    ]  # fmt: skip
+    return graph.add("Concat", *chosen, axis=2)
+
+
+def _predict(graph, model, h, path):
+    """Add the output layer and what is made of it, and write the graph."""
+    target, size, metadata = model._target, model._target.n_outputs, {}
+    outputs = graph.dense(h, model.network_.layers["output"].parameters)
+    if target.kind == "values":
+        outputs = graph.add("Cast", outputs, to=graph.kind(np.float64))
+        outputs = graph.add("Mul", outputs, graph.constant(target.scale))
+        outputs = graph.add("Cast", graph.add("Add", outputs, graph.constant(target.mean)), to=graph.kind(np.float32))
+        shape = ("B", size)
+        if target.n_dims == 1:
+            outputs, shape = graph.add("Squeeze", outputs, _integer(graph, [1])), ("B",)
+        graph.output(outputs, "values", np.float32, shape)
+    else:
+        is_one = target.kind == "classes"
+        probabilities = graph.add("Softmax", outputs, axis=1) if is_one else graph.add("Sigmoid", outputs)
+        graph.output(probabilities, "probabilities", np.float32, ("B", size))
+        metadata["classes"] = json.dumps(target.get_learned()[0]["classes"]["values"] if is_one else list(range(size)))
+    if hasattr(model, "vocabulary_"):
+        metadata["vocabulary"] = json.dumps(model.vocabulary_.tokens)
+    graph.write(path, metadata)
+
+
+def _integer(graph, value):
+    return graph.constant(np.array(value, np.int64))
+
+
+def _with_axis(graph, x, axis):
+    return graph.add("Unsqueeze", x, _integer(graph, [axis]))
