@@ -2,7 +2,10 @@
 
 import difflib
 import numbers
+import os
 import reprlib
+import sys
+import warnings
 
 import numpy as np
 
@@ -26,6 +29,7 @@ class _Shown(reprlib.Repr):
 
 
 _SHOWN = _Shown()
+_PACKAGE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "")
 
 
 def shown(value):
@@ -109,6 +113,20 @@ def listed(choices):
     """
     names = [repr(choice) for choice in choices]
     return "one of " + ", ".join(names) if len(names) > 2 else " or ".join(names)
+
+
+def warn_caller(message, category=UserWarning):
+    """Warn in the name of the line outside of this package that called it, however deep the call is now.
+
+    Parameters
+    ----------
+    message : str
+    category : type, default=UserWarning
+    """
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, category, stacklevel=level)
 
 
 def check_positive_integer(name, value):

@@ -4,6 +4,7 @@ import abc
 from typing import NamedTuple
 
 import numpy as np
+import scipy.sparse
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
@@ -12,7 +13,7 @@ from fastrnn import training
 from fastrnn._checks import check_choice, check_not_negative, check_positive_integer, check_training, shown
 from fastrnn.classification._networks import Batch
 from fastrnn.classification._sequences import Sequences, SeriesReader, TextReader
-from fastrnn.classification._targets import restored_target
+from fastrnn.classification._targets import label_array, restored_target
 from fastrnn.exchange._onnx_sequences import OnnxMixin
 from fastrnn.optimizers import make_optimizer
 from fastrnn.persistence import load_model, plain_parameter, rebuilt, save_model
@@ -105,7 +106,10 @@ class BaseSequenceEstimator(OnnxMixin, ClassNamePrefixFeaturesOutMixin, Transfor
         X : iterable of str, list of (list of str or int), list of array (T_i, D), array (n, T, D) or array (n, T)
             The sequences: what `input` says.
         y : array-like (n,), or (n, K)
-            Labels of any type, or an indicator matrix of several labels at once; numbers for a regressor.
+            Labels, all of them strings, integers, booleans, whole floats or dates; or an indicator matrix of 0 and 1,
+            of K labels at once, each with a probability of its own (so are one-hot rows: ``y.argmax(axis=1)`` makes
+            classes of them). With tokens and series, a matrix with a column for each step is refused, as labels of the
+            steps are not learned: give it as a sparse one if it is no such thing. Numbers for a regressor.
         sample_weight : array-like (n,), default=None
         X_val, y_val : as X and y, default=None
             Validated on after each epoch: the weights that predict them best are kept.
@@ -147,10 +151,12 @@ class BaseSequenceEstimator(OnnxMixin, ClassNamePrefixFeaturesOutMixin, Transfor
         self._check_parameters()
         learned = self._learned() if hasattr(self, "network_") else None
         random_state = getattr(self, "_random_state", None) or check_random_state(self.random_state)
-        if learned and classes is not None and not np.array_equal(np.unique(classes), learned.target.classes):
-            raise ValueError(
-                f"classes must be those of the first call, {learned.target.classes!r:.200}, got {shown(classes)}."
-            )
+        if learned and classes is not None:
+            before = learned.target.classes
+            if not np.array_equal(np.unique(label_array(classes, "classes")), before):
+                raise ValueError(
+                    f"classes must be those of the first call, {shown(before.tolist())}, got {shown(classes)}."
+                )
         learned, data = self._learn(X, y, classes, sample_weight, learned, random_state)
         optimizer = getattr(self, "_optimizer", None) or self._new_optimizer()
         optimizer.learning_rate = self.learning_rate_init
@@ -169,7 +175,9 @@ class BaseSequenceEstimator(OnnxMixin, ClassNamePrefixFeaturesOutMixin, Transfor
         else:
             reader, sequences = learned.reader, learned.reader.read(X)
         targets = target.encode(y)
-        _check_lengths("X and y", sequences, targets)
+        _check_lengths("X and y", X, sequences, targets)
+        if learned is None and target.kind == "labels" and self.input != "text" and not scipy.sparse.issparse(y):
+            _refuse_labels_of_steps(targets, sequences.full_lengths)
         weights = self._weights(target, targets, sample_weight)
         sequences = self._features(reader, sequences)
         if learned is None:
@@ -221,7 +229,7 @@ class BaseSequenceEstimator(OnnxMixin, ClassNamePrefixFeaturesOutMixin, Transfor
     def _validation_data(self, learned, X, y):
         """Return validation data as arrays."""
         sequences, targets = learned.reader.read(X), learned.target.encode(y)
-        _check_lengths("X_val and y_val", sequences, targets)
+        _check_lengths("X_val and y_val", X, sequences, targets)
         weights = learned.target.weights(targets, getattr(self, "class_weight", None)).astype(np.float32)
         return _Data(self._features(learned.reader, sequences), targets, weights, np.arange(len(targets)))
 
@@ -352,7 +360,7 @@ class BaseSequenceEstimator(OnnxMixin, ClassNamePrefixFeaturesOutMixin, Transfor
         weights = getattr(self, "class_weight", None)
         (read, read_arrays), (target, target_arrays) = self._reader.get_learned(), self._target.get_learned()
         content = {
-            "class_weight": [[k, plain_parameter("class_weight", v)] for k, v in weights.items()]
+            "class_weight": [[plain_parameter("class_weight", part) for part in pair] for pair in weights.items()]
             if isinstance(weights, dict) else weights,
             "reader": read,
             "target": target,
@@ -427,9 +435,23 @@ class BaseSequenceEstimator(OnnxMixin, ClassNamePrefixFeaturesOutMixin, Transfor
         return tags
 
 
-def _check_lengths(names, sequences, targets):
+def _check_lengths(names, X, sequences, targets):
     if len(sequences) != len(targets) or not len(targets):
+        shape = getattr(X, "shape", ())
+        turned = len(shape) > 1 and shape[1] == len(targets)
+        advice = f" X has shape {shape}: swap its first two axes if the steps come first." if turned else ""
         raise ValueError(
             f"{names} must have the same number of samples, at least one: found input variables with inconsistent "
-            f"numbers of samples: [{len(sequences)}, {len(targets)}]."
+            f"numbers of samples: [{len(sequences)}, {len(targets)}].{advice}"
+        )
+
+
+def _refuse_labels_of_steps(targets, lengths):
+    """Raise ValueError if an indicator matrix may be labels of the steps, (n, T): nothing is set behind an end."""
+    steps = np.arange(targets.shape[1])
+    if len(steps) > 2 and len(steps) == lengths.max(initial=0) and not targets[steps >= lengths[:, None]].any():
+        raise ValueError(
+            f"y has shape {targets.shape}, a column for each step of the longest sequence, but labels of steps are not "
+            f"learned: give one label for each sequence, or a scipy.sparse matrix if y says which of "
+            f"{targets.shape[1]} labels a sequence has."
         )

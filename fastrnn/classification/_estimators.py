@@ -10,7 +10,7 @@ from fastrnn._checks import check_not_negative, check_positive_integer, shown
 from fastrnn.classification._base import BaseSequenceEstimator
 from fastrnn.classification._networks import MeanEmbeddingNetwork, RecurrentNetwork
 from fastrnn.classification._sequences import add_ngrams, read_vectors
-from fastrnn.classification._targets import learn_classes, learn_values
+from fastrnn.classification._targets import label_array, learn_classes, learn_values
 from fastrnn.exchange._classifier import ClassifierExchangeMixin
 
 _LONG_TEXT = 2000  # tokens of a text that a recurrent network reads with max_length="auto"
@@ -102,6 +102,20 @@ class _Classifier(ClassifierMixin, BaseSequenceEstimator):
         if self._target.kind == "labels":
             return (outputs > 0).astype(np.int64)
         return self.classes_[outputs.argmax(axis=1)]
+
+    def score(self, X, y, sample_weight=None):
+        """Return the share of sequences whose class is predicted, or all of whose labels are.
+
+        Parameters
+        ----------
+        X, y : as in `fit`
+        sample_weight : array-like (n,), default=None
+
+        Returns
+        -------
+        float
+        """
+        return super().score(X, label_array(y), sample_weight)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -27,10 +27,13 @@ class Sequences:
         Ids of tokens, or the steps of series.
     offsets : ndarray (n + 1,) of int64
         Sequence i is ``values[offsets[i]:offsets[i + 1]]``.
+    full_lengths : ndarray (n,) of int64 or None, default=None
+        Their steps before they were cut, if they were.
     """
 
-    def __init__(self, values, offsets):
+    def __init__(self, values, offsets, full_lengths=None):
         self.values, self.offsets = values, offsets
+        self.full_lengths = np.diff(offsets) if full_lengths is None else full_lengths
 
     def __len__(self):
         return len(self.offsets) - 1
@@ -75,7 +78,8 @@ class Sequences:
         if max_length is None or lengths.max(initial=0) <= max_length:
             return self
         kept = np.minimum(lengths, max_length)
-        return Sequences(*self._runs(self.offsets[:-1] if keep == "start" else self.offsets[1:] - kept, kept))
+        runs = self._runs(self.offsets[:-1] if keep == "start" else self.offsets[1:] - kept, kept)
+        return Sequences(*runs, lengths)
 
 
 class TextReader:
@@ -96,7 +100,7 @@ class TextReader:
     @classmethod
     def learn(cls, X, options, min_count, max_vocab, extra_words=()):
         """Return a reader that knows the words of X, and `extra_words`, and the sequences of X."""
-        tokens = read_tokens(X, **options)
+        tokens, full_lengths = _read_cut(X, options)
         if not tokens:
             raise ValueError("X is empty: found 0 texts while a minimum of 1 is required.")
         vocabulary = Vocabulary(min_count, max_vocab).fit(tokens)
@@ -105,14 +109,14 @@ class TextReader:
         if more:
             vocabulary = Vocabulary.from_tokens(vocabulary.tokens + more)
         reader = cls(vocabulary, options)
-        return reader, reader._encode(tokens)
+        return reader, reader._encode(tokens, full_lengths)
 
     def read(self, X):
         """Return the sequences of ids of texts."""
-        return self._encode(read_tokens(X, **self.options))
+        return self._encode(*_read_cut(X, self.options))
 
-    def _encode(self, tokens):
-        return Sequences(*self.vocabulary.encode_corpus(tokens))
+    def _encode(self, tokens, full_lengths):
+        return Sequences(*self.vocabulary.encode_corpus(tokens), full_lengths)
 
     def get_learned(self):
         """Return what a file keeps: plain values and arrays."""
@@ -152,10 +156,20 @@ def read_tokens(X, input, tokenizer, lowercase, max_length, truncation):
             place = is_text.index(True)
             raise ValueError(f"X[{place}] must be a list of tokens with input='tokens', got {shown(X[place])}.")
         X = [_with_strings(element) for element in X]
-    tokens = tokenize_corpus(X, tokenizer, lowercase)
+    return _cut(tokenize_corpus(X, tokenizer, lowercase), max_length, truncation)
+
+
+def _cut(tokens, max_length, truncation):
     if max_length is None:
         return tokens
     return [part[:max_length] if truncation == "end" else part[-max_length:] for part in tokens]
+
+
+def _read_cut(X, options):
+    """Return the tokens of each text, cut to `max_length`, and how many they were before."""
+    tokens = read_tokens(X, **{**options, "max_length": None})
+    lengths = np.array([len(part) for part in tokens], np.int64)
+    return _cut(tokens, options["max_length"], options["truncation"]), lengths
 
 
 def _with_strings(tokens):

@@ -1,15 +1,20 @@
 """What is predicted: classes, several labels at once, or numbers; each with its loss on the outputs (B, K)."""
 
-import warnings
+import collections.abc
+import numbers
 
 import numpy as np
+import scipy.sparse
 from scipy.special import expit, log_expit, log_softmax
 from sklearn.exceptions import DataConversionWarning
 from sklearn.utils import check_array
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
+from fastrnn._checks import did_you_mean, shown, warn_caller
 from fastrnn.classification._sequences import restored_classes, stored_classes
+
+_ONE_EACH = "one label (a string or a number) for each sequence, or an indicator matrix (n, K) of 0 and 1"
 
 
 class ClassTarget:
@@ -33,23 +38,52 @@ class ClassTarget:
 
     def encode(self, y):
         """Return the index of each label, int64 (n,); ValueError for one that is no class."""
+        y = label_array(y)
+        if y.ndim == 2 and y.shape[1] == 1:
+            warn_caller(
+                "A column-vector y was passed when a 1d array was expected. Please change the shape of y to "
+                "(n_samples,), for example using ravel().",
+                DataConversionWarning,
+            )
         y = _column(y)
-        known = np.isin(y, self.classes)
-        if not known.all():
-            unknown = y[~known][0]
-            raise ValueError(f"y contains {unknown!r}, which is not among the classes {self.classes!r:.200}.")
-        return np.searchsorted(self.classes, y)
+        places = {label: i for i, label in enumerate(_plain(self.classes))}
+        encoded = np.array([places.get(label, -1) for label in _plain(y)], np.int64)
+        if (encoded < 0).any():
+            row = int(np.argmin(encoded))
+            raise ValueError(
+                f"y contains {shown(y[row])} at row {row}, which is not among the classes "
+                f"{shown(self.classes.tolist())}."
+            )
+        return encoded
 
     def weights(self, encoded, class_weight):
         """Return the weight that its class gives each example."""
         if class_weight is None:
             return np.ones(len(encoded))
-        y = self.classes[encoded]
-        present = np.unique(y)
-        if isinstance(class_weight, dict):
-            return np.array([class_weight.get(label, 1.0) for label in self.classes.tolist()], float)[encoded]
-        factors = compute_class_weight(class_weight, classes=present, y=y)
-        return factors[np.searchsorted(present, y)]
+        if isinstance(class_weight, collections.abc.Mapping):
+            return self._given_weights(class_weight)[encoded]
+        if not isinstance(class_weight, str) or class_weight != "balanced":
+            raise ValueError(
+                f"class_weight must be None, 'balanced' or a dict of classes to weights, "
+                f"got {shown(class_weight)}{did_you_mean(class_weight, ['balanced'])}"
+            )
+        present = np.unique(encoded)
+        factors = np.ones(self.n_outputs)
+        factors[present] = compute_class_weight("balanced", classes=present, y=encoded)
+        return factors[encoded]
+
+    def _given_weights(self, class_weight):
+        """Return the weights of the classes, as scikit-learn takes them from a dict: 1 for a class that is left out."""
+        labels = _plain(self.classes)
+        unknown = [label for label in class_weight if label not in labels]
+        if unknown and any(label not in class_weight for label in labels):  # else a superset, as folds of data have it
+            raise ValueError(
+                f"class_weight must have classes as keys: {shown(unknown[0])} is not among {shown(labels)}."
+            )
+        for label, weight in class_weight.items():
+            if isinstance(weight, bool) or not isinstance(weight, numbers.Real) or not 0 <= weight < np.inf:
+                raise ValueError(f"class_weight[{shown(label)}] must be a number of at least 0, got {shown(weight)}.")
+        return np.array([class_weight.get(label, 1.0) for label in labels], np.float64)
 
     @staticmethod
     def loss(outputs, targets, weights):
@@ -76,11 +110,12 @@ class LabelsTarget:
 
     def encode(self, y):
         """Return an indicator matrix as float32 (n, K)."""
-        y = check_array(y, dtype=np.float32, input_name="y", accept_sparse=True)
-        y = y.toarray() if hasattr(y, "toarray") else y
-        if y.shape[1] != self.n_outputs:
+        y = label_array(y)
+        y = y.toarray() if scipy.sparse.issparse(y) else y
+        if y.ndim != 2 or y.shape[1] != self.n_outputs:
             raise ValueError(f"y must have shape (n, {self.n_outputs}), a column each label, got {y.shape}.")
-        return y
+        _check_indicators(y)
+        return y.astype(np.float32)
 
     def weights(self, encoded, class_weight):
         """Return ones: weights of classes are for one class of several."""
@@ -150,15 +185,18 @@ def learn_classes(y, classes=None):
     """Return the target that the labels y are of; `classes` are all that may come."""
     if y is None:
         raise ValueError("This estimator requires y to be passed, but the target y is None.")
-    check_classification_targets(y)
-    if type_of_target(y, input_name="y") == "multilabel-indicator":
-        return LabelsTarget(y.shape[1] if hasattr(y, "shape") else len(y[0]))
-    classes = np.unique(_column(y) if classes is None else np.asarray(classes))
-    if not len(classes):
+    y = label_array(y)
+    if not scipy.sparse.issparse(y) and not y.size:
         raise ValueError("y is empty: found 0 labels while a minimum of 2 classes is required.")
+    if scipy.sparse.issparse(y) or type_of_target(y, input_name="y") == "multilabel-indicator":
+        _check_indicators(y)
+        return LabelsTarget(y.shape[1])
+    labels = _column(y)
+    check_classification_targets(labels)
+    classes = np.unique(labels if classes is None else _column(label_array(classes, "classes")))
     if len(classes) < 2:
         raise ValueError(
-            f"y has one class only, {classes[0]!r}: a classifier needs at least two classes to tell apart."
+            f"y has one class only, {shown(classes[0])}: a classifier needs at least two classes to tell apart."
         )
     return ClassTarget(classes)
 
@@ -187,17 +225,101 @@ def _numbers(y):
     return y[:, None] if y.ndim == 1 else y
 
 
-def _column(y):
-    """Return labels as a one-dimensional array."""
-    y = np.asarray(y)
-    if y.ndim == 2 and y.shape[1] == 1:
-        warnings.warn(
-            "A column-vector y was passed when a 1d array was expected. Please change the shape of y to "
-            "(n_samples,), for example using ravel().",
-            DataConversionWarning,
-            stacklevel=2,
+def label_array(y, name="y"):
+    """Return labels as an array whose elements are of one type; a sparse matrix as it is.
+
+    Strings of NumPy's variable width become those of fixed width, which scikit-learn's scores know.
+
+    Parameters
+    ----------
+    y : array-like (n,) or (n, K)
+    name : str
+        What messages call it.
+
+    Returns
+    -------
+    ndarray or sparse matrix
+
+    Raises
+    ------
+    ValueError
+        A label is missing (None, NaN, NaT), is no label at all, or strings stand beside numbers: the message names the
+        first row.
+    """
+    if scipy.sparse.issparse(y):
+        return y.tocsr()
+    if isinstance(y, str | bytes) or not (isinstance(y, collections.abc.Sequence) or hasattr(y, "__array__")):
+        raise ValueError(f"{name} must be a list or an array of labels, got {shown(y)}.")
+    if np.ma.is_masked(y):
+        raise ValueError(f"{name} has masked labels: leave out the sequences that have none.")
+    is_list = not hasattr(y, "__array__")
+    y = np.asarray(y, object if is_list else None)  # "a" beside NaN or 1 in a list must not become strings
+    if y.ndim > 2:
+        raise ValueError(f"{name} must be {_ONE_EACH}, got an array of shape {y.shape}.")
+    if y.dtype.kind not in "fMOST":
+        return y
+    if y.dtype.kind == "f":
+        _refuse_missing(y, ~np.isfinite(y), name)
+    elif y.dtype.kind == "M":
+        _refuse_missing(y, np.isnat(y), name)
+    elif not _are_strings(y, name) or is_list or y.dtype.kind == "T":
+        return np.array(y.tolist())
+    return y
+
+
+def _are_strings(y, name):
+    """Whether an array of objects holds strings, not booleans and numbers; ValueError if it holds anything else."""
+    is_text, is_number = (
+        np.array([isinstance(label, kinds) for label in y.flat], bool).reshape(y.shape)
+        for kinds in (str, (bool, np.bool_, numbers.Real))
+    )
+    _refuse_missing(y, np.array([_is_missing(label) for label in y.flat], bool).reshape(y.shape), name)
+    other = np.argwhere(~is_text & ~is_number)
+    if len(other):
+        label = y[tuple(other[0])]
+        is_nested = hasattr(label, "__len__") and not isinstance(label, bytes)
+        steps = "; labels of the steps of a sequence are not learned" if is_nested else ""
+        raise ValueError(f"{name} must be {_ONE_EACH}, got {shown(label)} at row {other[0][0]}{steps}.")
+    if is_text.any() and is_number.any():
+        text, number = (tuple(np.argwhere(where)[0]) for where in (is_text, is_number))
+        raise ValueError(
+            f"{name} must have labels of one type, got {shown(y[text])} at row {text[0]} and {shown(y[number])} at row "
+            f"{number[0]}."
         )
+    return bool(is_text.any())
+
+
+def _is_missing(label):
+    """Whether something stands for a label that is not there: None, NaN, NaT, pandas.NA."""
+    if label is None or type(label).__name__ in ("NAType", "NaTType"):
+        return True
+    return isinstance(label, float | np.floating) and not np.isfinite(label)
+
+
+def _refuse_missing(y, missing, name):
+    places = np.argwhere(missing)
+    if len(places):
+        value = y[tuple(places[0])]
+        text = "NaN" if isinstance(value, float | np.floating) and np.isnan(value) else shown(value).strip("'")
+        raise ValueError(f"{name} holds {text} at row {places[0][0]}: every sequence needs a label.")
+
+
+def _plain(labels):
+    """Return labels as a list of Python's own values, in which "1" is not 1; dates as strings."""
+    return (labels.astype("M8[ns]").astype(str) if labels.dtype.kind == "M" else labels).tolist()
+
+
+def _check_indicators(y):
+    values = y.data if scipy.sparse.issparse(y) else y
+    wrong = values[(values != 0) & (values != 1)]
+    if wrong.size:
+        raise ValueError(f"y must be {_ONE_EACH}, got a matrix with {shown(wrong.flat[0])}.")
+
+
+def _column(y):
+    """Return labels (n,) or (n, 1) as a one-dimensional array."""
+    if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
-    if y.ndim != 1:
-        raise ValueError(f"y should be a 1d array, got an array of shape {y.shape} instead.")
+    if y.ndim != 1 or scipy.sparse.issparse(y):
+        raise ValueError(f"y must be {_ONE_EACH}, got an array of shape {y.shape}.")
     return y
