@@ -83,8 +83,13 @@ class BaseLanguageModel(GenerationMixin, BaseEstimator, abc.ABC):
         float64 array (n_tokens,)
         """
 
-    def _sentence_log_probs(self, ids, offsets):
-        """Do as `_token_log_probs`, each sentence by itself, also where a model goes on from one to the next."""
+    def _sentence_log_probs(self, ids, offsets, bos=True):
+        """Do as `_token_log_probs`, each sentence by itself, also where a model goes on from one to the next.
+
+        Without `bos` nothing stands before a sentence, not even ``<s>``: that is for a subclass to write.
+        """
+        if not bos:
+            raise NotImplementedError(f"{type(self).__name__} has no probabilities without <s>: bos must be True.")
         return self._token_log_probs(ids, offsets)
 
     @abc.abstractmethod
@@ -147,44 +152,74 @@ class BaseLanguageModel(GenerationMixin, BaseEstimator, abc.ABC):
                 return encoded
         return self.vocabulary_.encode_corpus(tokenize_corpus(X, self.tokenizer, self.lowercase))
 
-    def _score_tokens(self, X):
+    def _score_tokens(self, X, independent=False, bos=True, eos=True):
         """Return ids, offsets and natural log probabilities of the tokens of X, ``</s>`` after each sentence."""
         ids, offsets = close_sentences(*self._encode(X))
-        return ids, offsets, self._token_log_probs(ids, offsets)
+        if independent or not bos:
+            log_probs = self._sentence_log_probs(ids, offsets, bos)
+        else:
+            log_probs = self._token_log_probs(ids, offsets)
+        if eos:
+            return ids, offsets, log_probs
+        counted = ids != END_ID
+        return ids[counted], offsets - np.arange(len(offsets)), log_probs[counted]
 
-    def token_log_probs(self, X):
+    def token_log_probs(self, X, *, independent=False, bos=True, eos=True):
         """Return the log probability of every token of a text.
 
         Parameters
         ----------
         X : iterable of (str or list of str)
             A sentence, line or document each.
+        independent, bos, eos : bool
+            As in `score_samples`.
 
         Returns
         -------
         list of float64 array (n_tokens + 1,)
             For each sentence the natural logarithm of the probability of each of its tokens, and of ``</s>``.
         """
-        _, offsets, log_probs = self._score_tokens(X)
+        _, offsets, log_probs = self._score_tokens(X, independent, bos, eos)
         return np.split(log_probs, offsets[1:-1]) if len(offsets) > 1 else []
 
-    def score_samples(self, X):
+    def score_samples(self, X, *, independent=False, bos=True, eos=True):
         """Return the log likelihood of every sentence.
 
         Parameters
         ----------
         X : iterable of (str or list of str)
             A sentence, line or document each.
+        independent : bool
+            Whether each sentence is scored by itself, as the hypotheses of an n-best list are, also by a model that
+            otherwise goes on from one sentence to the next. The other sentences then change no bit of its score.
+        bos : bool
+            Whether each sentence begins as one does, after ``<s>``. Otherwise it is scored by itself with nothing
+            before it: an n-gram model begins with unigrams, a network with the bias of its output.
+        eos : bool
+            Whether the end of each sentence, ``</s>``, is scored as a token.
 
         Returns
         -------
         float64 array (n_sentences,)
-            The natural logarithm of the probability of each sentence, ``</s>`` included.
-        """
-        _, offsets, log_probs = self._score_tokens(X)
-        return np.add.reduceat(log_probs, offsets[:-1])
+            The natural logarithm of the probability of each sentence.
 
-    def score(self, X, y=None):
+        Examples
+        --------
+        >>> from fastrnn import NGramLanguageModel
+        >>> model = NGramLanguageModel(2, smoothing="mle").fit(["a b", "b c"])
+        >>> import numpy as np
+        >>> np.exp(model.score_samples(["a b", "b"])).round(2)
+        array([0.25, 0.25])
+        >>> np.exp(model.score_samples(["a b", "b"], bos=False, eos=False)).round(2)
+        array([0.17, 0.33])
+        """
+        _, offsets, log_probs = self._score_tokens(X, independent, bos, eos)
+        sums = np.zeros(len(offsets) - 1)
+        filled = offsets[:-1] < offsets[1:]
+        sums[filled] = np.add.reduceat(log_probs, offsets[:-1][filled])
+        return sums
+
+    def score(self, X, y=None, *, independent=False, bos=True, eos=True):
         """Return the mean log likelihood of a token.
 
         Parameters
@@ -193,17 +228,19 @@ class BaseLanguageModel(GenerationMixin, BaseEstimator, abc.ABC):
             A sentence, line or document each.
         y : None
             Ignored.
+        independent, bos, eos : bool
+            As in `score_samples`.
 
         Returns
         -------
         float
             The mean natural logarithm of the probability of a token, ``</s>`` counted: higher is better.
         """
-        log_probs = self._score_tokens(X)[2]
+        log_probs = self._score_tokens(X, independent, bos, eos)[2]
         _require_tokens(log_probs)
         return float(log_probs.mean())
 
-    def perplexity(self, X, oov="include"):
+    def perplexity(self, X, oov="include", *, independent=False, bos=True, eos=True):
         """Return the perplexity of a text.
 
         Parameters
@@ -213,6 +250,8 @@ class BaseLanguageModel(GenerationMixin, BaseEstimator, abc.ABC):
         oov : {"include", "exclude"}
             Whether tokens out of the vocabulary count, with the probability of ``<unk>``. Without them the perplexities
             of models whose vocabularies differ are still not those of the same text: look at the number of tokens.
+        independent, bos, eos : bool
+            As in `score_samples`.
 
         Returns
         -------
@@ -221,9 +260,13 @@ class BaseLanguageModel(GenerationMixin, BaseEstimator, abc.ABC):
             vocabulary, and the perplexity without those.
         """
         check_choice("oov", oov, ("include", "exclude"))
-        ids, _, log_probs = self._score_tokens(X)
+        ids, _, log_probs = self._score_tokens(X, independent, bos, eos)
         _require_tokens(log_probs)
         known = ids != UNK_ID
+        if not known.any():  # without </s>
+            if oov == "exclude":
+                raise ValueError("X has no known token: there is nothing to average over with oov='exclude'.")
+            return Perplexity(np.exp(-log_probs.mean()), n_tokens=len(ids), n_oov=len(ids), without_oov=np.nan)
         with np.errstate(over="ignore"):  # where a token has probability 0
             with_oov, without_oov = float(np.exp(-log_probs.mean())), float(np.exp(-log_probs[known].mean()))
         n_oov = len(ids) - int(np.count_nonzero(known))

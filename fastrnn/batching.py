@@ -156,7 +156,7 @@ class SentenceBatches(Sequence):
         Sentence i is ``ids[offsets[i]:offsets[i + 1]]``.
     groups : list of int array
         The sentences of each group; one group comes after the other.
-    start : int
+    start : int or int array (n_sentences,)
         What is fed in before the first token of each sentence.
     steps : int
     """
@@ -183,5 +183,5 @@ class SentenceBatches(Sequence):
         targets[steps[1:] >= lengths] = IGNORED
         inputs[steps[:-1] >= lengths] = 0
         if t == 0:
-            inputs[:1] = self.start
+            inputs[:1] = self.start if np.ndim(self.start) == 0 else self.start[sentences]
         return Batch(inputs, targets, np.clip(lengths - t, 0, size), t == 0, size)

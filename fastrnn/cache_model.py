@@ -110,7 +110,7 @@ class CacheLanguageModel(BaseLanguageModel):
     def _token_log_probs(self, ids, offsets):
         return self._log_shares(ids, offsets, bool(self.carry_state))
 
-    def _sentence_log_probs(self, ids, offsets):
+    def _sentence_log_probs(self, ids, offsets, bos=True):  # the window never holds <s>
         return self._log_shares(ids, offsets, False)
 
     def _log_shares(self, ids, offsets, carry):

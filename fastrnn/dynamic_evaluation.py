@@ -17,7 +17,8 @@ class DynamicEvaluation(WrappedLanguageModel):
 
     A text is read in segments: each is scored, and then the weights take a step down the gradient of its loss, before
     the next one is scored. Every token is predicted before it is learned from, so that a perplexity is still one; but
-    it depends on the order of the sentences. Every call begins with the weights of the model, which does not change.
+    it depends on the order of the sentences. Every call begins with the weights of the model, which does not change;
+    with ``independent=True`` every sentence does.
 
     Only scoring a text adapts (`token_log_probs`, `score_samples`, `score`, `perplexity`): the contexts of
     `predict_proba`, and texts that are written, are those of the model as it is.
@@ -122,32 +123,47 @@ class DynamicEvaluation(WrappedLanguageModel):
         return {name: np.sqrt(square / len(starts)) for name, square in squares.items()}
 
     def _token_log_probs(self, ids, offsets):
+        return self._adapted_log_probs(ids, offsets[[0, -1]] if self.model.carry_state else offsets)
+
+    def _sentence_log_probs(self, ids, offsets, bos=True):
+        return self._adapted_log_probs(ids, offsets, bos, anew=True)
+
+    def _adapted_log_probs(self, ids, bounds, bos=True, anew=False):
+        """Return the log probabilities of texts ids[bounds[i]:bounds[i + 1]]; `anew`: each from learned weights on."""
         network, state = _without_dropout(self.model.network_), None
         learned = self.model.network_.parameters
         scales = {name: (np.empty(0, array.dtype), 1.0) for name, array in learned.items()}
         if self.rule == "rms":  # with their means, which do not change
             flat = {name: rms.reshape(-1) for name, rms in self.scales_.items()}
             scales = {name: (rms, float(rms.mean()) or 1.0) for name, rms in flat.items()}
-        result = np.empty(len(ids))
-        for begin, batch in self._segments(ids, offsets):
+        result, adapted = np.empty(len(ids)), False
+        if not bos:
+            result[bounds[:-1]] = self.model._log_probs_of_nothing(ids[bounds[:-1]])
+        for begin, batch, is_last in self._segments(ids, bounds, bos):
+            if anew and batch.fresh and adapted:
+                for name, array in network.parameters.items():
+                    array[...] = learned[name]
+                adapted = False
             h, state = network.hidden(batch.inputs, None if batch.fresh else state)
             result[begin : begin + len(h)] = network.output.log_probs(h, batch.targets)[:, 0]
-            network.train_step(batch)
-            self._adapt(network, learned, scales)
+            if not (anew and is_last):
+                network.train_step(batch)
+                self._adapt(network, learned, scales)
+                adapted = True
         return result
 
-    def _sentence_log_probs(self, ids, offsets):  # there is nothing before a sentence to learn from
-        return self.model._sentence_log_probs(ids, offsets)
-
-    def _segments(self, ids, offsets):
-        """Yield the pieces of a text, with their places: a running text, or sentences that begin anew."""
-        bounds = offsets[[0, -1]] if self.model.carry_state else offsets
+    def _segments(self, ids, bounds, bos):
+        """Yield the pieces of texts: the place of each, the batch, and whether it is the last one of its text."""
         for first, last in itertools.pairwise(bounds.tolist()):
-            inputs = np.concatenate([np.array([self.model._start()], np.int32), ids[first : last - 1]])[:, np.newaxis]
+            if bos:
+                inputs = np.concatenate([np.array([self.model._start()], np.int32), ids[first : last - 1]])
+            else:
+                inputs, first = ids[first : last - 1], first + 1
             targets = ids[first:last, np.newaxis]
             for begin in range(0, last - first, self.segment):
                 part = slice(begin, begin + self.segment)
-                yield first + begin, Batch(inputs[part], targets[part], None, begin == 0, len(targets[part]))
+                batch = Batch(inputs[part, np.newaxis], targets[part], None, begin == 0, len(targets[part]))
+                yield first + begin, batch, begin + self.segment >= last - first
 
     def _adapt(self, network, learned, scales):
         """Take a step with the gradients that the network has; `scales` are root mean squares and their means."""

@@ -166,8 +166,8 @@ class InterpolatedLanguageModel(BaseLanguageModel):
     def _token_log_probs(self, ids, offsets):
         return self._mean_log_probs(model._token_log_probs(ids, offsets) for model in self.models)
 
-    def _sentence_log_probs(self, ids, offsets):
-        return self._mean_log_probs(model._sentence_log_probs(ids, offsets) for model in self.models)
+    def _sentence_log_probs(self, ids, offsets, bos=True):
+        return self._mean_log_probs(model._sentence_log_probs(ids, offsets, bos) for model in self.models)
 
     def _mean_log_probs(self, log_probs):
         with np.errstate(divide="ignore"):  # probability 0

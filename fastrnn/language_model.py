@@ -502,15 +502,21 @@ class RNNLanguageModel(ExchangeMixin, BaseLanguageModel):
         check_is_fitted(self, "network_")
         return sum(array.nbytes for array in self.network_.parameters.values())
 
-    def _log_probs(self, network, ids, offsets, alone=False):
+    def _log_probs(self, network, ids, offsets):
         """Return the natural log probability of every token of closed sentences, float64 (n_tokens,)."""
-        if self.carry_state and not alone:
-            streams = int(np.clip(len(ids) // _SCORING_STREAM, 1, self.batch_size))
-            parts = network.log_probs(StreamBatches(Streams(ids, self._start(), streams), _SCORING_STEPS))
-            return np.concatenate(parts).T.reshape(-1)[: len(ids)] if parts else np.empty(0)
+        if not self.carry_state:
+            return self._log_probs_of_each(network, ids, offsets, self._start())
+        streams = int(np.clip(len(ids) // _SCORING_STREAM, 1, self.batch_size))
+        parts = network.log_probs(StreamBatches(Streams(ids, self._start(), streams), _SCORING_STEPS))
+        return np.concatenate(parts).T.reshape(-1)[: len(ids)] if parts else np.empty(0)
+
+    def _log_probs_of_each(self, network, ids, offsets, start):
+        """Do as `_log_probs`, each sentence by itself after a token `start`, which is an int or (n_sentences,)."""
         result = np.empty(len(ids))
         for group in sentence_groups(offsets, self.batch_size):
-            parts = network.log_probs(SentenceBatches(ids, offsets, [group], self._start(), _SCORING_STEPS))
+            parts = network.log_probs(SentenceBatches(ids, offsets, [group], start, _SCORING_STEPS))
+            if not parts:  # sentences of no token
+                continue
             together = np.concatenate(parts)
             for column, sentence in enumerate(group):
                 begin, end = offsets[sentence], offsets[sentence + 1]
@@ -520,8 +526,19 @@ class RNNLanguageModel(ExchangeMixin, BaseLanguageModel):
     def _token_log_probs(self, ids, offsets):
         return self._log_probs(self.network_, ids, offsets)
 
-    def _sentence_log_probs(self, ids, offsets):
-        return self._log_probs(self.network_, ids, offsets, alone=True)
+    def _sentence_log_probs(self, ids, offsets, bos=True):
+        if bos:
+            return self._log_probs_of_each(self.network_, ids, offsets, self._start())
+        result, begins = np.empty(len(ids)), offsets[:-1]
+        result[begins] = self._log_probs_of_nothing(ids[begins])
+        rest = np.delete(ids, begins), offsets - np.arange(len(offsets))
+        result[np.delete(np.arange(len(ids)), begins)] = self._log_probs_of_each(self.network_, *rest, ids[begins])
+        return result
+
+    def _log_probs_of_nothing(self, ids):
+        """Return the log probabilities of ids (n,) where the network has read nothing: its output is all zeros."""
+        zeros = np.zeros((len(ids), self.network_.recurrent.output_size), np.float32)
+        return self.network_.output.log_probs(zeros, ids)
 
     @property
     def _tokens_at_once(self):

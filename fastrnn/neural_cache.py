@@ -9,7 +9,7 @@ from fastrnn._checks import check_positive_integer, shown
 from fastrnn._wrapping import WrappedLanguageModel
 from fastrnn.text import PAD_ID
 
-_STEPS = 256  # of a running text that are scored at once
+_STEPS = 256  # of a text that are scored at once
 _SENTENCES = 32  # that are scored at once, where each stands alone
 
 
@@ -80,24 +80,22 @@ class NeuralCacheLanguageModel(WrappedLanguageModel):
     def _token_log_probs(self, ids, offsets):
         return self._log_probs(ids, offsets, self.carry_state, alone=not self.model.carry_state)
 
-    def _sentence_log_probs(self, ids, offsets):
-        return self._log_probs(ids, offsets, False, alone=True)
+    def _sentence_log_probs(self, ids, offsets, bos=True):
+        return self._log_probs(ids, offsets, False, alone=True, bos=bos)
 
-    def _log_probs(self, ids, offsets, carry_state, alone):
+    def _log_probs(self, ids, offsets, carry_state, alone, bos=True):
         """Return the log probabilities of the tokens of a text; `alone`: the network reads each sentence by itself."""
         result = np.empty(len(ids))
-        oldest = 0 if carry_state else np.repeat(offsets[:-1], np.diff(offsets))  # token that may be recalled
-        first = np.maximum(oldest, np.arange(len(ids)) - self.size)
-        keys = np.empty((0, self.model.network_.recurrent.output_size), np.float32)
-        begin = 0
-        for h in _outputs(self.model, ids, offsets, alone):
+        texts = offsets[[0, -1]] if carry_state else offsets  # each begins with an empty cache
+        keys = empty = np.empty((0, self.model.network_.recurrent.output_size), np.float32)
+        for begin, fresh, h in _pieces(_outputs(self.model, ids, offsets, alone, bos), texts):
             end = begin + len(h)
             log_probs = self.model.network_.output.log_probs(h, ids[begin:end])
-            keys = np.concatenate([keys, h])  # of the tokens from end - len(keys) on
-            tokens = ids[end - len(keys) : end]
-            recalled = _recall(h, keys, tokens, ids[begin:end], first[begin:end] - (end - len(keys)), self.theta)
+            keys = np.concatenate([empty if fresh else keys, h])  # of the tokens from end - len(keys) on
+            first = np.maximum(0, len(keys) - len(h) + np.arange(len(h)) - self.size)  # key that may be recalled
+            recalled = _recall(h, keys, ids[end - len(keys) : end], ids[begin:end], first, self.theta)
             result[begin:end] = self._mix(log_probs, recalled)
-            keys, begin = keys[-self.size :], end
+            keys = keys[-self.size :]
         return result
 
     def _mix(self, log_probs, recalled):
@@ -113,7 +111,7 @@ class NeuralCacheLanguageModel(WrappedLanguageModel):
         for row, (begin, end) in enumerate(itertools.pairwise(offsets.tolist())):
             count = min(end - begin, self.size)
             if count:  # the latest stands last
-                (h,) = _outputs(self.model, ids[begin:end], np.array([0, end - begin]), alone=True)
+                (h,) = _outputs(self.model, ids[begin:end], np.array([0, end - begin]), alone=True, bos=True)
                 keys[row, -count:], tokens[row, -count:] = h[-count:], ids[end - count : end]
         return state, keys, tokens
 
@@ -146,8 +144,26 @@ class NeuralCacheLanguageModel(WrappedLanguageModel):
         return self.model._take(state, rows), keys[rows], tokens[rows]
 
 
-def _outputs(model, ids, offsets, alone):
-    """Yield the outputs of the last layer (n, H) from which tokens are predicted, piece by piece of a text."""
+def _pieces(outputs, texts):
+    """Cut what `_outputs` yields at the beginnings of texts, and into at most `_STEPS`.
+
+    Yields the place of each piece, whether a text begins there, and the outputs.
+    """
+    begin = 0
+    for h in outputs:
+        end = begin + len(h)
+        starts = set(texts[np.searchsorted(texts, begin) : np.searchsorted(texts, end)].tolist())
+        for first, last in itertools.pairwise(sorted({begin, end} | starts)):
+            for place in range(first, last, _STEPS):
+                yield place, place in starts, h[place - begin : min(place + _STEPS, last) - begin]
+        begin = end
+
+
+def _outputs(model, ids, offsets, alone, bos):
+    """Yield the outputs of the last layer (n, H) from which tokens are predicted, piece by piece of a text.
+
+    Sentences that stand `alone` begin with an output of zeros where they do so without ``<s>``, without `bos`.
+    """
     network, start = model.network_, model._start()
     if not alone:
         inputs, state = np.concatenate([np.array([start], np.int32), ids[:-1]]), None
@@ -162,7 +178,11 @@ def _outputs(model, ids, offsets, alone):
         inputs[0] = start
         for column, (begin, end) in enumerate(itertools.pairwise(bounds)):
             inputs[1 : end - begin, column] = ids[begin : end - 1]
-        h, _ = network.hidden(inputs, lengths=lengths)
+        if bos:
+            h, _ = network.hidden(inputs, lengths=lengths)
+        else:
+            h, _ = network.hidden(inputs[1:], lengths=lengths - 1)
+            h = np.concatenate([np.zeros_like(h, shape=(1, *h.shape[1:])), h])
         yield np.concatenate([h[:length, column] for column, length in enumerate(lengths)])
 
 

@@ -75,3 +75,31 @@ class PackageCopy:
 def package_copy(tmp_path):
     """Return a `PackageCopy` in a temporary folder."""
     return PackageCopy(tmp_path)
+
+
+LANGUAGE_MODELS = ("ngrams", "network", "projected", "adaptive", "cache", "neural cache", "dynamic", "mixture")
+
+
+@pytest.fixture(scope="session")
+def language_models():
+    """Return a fitted language model of each kind, with one vocabulary; networks and caches go on between sentences."""
+    lines = ["the cat sat on the mat", "the car is here", "a cat is on the car", "the can is red ."] * 5
+    ngrams = fastrnn.NGramLanguageModel(3, smoothing="witten_bell").fit(lines)
+    shared = {"vocabulary": ngrams.vocabulary_}
+    options = {**shared, "max_iter": 4, "learning_rate_init": 0.02, "early_stopping": False, "random_state": 0}
+    network = fastrnn.RNNLanguageModel("rnn", 8, 16, **options).fit(lines)
+    projected = fastrnn.RNNLanguageModel("rnn", 8, 16, tie_weights=True, **options).fit(lines)
+    adaptive = fastrnn.RNNLanguageModel("rnn", 8, 16, softmax="adaptive", softmax_cutoffs=[6], **options).fit(lines)
+    cache = fastrnn.CacheLanguageModel(5, **shared).fit()
+    neural = fastrnn.NeuralCacheLanguageModel(network, 50, 1.0, 0.4)
+    dynamic = fastrnn.DynamicEvaluation(network, 0.3, segment=2)
+    parts = [ngrams, network, cache, neural]
+    mixture = fastrnn.InterpolatedLanguageModel(parts, [0.4, 0.3, 0.2, 0.1]).fit()
+    models = ngrams, network, projected, adaptive, cache, neural, dynamic, mixture
+    return dict(zip(LANGUAGE_MODELS, models, strict=True))
+
+
+@pytest.fixture(params=LANGUAGE_MODELS)
+def any_language_model(request, language_models):
+    """Return one of `language_models` after the other."""
+    return language_models[request.param]

@@ -66,8 +66,8 @@ def log10_prob(levels, ngram):
     return levels[len(ngram) - 2].get(ngram[:-1], (0, 0.0))[1] + log10_prob(levels, ngram[1:])
 
 
-def log10_probs(levels, sentence):
-    """Return log10 of the probability of each token of a sentence and of </s>."""
+def log10_probs(levels, sentence, bos=True):
+    """Return log10 of the probability of each token of a sentence and of </s>, with <s> before it or with nothing."""
     known = [word if (word,) in levels[0] else "<unk>" for word in sentence]
-    tokens = ["<s>", *known, "</s>"]
-    return [log10_prob(levels, tuple(tokens[: end + 1])) for end in range(1, len(tokens))]
+    tokens = ["<s>", *known, "</s>"][not bos :]
+    return [log10_prob(levels, tuple(tokens[: end + 1])) for end in range(bos, len(tokens))]

@@ -50,6 +50,72 @@ def test_generators_and_token_lists_score_as_texts(model):
     np.testing.assert_array_equal(TwoRows(lowercase=True).fit(["a"]).score_samples(["A c", ["B"]]), expected)
 
 
+TEXTS = ["the cat is on the mat", "", "a dog is here . the car", "the", "the cat sat on a red mat . the can is here"]
+
+
+@pytest.mark.parametrize("bos", [True, False])
+def test_other_sentences_change_no_bit_of_an_independent_one(any_language_model, bos):
+    def scores(texts):
+        return any_language_model.score_samples(texts, independent=True, bos=bos)
+
+    expected = scores(TEXTS)
+    np.testing.assert_array_equal(scores(TEXTS[::-1])[::-1], expected)
+    np.testing.assert_array_equal([scores([text])[0] for text in TEXTS], expected)
+    np.testing.assert_array_equal(scores(TEXTS * 9), np.tile(expected, 9))
+    if bos:  # as in a call of its own, where nothing comes before it
+        np.testing.assert_allclose([any_language_model.score_samples([text])[0] for text in TEXTS], expected)
+        joined = np.concatenate(any_language_model.token_log_probs(TEXTS, independent=True))
+        assert any_language_model.score(TEXTS, independent=True) == joined.mean()
+        assert any_language_model.perplexity(TEXTS, independent=True) == np.exp(-joined.mean())
+
+
+@pytest.mark.parametrize("kind", ["network", "neural cache", "dynamic", "mixture"])
+def test_models_go_on_between_sentences_unless_they_are_independent(language_models, kind):
+    model = language_models[kind]
+    assert not np.allclose(model.score_samples(TEXTS)[1:], model.score_samples(TEXTS, independent=True)[1:])
+
+
+@pytest.mark.parametrize("options", [{}, {"independent": True}, {"bos": False}])
+def test_the_end_of_a_sentence_need_not_count(any_language_model, options):
+    every = any_language_model.token_log_probs(TEXTS, **options)
+    without = any_language_model.token_log_probs(TEXTS, eos=False, **options)
+    assert [len(part) for part in without] == [len(part) - 1 for part in every]
+    for part, whole in zip(without, every, strict=True):
+        np.testing.assert_array_equal(part, whole[:-1])
+    scores = any_language_model.score_samples(TEXTS, eos=False, **options)
+    np.testing.assert_allclose(scores, [part.sum() for part in without])
+    assert scores[1] == 0
+    perplexity = any_language_model.perplexity(TEXTS, eos=False, **options)
+    assert (perplexity.n_tokens, perplexity.n_oov) == (sum(map(len, without)), 1)
+    assert any_language_model.score_samples([], eos=False, **options).shape == (0,)
+
+
+@pytest.mark.parametrize("kind", ["ngrams", "network", "projected", "adaptive", "neural cache", "dynamic", "mixture"])
+def test_what_follows_nothing_is_a_distribution(language_models, kind):
+    model = language_models[kind]
+    V = len(model.vocabulary_)
+    ids = np.concatenate([np.arange(V), np.stack([np.full(V, 5), np.arange(V)], axis=1).reshape(-1)]).astype(np.int32)
+    offsets = np.concatenate([np.arange(V), np.arange(V, 3 * V + 1, 2)])
+    log_probs = model._sentence_log_probs(ids, offsets, bos=False)
+    atol = 0.01 if kind == "mixture" else 1e-5  # its cache spreads equal shares over <pad> and <s> too
+    assert np.exp(log_probs[:V]).sum() == pytest.approx(1, abs=10 * atol)
+    assert np.exp(log_probs[V + 1 :: 2]).sum() == pytest.approx(1, abs=atol)
+    assert np.ptp(log_probs[V::2]) == 0  # of the token 5
+
+
+def test_scores_without_a_beginning_or_a_known_token(model, language_models):
+    with pytest.raises(NotImplementedError, match="TwoRows has no probabilities without <s>: bos must be True"):
+        model.score(["a"], bos=False)
+    perplexity = language_models["ngrams"].perplexity(["qqq zzz"], eos=False)
+    assert (perplexity.n_tokens, perplexity.n_oov) == (2, 2)
+    assert perplexity > 1
+    assert np.isnan(perplexity.without_oov)
+    with pytest.raises(ValueError, match="X has no known token: there is nothing to average over with oov='exclude'"):
+        language_models["ngrams"].perplexity(["qqq zzz"], "exclude", eos=False)
+    with pytest.raises(ValueError, match="X is empty: there is no token to average over"):
+        language_models["ngrams"].score([""], eos=False)
+
+
 def test_no_sentences(model):
     assert model.token_log_probs([]) == []
     assert model.score_samples([]).shape == (0,)

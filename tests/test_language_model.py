@@ -57,6 +57,19 @@ def test_log_probabilities_equal_the_slow_reference(cell, tie_weights):
     np.testing.assert_allclose(np.concatenate(got), slow_log_probs(model, ids, Vocabulary.end_id), atol=2e-5)
 
 
+@pytest.mark.parametrize("carry_state", [False, True])
+def test_without_a_beginning_the_bias_predicts_the_first_token(carry_state):
+    model = small(cell="gru", num_layers=2, carry_state=carry_state).fit(LINES)
+    sentences = [line.split() for line in LINES[:5]] + [[], ["unheard-of", "cat"]]
+    bias = model.network_.output.parameters["bias"].astype(float)
+    for sentence, got in zip(sentences, model.token_log_probs(sentences, bos=False), strict=True):
+        first, *others = [*model.vocabulary_.encode(sentence), Vocabulary.end_id]
+        expected = [bias[first] - np.log(np.exp(bias).sum())]
+        if others:
+            expected.extend(slow_log_probs(model, others, first))
+        np.testing.assert_allclose(got, expected, atol=2e-5)
+
+
 @pytest.mark.parametrize("options", [{}, {"tie_weights": True, "embedding_dropout": 0.2}])
 def test_a_batch_of_few_tokens_is_computed_token_by_token(options, monkeypatch):
     text, models = ["ab ba bab " * 200], []

@@ -7,7 +7,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastrnn._checks import check_choice
 from fastrnn.inspection._plots import new_axes
-from fastrnn.text import UNK_ID, close_sentences, tokenize_corpus
+from fastrnn.text import UNK_ID
 
 
 class MinimalPairs(NamedTuple):
@@ -105,11 +105,7 @@ def minimal_pairs(model, good, bad, groups=None, oov="include"):
 
 def _score(model, sentences):
     """Return the log likelihood of each sentence by itself (n,), and whether all its tokens are known (n,)."""
-    token_lists = tokenize_corpus(sentences, model.tokenizer, model.lowercase)
-    ids, offsets = close_sentences(*model.vocabulary_.encode_corpus(token_lists))
-    if not token_lists:
-        return np.empty(0), np.empty(0, bool)
-    log_probs = model._sentence_log_probs(ids, offsets)
+    ids, offsets, log_probs = model._score_tokens(sentences, independent=True)
     return np.add.reduceat(log_probs, offsets[:-1]), ~np.logical_or.reduceat(ids == UNK_ID, offsets[:-1])
 
 

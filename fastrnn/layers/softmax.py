@@ -251,7 +251,12 @@ class ProjectedSoftmax(Layer):
 
     def log_probs(self, x, targets):
         """Return the natural logarithm of the probability of each target, as `Softmax.log_probs` does."""
-        return self.classes.log_probs(self._project.forward(x), targets)
+        x = np.asarray(x)
+        rows = self._project._rows(x)
+        projected = np.zeros((len(rows), self.classes.in_features), self.dtype)
+        # Not `Dense.forward`, which adds up in another order where there are few rows: a row's bits are its own.
+        product(projected, rows, self.parameters["projection"].T, self.n_jobs)
+        return self.classes.log_probs(projected.reshape(*x.shape[:-1], self.classes.in_features), targets)
 
     def probabilities(self, x):
         """Return the distribution over all classes, (..., V)."""

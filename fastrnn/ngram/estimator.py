@@ -18,7 +18,7 @@ from fastrnn.ngram.smoothing import SMOOTHINGS, Settings
 from fastrnn.ngram.table import NGramTable
 from fastrnn.ngram.trie import Trie, prune_trie
 from fastrnn.ngram.workspace import Workspace, parse_bytes
-from fastrnn.text import START_ID, UNK_ID, Vocabulary, batches, close_sentences, iterate_corpus
+from fastrnn.text import END_ID, START_ID, UNK_ID, Vocabulary, batches, close_sentences, iterate_corpus
 
 MAX_ORDER = 16
 
@@ -375,9 +375,10 @@ class NGramLanguageModel(BaseLanguageModel):
         self.n_ngrams_ = np.diff(table.level_starts).tolist()
         self.n_ngrams_[0] -= 1  # <pad>
 
-    def _start_contexts(self, n):
+    def _start_contexts(self, n, bos=True):
         contexts = np.full((n, self._table.order - 1), -1, np.int32)
-        contexts[:, :1] = START_ID
+        if bos:
+            contexts[:, :1] = START_ID
         return contexts
 
     def _walk(self, ids, offsets, contexts):
@@ -398,7 +399,10 @@ class NGramLanguageModel(BaseLanguageModel):
         return log_probs, orders
 
     def _token_log_probs(self, ids, offsets):
-        return self._walk(ids, offsets, self._start_contexts(len(offsets) - 1))[0]
+        return self._sentence_log_probs(ids, offsets)
+
+    def _sentence_log_probs(self, ids, offsets, bos=True):
+        return self._walk(ids, offsets, self._start_contexts(len(offsets) - 1, bos))[0]
 
     def _read_contexts(self, ids, offsets):
         contexts = self._start_contexts(len(offsets) - 1)
@@ -424,7 +428,7 @@ class NGramLanguageModel(BaseLanguageModel):
     def _advance(self, state, ids):
         return self._step(state, ids)[1]
 
-    def matched_order(self, X):
+    def matched_order(self, X, *, bos=True, eos=True):
         """Return how long an n-gram the probability of every token rests on.
 
         Parameters
@@ -432,6 +436,8 @@ class NGramLanguageModel(BaseLanguageModel):
         X : iterable of (str or list of str), or os.PathLike
             A sentence, line or document each; a `pathlib.Path` stands for the lines of a text file, which is read as it
             is needed.
+        bos, eos : bool
+            As in `score_samples`.
 
         Returns
         -------
@@ -440,7 +446,9 @@ class NGramLanguageModel(BaseLanguageModel):
             has nothing longer.
         """
         ids, offsets = close_sentences(*self._encode(X))
-        orders = self._walk(ids, offsets, self._start_contexts(len(offsets) - 1))[1]
+        orders = self._walk(ids, offsets, self._start_contexts(len(offsets) - 1, bos))[1]
+        if not eos:
+            orders, offsets = orders[ids != END_ID], offsets - np.arange(len(offsets))
         return np.split(orders, offsets[1:-1]) if len(offsets) > 1 else []
 
     def _take(self, state, rows):

@@ -86,9 +86,10 @@ def _is_number(field):
 
 
 def assert_same_scores(model, levels, sentences):
-    for sentence, actual in zip(sentences, model.token_log_probs(sentences), strict=True):
-        expected = np.array(reference_arpa.log10_probs(levels, sentence)) * math.log(10)
-        np.testing.assert_allclose(actual, expected, rtol=1e-6, atol=1e-6)
+    for bos in (True, False):
+        for sentence, actual in zip(sentences, model.token_log_probs(sentences, bos=bos), strict=True):
+            expected = np.array(reference_arpa.log10_probs(levels, sentence, bos)) * math.log(10)
+            np.testing.assert_allclose(actual, expected, rtol=1e-6, atol=1e-6)
 
 
 # ----- numbers ------------------------------------------------------------------------------------------------------

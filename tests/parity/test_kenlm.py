@@ -1,5 +1,6 @@
 """Scores of KenLM's Python module from our ARPA files, and ours from KenLM's (installing it needs a compiler)."""
 
+import itertools
 import math
 import warnings
 
@@ -12,19 +13,23 @@ from fastrnn.ngram import NGramLanguageModel
 kenlm = pytest.importorskip("kenlm")
 
 
-def kenlm_scores(path, sentences):
+def kenlm_scores(path, sentences, **options):
     """Return for each sentence the log10 probabilities, the orders of the n-grams and which tokens are unknown."""
     model = kenlm.Model(str(path))
-    return [tuple(map(np.array, zip(*model.full_scores(sentence), strict=True))) for sentence in sentences]
+    scores = [list(model.full_scores(sentence, **options)) for sentence in sentences]
+    return [np.array(score).reshape(-1, 3).T for score in scores]
 
 
 def assert_same_scores(model, path, sentences):
-    log_probs, orders = model.token_log_probs(sentences), model.matched_order(sentences)
     ids = [model.vocabulary_.encode(sentence.split()) for sentence in sentences]
-    for i, (expected, expected_orders, unknown) in enumerate(kenlm_scores(path, sentences)):
-        np.testing.assert_allclose(log_probs[i] / math.log(10), expected, rtol=0, atol=1e-4)
-        np.testing.assert_array_equal(orders[i], expected_orders)
-        np.testing.assert_array_equal(ids[i] == model.vocabulary_.unk_id, unknown[:-1])
+    for bos, eos in itertools.product([True, False], repeat=2):
+        log_probs = model.token_log_probs(sentences, bos=bos, eos=eos)
+        orders = model.matched_order(sentences, bos=bos, eos=eos)
+        scores = kenlm_scores(path, sentences, bos=bos, eos=eos)
+        for i, (expected, expected_orders, unknown) in enumerate(scores):
+            np.testing.assert_allclose(log_probs[i] / math.log(10), expected, rtol=0, atol=1e-4)
+            np.testing.assert_array_equal(orders[i], expected_orders)
+            np.testing.assert_array_equal(ids[i] == model.vocabulary_.unk_id, unknown[: len(ids[i])])
 
 
 @pytest.mark.parametrize("order", [2, 3, 5])
@@ -43,3 +48,12 @@ def test_we_read_kenlms_files(reference_dir, data_dir, name):
     path = reference_dir / "kenlm" / f"{name}.arpa.gz"
     lines = (data_dir / "warandpeace" / "test.txt").read_text(encoding="utf-8").splitlines()
     assert_same_scores(NGramLanguageModel.from_arpa(path), path, lines[:2000])
+
+
+@pytest.mark.parametrize("space", ["\xa0", "\u2009", "\u2028", "\x85", "\x1c", "\v", "\f", "\t", "\r"])
+def test_words_are_separated_at_the_same_places(tmp_path, space):
+    model = NGramLanguageModel(2, "witten_bell", tokenizer="whitespace").fit(["it costs 10\xa0000", "it\u2009is cheap"])
+    model.to_arpa(tmp_path / "model.arpa")
+    theirs = kenlm.Model(str(tmp_path / "model.arpa"))
+    for text in (f"it costs 10{space}000", f"it{space}costs{space}", f"it{space}is cheap"):
+        assert model.score_samples([text])[0] / math.log(10) == pytest.approx(theirs.score(text), abs=1e-5)
