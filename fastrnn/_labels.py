@@ -1,0 +1,117 @@
+"""Labels of tables and classes of classifiers, compared by what they say: as text, number or truth value."""
+
+import collections
+import json
+import math
+
+
+def take_label(value):
+    """Return the label that a field holds, or None.
+
+    Parameters
+    ----------
+    value : object
+
+    Returns
+    -------
+    str, bool, int, float or None
+        Text of white space, null, NaN, lists and objects are no labels.
+    """
+    if isinstance(value, str):
+        return value if value.strip() else None
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if isinstance(value, bool | int) else None
+
+
+def labels_of_one_kind(labels):
+    """Return labels such that a classifier keeps them apart as the table does.
+
+    Parameters
+    ----------
+    labels : list of (str, bool, int or float)
+
+    Returns
+    -------
+    list
+        The labels themselves if all are text, all truth values or all integers; else their text.
+    """
+    kinds = {type(label) for label in labels}
+    return labels if len(kinds) == 1 and float not in kinds else [label_text(label) for label in labels]
+
+
+def label_text(label):
+    """Return how a label is shown, on one line.
+
+    Parameters
+    ----------
+    label : object
+        A class of a classifier, or a label of a table.
+
+    Returns
+    -------
+    str
+        As in JSON, without quotation marks around text.
+    """
+    label = label.item() if hasattr(label, "item") else label
+    text = json.dumps(label) if isinstance(label, bool | int | float) else str(label)
+    return text.replace("\n", "\\n").replace("\t", "\\t")
+
+
+def match_labels(labels, classes):
+    """Find the classes that labels stand for, whether they are written as text, number or truth value.
+
+    Parameters
+    ----------
+    labels : list of (str, bool, int or float)
+    classes : ndarray (K,)
+        The classes of a classifier.
+
+    Returns
+    -------
+    list of (int or None)
+        The index of each label's class: the one that is equal, or else the one that is the same number or truth value
+        (1.0 is "1", and true is "True"); None if there is none.
+
+    Raises
+    ------
+    ValueError
+        A label stands for several classes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> match_labels(["true", "False", "maybe"], np.array([False, True]))
+    [1, 0, None]
+    >>> match_labels([1.0, "2"], np.array(["1", "2"]))
+    [0, 1]
+    """
+    exact, by_meaning = {}, collections.defaultdict(list)
+    for index, value in enumerate(classes.tolist()):
+        exact[type(value), value] = index
+        by_meaning[_meaning(value)].append(index)
+    found = {}
+    for label in dict.fromkeys((type(label), label) for label in labels):
+        same = [exact[label]] if label in exact else by_meaning.get(_meaning(label[1]), [])
+        if len(same) > 1:
+            names = " and ".join(repr(classes.tolist()[index]) for index in same)
+            raise ValueError(f"The label {label[1]!r} may stand for several classes of the model: {names}.")
+        found[label] = same[0] if same else None
+    return [found[type(label), label] for label in labels]
+
+
+def _meaning(value):
+    """Return what a label says: a truth value, a number, or a text, with its kind."""
+    if isinstance(value, bool):
+        return bool, value
+    if isinstance(value, str):
+        text = value.strip().lower()
+        if text in ("true", "false"):
+            return bool, text == "true"
+        if not text.isascii() or "_" in text:
+            return str, value
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return str, value
+    return (float, number) if math.isfinite(number) else (str, value)
