@@ -2,11 +2,12 @@
 
 import argparse
 import contextlib
-import itertools
 import math
 import pathlib
 import sys
 import tempfile
+
+from fastrnn.reading import open_lines
 
 
 class UserError(Exception):
@@ -34,6 +35,15 @@ def number(text):
     raise argparse.ArgumentTypeError(f"expected a number above 0, got {text!r}")
 
 
+def _encoding(text):
+    try:
+        "".encode(text)
+        b"".decode(text)
+    except LookupError:
+        raise argparse.ArgumentTypeError(f"expected the name of an encoding, got {text!r}") from None
+    return text
+
+
 def seed(text):
     """Return the seed of a random state."""
     return integer(text, 0, 2**32 - 1)
@@ -44,19 +54,43 @@ def orders(text):
     return list(dict.fromkeys(integer(order, 1, 16) for order in text.split(",") if text))
 
 
-def read_file(file):
-    """Return the text of a file without empty lines at the end; raise UserError if it has none."""
-    try:
-        text = pathlib.Path(file).read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise UserError(f"{file}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"{file}: not a text file in UTF-8") from error
-    if "\0" in text:
-        raise UserError(f"{file}: not a text file (it holds a NUL byte)")
-    if not text.strip():
-        raise UserError(f"{file}: the file is empty")
-    return text.rstrip("\n")
+class Texts:
+    """The lines of files or of standard input, read as they are needed and at each iteration anew.
+
+    Parameters
+    ----------
+    files : list of str
+        "-" is standard input, which can be read once.
+    encoding : str
+    """
+
+    def __init__(self, files, encoding):
+        self.files, self.encoding = files, encoding
+
+    def __iter__(self):
+        """Yield the lines; raise UserError for a file that is empty or no text."""
+        for file in self.files:
+            is_empty = True
+            for line in read_lines(file, self.encoding):
+                is_empty = is_empty and not line.strip()
+                yield line
+            if is_empty:
+                raise UserError(f"{file}: the file is empty" if file != "-" else "standard input is empty")
+
+
+def read_lines(file, encoding):
+    """Yield the lines of a file; raise UserError if it is no text."""
+    for line in open_lines(standard_input() if file == "-" else file, encoding):
+        if "\0" in line:
+            raise UserError(f"{file}: not a text file (it holds a NUL byte)")
+        yield line
+
+
+def standard_input():
+    """Return standard input as a binary file."""
+    if sys.stdin is None:
+        raise UserError("standard input is closed")
+    return sys.stdin.buffer
 
 
 def check_output(option, path, files):
@@ -82,8 +116,14 @@ def add_action(actions, name, run, summary):
 def add_texts(parser):
     """Add the files of a text to the arguments."""
     parser.add_argument(
-        "files", nargs="*", metavar="FILE", help="text in UTF-8, a sentence a line (default: standard input)"
+        "files", nargs="*", default=["-"], metavar="FILE", help="text, a sentence a line (default: -, standard input)"
     )
+    add_encoding(parser)
+
+
+def add_encoding(parser):
+    """Add the encoding of what is read to the arguments."""
+    parser.add_argument("--encoding", type=_encoding, default="utf-8", metavar="NAME", help="(default: utf-8)")
 
 
 def add_score(actions, run, add_model):
@@ -107,20 +147,13 @@ def add_sampling(parser):
     parser.add_argument("--seed", type=seed, metavar="N")
 
 
-def read_lines(files):
-    """Return the lines of the files, or of standard input."""
-    if files:
-        return list(itertools.chain.from_iterable(read_file(file).split("\n") for file in files))
-    return [line.rstrip("\n") for line in sys.stdin]
-
-
 def print_scores(model, lines, each_line):
     """Print the perplexity of a text, or log10 of the probability of each line."""
     if each_line:
-        for value in guarded(model.score_samples, lines):
+        for value in model.score_samples(lines):
             print(f"{value / math.log(10):.6f}")
         return
-    perplexity = guarded(model.perplexity, lines)
+    perplexity = model.perplexity(lines)
     print(f"perplexity {float(perplexity):.4f}, without unknown words {perplexity.without_oov:.4f}")
     print(f"{perplexity.n_tokens:,} tokens, ends of lines counted, {perplexity.n_oov:,} of them unknown")
 
@@ -129,23 +162,5 @@ def print_samples(model, arguments, **options):
     """Print texts that a language model writes, one a line."""
     names = ("max_length", "prompt", "temperature", "top_k", "top_p")
     options |= {name: getattr(arguments, name) for name in names}
-    for text in guarded(model.sample, arguments.number, random_state=arguments.seed, **options):
+    for text in model.sample(arguments.number, random_state=arguments.seed, **options):
         print(text)
-
-
-def guarded(function, *arguments, **options):
-    """Call a function of a model; what it refuses is a mistake of the user."""
-    try:
-        return function(*arguments, **options)
-    except ValueError as error:
-        raise UserError(str(error)) from error
-    except MemoryError as error:
-        raise UserError(f"the model needs too much memory: {error}") from error
-
-
-def guarded_file(function, path):
-    """Call a function of a model that reads or writes a file."""
-    try:
-        return guarded(function, path)
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror or error}") from error

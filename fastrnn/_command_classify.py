@@ -1,16 +1,17 @@
 """``fastrnn classify``: fit a classifier to a table of labelled texts, predict with it, evaluate it."""
 
+import argparse
 import collections
-import csv
-import functools
-import io
 import json
 import pathlib
 import sys
 
-from fastrnn._command import UserError, add_action, check_output, positive, seed
+from fastrnn._command import UserError, add_action, add_encoding, check_output, positive, read_lines, seed
+from fastrnn._labels import label_text, labels_of_one_kind, match_labels, take_label
+from fastrnn._tables import Format, is_table, pick, read_table, take_text, text_column
 
-_SHOWN = 5  # bad rows that are named; of the others there is the number
+_SHOWN = 5  # bad rows and labels that are named
+_TABLE = "table: .csv, .tsv, .jsonl or .json, also .gz, .bz2 or .xz; - is standard input"
 
 
 def add_parsers(commands):
@@ -21,29 +22,48 @@ def add_parsers(commands):
         add(actions)
 
 
-def _add(actions, name, run, summary):
-    return add_action(actions, name, functools.partial(_run, run), summary)
+def _add_table(parser):
+    """Add how a table is written, and the column of its texts, to the arguments."""
+    parser.add_argument(
+        "--text-column", metavar="NAME", help="column of the texts (default: text, or the only one there is)"
+    )
+    parser.add_argument(
+        "--delimiter", type=_delimiter, metavar="CHAR", help=r"between fields; \t is a tab (default: as FILE is named)"
+    )
+    parser.add_argument(
+        "--no-header", dest="header", action="store_false", help="there is no header: columns are numbers from 1 on"
+    )
+    parser.add_argument(
+        "--quote", type=_quote, metavar="CHAR", help='around fields with delimiters or line ends, or none (default: ")'
+    )
+    add_encoding(parser)
 
 
-def _run(action, arguments):
-    """Carry out a subcommand; what it cannot use is an error of the user."""
-    try:
-        action(arguments)
-    except (ValueError, OSError) as error:
-        raise UserError(str(error)) from error
+def _add_label_column(parser):
+    parser.add_argument("--label-column", metavar="NAME", help="column of the labels (default: label)")
 
 
-def _add_columns(parser):
-    parser.add_argument("--text-column", default="text", metavar="NAME", help="(default: text)")
-    parser.add_argument("--label-column", default="label", metavar="NAME", help="(default: label)")
+def _delimiter(text):
+    return _character("\t" if text == r"\t" else text)
+
+
+def _quote(text):
+    return "" if text == "none" else _character(text)
+
+
+def _character(text):
+    if len(text) != 1 or text in "\r\n":
+        raise argparse.ArgumentTypeError(f"expected one character, got {text!r}")
+    return text
 
 
 def _add_fit(actions):
-    parser = _add(actions, "fit", fit, "learn from a table of labelled texts")
-    parser.add_argument("file", metavar="FILE", help="table in UTF-8: .csv, .tsv or .jsonl")
-    _add_columns(parser)
+    parser = add_action(actions, "fit", fit, "learn from a table of labelled texts")
+    parser.add_argument("file", metavar="FILE", help=_TABLE)
+    _add_table(parser)
+    _add_label_column(parser)
     parser.add_argument(
-        "--model", type=pathlib.Path, required=True, metavar="OUT", help="the safetensors file to write"
+        "-o", "--output", type=pathlib.Path, required=True, metavar="MODEL", help="the safetensors file to write"
     )
     parser.add_argument(
         "--network",
@@ -60,20 +80,21 @@ def _add_fit(actions):
 
 
 def _add_predict(actions):
-    parser = _add(actions, "predict", predict, "print the class of each text")
+    parser = add_action(actions, "predict", predict, "print the class of each text")
     parser.add_argument("model", metavar="MODEL", help="what fit wrote")
     parser.add_argument(
-        "file", nargs="?", default="-", metavar="FILE", help="a text a line (default: -, standard input)"
+        "file", nargs="?", default="-", metavar="FILE", help=f"a text a line, or a {_TABLE} (default: standard input)"
     )
-    parser.add_argument("--text-column", metavar="NAME", help="read this column of a table instead of lines")
+    _add_table(parser)
     parser.add_argument("--proba", action="store_true", help="print the probability of each class too")
 
 
 def _add_evaluate(actions):
-    parser = _add(actions, "evaluate", evaluate, "compare predictions with labels")
+    parser = add_action(actions, "evaluate", evaluate, "compare predictions with labels")
     parser.add_argument("model", metavar="MODEL", help="what fit wrote")
-    parser.add_argument("file", metavar="FILE", help="table with the texts and their labels")
-    _add_columns(parser)
+    parser.add_argument("file", metavar="FILE", help=_TABLE)
+    _add_table(parser)
+    _add_label_column(parser)
     parser.add_argument("--plot", type=pathlib.Path, metavar="OUT.png", help="draw the confusion matrix")
 
 
@@ -81,31 +102,32 @@ def fit(arguments):
     """Carry out ``fastrnn classify fit``."""
     from fastrnn.classification import MeanEmbeddingClassifier, RNNClassifier
 
-    check_output("--model", arguments.model, [arguments.file])
-    texts, labels = _read_table(arguments.file, [arguments.text_column, arguments.label_column])
+    check_output("--output", arguments.output, [arguments.file])
+    texts, labels = _read_labelled(arguments)
+    labels = labels_of_one_kind(labels)
     options = {"random_state": arguments.seed, "class_weight": arguments.class_weight, "verbose": 1}
     options |= {"embedding": arguments.embedding} if arguments.embedding else {}
     options |= {"max_iter": arguments.max_iter} if arguments.max_iter else {}
     model = (MeanEmbeddingClassifier if arguments.network == "mean" else RNNClassifier)(**options).fit(texts, labels)
-    model.set_params(embedding=None).save(arguments.model)
-    counts = ", ".join(f"{label} {count:,}" for label, count in sorted(collections.Counter(labels).items()))
+    model.set_params(embedding=None).save(arguments.output)
+    counts = ", ".join(f"{label} {n:,}" for label, n in sorted(collections.Counter(map(label_text, labels)).items()))
     print(f"{len(texts):,} texts ({counts}), {len(model.vocabulary_):,} words, loss {model.loss_curve_[-1]:.3f}")
-    print(f"written to {arguments.model}")
+    print(f"written to {arguments.output}")
 
 
 def predict(arguments):
     """Carry out ``fastrnn classify predict``."""
     model = load_classifier(arguments.model)
-    if arguments.text_column:
-        (texts,) = _read_table(arguments.file, [arguments.text_column])
-    else:
-        texts = _read_text(arguments.file).splitlines()
-    if not arguments.proba:
-        print(*model.predict(texts), sep="\n", end="\n" if texts else "")
+    texts = _read_texts(arguments)
+    if not texts:
         return
-    for row in model.predict_proba(texts):
-        cells = "\t".join(f"{label}={p:.4f}" for label, p in zip(model.classes_, row, strict=True))
-        print(f"{model.classes_[row.argmax()]}\t{cells}")
+    names = [label_text(label) for label in model.classes_]
+    predicted = model.predict(texts)
+    probabilities = model.predict_proba(texts) if arguments.proba else [()] * len(texts)
+    for label, row in zip(predicted, probabilities, strict=True):
+        has_several = predicted.ndim == 2  # a column of 0 and 1 for each label that a text may have
+        shown = ",".join(names[place] for place in label.nonzero()[0]) if has_several else label_text(label)
+        print(shown, *(f"{name}={p:.4f}" for name, p in zip(names, row, strict=False)), sep="\t")
 
 
 def evaluate(arguments):
@@ -115,8 +137,14 @@ def evaluate(arguments):
     if arguments.plot:
         check_output("--plot", arguments.plot, [arguments.file, arguments.model])
     model = load_classifier(arguments.model)
-    texts, labels = _read_table(arguments.file, [arguments.text_column, arguments.label_column])
-    predicted = model.predict(texts).astype(str)
+    texts, labels = _read_labelled(arguments)
+    labels = _named_labels(arguments.file, labels, model.classes_)
+    predicted = model.predict(texts)
+    if predicted.ndim == 2:
+        raise UserError(
+            f"{arguments.model} gives a text several labels, a table of texts has one: evaluate it in Python"
+        )
+    predicted = [label_text(label) for label in predicted]
     names = sorted({*labels, *predicted})
     matrix = confusion_matrix(labels, predicted, labels=names)
     print(classification_report(labels, predicted, digits=4, zero_division=0))
@@ -127,6 +155,22 @@ def evaluate(arguments):
         print("".join(str(cell).rjust(width) for cell in [name, *row]))
     if arguments.plot:
         _plot(matrix, names, arguments.plot)
+
+
+def _named_labels(file, labels, classes):
+    """Return the text of each label's class, or of the label itself if it is no class, which is reported on stderr."""
+    places = match_labels(labels, classes)
+    unknown = collections.Counter(
+        label_text(label) for label, place in zip(labels, places, strict=True) if place is None
+    )
+    if unknown:
+        shown = ", ".join(unknown_label for unknown_label, _ in unknown.most_common(_SHOWN))
+        shown += ", …" if len(unknown) > _SHOWN else ""
+        if unknown.total() == len(labels):
+            names = ", ".join(map(label_text, classes[:_SHOWN])) + (", …" if len(classes) > _SHOWN else "")
+            raise UserError(f"{file}: no label is a class of the model: labels are {shown}; classes are {names}")
+        _note(f"{file}: {unknown.total():,} of {len(labels):,} labels are no class of the model: {shown}")
+    return [label_text(label if place is None else classes[place]) for label, place in zip(labels, places, strict=True)]
 
 
 def _plot(matrix, names, path):
@@ -172,56 +216,53 @@ def load_classifier(path):
     raise ValueError(f"{path} holds no classifier of fastrnn.")
 
 
-def _read_text(file):
-    try:
-        data = sys.stdin.buffer.read() if file == "-" else pathlib.Path(file).read_bytes()
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise UserError(f"{file}: not a text file in UTF-8") from None
-    except OSError as error:
-        raise UserError(f"{file}: {error.strerror}") from None
+def _format(arguments):
+    """Return how the table is written, as far as the command line says so."""
+    return Format(arguments.delimiter, arguments.quote, arguments.header, arguments.encoding)
 
 
-def _read_table(file, columns):
-    """Return the columns of a table as lists of str; rows that lack one are left out and reported on stderr."""
-    rows, bad, found = [], [], set()
-    text = _read_text(file)
-    for number, row in _rows(file, text):
-        found |= row.keys() if isinstance(row, dict) else set()
-        values = [row.get(column) if isinstance(row, dict) else None for column in columns]
-        if None in values or (len(columns) > 1 and not str(values[1]).strip()) or None in (row or ()):
-            bad.append(number)
-        else:
-            rows.append([str(value) for value in values])
-    missing = [column for column in columns if column not in found]
-    if missing:
-        there = ", ".join(sorted(str(name) for name in found if name is not None)) or "none"
-        raise UserError(f"{file}: there is no column {missing[0]!r}; columns are: {there}")
+def _read_labelled(arguments):
+    """Return texts and labels of a table; rows that lack one are left out and reported on stderr."""
+    table = read_table(arguments.file, _format(arguments))
+    takers = {text_column(table, arguments.text_column): take_text, _label_column(table, arguments): take_label}
+    if len(takers) < 2:
+        raise UserError(f"{table.name}: texts and labels are both to be read from column {next(iter(takers))!r}")
+    (texts, labels), bad = pick(table, takers)
     if bad:
-        named = ", ".join(map(str, bad[:_SHOWN])) + (", …" if len(bad) > _SHOWN else "")
-        print(f"{file}: {len(bad)} bad rows left out (lines {named})", file=sys.stderr)
-    if not rows:
-        raise UserError(f"{file}: there is no row to read")
-    return [list(column) for column in zip(*rows, strict=True)]
+        _note(f"{table.name}: {_count(bad, 'row')} left out: {_places(bad)}")
+    if not texts:
+        raise UserError(f"{table.name}: there is no row to read")
+    return texts, labels
 
 
-def _rows(file, text):
-    """Yield line number and row, a dict, of a table; what is no row as None."""
-    if pathlib.Path(file).suffix in (".jsonl", ".ndjson", ".json"):
-        for number, line in enumerate(text.splitlines(), start=1):
-            if line.strip():
-                try:
-                    row = json.loads(line)
-                except ValueError:
-                    row = None
-                yield number, row if isinstance(row, dict) else None
-        return
-    tabs = pathlib.Path(file).suffix in (".tsv", ".tab")
-    csv.field_size_limit(max(csv.field_size_limit(), len(text)))  # whole documents stand in a field
-    quoting = csv.QUOTE_NONE if tabs else csv.QUOTE_MINIMAL
-    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter="\t" if tabs else ",", quoting=quoting)
-    try:
-        for row in reader:  # what a row has too many stands under None, what it has too few is None
-            yield reader.line_num, row
-    except csv.Error as error:
-        raise UserError(f"{file}, line {reader.line_num}: {error}") from None
+def _label_column(table, arguments):
+    if arguments.label_column is not None:
+        return arguments.label_column
+    if not arguments.header:
+        raise UserError(f"{table.name}: give --label-column a number from 1 to {len(table.columns)}")
+    return "label"
+
+
+def _read_texts(arguments):
+    """Return the texts to classify: the lines of a file, or a column of a table, all of whose rows are good."""
+    is_as_usual = _format(arguments) == Format(encoding=arguments.encoding)
+    if arguments.text_column is None and is_as_usual and not is_table(arguments.file):
+        return list(read_lines(arguments.file, arguments.encoding))
+    table = read_table(arguments.file, _format(arguments))
+    (texts,), bad = pick(table, {text_column(table, arguments.text_column): take_text})
+    if bad:
+        raise UserError(f"{table.name}: {_count(bad, 'row')} cannot be classified: {_places(bad)}")
+    return texts
+
+
+def _places(bad):
+    shown = "; ".join(f"{place} ({wrong})" for place, wrong in bad[:_SHOWN])
+    return shown + ("; …" if len(bad) > _SHOWN else "")
+
+
+def _count(things, name):
+    return f"{len(things):,} {name}{'s' if len(things) > 1 else ''}"
+
+
+def _note(text):
+    print(text, file=sys.stderr)

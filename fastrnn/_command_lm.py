@@ -3,17 +3,15 @@
 import argparse
 import math
 import pathlib
-import sys
 
 from fastrnn._command import (
-    UserError,
+    Texts,
     add_action,
+    add_encoding,
     add_sampling,
     add_score,
     add_texts,
     check_output,
-    guarded,
-    guarded_file,
     number,
     positive,
     print_samples,
@@ -24,7 +22,6 @@ from fastrnn._command import (
 
 _SUBWORDS = ("bpe", "unigram")
 _TOKENIZERS = ("words", "whitespace", "chars", "bytes", *_SUBWORDS)
-_LARGE = 1 << 26  # bytes of a file that is not read at once
 
 
 def add_parsers(commands):
@@ -94,6 +91,7 @@ def _add_complete(actions):
         "prefix", nargs=argparse.OPTIONAL, metavar="TEXT", help="what is typed (default: lines of standard input)"
     )
     parser.add_argument("-n", "--number", type=positive, default=5, metavar="N", help="how many (default: 5)")
+    add_encoding(parser)
 
 
 def train(arguments):
@@ -104,7 +102,9 @@ def train(arguments):
     check_output("--output", arguments.output, read)  # before the long work
     if arguments.checkpoint:
         check_output("--checkpoint", arguments.checkpoint, read)
-    text = _text(arguments)
+    text = Texts(arguments.files, arguments.encoding)
+    if arguments.tokenizer in _SUBWORDS:  # it is read twice, which standard input cannot be
+        text = list(text)
     names = ("cell", "embedding_size", "hidden_size", "num_layers", "max_iter", "batch_size", "bptt_length",
              "min_count", "max_vocab", "dropout", "tie_weights", "lowercase", "recipe")  # fmt: skip
     model = RNNLanguageModel(
@@ -115,21 +115,12 @@ def train(arguments):
         random_state=arguments.seed,
         verbose=1,
     )
-    validation = read_lines([arguments.valid]) if arguments.valid else None
+    validation = Texts([arguments.valid], arguments.encoding) if arguments.valid else None
     checkpoint = {"checkpoint": arguments.checkpoint, "checkpoint_minutes": arguments.checkpoint_minutes}
-    guarded(model.fit, text, X_val=validation, **checkpoint)
-    guarded_file(model.save, arguments.output)
+    model.fit(text, X_val=validation, **checkpoint)
+    model.save(arguments.output)
     print(f"{arguments.output}: {model.n_parameters_:,} parameters, {len(model.vocabulary_) - 4:,} tokens, "
           f"validation perplexity {math.exp(-max(model.validation_scores_)):.2f}")  # fmt: skip
-
-
-def _text(arguments):
-    """Return the lines of the text, or the path of a large file, which is read piece by piece."""
-    if len(arguments.files) == 1 and arguments.tokenizer not in _SUBWORDS:
-        path = pathlib.Path(arguments.files[0])
-        if path.is_file() and path.stat().st_size > _LARGE:
-            return path
-    return read_lines(arguments.files)
 
 
 def _tokenizer(arguments, lines):
@@ -138,16 +129,13 @@ def _tokenizer(arguments, lines):
         return arguments.tokenizer
     from fastrnn.text import train_subwords
 
-    lines = [line.lower() for line in lines] if arguments.lowercase else lines
-    try:
-        return train_subwords(lines, arguments.pieces, arguments.tokenizer)
-    except ImportError as error:
-        raise UserError(str(error)) from error
+    lines = (line.lower() for line in lines) if arguments.lowercase else lines
+    return train_subwords(lines, arguments.pieces, arguments.tokenizer)
 
 
 def score(arguments):
     """Carry out ``fastrnn lm score``."""
-    print_scores(_read(arguments), read_lines(arguments.files), arguments.lines)
+    print_scores(_read(arguments), Texts(arguments.files, arguments.encoding), arguments.lines)
 
 
 def generate(arguments):
@@ -158,7 +146,7 @@ def generate(arguments):
         return
     names = ("max_length", "prompt", "stop", "beam_width")
     options = {name: getattr(arguments, name) for name in names}
-    for text, _ in guarded(model.beam_search, n=arguments.number, **options):
+    for text, _ in model.beam_search(n=arguments.number, **options):
         print(text)
 
 
@@ -166,15 +154,15 @@ def complete(arguments):
     """Carry out ``fastrnn lm complete``."""
     model = _read(arguments)
     if arguments.prefix is not None:
-        for word, probability in guarded(model.complete, arguments.prefix, arguments.number):
+        for word, probability in model.complete(arguments.prefix, arguments.number):
             print(f"{probability:.4f} {word}")
         return
-    for line in sys.stdin:
-        print(*(word for word, _ in model.complete(line.rstrip("\n"), arguments.number)), flush=True)
+    for line in read_lines("-", arguments.encoding):
+        print(*(word for word, _ in model.complete(line, arguments.number)), flush=True)
 
 
 def _read(arguments):
     """Return the model that the command line names."""
     from fastrnn.language_model import RNNLanguageModel
 
-    return guarded_file(RNNLanguageModel.load, arguments.model)
+    return RNNLanguageModel.load(arguments.model)

@@ -3,19 +3,17 @@
 import pathlib
 
 from fastrnn._command import (
+    Texts,
     UserError,
     add_action,
     add_sampling,
     add_score,
     add_texts,
     check_output,
-    guarded,
-    guarded_file,
     integer,
     positive,
     print_samples,
     print_scores,
-    read_lines,
 )
 
 _ARPA_SUFFIXES = (".arpa", ".lm")
@@ -90,14 +88,14 @@ def fit(arguments):
     check_output("--output", arguments.output, arguments.files)  # before the long work
     names = ("order", "smoothing", "tokenizer", "lowercase", "min_count", "prune", "memory_limit")
     model = NGramLanguageModel(**{name: getattr(arguments, name) for name in names})
-    guarded(model.fit, read_lines(arguments.files))
+    model.fit(Texts(arguments.files, arguments.encoding))
     _write(model, arguments.output)
     print(f"{arguments.output}: {sum(model.n_ngrams_):,} n-grams of {len(model.vocabulary_) - 4:,} words")
 
 
 def score(arguments):
     """Carry out ``fastrnn ngram score``."""
-    print_scores(_read(arguments), read_lines(arguments.files), arguments.lines)
+    print_scores(_read(arguments), Texts(arguments.files, arguments.encoding), arguments.lines)
 
 
 def generate(arguments):
@@ -114,18 +112,15 @@ def _read(arguments):
     """Return the model that the command line names."""
     from fastrnn.ngram import NGramLanguageModel
 
-    try:
-        with open(arguments.model, "rb") as file:
-            is_saved = file.read(9)[8:] == b"{"  # how the header of a safetensors file begins
-    except OSError as error:
-        raise UserError(f"{arguments.model}: {error.strerror}") from error
+    with open(arguments.model, "rb") as file:
+        is_saved = file.read(9)[8:] == b"{"  # how the header of a safetensors file begins
     if not is_saved:
-        return guarded(NGramLanguageModel.from_arpa, arguments.model, tokenizer=arguments.tokenizer or "whitespace")
+        return NGramLanguageModel.from_arpa(arguments.model, tokenizer=arguments.tokenizer or "whitespace")
     if arguments.tokenizer:
         raise UserError(f"--tokenizer {arguments.tokenizer}: {arguments.model} is a saved model, which has its own")
-    return guarded(NGramLanguageModel.load, arguments.model)
+    return NGramLanguageModel.load(arguments.model)
 
 
 def _write(model, path):
     is_arpa = any(suffix in _ARPA_SUFFIXES for suffix in path.suffixes)
-    guarded_file(model.to_arpa if is_arpa else model.save, path)
+    (model.to_arpa if is_arpa else model.save)(path)

@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import sys
+import warnings
 from typing import NamedTuple
 
 from fastrnn._delimited import QUOTE, DelimitedReader, Misquoted
@@ -255,6 +256,11 @@ def _read_fields(name, lines, delimiter, layout):
         if not is_plain or layout.quote is not None:
             advice = "close it, or say --quote none if quotation marks are nothing but text"
             raise ValueError(f"{name}, line {error.line}: {error}: {advice}.") from None
+        warnings.warn(
+            f"{name}: quotation marks are taken as text, for the one that opens in line {error.line} is not closed.",
+            UserWarning,
+            stacklevel=3,
+        )
     width = len(rows[0][1])
     columns = rows.pop(0)[1] if layout.header else [str(number) for number in range(1, width + 1)]
     return Table(name, columns, [_row(columns, number, fields) for number, fields in rows])

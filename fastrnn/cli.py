@@ -17,7 +17,7 @@ import warnings
 
 import fastrnn
 from fastrnn import _command_classify, _command_lm, _command_ngram
-from fastrnn._command import UserError, check_output, orders, positive, read_file, seed
+from fastrnn._command import Texts, UserError, add_encoding, check_output, orders, positive, seed
 
 # A token that is seen once in the training text becomes <unk>, so that every model learns what to expect of a word it
 # does not know; otherwise the unknown words of the test text are a matter of luck for a network.
@@ -31,9 +31,26 @@ class _Interrupt(BaseException):
 
 
 class _Parser(argparse.ArgumentParser):
-    """An argument parser that says what is wrong in one line."""
+    """An argument parser that takes options and files in any order, and says what is wrong in one line."""
+
+    _is_intermixing = False
+
+    def parse_known_args(self, args=None, namespace=None):
+        """Parse arguments; files may stand before, between and behind the options of a subcommand."""
+        if self._is_intermixing or self._subparsers is not None:
+            return super().parse_known_args(args, namespace)
+        self._is_intermixing = True
+        namespace, unknown = self.parse_known_intermixed_args(args, namespace)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return namespace, unknown
+
+    def print_help(self, file=None):
+        """Write the help; an error in writing it is not kept silent, as argparse does."""
+        print(self.format_help(), end="", file=file)
 
     def error(self, message):
+        """Write one line to stderr, and exit with status 2."""
         self.exit(2, f"{self.prog}: error: {message}\n")
 
 
@@ -48,27 +65,57 @@ def main(argv=None):
     Returns
     -------
     int
-        The exit status: 0, 2 after a mistake in the arguments or files, 130 after Ctrl-C.
+        The exit status: 0; 2 after a mistake in the arguments or files; 130 after Ctrl-C; 141 if what reads the output
+        has closed it, as of a program that SIGPIPE ends.
     """
-    arguments = _parse(argv)
-    sys.stdout.reconfigure(errors="replace")  # a sample may hold characters that the terminal does not know
     previous = signal.signal(signal.SIGINT, _interrupt)
+    prog = "fastrnn"
     try:
-        with warnings.catch_warnings():
-            warnings.showwarning = lambda message, *details: _show_warning(f"{arguments.prog}: warning: {message}")
-            arguments.run(arguments)
-    except UserError as error:
-        print(f"{arguments.prog}: error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    except BrokenPipeError:  # what reads our output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        try:
+            arguments = _parse(argv)
+            prog = arguments.prog
+            _run(arguments)
+        finally:
+            _finish_output()
+    except BrokenPipeError:
+        return 141
     except _Interrupt:
-        print(f"{arguments.prog}: interrupted", file=sys.stderr)
+        print(f"{prog}: interrupted", file=sys.stderr)
         return 130
+    except (UserError, ValueError, OSError, MemoryError, ImportError) as error:
+        print(f"{prog}: error: {' '.join(_message(error).split())}", file=sys.stderr)
+        return 2
     finally:
         signal.signal(signal.SIGINT, previous)
     return 0
+
+
+def _run(arguments):
+    """Carry out the subcommand; a warning is one line on stderr."""
+    if sys.stdout is not None:
+        sys.stdout.reconfigure(errors="replace")  # a sample may hold characters that the terminal does not know
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *details: _show_warning(f"{arguments.prog}: warning: {message}")
+        arguments.run(arguments)
+
+
+def _message(error):
+    """Return what is wrong."""
+    if isinstance(error, MemoryError):
+        return f"there is too little memory: {error}"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename is not None else error.strerror
+    return str(error)
+
+
+def _finish_output():
+    """Write what is left of stdout; if it cannot be written, Python is not to try again when it ends."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise
 
 
 def _interrupt(signum, frame):
@@ -98,13 +145,14 @@ def _add_compare(commands):
     parser = commands.add_parser(
         "compare",
         help="train n-gram and recurrent language models on a text and compare them",
-        description="Train n-gram and recurrent language models on the first 80%% of a text, and compare them on the "
-        "rest: 10%% to stop early by, 10%% to test. Words: cut between lines, each line is a sentence. Characters: the "
+        description="Train n-gram and recurrent language models on the first 80% of a text, and compare them on the "
+        "rest: 10% to stop early by, 10% to test. Words: cut between lines, each line is a sentence. Characters: the "
         "text is one document.",
     )
     parser.add_argument(
-        "files", nargs="*", metavar="FILE", help="text in UTF-8 (default: English text that comes with Python)"
+        "files", nargs="*", metavar="FILE", help="text; - is standard input (default: English that comes with Python)"
     )
+    add_encoding(parser)
     parser.add_argument("--tokenizer", choices=["words", "whitespace", "chars"], default="words")
     parser.add_argument(
         "--orders", type=orders, default=[2, 3, 5], metavar="N,N", help="orders of the n-gram models (default: 2,3,5)"
@@ -176,7 +224,7 @@ def warmup(arguments):
             print(f"{count} kernels deleted, {size / 1e6:.1f} MB")
             return
         done = warm_up(arguments.cells, arguments.dtype, progress=True)
-    except (RuntimeError, OSError) as error:
+    except RuntimeError as error:
         raise UserError(str(error)) from error
     print(
         f"{done.compiled} kernels compiled in {done.seconds:.1f} s, {done.found} were there already; they are kept in "
@@ -196,7 +244,7 @@ def compare(arguments):
         raise UserError("--orders and --cells are both empty: there is no model to compare")
     characters = arguments.tokenizer == "chars"
     _check_outputs(arguments)
-    source, text = _read(arguments.files)
+    source, text = _read(arguments)
     parts = _split(source, text, characters)
 
     from fastrnn.comparison import compare_language_models, format_results
@@ -213,8 +261,6 @@ def compare(arguments):
         )
     except ValueError as error:  # a text that a model cannot learn from: too short, or with a reserved token
         raise UserError(f"{source}: {error}") from error
-    except MemoryError as error:
-        raise UserError(f"the models need too much memory: {error}") from error
     try:
         _write_outputs(arguments, data, results, characters)
     finally:  # the results are shown also when they cannot be written
@@ -274,14 +320,15 @@ def _check_picture(path):
         raise UserError(f"--plot {path}: the file's name must end in one of .{', .'.join(sorted(endings))}")
 
 
-def _read(files):
+def _read(arguments):
     """Return the name of the source and its text."""
-    if not files:
+    if not arguments.files:
         from fastrnn.datasets import load_python_docs
 
         sentences = load_python_docs().data
         return f"Python {platform.python_version()} documentation (pydoc_data.topics)", "\n".join(sentences)
-    return ", ".join(files), "\n".join(map(read_file, files))
+    names = ("standard input" if file == "-" else file for file in arguments.files)
+    return ", ".join(names), "\n".join(Texts(arguments.files, arguments.encoding))
 
 
 def _split(source, text, characters):

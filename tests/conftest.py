@@ -1,5 +1,6 @@
 """What tests share: the folder of real data, and a copy of the package to run and edit in a process of its own."""
 
+import io
 import os
 import pathlib
 import shutil
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import settings
 
 import fastrnn
+from fastrnn import cli
 
 settings.register_profile("fastrnn", deadline=None)  # the first example compiles
 settings.load_profile("fastrnn")
@@ -23,6 +25,25 @@ _LONG_FILES = {"test_warmup.py", "test_machines.py", "test_import.py", "test_exa
 def pytest_collection_modifyitems(items):
     """Begin with the long files, so that no process of several has one of them alone in the end."""
     items.sort(key=lambda item: item.path.name not in _LONG_FILES)
+
+
+@pytest.fixture
+def command(capsys, monkeypatch):
+    """Return a function that runs the ``fastrnn`` command in this process.
+
+    It returns the exit status and what was written to stdout and stderr; ``stdin`` are the bytes of standard input.
+    """
+
+    def run(*arguments, stdin=b""):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+        try:
+            status = cli.main(list(map(str, arguments)))
+        except SystemExit as end:  # argparse
+            status = end.code
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return run
 
 
 def _folder(variable):

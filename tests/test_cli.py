@@ -2,8 +2,10 @@
 
 import contextlib
 import fcntl
+import functools
 import json
 import os
+import pathlib
 import pty
 import signal
 import struct
@@ -16,7 +18,7 @@ import warnings
 import pytest
 
 import fastrnn
-from fastrnn import cli
+from fastrnn import MeanEmbeddingClassifier, NGramLanguageModel, cli
 from fastrnn.datasets import load_python_docs
 from tests.fakes import NetworkModel, UnigramModel
 
@@ -44,20 +46,16 @@ def text_file(tmp_path):
     return path
 
 
-def run(capsys, *arguments):
-    """Run the command in this process; return its exit status and what it wrote to stdout and stderr."""
-    try:
-        status = cli.main(["compare", *map(str, arguments)])
-    except SystemExit as end:  # argparse
-        status = end.code
-    captured = capsys.readouterr()
-    return status, captured.out, captured.err
+@pytest.fixture
+def run(command):
+    """Return a function that runs the subcommand, see `command`."""
+    return functools.partial(command, "compare")
 
 
 @pytest.mark.usefixtures("quick_models")
 class TestResults:
-    def test_the_table_stands_best_first_and_a_sample_follows(self, capsys, text_file):
-        status, out, err = run(capsys, text_file)
+    def test_the_table_stands_best_first_and_a_sample_follows(self, run, text_file):
+        status, out, err = run(text_file)
         assert (status, err) == (0, "")
         lines = out.split("\n")
         assert lines[0] == str(text_file)
@@ -68,11 +66,11 @@ class TestResults:
         assert lines.index("counts:") < lines.index("flat:")
         assert lines[lines.index("counts:") + 1].startswith("  ")
 
-    def test_the_split_is_contiguous_and_the_vocabulary_comes_from_the_training_part(self, capsys, tmp_path):
+    def test_the_split_is_contiguous_and_the_vocabulary_comes_from_the_training_part(self, run, tmp_path):
         path = tmp_path / "text.txt"
         lines = ["both both"] * 8 + ["valid both"] + ["test test test"]
         path.write_text("\n\n".join(lines) + "\n\n")
-        status, _, _ = run(capsys, path, "--json", tmp_path / "out.json")
+        status, _, _ = run(path, "--json", tmp_path / "out.json")
         data = json.loads((tmp_path / "out.json").read_text())["data"]
         assert status == 0
         assert data["vocabulary_size"] == 5
@@ -80,17 +78,17 @@ class TestResults:
         assert data["tokens"] == {"train": 16, "valid": 2, "test": 3}
         assert data["out_of_vocabulary"] == {"train": 0, "valid": 1, "test": 3}
 
-    def test_a_token_seen_once_is_unknown(self, capsys, tmp_path):
+    def test_a_token_seen_once_is_unknown(self, run, tmp_path):
         path = tmp_path / "text.txt"
         path.write_text("twice\n" * 7 + "once\n" + "once\n" * 2)
-        run(capsys, path, "--json", tmp_path / "out.json")
+        run(path, "--json", tmp_path / "out.json")
         data = json.loads((tmp_path / "out.json").read_text())["data"]
         assert data["out_of_vocabulary"] == {"train": 1, "valid": 1, "test": 1}
 
-    def test_characters_are_cut_as_one_document(self, capsys, tmp_path):
+    def test_characters_are_cut_as_one_document(self, run, tmp_path):
         path = tmp_path / "text.txt"
         path.write_text("abcde\n" * 200)
-        status, out, _ = run(capsys, path, "--tokenizer", "chars", "--json", tmp_path / "out.json")
+        status, out, _ = run(path, "--tokenizer", "chars", "--json", tmp_path / "out.json")
         data = json.loads((tmp_path / "out.json").read_text())["data"]
         assert status == 0
         assert "test bits/char" in out
@@ -98,19 +96,19 @@ class TestResults:
         assert data["tokens"] == {"train": 959, "valid": 120, "test": 120}
         assert data["vocabulary_size"] == 4 + 6
 
-    def test_several_files_are_read_in_order(self, capsys, tmp_path):
+    def test_several_files_are_read_in_order(self, run, tmp_path):
         for name in ("b", "a"):
             (tmp_path / name).write_text(f"{name}\n" * 5)
-        run(capsys, tmp_path / "b", tmp_path / "a", "--json", tmp_path / "out.json")
+        run(tmp_path / "b", tmp_path / "a", "--json", tmp_path / "out.json")
         data = json.loads((tmp_path / "out.json").read_text())["data"]
         assert data["source"] == f"{tmp_path / 'b'}, {tmp_path / 'a'}"
         assert data["out_of_vocabulary"] == {"train": 0, "valid": 0, "test": 0}
         assert data["vocabulary_size"] == 6
 
-    def test_the_json_is_complete_and_replaces_what_was_there(self, capsys, text_file, tmp_path):
+    def test_the_json_is_complete_and_replaces_what_was_there(self, run, text_file, tmp_path):
         out = tmp_path / "out.json"
         out.write_text("old")
-        status, _, _ = run(capsys, text_file, "--json", out)
+        status, _, _ = run(text_file, "--json", out)
         content = json.loads(out.read_text())
         assert status == 0
         assert set(content) == {"data", "models"}
@@ -118,26 +116,26 @@ class TestResults:
         assert [model["kind"] for model in content["models"]] == ["rnn", "ngram"]
         assert sorted(path.name for path in tmp_path.iterdir()) == ["out.json", "text.txt"]
 
-    def test_the_plot_is_written(self, capsys, text_file, tmp_path):
-        status, _, _ = run(capsys, text_file, "--plot", tmp_path / "out.png")
+    def test_the_plot_is_written(self, run, text_file, tmp_path):
+        status, _, _ = run(text_file, "--plot", tmp_path / "out.png")
         assert status == 0
         assert (tmp_path / "out.png").read_bytes().startswith(b"\x89PNG")
 
-    def test_the_same_seed_gives_the_same_samples(self, capsys, text_file):
-        outs = [run(capsys, text_file, "--seed", seed)[1].partition("\n\ncounts:")[2] for seed in (1, 1, 2)]
+    def test_the_same_seed_gives_the_same_samples(self, run, text_file):
+        outs = [run(text_file, "--seed", seed)[1].partition("\n\ncounts:")[2] for seed in (1, 1, 2)]
         assert outs[0] == outs[1] != outs[2]
 
-    def test_python_documentation_is_the_default(self, capsys):
-        status, out, _ = run(capsys)
+    def test_python_documentation_is_the_default(self, run):
+        status, out, _ = run()
         assert status == 0
         assert "pydoc_data.topics" in out.split("\n")[0]
 
-    def test_results_that_cannot_be_written_are_shown(self, capsys, text_file, tmp_path, monkeypatch):
+    def test_results_that_cannot_be_written_are_shown(self, run, text_file, tmp_path, monkeypatch):
         def fail(*arguments):
             raise OSError("No space left on device")
 
         monkeypatch.setattr("fastrnn.comparison.plot_results", fail)
-        status, out, err = run(capsys, text_file, "--plot", tmp_path / "out.png")
+        status, out, err = run(text_file, "--plot", tmp_path / "out.png")
         assert status == 2
         assert "counts" in out
         assert err == "fastrnn compare: error: the results could not be written: No space left on device\n"
@@ -150,8 +148,8 @@ class TestMistakes:
     def _no_models(self, monkeypatch):
         monkeypatch.setattr(cli, "build_models", lambda *_: pytest.fail("models were built"))
 
-    def check(self, capsys, *arguments, says):
-        status, out, err = run(capsys, *arguments)
+    def check(self, run, *arguments, says):
+        status, out, err = run(*arguments)
         assert status == 2
         assert out == ""
         assert err.startswith("fastrnn compare: error: ")
@@ -159,28 +157,30 @@ class TestMistakes:
         assert err.endswith("\n")
         assert says in err
 
-    def test_missing_file(self, capsys, tmp_path):
-        self.check(capsys, tmp_path / "none.txt", says="none.txt: No such file or directory")
+    def test_missing_file(self, run, tmp_path):
+        self.check(run, tmp_path / "none.txt", says="none.txt: No such file or directory")
 
-    def test_folder(self, capsys, tmp_path):
-        self.check(capsys, tmp_path, says=f"{tmp_path}: Is a directory")
+    def test_folder(self, run, tmp_path):
+        self.check(run, tmp_path, says=f"{tmp_path}: Is a directory")
 
     @pytest.mark.parametrize("content", [b"", b" \n\n\t\n"])
-    def test_empty_file(self, capsys, tmp_path, content):
+    def test_empty_file(self, run, tmp_path, content):
         (tmp_path / "empty.txt").write_bytes(content)
-        self.check(capsys, tmp_path / "empty.txt", says="empty.txt: the file is empty")
+        self.check(run, tmp_path / "empty.txt", says="empty.txt: the file is empty")
 
-    @pytest.mark.parametrize("content", [b"\x89PNG\r\n\x1a\n\xff\xfe" * 99, b"text\n\0\n" * 99])
-    def test_binary_file(self, capsys, tmp_path, content):
+    @pytest.mark.parametrize(
+        ("content", "says"),
+        [(b"\x89PNG\r\n\x1a\n\xff\xfe" * 99, "binary, line 1: the text is not in utf-8"),
+         (b"text\n\0\n" * 99, "binary: not a text file")],
+    )  # fmt: skip
+    def test_binary_file(self, run, tmp_path, content, says):
         (tmp_path / "binary").write_bytes(content)
-        self.check(capsys, tmp_path / "binary", says="binary: not a text file")
+        self.check(run, tmp_path / "binary", says=says)
 
-    def test_short_text(self, capsys, tmp_path):
+    def test_short_text(self, run, tmp_path):
         (tmp_path / "short.txt").write_text("one\ntwo\n")
-        self.check(capsys, tmp_path / "short.txt", says="short.txt: too short: 2 lines of text, at least 10")
-        self.check(
-            capsys, tmp_path / "short.txt", "--tokenizer", "chars", says="too short: 7 characters, at least 1000"
-        )
+        self.check(run, tmp_path / "short.txt", says="short.txt: too short: 2 lines of text, at least 10")
+        self.check(run, tmp_path / "short.txt", "--tokenizer", "chars", says="too short: 7 characters, at least 1000")
 
     @pytest.mark.parametrize(
         ("arguments", "says"),
@@ -197,48 +197,47 @@ class TestMistakes:
             (["--json", "no/such/folder/out.json"], "--json no/such/folder/out.json: No such file or directory"),
         ],
     )
-    def test_wrong_value(self, capsys, arguments, says):
-        self.check(capsys, *arguments, says=says)
+    def test_wrong_value(self, run, arguments, says):
+        self.check(run, *arguments, says=says)
 
-    def test_output_is_a_folder(self, capsys, tmp_path):
-        self.check(capsys, "--json", tmp_path, says="is a directory")
+    def test_output_is_a_folder(self, run, tmp_path):
+        self.check(run, "--json", tmp_path, says="is a directory")
 
-    def test_output_would_replace_the_text(self, capsys, text_file):
-        self.check(capsys, text_file, "--json", text_file, says="would replace the text")
+    def test_output_would_replace_the_text(self, run, text_file):
+        self.check(run, text_file, "--json", text_file, says="would replace the text")
         assert text_file.read_text() == TEXT
 
-    def test_matplotlib_is_missing(self, capsys, monkeypatch, tmp_path):
+    def test_matplotlib_is_missing(self, run, monkeypatch, tmp_path):
         monkeypatch.setitem(sys.modules, "matplotlib.backend_bases", None)
-        self.check(capsys, "--plot", tmp_path / "out.png", says="pip install 'fastrnn[plot]'")
+        self.check(run, "--plot", tmp_path / "out.png", says="pip install 'fastrnn[plot]'")
 
-    def test_unknown_command(self, capsys):
-        with pytest.raises(SystemExit, match="2"):
-            cli.main(["contrast"])
-        assert capsys.readouterr().err.count("\n") == 1
+    def test_unknown_command(self, command):
+        status, _, err = command("contrast")
+        assert (status, err.count("\n")) == (2, 1)
 
 
 @pytest.mark.usefixtures("quick_models")
-def test_reserved_tokens_in_the_text(capsys, tmp_path):
+def test_reserved_tokens_in_the_text(run, tmp_path):
     path = tmp_path / "text.txt"
     path.write_text("a b </s>\n" * 20)
-    status, _, err = run(capsys, path, "--tokenizer", "whitespace")
+    status, _, err = run(path, "--tokenizer", "whitespace")
     assert status == 2
     assert err.startswith(f"fastrnn compare: error: {path}: ")
     assert "'</s>'" in err
 
 
-def test_models_too_large_for_the_memory(capsys, text_file, monkeypatch):
+def test_models_too_large_for_the_memory(run, text_file, monkeypatch):
     class LargeModel(UnigramModel):
         def fit(self, X, y=None):
             raise MemoryError("Unable to allocate 14.6 TiB")
 
     monkeypatch.setattr(cli, "build_models", lambda _, vocabulary: {"m": LargeModel(vocabulary=vocabulary)})
-    status, _, err = run(capsys, text_file)
+    status, _, err = run(text_file)
     assert status == 2
-    assert err == "fastrnn compare: error: the models need too much memory: Unable to allocate 14.6 TiB\n"
+    assert err == "fastrnn compare: error: there is too little memory: Unable to allocate 14.6 TiB\n"
 
 
-def test_ctrl_c_ends_the_command_even_within_fit(capsys, text_file, monkeypatch, tmp_path):
+def test_ctrl_c_ends_the_command_even_within_fit(run, text_file, monkeypatch, tmp_path):
     class InterruptedModel(UnigramModel):
         def fit(self, X, y=None):
             try:
@@ -248,21 +247,21 @@ def test_ctrl_c_ends_the_command_even_within_fit(capsys, text_file, monkeypatch,
 
     monkeypatch.setattr(cli, "build_models", lambda _, vocabulary: {"m": InterruptedModel(vocabulary=vocabulary)})
     handler = signal.getsignal(signal.SIGINT)
-    status, _, err = run(capsys, text_file, "--json", tmp_path / "out.json")
+    status, _, err = run(text_file, "--json", tmp_path / "out.json")
     assert (status, err) == (130, "fastrnn compare: interrupted\n")
     assert signal.getsignal(signal.SIGINT) is handler
     assert not (tmp_path / "out.json").exists()
 
 
 @pytest.mark.filterwarnings("default::UserWarning")
-def test_a_warning_is_one_line(capsys, text_file, monkeypatch):
+def test_a_warning_is_one_line(run, text_file, monkeypatch):
     class WarningModel(UnigramModel):
         def fit(self, X, y=None):
             warnings.warn("The text is small.", UserWarning, stacklevel=2)
             return super().fit(X)
 
     monkeypatch.setattr(cli, "build_models", lambda _, vocabulary: {"m": WarningModel(vocabulary=vocabulary)})
-    status, _, err = run(capsys, text_file)
+    status, _, err = run(text_file)
     assert (status, err) == (0, "fastrnn compare: warning: The text is small.\n")
 
 
@@ -277,8 +276,8 @@ def docs_file(tmp_path_factory):
 SMALL = ["--orders", "2", "--cells", "gru", "--hidden-size", "8", "--max-iter", "2"]
 
 
-def test_real_models_of_words(capsys, docs_file, tmp_path):
-    status, out, err = run(capsys, docs_file, *SMALL, "--json", tmp_path / "out.json")
+def test_real_models_of_words(run, docs_file, tmp_path):
+    status, out, err = run(docs_file, *SMALL, "--json", tmp_path / "out.json")
     assert (status, err) == (0, "")
     content = json.loads((tmp_path / "out.json").read_text())
     models = {model["kind"]: model for model in content["models"]}
@@ -291,8 +290,8 @@ def test_real_models_of_words(capsys, docs_file, tmp_path):
         assert model["sample"] in out
 
 
-def test_real_models_of_characters(capsys, docs_file, tmp_path):
-    status, _, err = run(capsys, docs_file, *SMALL, "--tokenizer", "chars", "--json", tmp_path / "out.json")
+def test_real_models_of_characters(run, docs_file, tmp_path):
+    status, _, err = run(docs_file, *SMALL, "--tokenizer", "chars", "--json", tmp_path / "out.json")
     assert (status, err) == (0, "")
     for model in json.loads((tmp_path / "out.json").read_text())["models"]:
         assert 1 < model["test_perplexity"] < 40
@@ -302,11 +301,9 @@ def test_real_models_of_characters(capsys, docs_file, tmp_path):
 def start_process(*arguments, **options):
     return subprocess.Popen(
         [sys.executable, "-m", "fastrnn", *map(str, arguments)],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-        **{"stderr": subprocess.PIPE, **options},
+        **{"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options},
     )
 
 
@@ -360,3 +357,66 @@ def test_help_names_every_option():
     assert process.returncode == 0
     for option in "--tokenizer --orders --cells --hidden-size --max-iter --seed --json --plot".split():
         assert option in process.stdout
+
+
+COMMANDS = [
+    ["compare"], ["warmup"], *(["ngram", action] for action in ("fit", "score", "generate", "convert")),
+    *(["lm", action] for action in ("train", "score", "generate", "complete")),
+    *(["classify", action] for action in ("fit", "predict", "evaluate")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("words", [[], ["ngram"], ["lm"], ["classify"], *COMMANDS], ids=" ".join)
+def test_every_help_can_be_read(command, words):
+    status, out, err = command(*words, "--help")
+    assert (status, err) == (0, "")
+    assert out.startswith(f"usage: {' '.join(['fastrnn', *words])} ")
+    assert "%%" not in out
+    assert "%(" not in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "files"),
+    [
+        (["score", "m", "--lines", "a.txt"], ["a.txt"]),
+        (["score", "--lines", "m", "a.txt"], ["a.txt"]),
+        (["score", "m", "a.txt", "--lines", "b.txt", "--encoding", "utf-8", "c.txt"], ["a.txt", "b.txt", "c.txt"]),
+        (["score", "m", "--lines"], ["-"]),
+        (["score", "m", "-", "--lines"], ["-"]),
+        (["score", "m", "--lines", "--", "-a.txt"], ["-a.txt"]),
+        (["train", "-o", "m", "a.txt", "--cell", "gru", "b.txt"], ["a.txt", "b.txt"]),
+    ],
+)
+def test_files_stand_anywhere_among_the_options(arguments, files):
+    parsed = cli._parse(["lm", *arguments])
+    assert parsed.files == files
+    assert vars(parsed).get("model", parsed.output if "output" in parsed else None) == pathlib.Path("m")
+    assert arguments[0] == "train" or parsed.lines
+
+
+def test_an_option_that_there_is_not(command):
+    status, out, err = command("lm", "score", "m", "a.txt", "--line-by-line")
+    assert (status, out, err) == (2, "", "fastrnn lm score: error: unrecognized arguments: --line-by-line\n")
+
+
+@pytest.mark.parametrize("arguments", ["compare --help", "classify predict {model}", "ngram score {arpa} --lines -"])
+def test_who_reads_the_output_may_stop(tmp_path, arguments):
+    """As of other programs: no message, and the status of one that SIGPIPE ends."""
+    texts = [text for text, _ in [("good", 1), ("bad", 0)] * 20]
+    model = MeanEmbeddingClassifier(max_iter=1, random_state=0).fit(texts, [1, 0] * 20)
+    model.save(tmp_path / "model")
+    NGramLanguageModel(1, smoothing="add_k").fit(texts).to_arpa(tmp_path / "m.arpa")
+    arguments = arguments.format(model=tmp_path / "model", arpa=tmp_path / "m.arpa").split()
+    reading, writing = os.pipe()
+    os.close(reading)
+    with start_process(*arguments, stdin=subprocess.PIPE, stdout=writing) as process:
+        os.close(writing)
+        _, err = process.communicate("a good film\n" * 5000, timeout=300)
+    assert (process.returncode, err) == (141, "")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")
+def test_output_that_cannot_be_written():
+    with open("/dev/full", "w") as full, start_process("compare", "--help", stdout=full) as process:
+        _, err = process.communicate(timeout=300)
+    assert (process.returncode, err) == (2, "fastrnn: error: No space left on device\n")

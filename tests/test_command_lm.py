@@ -1,6 +1,6 @@
 """The ``fastrnn lm`` command: what it prints, writes and refuses."""
 
-import io
+import functools
 import math
 import sys
 
@@ -13,18 +13,9 @@ SMALL = ["--cell", "rnn", "--embedding-size", 6, "--hidden-size", 6, "--max-iter
 
 
 @pytest.fixture
-def run(capsys):
-    """Return a function that runs the command in this process: exit status, what was written to stdout and stderr."""
-
-    def run(*arguments):
-        try:
-            status = cli.main(["lm", *map(str, arguments)])
-        except SystemExit as end:  # argparse
-            status = end.code
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    return run
+def run(command):
+    """Return a function that runs the subcommand, see `command`."""
+    return functools.partial(command, "lm")
 
 
 @pytest.fixture(scope="module")
@@ -54,10 +45,12 @@ def test_train(run, folder, tmp_path):
     )
 
 
-def test_a_large_file_and_a_checkpoint(run, folder, tmp_path, monkeypatch):
-    monkeypatch.setattr("fastrnn._command_lm._LARGE", 100)
-    options = [*SMALL, "--lowercase", "--checkpoint", tmp_path / "run"]
-    assert run("train", folder / "text.txt", "-o", tmp_path / "m", *options)[0] == 0
+def test_several_files_and_a_checkpoint(run, folder, tmp_path):
+    half = len(TEXT) // 2
+    (tmp_path / "first.txt").write_text(TEXT[:half])
+    (tmp_path / "second.txt").write_text(TEXT[half:])
+    files = [tmp_path / "first.txt", "--lowercase", "--checkpoint", tmp_path / "run", tmp_path / "second.txt"]
+    assert run("train", *files, "-o", tmp_path / "m", *SMALL)[0] == 0
     assert (tmp_path / "run").exists()
     expected, model = (RNNLanguageModel.load(path) for path in (folder / "model", tmp_path / "m"))
     assert model.get_params() == expected.get_params()
@@ -73,14 +66,13 @@ def test_pieces(run, folder, tmp_path, tokenizer):
     assert run("score", tmp_path / "m", folder / "text.txt")[0] == 0
 
 
-def test_score(run, folder, monkeypatch):
+def test_score(run, folder):
     model = RNNLanguageModel.load(folder / "model")
     perplexity = model.perplexity(TEXT.rstrip("\n").split("\n"))
     status, out, err = run("score", folder / "model", folder / "text.txt")
     assert (status, err) == (0, "")
     assert out.startswith(f"perplexity {float(perplexity):.4f}, without unknown words {perplexity.without_oov:.4f}\n")
-    monkeypatch.setattr(sys, "stdin", io.StringIO("a dog\n\nThe unicorn"))
-    status, out, _ = run("score", folder / "model", "--lines")
+    status, out, _ = run("score", folder / "model", "--lines", stdin=b"a dog\n\nThe unicorn")
     expected = model.score_samples(["a dog", "", "The unicorn"]) / math.log(10)
     assert [float(line) for line in out.split()] == pytest.approx(expected.tolist(), abs=1e-6)
 
@@ -95,12 +87,11 @@ def test_generate(run, folder):
     assert out.split("\n") == [*(text for text, _ in model.beam_search(n=2, beam_width=4, max_length=5)), ""]
 
 
-def test_complete(run, folder, monkeypatch):
+def test_complete(run, folder):
     model = RNNLanguageModel.load(folder / "model")
     status, out, _ = run("complete", folder / "model", "The d", "-n", 2)
     assert (status, out) == (0, "1.0000 dog\n")
-    monkeypatch.setattr(sys, "stdin", io.StringIO("the c\n\n"))
-    status, out, _ = run("complete", folder / "model", "-n", 3)
+    status, out, _ = run("complete", folder / "model", "-n", 3, stdin=b"the c\n\n")
     assert out == "cat\n" + " ".join(word for word, _ in model.complete("", n=3)) + "\n"
 
 

@@ -1,30 +1,19 @@
 """The ``fastrnn ngram`` command: what it prints, writes and refuses."""
 
-import io
+import functools
 import math
-import sys
 
 import pytest
 
-from fastrnn import cli
 from fastrnn.ngram import NGramLanguageModel
 
 TEXT = "The dog sees a cat.\nThe cat sees the old dog!\n\nA dog is a dog.\n" * 5
 
 
 @pytest.fixture
-def run(capsys):
-    """Return a function that runs the command in this process: exit status, what was written to stdout and stderr."""
-
-    def run(*arguments):
-        try:
-            status = cli.main(["ngram", *map(str, arguments)])
-        except SystemExit as end:  # argparse
-            status = end.code
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    return run
+def run(command):
+    """Return a function that runs the subcommand, see `command`."""
+    return functools.partial(command, "ngram")
 
 
 @pytest.fixture
@@ -64,9 +53,8 @@ def test_a_warning_is_one_line(run, text, tmp_path):
     assert err.startswith("fastrnn ngram fit: warning: The Kneser-Ney discounts of order")
 
 
-def test_lines_and_standard_input(run, model, monkeypatch):
-    monkeypatch.setattr(sys, "stdin", io.StringIO("a dog\n\nThe unicorn"))
-    status, out, _ = run("score", model, "--lines")
+def test_lines_and_standard_input(run, model):
+    status, out, _ = run("score", model, "--lines", stdin=b"a dog\n\nThe unicorn")
     expected = NGramLanguageModel.load(model).score_samples(["a dog", "", "The unicorn"]) / math.log(10)
     assert status == 0
     assert [float(line) for line in out.split()] == pytest.approx(expected.tolist(), abs=1e-6)
