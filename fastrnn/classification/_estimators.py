@@ -9,8 +9,9 @@ from sklearn.base import ClassifierMixin, RegressorMixin
 from fastrnn._checks import check_not_negative, check_positive_integer, shown
 from fastrnn.classification._base import BaseSequenceEstimator
 from fastrnn.classification._networks import MeanEmbeddingNetwork, RecurrentNetwork
-from fastrnn.classification._sequences import add_ngrams, read_vectors
+from fastrnn.classification._sequences import add_ngrams
 from fastrnn.classification._targets import label_array, learn_classes, learn_values
+from fastrnn.classification._vectors import read_vectors
 from fastrnn.exchange._classifier import ClassifierExchangeMixin
 
 _LONG_TEXT = 2000  # tokens of a text that a recurrent network reads with max_length="auto"
@@ -157,8 +158,8 @@ class MeanEmbeddingClassifier(_Classifier):
     truncation : {"end", "start"}, default="end"
         Which end of longer texts is cut off.
     embedding : mapping, (words, array), path or None, default=None
-        Pretrained vectors: of each word, or as list and array, or a text file as of GloVe or word2vec. Their words are
-        known besides those of the training texts.
+        Pretrained vectors: of each word, or as list and array, or a text file as of GloVe or word2vec, which may be
+        compressed. Their words are known besides those of the training texts; the first vector of a word counts.
     freeze_embedding : bool, default=False
         Whether pretrained vectors, and those of all other words, stay as they are. (Those of n-grams do not.)
     optimizer : {"adam", "adamw", "sgd", "adagrad", "rmsprop"}, default="adam"
@@ -476,8 +477,8 @@ class RNNClassifier(ClassifierExchangeMixin, _Classifier, _Recurrent):
     truncation : {"end", "start"}, default="end"
         Which end of longer sequences is cut off.
     embedding : mapping, (words, array), path or None, default=None
-        Pretrained vectors: of each word, or as list and array, or a text file as of GloVe or word2vec. Their words are
-        known besides those of the training texts.
+        Pretrained vectors: of each word, or as list and array, or a text file as of GloVe or word2vec, which may be
+        compressed. Their words are known besides those of the training texts; the first vector of a word counts.
     freeze_embedding : bool, default=False
         Whether the vectors stay as they are.
     optimizer : {"adam", "adamw", "sgd", "adagrad", "rmsprop"}, default="adam"

@@ -1,14 +1,10 @@
 """What the estimators read, as arrays: texts as ids, series as rows, all sequences one after another."""
 
-import functools
 import numbers
-import os
-import pathlib
 
 import numpy as np
 from sklearn.utils import check_array
 
-from fastrnn._arrays import to_array
 from fastrnn._checks import shown
 from fastrnn.batching import sentence_groups
 from fastrnn.persistence import plain_parameter
@@ -321,71 +317,6 @@ def _read_one_series(part, i):
     if not np.isfinite(part).all():
         raise ValueError(f"X[{i}] must be finite, got NaN or infinity: fill or drop missing values before.")
     return part
-
-
-def read_vectors(embedding):
-    """Return words and vectors of what an estimator's `embedding` is.
-
-    Parameters
-    ----------
-    embedding : mapping of str to array, (words, array (n, D)), or path of a text file as of GloVe or word2vec
-
-    Returns
-    -------
-    words : list of str
-    vectors : ndarray (n, D) of float32
-    """
-    if isinstance(embedding, str | os.PathLike):
-        path = pathlib.Path(embedding)
-        return _read_vector_file(str(path), path.stat().st_mtime_ns)
-    if hasattr(embedding, "keys"):
-        words = list(embedding.keys())
-        vectors = [embedding[word] for word in words]
-    elif isinstance(embedding, tuple | list) and len(embedding) == 2:
-        words, vectors = embedding
-    else:
-        raise ValueError(
-            f"embedding must be a mapping of words to vectors, a pair (words, array) or the path of a text file, "
-            f"got {shown(embedding)}."
-        )
-    try:
-        vectors = [to_array(vector) for vector in vectors] if isinstance(vectors, list | tuple) else to_array(vectors)
-        vectors = np.asarray(vectors, np.float32)
-    except ValueError:
-        raise ValueError("embedding must have vectors of one length, got vectors of several.") from None
-    words = [str(word) for word in words]
-    if vectors.ndim != 2 or len(vectors) != len(words) or not len(words):
-        raise ValueError(
-            f"embedding must have a vector for each word, got {len(words)} words and vectors of shape {vectors.shape}."
-        )
-    if not np.isfinite(vectors).all():
-        raise ValueError("embedding must be finite, got NaN or infinity.")
-    return words, vectors
-
-
-@functools.lru_cache(maxsize=1)
-def _read_vector_file(path, changed):
-    """Read a text file of word vectors, a word and its numbers a line; the last file stays in memory."""
-    words, rows = [], []
-    with open(path, encoding="utf-8", errors="replace") as file:
-        for number, line in enumerate(file):
-            fields = line.rstrip().split(" ")
-            if number == 0 and len(fields) == 2:  # word2vec begins with the number of words and their size
-                continue
-            size = len(rows[0]) if rows else len(fields) - 1
-            try:  # a word of GloVe may hold spaces
-                row = np.array(fields[len(fields) - size :], np.float32)
-            except ValueError:
-                row = ()
-            if len(row) != size or size < 1:
-                raise ValueError(
-                    f"{path}, line {number + 1}: expected a word and {size} numbers, got {shown(line[:60])}."
-                )
-            words.append(" ".join(fields[: len(fields) - size]))
-            rows.append(row)
-    if not rows:
-        raise ValueError(f"{path} holds no word vectors.")
-    return words, np.array(rows)
 
 
 def stored_classes(classes):
