@@ -5,7 +5,7 @@ import itertools
 
 import numpy as np
 
-from fastrnn._checks import check_choice, check_not_negative, check_positive_integer
+from fastrnn._checks import check_choice, check_not_negative, check_positive_integer, shown
 from fastrnn._wrapping import WrappedLanguageModel
 from fastrnn.batching import Batch
 from fastrnn.kernels.adaptation import adapt_weights
@@ -150,6 +150,11 @@ class DynamicEvaluation(WrappedLanguageModel):
                 network.train_step(batch)
                 self._adapt(network, learned, scales)
                 adapted = True
+        if not np.isfinite(result).all():
+            raise ValueError(
+                f"learning_rate={shown(self.learning_rate)} is too large for this text: the weights became infinite or "
+                f"NaN before token {int(np.argmin(np.isfinite(result)))} of {len(result)}."
+            )
         return result
 
     def _segments(self, ids, bounds, bos):

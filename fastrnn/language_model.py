@@ -310,13 +310,14 @@ class RNNLanguageModel(ExchangeMixin, BaseLanguageModel):
         Raises
         ------
         ValueError
-            A parameter, the text or the checkpoint is not usable.
+            A parameter, the text or the checkpoint is not usable; or the training came to infinite or NaN losses or
+            outputs before an epoch was finished. The model is as before.
 
         Warns
         -----
         ConvergenceWarning
-            The training was interrupted (Ctrl-C) after a finished epoch, or the loss became infinite or NaN. The model
-            has the best weights up to then.
+            The training was interrupted (Ctrl-C) after a finished epoch, or came to infinite or NaN losses, weights or
+            outputs. The model has the best weights up to then.
         """
         settings = self._check_parameters()
         going_on = self.warm_start and hasattr(self, "network_")
@@ -422,6 +423,8 @@ class RNNLanguageModel(ExchangeMixin, BaseLanguageModel):
             accumulate_steps=settings.accumulate_steps,
             rate_factor=(lambda batch: len(batch.inputs) / settings.bptt_length) if settings.random_bptt else None,
             average=average,
+            is_finite=lambda n_batches: self._is_finite(network, *text, n_batches * settings.bptt_length),
+            going_on=going_on,
             random_state=random_state,
             progress=self.verbose > 0,
             name=f"{self.cell} language model",
@@ -522,6 +525,11 @@ class RNNLanguageModel(ExchangeMixin, BaseLanguageModel):
                 begin, end = offsets[sentence], offsets[sentence + 1]
                 result[begin:end] = together[: end - begin, column]
         return result
+
+    def _is_finite(self, network, ids, offsets, steps):
+        """Return whether log probabilities are finite at the beginning of a text, `steps` of as many streams."""
+        offsets = np.unique(np.minimum(offsets, steps * self.batch_size))
+        return bool(np.isfinite(self._log_probs(network, ids[: offsets[-1]], offsets)).all())
 
     def _token_log_probs(self, ids, offsets):
         return self._log_probs(self.network_, ids, offsets)

@@ -60,10 +60,12 @@ class Optimizer:
         Raises
         ------
         ValueError
-            The keys or shapes do not fit; nothing is changed then.
+            The keys or shapes do not fit, or a parameter is read-only; nothing is changed then.
         """
         rows = rows or {}
         for name, weight in parameters.items():
+            if not weight.flags.writeable:
+                raise ValueError(f"parameters[{name!r}] cannot be written to: call make_writable() of its layer first.")
             if name not in grads or grads[name].shape != weight.shape or grads[name].dtype != weight.dtype:
                 raise ValueError(f"grads[{name!r}] must be an array of shape {weight.shape} and type {weight.dtype}.")
         self.n_steps += 1
@@ -113,7 +115,15 @@ class Optimizer:
         if name not in self._state:
             # As the gradients of a layer: rows that are never used take no memory.
             self._state[name] = {slot: np.zeros(weight.shape, weight.dtype) for slot in self.slots}
-        return [self._state[name][slot] for slot in self.slots]
+        slots = self._state[name]
+        for slot, array in slots.items():
+            if not array.flags.writeable:  # of a model that is mapped into memory
+                slots[slot] = np.array(array)
+        return [slots[slot] for slot in self.slots]
+
+    def reset(self):
+        """Forget all steps."""
+        self.n_steps, self._state = 0, {}
 
     def _pieces(self, arrays, used, size, dense):
         """Cut an update into calls of `_update` for several threads: (arrays, rows, size)."""

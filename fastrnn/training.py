@@ -5,25 +5,26 @@ import itertools
 import logging
 import math
 import time
-import warnings
 from typing import NamedTuple
 
+import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from tqdm.auto import tqdm
 
-from fastrnn._checks import check_choice
+from fastrnn._checks import check_choice, warn_caller
 from fastrnn.checkpoint import generator_state, set_generator_state
-from fastrnn.kernels.clipping import clip_grad_norm
+from fastrnn.kernels.clipping import clip_grad_norm, row_blocks, sum_of_squares
 
 _LOGGER = logging.getLogger(__name__)
 
 PLATEAU_FACTOR = 0.25  # what the learning rate is multiplied with after an epoch without improvement
 SCHEDULES = ("plateau", "cosine", "constant")
 _REPORT_SECONDS = 0.2  # between two changes of the figures behind the bar
+_CHECKED_BATCHES = 32  # of the training data, at most, whose outputs with the weights that are kept have to be finite
 
 
-class NonFiniteLossError(ArithmeticError):
-    """The loss, or the norm of its gradient, is infinite or not a number."""
+class DivergenceError(ValueError):
+    """A training came to infinite or NaN losses, gradients, weights or outputs, and left nothing to be used."""
 
 
 class History(NamedTuple):
@@ -79,23 +80,25 @@ class Schedule:
 
 
 def train(network, optimizer, epochs, *, max_iter, clip_norm=None, validate=None, n_iter_no_change=None, tol=1e-3,
-          schedule="plateau", warmup=0, accumulate_steps=1, rate_factor=None, average=None, checkpoint=None,
-          random_state=None, progress=False, name="fit", unit="elements", describe=None):  # fmt: skip
+          schedule="plateau", warmup=0, accumulate_steps=1, rate_factor=None, average=None, is_finite=None,
+          going_on=False, checkpoint=None, random_state=None, progress=False, name="fit", unit="elements",
+          describe=None):  # fmt: skip
     """Train a network, and leave it with its best weights.
 
     With `validate`, these are the weights after the epoch with the highest score, otherwise those after the last epoch.
     An interrupt (Ctrl-C) ends the training with the weights of the finished epochs and a warning; if none is finished,
-    it passes through and the weights are as before. A loss that is not finite ends the training with the weights of the
-    finished epochs and a warning.
+    it passes through. A loss, gradient, weight or output that is not finite ends it likewise; if no epoch is finished,
+    or if the best weights give outputs that are not finite, with an error.
 
     Parameters
     ----------
     network : object
-        Has ``parameters`` and ``grads``, dicts of arrays; ``sparse_rows()``, the rows of a gradient that are not zero,
-        for those parameters that have few; and ``train_step(batch)``, which sets the gradients of a batch and returns
-        its mean loss and how many elements that is the mean of. For `accumulate_steps` it also takes ``scale``, a
-        factor of the gradients, and ``clear``, whether they are zeroed before. For a `checkpoint` it has
-        ``training_state()`` and ``set_training_state(content, arrays)``: what a step depends on besides parameters.
+        Has ``parameters`` and ``grads``, dicts of arrays, and ``make_writable()``, which copies those that are
+        read-only; ``sparse_rows()``, the rows of a gradient that are not zero, for those parameters that have few; and
+        ``train_step(batch)``, which sets the gradients of a batch and returns its mean loss and how many elements that
+        is the mean of. For `accumulate_steps` it also takes ``scale``, a factor of the gradients, and ``clear``,
+        whether they are zeroed before. For `going_on` and a `checkpoint` it has ``training_state()`` and
+        ``set_training_state(content, arrays)``: what a step depends on besides parameters.
     optimizer : Optimizer
     epochs : callable
         Called for each epoch; returns its batches as a list or another sized iterable.
@@ -117,6 +120,11 @@ def train(network, optimizer, epochs, *, max_iter, clip_norm=None, validate=None
         Returns a factor of the learning rate for a batch (with several batches a step, the first).
     average : WeightAverage or None, default=None
         Its weights are validated and kept instead of the last ones.
+    is_finite : callable or None, default=None
+        Takes a number n, and returns whether the outputs of the network are finite for n batches of the training data,
+        those for which they are the least likely to be.
+    going_on : bool, default=False
+        Whether an error has to leave network, optimizer and random state as they were: those of a fitted model.
     checkpoint : Checkpoint or None, default=None
         Where an interrupted training goes on from, and what it writes.
     random_state : RandomState instance or None, default=None
@@ -134,38 +142,34 @@ def train(network, optimizer, epochs, *, max_iter, clip_norm=None, validate=None
     -------
     History
     """
+    network.make_writable()
     run = _Run(network, optimizer, epochs, Schedule(schedule, optimizer.learning_rate, warmup), max_iter, average)
     run.clip_norm, run.accumulate_steps, run.rate_factor = clip_norm, accumulate_steps, rate_factor
-    run.checkpoint, run.random_state = checkpoint, random_state
+    run.is_finite, run.checkpoint, run.random_state = is_finite, checkpoint, random_state
+    before = _Before(network, optimizer, random_state) if going_on else None
     done = run.done
     try:
-        if checkpoint is not None:
-            run.restore()
-        with tqdm(desc=name, unit="step", disable=None if progress else True, leave=False) as bar:
-            while done.epoch < max_iter and not done.stopped:
-                loss = run.epoch(_Figures(bar, unit))
-                score = run.finish_epoch(loss, validate, n_iter_no_change, tol)
-                _LOGGER.info("%s: epoch %d, loss %.4f, score %.4f", name, done.epoch, loss, score)
-                if validate is not None:
-                    run.shown = (describe or _plain_description)(score)
-    except KeyboardInterrupt:
-        if not done.loss_curve:
-            raise
-        warnings.warn(
-            f"The training was interrupted in epoch {done.epoch + 1}: the weights of the finished epochs are kept.",
-            ConvergenceWarning,
-            stacklevel=4,
-        )
-    except NonFiniteLossError:
-        warnings.warn(
-            f"The loss became infinite or NaN in epoch {done.epoch + 1}: the training stops with the weights of the "
-            f"epochs before. A smaller learning_rate_init (now {run.schedule.rate:g}) or clip_norm may help.",
-            ConvergenceWarning,
-            stacklevel=4,
-        )
-    finally:
-        optimizer.learning_rate = run.schedule.rate
+        try:
+            if checkpoint is not None:
+                run.restore()
+            with (
+                np.errstate(all="ignore"),
+                tqdm(desc=name, unit="step", disable=None if progress else True, leave=False) as bar,
+            ):
+                while done.epoch < max_iter and not done.stopped:
+                    loss = run.epoch(_Figures(bar, unit))
+                    score = run.finish_epoch(loss, validate, n_iter_no_change, tol)
+                    _LOGGER.info("%s: epoch %d, loss %.4f, score %.4f", name, done.epoch, loss, score)
+                    if validate is not None:
+                        run.shown = (describe or _plain_description)(score)
+        except (KeyboardInterrupt, DivergenceError) as stop:
+            run.stop_early(stop)
+        run.keep_best()
+    except BaseException:
         _copy(run.kept, network.parameters)
+        if before is not None:
+            before.restore(network, optimizer, random_state)
+        raise
     return History(done.loss_curve, done.validation_scores)
 
 
@@ -183,6 +187,20 @@ class _Done:
     stopped: bool = False
     loss_curve: list = dataclasses.field(default_factory=list)
     validation_scores: list = dataclasses.field(default_factory=list)
+
+
+class _Before:
+    """All that a training changes, as it was."""
+
+    def __init__(self, network, optimizer, random_state):
+        self.weights, self.optimizer = _copy(network.parameters), optimizer.state_dict()
+        self.network, self.random_state = network.training_state(), generator_state(random_state)
+
+    def restore(self, network, optimizer, random_state):
+        _copy(self.weights, network.parameters)
+        network.set_training_state(*self.network)
+        optimizer.load_state_dict(self.optimizer)
+        set_generator_state(random_state, self.random_state)
 
 
 class _Run:
@@ -222,12 +240,12 @@ class _Run:
             options = {"scale": 1 / len(batches), "clear": k == 0} if len(batches) > 1 else {}
             loss, size = network.train_step(batch, **options)
             if not math.isfinite(loss):
-                raise NonFiniteLossError
+                raise DivergenceError("The loss became infinite or NaN")
             total += loss * size
             count += size
         rows = network.sparse_rows()
         if self.clip_norm is not None and not math.isfinite(clip_grad_norm(network.grads, self.clip_norm, rows)):
-            raise NonFiniteLossError
+            raise DivergenceError("The gradient became infinite or NaN")
         factor = 1.0 if self.rate_factor is None else self.rate_factor(batches[0])
         optimizer.learning_rate = factor * self.schedule.at(optimizer.n_steps, share)
         optimizer.step(network.parameters, network.grads, rows)
@@ -243,7 +261,11 @@ class _Run:
         try:
             score = -loss if validate is None else validate()
             if not math.isfinite(score):
-                raise NonFiniteLossError
+                raise DivergenceError("The loss became infinite or NaN")
+            if not _all_finite(parameters) or (
+                validate is None and self.is_finite is not None and not self.is_finite(1)
+            ):
+                raise DivergenceError("The weights or the outputs became infinite or NaN")
             if validate is None or score > done.best:
                 done.best = score
                 _copy(parameters, self.kept)
@@ -267,6 +289,31 @@ class _Run:
             self.drawn_from = generator_state(self.random_state)
             self.save()
         return score
+
+    def stop_early(self, stop):
+        """Warn that the training ends with the epochs before, because of an interrupt or because it diverged."""
+        diverged = isinstance(stop, DivergenceError)
+        advice = f"A smaller learning_rate_init (now {self.schedule.rate:g}) or clip_norm may help."
+        if not self.done.loss_curve:
+            if diverged:
+                raise DivergenceError(f"{stop} in the first epoch: nothing was learned. {advice}") from None
+            raise stop
+        epoch = self.done.epoch + 1
+        message = f"The training was interrupted in epoch {epoch}: the weights of the finished epochs are kept."
+        if diverged:
+            self.optimizer.reset()  # its state may hold NaN
+            message = f"{stop} in epoch {epoch}: the training stops with the weights of the epochs before. {advice}"
+        warn_caller(message, ConvergenceWarning)
+
+    def keep_best(self):
+        """Give the network the weights that are kept, if it can be used with them."""
+        self.optimizer.learning_rate = self.schedule.rate
+        _copy(self.kept, self.network.parameters)
+        if self.is_finite is not None and not self.is_finite(_CHECKED_BATCHES):
+            raise DivergenceError(
+                f"With the weights of epoch {self.done.epoch} some outputs are infinite or NaN: nothing was learned. "
+                f"A smaller learning_rate_init (now {self.schedule.rate:g}) or clip_norm may help."
+            )
 
     def save(self):
         """Write a checkpoint."""
@@ -324,6 +371,11 @@ class _Figures:
 
 def _plain_description(score):
     return {"valid": f"{-score:.3f}"}
+
+
+def _all_finite(arrays):
+    """Return whether a dict of arrays holds finite numbers only."""
+    return all(math.isfinite(sum_of_squares(*row_blocks(array, None))) for array in arrays.values())
 
 
 def _copy(source, target=None):

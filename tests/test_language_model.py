@@ -9,7 +9,7 @@ import pytest
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
-from fastrnn import RNNLanguageModel, Vocabulary
+from fastrnn import RNNLanguageModel, Vocabulary, training
 from fastrnn.base import close_sentences
 from fastrnn.language_model import RECIPES
 from tests import reference
@@ -295,12 +295,17 @@ def test_ctrl_c_from_outside(tmp_path):
     assert output == "1 True True\n"
 
 
-def test_a_diverging_training_stops_with_finite_weights():
+def test_a_diverging_training_stops_with_finite_weights_or_an_error(monkeypatch):
     model = small(cell="rnn_relu", optimizer="sgd", learning_rate_init=1e30, clip_norm=None)
-    with pytest.warns(ConvergenceWarning, match="infinite or NaN"):
+    with pytest.raises(ValueError, match="infinite or NaN in the first epoch: nothing was learned"):
+        model.fit(LINES)
+    assert not hasattr(model, "network_")
+    monkeypatch.setattr(training.Schedule, "at", lambda self, step, share: 0.01 if share < 0.5 else self.rate)
+    with pytest.warns(ConvergenceWarning, match="infinite or NaN in epoch 2"):
         model.fit(LINES)
     assert all(np.isfinite(array).all() for array in model.network_.parameters.values())
     assert np.isfinite(model.perplexity(LINES))
+    assert np.isfinite(model.set_params(learning_rate_init=0.01).fit(LINES).perplexity(LINES))
 
 
 @pytest.mark.parametrize("tie_weights", [False, True])

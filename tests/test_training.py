@@ -1,3 +1,5 @@
+import copy
+import itertools
 import math
 import warnings
 
@@ -5,9 +7,11 @@ import numpy as np
 import pytest
 from sklearn.exceptions import ConvergenceWarning
 
-from fastrnn import training
+from fastrnn import RNNLanguageModel, training
+from fastrnn.classification import MeanEmbeddingClassifier, RNNRegressor
+from fastrnn.dynamic_evaluation import DynamicEvaluation
 from fastrnn.optimizers import SGD, WeightAverage
-from fastrnn.training import PLATEAU_FACTOR, Schedule, train
+from fastrnn.training import PLATEAU_FACTOR, DivergenceError, Schedule, train
 
 
 class Parabola:
@@ -18,6 +22,9 @@ class Parabola:
         self.grads = {"w": np.zeros(1, np.float32)}
         self.events = dict(events)
         self.steps = 0
+
+    def make_writable(self):
+        pass
 
     def sparse_rows(self):
         return {}
@@ -93,11 +100,73 @@ def test_a_loss_that_is_not_finite_stops_with_the_last_good_weights(loss):
 
 
 def test_a_score_that_is_not_finite_stops_too():
-    network = Parabola()
-    with pytest.warns(ConvergenceWarning, match="infinite or NaN in epoch 1"):
-        history, _ = run(network, validate=lambda: math.nan)
-    assert history.loss_curve == []
-    assert network.parameters["w"] == 0
+    network, scores = Parabola(), iter([1.0, math.nan])
+    with pytest.warns(ConvergenceWarning, match="infinite or NaN in epoch 2"):
+        history, _ = run(network, validate=lambda: next(scores))
+    assert history.validation_scores == [1.0]
+
+
+def test_without_a_finished_epoch_it_is_an_error():
+    for network, options in ((Parabola({2: math.nan}), {}), (Parabola(), {"validate": lambda: math.nan})):
+        with pytest.raises(DivergenceError, match="infinite or NaN in the first epoch: nothing was learned"):
+            run(network, **options)
+        assert network.parameters["w"] == 0
+
+
+def test_weights_and_outputs_that_are_not_finite_are_not_kept():
+    reference = Parabola()
+    run(reference, max_iter=2)
+    for name in ("outputs", "weights"):
+        network, factors = Parabola(), itertools.chain([1.0] * 5, [math.inf if name == "weights" else 1.0])
+        checks = itertools.chain([True, True, name == "weights"], itertools.repeat(True))
+        with pytest.warns(ConvergenceWarning, match=r"weights or the outputs .* in epoch 3"):
+            history, optimizer = run(
+                network, is_finite=lambda n, c=checks: next(c), rate_factor=lambda batch, f=factors: next(f)
+            )
+        assert len(history.loss_curve) == 2
+        assert optimizer.n_steps == 0
+        np.testing.assert_array_equal(network.parameters["w"], reference.parameters["w"])
+    with pytest.raises(DivergenceError, match="With the weights of epoch 5 some outputs are infinite or NaN"):
+        run(Parabola(), is_finite=lambda n: n == 1)
+
+
+SERIES = np.random.default_rng(0).normal(size=(12, 9, 2))
+RELU = {"cell": "rnn_relu", "hidden_size": 8, "input": "series", "clip_norm": None, "max_iter": 3, "random_state": 0}
+
+
+def test_a_regressor_that_diverges_is_not_fitted():
+    with pytest.raises(ValueError, match="infinite or NaN in the first epoch"):
+        RNNRegressor(**RELU, optimizer="sgd", learning_rate_init=1e25).fit(SERIES, SERIES.sum(axis=(1, 2)))
+
+
+def test_what_diverges_leaves_the_model_as_it_was():
+    lines = ["a b c", "c b a"] * 9
+    models = (
+        (RNNRegressor(**RELU, dropout=0.3), (SERIES, SERIES.sum(axis=(1, 2)))),
+        (MeanEmbeddingClassifier(random_state=0, n_buckets=10, max_iter=2), (lines, [0, 1] * 9)),
+        (RNNLanguageModel("rnn_relu", 4, 8, dropout=0.3, early_stopping=False, max_iter=2, random_state=0), (lines,)),
+    )
+    for model, data in models:
+        model.set_params(optimizer="adam").fit(*data)
+        twin = copy.deepcopy(model)
+        for way in ("partial_fit", "fit"):
+            model.set_params(learning_rate_init=1e30, warm_start=True)
+            model._optimizer.learning_rate = 1e30
+            with pytest.raises(ValueError, match="infinite or NaN in the first epoch"):
+                getattr(model, way)(*data)
+        model.set_params(learning_rate_init=twin.learning_rate_init)
+        model._optimizer.learning_rate = twin._optimizer.learning_rate
+        assert model.loss_curve_ == twin.loss_curve_
+        for one in (model, twin):
+            one.partial_fit(*data)
+        for name, array in twin.network_.parameters.items():
+            np.testing.assert_array_equal(model.network_.parameters[name], array, err_msg=name)
+
+
+def test_a_text_that_dynamic_evaluation_diverges_on_is_refused():
+    model = RNNLanguageModel("rnn_relu", 4, 8, early_stopping=False, max_iter=1, random_state=0).fit(["a b c"] * 9)
+    with pytest.raises(ValueError, match=r"learning_rate=1e\+30 is too large for this text"):
+        DynamicEvaluation(model, learning_rate=1e30).perplexity(["a b c"] * 9)
 
 
 def test_the_gradient_is_clipped():

@@ -121,13 +121,14 @@ class BaseSequenceEstimator(OnnxMixin, ClassNamePrefixFeaturesOutMixin, Transfor
         Raises
         ------
         ValueError
-            A parameter or the data are not usable. The model is as before.
+            A parameter or the data are not usable; or the training came to infinite or NaN losses or outputs before an
+            epoch was finished. The model is as before.
 
         Warns
         -----
         ConvergenceWarning
-            The training was interrupted (Ctrl-C) after a finished epoch, or the loss became infinite or NaN. The model
-            has the best weights up to then.
+            The training was interrupted (Ctrl-C) after a finished epoch, or came to infinite or NaN losses, weights or
+            outputs. The model has the best weights up to then.
         """
         self._check_parameters()
         if (X_val is None) != (y_val is None):
@@ -202,6 +203,9 @@ class BaseSequenceEstimator(OnnxMixin, ClassNamePrefixFeaturesOutMixin, Transfor
             validate=None if held_out is None else lambda: self._validate(network, held_out),
             n_iter_no_change=self.n_iter_no_change,
             tol=self.tol if held_out is not None else -np.inf,  # a training loss that wavers is no reason to slow down
+            is_finite=lambda n_batches: self._is_finite(network, data, n_batches),
+            going_on=network is getattr(self, "network_", None),
+            random_state=random_state,
             progress=self.verbose > 0,
             name=type(self).__name__,
         )
@@ -257,6 +261,14 @@ class BaseSequenceEstimator(OnnxMixin, ClassNamePrefixFeaturesOutMixin, Transfor
             total += network.loss(outputs, data.targets[rows], weights)[0]
             count += float(weights.sum())
         return -total / count
+
+    def _is_finite(self, network, data, n_batches):
+        """Return whether outputs are finite for the longest of the sequences, as many as are in some batches."""
+        longest = data.rows[
+            np.argsort(-data.sequences.lengths[data.rows], kind="stable")[: n_batches * self.batch_size]
+        ]
+        groups = self._groups(data.sequences, longest)
+        return all(np.isfinite(network.outputs(data.sequences, rows)).all() for rows in groups)
 
     def _features(self, reader, sequences):
         """Return what the network reads of sequences of ids."""

@@ -38,7 +38,7 @@ class Batch(NamedTuple):
 class Network:
     """What both networks share: parameters by name, a training step, and the output layer.
 
-    A subclass sets ``layers``, a dict, calls `add_output` and writes `encode`, `encode_backward`.
+    A subclass sets ``layers``, a dict, calls `add_output` and writes `encode`, `encode_backward`, `_all_dropouts`.
     """
 
     frozen = frozenset()  # names of parameters that are not trained
@@ -56,6 +56,11 @@ class Network:
             for name, layer in self.layers.items()
             for key, array in getattr(layer, attribute).items()
         }
+
+    def make_writable(self):
+        """Copy the arrays that cannot be written to, before they are trained, see `fastrnn.layers.Layer`."""
+        for layer in self.layers.values():
+            layer.make_writable()
 
     @property
     def all_parameters(self):
@@ -89,6 +94,20 @@ class Network:
         loss, doutput = self.loss(output.astype(np.float64), batch.targets, batch.weights / max(total, 1e-30))
         self.encode_backward(self.layers["output"].backward(doutput))
         return loss, total
+
+    def training_state(self):
+        """Return what a step of training depends on besides parameters, as plain values and arrays."""
+        return {"generators": [generator.bit_generator.state for generator in self._generators()]}, {}
+
+    def set_training_state(self, content, arrays):
+        """Take back what `training_state` returned."""
+        for generator, state in zip(self._generators(), content["generators"], strict=True):
+            generator.bit_generator.state = state
+
+    def _generators(self):
+        """Return the generators that masks are drawn from, always in the same order."""
+        layers = (*self.layers.values(), *self._all_dropouts())
+        return [generator for layer in layers for generator in layer.generators()]
 
     def outputs(self, sequences, rows):
         """Return what the output layer makes of some sequences, float64 (B, K)."""
@@ -124,6 +143,9 @@ class RecurrentNetwork(Network):
         self.penalties = activity_penalty, temporal_activity_penalty
         self.add_output(self.recurrent.output_size, n_outputs, loss, options)
         self._held = None
+
+    def _all_dropouts(self):
+        return self.dropouts
 
     def encode(self, sequences, rows, training=False):
         """Return the pooled outputs of the recurrent layers, (B, H)."""
@@ -196,6 +218,9 @@ class MeanEmbeddingNetwork(Network):
         """Return the rows of the embedding's gradient that are trained and not zero."""
         rows = self.layers["embedding"].rows
         return {"embedding.weight": rows[rows >= self.n_frozen]}
+
+    def _all_dropouts(self):
+        return self.dropout, *(dropout for _, dropout in self.hidden)
 
     def encode(self, sequences, rows, training=False):
         """Return the last hidden layer, (B, H)."""

@@ -23,10 +23,13 @@ class Layer:
     Attributes
     ----------
     parameters : dict of str to ndarray
-        The parameters under torch's names, with torch's shapes. The arrays stay the same objects for the layer's life.
+        The parameters under torch's names, with torch's shapes. The arrays stay the same objects for the layer's life,
+        unless `make_writable` has to copy them.
     grads : dict of str to ndarray
         The gradients, with the same keys and shapes; `backward` adds to them.
     """
+
+    _members = ()  # layers that this one is made of, with the names of their arrays there and here
 
     def __init__(self, *, dtype="float32", random_state=None, n_jobs=None):
         if dtype not in ("float32", "float64", np.float32, np.float64):
@@ -43,6 +46,40 @@ class Layer:
         self.parameters[name] = np.ascontiguousarray(value, self.dtype)
         # Not zeros_like, which writes the zeros: rows of an embedding that are never used take no memory.
         self.grads[name] = np.zeros(self.parameters[name].shape, self.dtype)
+
+    def _add_part(self, layer, names):
+        """Share the arrays of a layer that this one is made of; `names` are its own, and those that they have here."""
+        self._members = [*self._members, (layer, names)]
+        self._share()
+
+    def _share(self):
+        """Take the arrays of the layers that this one is made of."""
+        for layer, names in self._members:
+            for attribute in ("parameters", "grads"):
+                arrays = getattr(layer, attribute)
+                getattr(self, attribute).update({new: arrays[name] for name, new in names.items()})
+
+    def __setstate__(self, state):
+        vars(self).update(state)
+        self._share()  # joblib makes two of an array that stands in two places
+
+    def make_writable(self):
+        """Copy the arrays that cannot be written to, those of a model that is mapped into memory, before it is trained.
+
+        Examples
+        --------
+        >>> from fastrnn.layers import Dense
+        >>> layer = Dense(2, 3)
+        >>> layer.parameters["weight"].flags.writeable = False
+        >>> layer.make_writable()
+        >>> layer.parameters["weight"].flags.writeable
+        True
+        """
+        for layer, _ in self._members:
+            layer.make_writable()
+        for arrays in (self.parameters, self.grads):
+            arrays.update({name: np.array(array) for name, array in arrays.items() if not array.flags.writeable})
+        self._share()
 
     def _uniform(self, bound, shape):
         """Return numbers drawn uniformly from ±`bound`."""
@@ -77,6 +114,7 @@ class Layer:
             if value.shape != self.parameters[name].shape:
                 expected = self.parameters[name].shape
                 raise ValueError(f"state_dict[{name!r}] must have shape {expected}, got {value.shape}.")
+        self.make_writable()
         for name, value in values.items():
             self.parameters[name][...] = value
 

@@ -134,8 +134,7 @@ class AdaptiveSoftmax(Layer):
             size = max(1, in_features // _RATIO**k)
             self._tails.append(ProjectedSoftmax(in_features, Softmax(size, end - begin, **options), **options))
         for prefix, layer in [("head", self._head), *((f"tail{k}", tail) for k, tail in enumerate(self._tails))]:
-            self.parameters.update({f"{prefix}.{name}": array for name, array in layer.parameters.items()})
-            self.grads.update({f"{prefix}.{name}": array for name, array in layer.grads.items()})
+            self._add_part(layer, {name: f"{prefix}.{name}" for name in layer.parameters})
 
     def sparse_rows(self):
         """Return the rows of gradients that are not zero, where only some are known to be: nowhere."""

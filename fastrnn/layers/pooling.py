@@ -67,10 +67,8 @@ class Pooling(Layer):
             options = {"dtype": dtype, "random_state": self.random_state, "n_jobs": n_jobs}
             self._hidden = Dense(size, size, activation="tanh", **options)
             self._score = Dense(size, 1, bias=False, **options)
-            for attribute in ("parameters", "grads"):
-                arrays = getattr(self, attribute)
-                arrays.update(getattr(self._hidden, attribute))
-                arrays["context"] = getattr(self._score, attribute)["weight"]
+            self._add_part(self._hidden, {"weight": "weight", "bias": "bias"})
+            self._add_part(self._score, {"weight": "context"})
 
     def forward(self, y, lengths=None, training=False):
         """Pool a batch.

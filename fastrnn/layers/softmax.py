@@ -224,12 +224,8 @@ class ProjectedSoftmax(Layer):
         self.counts = getattr(classes, "counts", None)  # of a sampled softmax
         options = {"dtype": dtype, "random_state": self.random_state, "n_jobs": n_jobs}
         self._project = Dense(in_features, classes.in_features, bias=False, **options)
-        self._share()
-
-    def _share(self):
-        """Take the arrays of both layers."""
-        self.parameters = {"projection": self._project.parameters["weight"], **self.classes.parameters}
-        self.grads = {"projection": self._project.grads["weight"], **self.classes.grads}
+        self._add_part(self._project, {"weight": "projection"})
+        self._add_part(classes, {name: name for name in classes.parameters})
 
     def tie(self, embedding):
         """Share the weight of the classes and its gradient with an embedding, see `Softmax.tie`."""
