@@ -25,8 +25,8 @@ class LanguageNetwork:
         self.recurrent = Recurrent(input_size=embedding_size, hidden_size=hidden_size, dropout=dropout,
                                    locked_dropout=locked_dropout, **recurrent, **options)  # fmt: skip
         self.output = make_softmax(
-            softmax, hidden_size, vocabulary_size, embedding_size if tie_weights else None, counts=counts,
-            cutoffs=softmax_cutoffs, n_samples=softmax_samples, **options,
+            softmax, self.recurrent.output_size, vocabulary_size, embedding_size if tie_weights else None,
+            counts=counts, cutoffs=softmax_cutoffs, n_samples=softmax_samples, **options,
         )  # fmt: skip
         self.dropouts = tuple(
             Dropout(dropout if rate is None else rate, locked_dropout, **options)

@@ -64,6 +64,8 @@ class RNNLanguageModel(ExchangeMixin, BaseLanguageModel):
     recurrent_dropout, zoneout, weight_dropout : float, default=0.0
         Dropout on h in the recurrent product, probability of a unit to keep its old value, and dropout on the recurrent
         weights, see `fastrnn.layers.Recurrent`.
+    proj_size : int, default=0
+        Length to which the hidden state is projected, for cells of the LSTM family; 0 does not.
     input_dropout, output_dropout : float or None, default=None
         Dropout on embeddings, and on the output of the last layer; None is `dropout`.
     embedding_dropout : float, default=0.0
@@ -191,6 +193,7 @@ class RNNLanguageModel(ExchangeMixin, BaseLanguageModel):
         recurrent_dropout=0.0,
         zoneout=0.0,
         weight_dropout=0.0,
+        proj_size=0,
         input_dropout=None,
         output_dropout=None,
         embedding_dropout=0.0,
@@ -242,6 +245,7 @@ class RNNLanguageModel(ExchangeMixin, BaseLanguageModel):
         self.recurrent_dropout = recurrent_dropout
         self.zoneout = zoneout
         self.weight_dropout = weight_dropout
+        self.proj_size = proj_size
         self.input_dropout = input_dropout
         self.output_dropout = output_dropout
         self.embedding_dropout = embedding_dropout
@@ -459,9 +463,9 @@ class RNNLanguageModel(ExchangeMixin, BaseLanguageModel):
 
     def _make_network(self, settings, vocabulary, random_state, counts):
         names = ("cell", "embedding_size", "hidden_size", "num_layers", "dropout", "tie_weights", "residual",
-                 "locked_dropout", "recurrent_dropout", "zoneout", "weight_dropout", "input_dropout", "output_dropout",
-                 "embedding_dropout", "softmax", "softmax_cutoffs", "softmax_samples", "activity_penalty",
-                 "temporal_activity_penalty", "n_jobs")  # fmt: skip
+                 "locked_dropout", "recurrent_dropout", "zoneout", "weight_dropout", "proj_size", "input_dropout",
+                 "output_dropout", "embedding_dropout", "softmax", "softmax_cutoffs", "softmax_samples",
+                 "activity_penalty", "temporal_activity_penalty", "n_jobs")  # fmt: skip
         options = {name: getattr(settings, name) for name in names}
         return LanguageNetwork(len(vocabulary), random_state=random_state, counts=counts, **options)
 

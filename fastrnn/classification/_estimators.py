@@ -340,6 +340,7 @@ class _Recurrent(BaseSequenceEstimator):
         recurrent_dropout=0.0,
         zoneout=0.0,
         weight_dropout=0.0,
+        proj_size=0,
         residual=False,
         activity_penalty=0.0,
         temporal_activity_penalty=0.0,
@@ -380,6 +381,7 @@ class _Recurrent(BaseSequenceEstimator):
         self.recurrent_dropout = recurrent_dropout
         self.zoneout = zoneout
         self.weight_dropout = weight_dropout
+        self.proj_size = proj_size
         self.residual = residual
         self.activity_penalty = activity_penalty
         self.temporal_activity_penalty = temporal_activity_penalty
@@ -425,8 +427,8 @@ class _Recurrent(BaseSequenceEstimator):
 
     def _make_network(self, reader, target, vectors, random_state):
         names = ("cell", "hidden_size", "num_layers", "bidirectional", "pooling", "dropout", "embedding_dropout",
-                 "locked_dropout", "recurrent_dropout", "zoneout", "weight_dropout", "residual", "activity_penalty",
-                 "temporal_activity_penalty", "freeze_embedding", "n_jobs")  # fmt: skip
+                 "locked_dropout", "recurrent_dropout", "zoneout", "weight_dropout", "proj_size", "residual",
+                 "activity_penalty", "temporal_activity_penalty", "freeze_embedding", "n_jobs")  # fmt: skip
         return RecurrentNetwork(reader.n_features, vectors, target.n_outputs, target.loss, random_state=random_state,
                                 **{name: getattr(self, name) for name in names})  # fmt: skip
 
@@ -459,6 +461,8 @@ class RNNClassifier(ClassifierExchangeMixin, _Classifier, _Recurrent):
         See `fastrnn.layers.Recurrent`.
     recurrent_dropout, zoneout, weight_dropout : float, default=0.0
         See `fastrnn.layers.Recurrent`.
+    proj_size : int, default=0
+        Length to which the hidden state is projected, for cells of the LSTM family; 0 does not.
     activity_penalty, temporal_activity_penalty : float, default=0.0
         Factors of the mean square of the last layer's output, and of its change from step to step (Merity et al. 2017).
         They act on the gradient; the losses that are reported are without them.
@@ -549,6 +553,7 @@ class RNNClassifier(ClassifierExchangeMixin, _Classifier, _Recurrent):
         recurrent_dropout=0.0,
         zoneout=0.0,
         weight_dropout=0.0,
+        proj_size=0,
         residual=False,
         activity_penalty=0.0,
         temporal_activity_penalty=0.0,
@@ -591,6 +596,7 @@ class RNNClassifier(ClassifierExchangeMixin, _Classifier, _Recurrent):
             recurrent_dropout=recurrent_dropout,
             zoneout=zoneout,
             weight_dropout=weight_dropout,
+            proj_size=proj_size,
             residual=residual,
             activity_penalty=activity_penalty,
             temporal_activity_penalty=temporal_activity_penalty,
@@ -631,8 +637,8 @@ class RNNRegressor(RegressorMixin, _Recurrent):
     Parameters
     ----------
     cell, embedding_size, hidden_size, num_layers, bidirectional, pooling, dropout, embedding_dropout, locked_dropout, \
-    recurrent_dropout, zoneout, weight_dropout, residual, activity_penalty, temporal_activity_penalty, input, \
-    tokenizer, lowercase, min_count, max_vocab, max_length, truncation, embedding, freeze_embedding, optimizer, \
+    recurrent_dropout, zoneout, weight_dropout, proj_size, residual, activity_penalty, temporal_activity_penalty, \
+    input, tokenizer, lowercase, min_count, max_vocab, max_length, truncation, embedding, freeze_embedding, optimizer, \
     learning_rate_init, batch_size, max_iter, alpha, clip_norm, early_stopping, validation_fraction, n_iter_no_change, \
     tol, warm_start, random_state, n_jobs, device, verbose
         As in `RNNClassifier`.

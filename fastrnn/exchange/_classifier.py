@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from fastrnn._checks import shown
-from fastrnn.exchange._torch import TORCH_CELLS, find_parts, place_tokens, recurrent_params
+from fastrnn.exchange._torch import check_torch, find_parts, place_tokens, recurrent_params
 
 
 class ClassifierExchangeMixin:
@@ -28,13 +28,12 @@ class ClassifierExchangeMixin:
         Raises
         ------
         ValueError
-            torch has no such module: a cell that is not its, residual connections, attention.
+            torch has no such module: a cell that is not its, residual connections, zoneout, attention.
         """
         check_is_fitted(self, "network_")
-        if self.cell not in TORCH_CELLS:
-            raise ValueError(f"cell must be one of {TORCH_CELLS} for torch, got {shown(self.cell)}.")
-        if self.residual or self.pooling == "attention":
-            raise ValueError("A network with residual connections or attention is no layer of torch.")
+        check_torch(self)
+        if self.pooling == "attention":
+            raise ValueError("pooling must not be 'attention' for torch, which has no such layer.")
         names = {"embedding": embedding, "recurrent": recurrent, "output": output}
         return {
             f"{names[part]}.{key}": array
@@ -53,17 +52,20 @@ class ClassifierExchangeMixin:
         ----------
         state_dict : module, or mapping of str to (tensor or array-like)
             The module, or its ``state_dict()``. Tensors may be of any floating-point type.
-        classes : sequence
-            The class of each output.
-        tokens : sequence of str or None
-            The token of each row of the embedding; None is for series.
+        classes : sequence or None
+            The class of each output; of a single output, whose sigmoid is a probability, the two classes, the one that
+            it is the probability of last. None is for several labels at once, a sigmoid each.
+        tokens : sequence of (str or int) or None
+            The token of each row of the embedding. None takes the numbers of the rows: X is lists of these ids.
         special_tokens : dict of str to str or None
             What ``<unk>`` and ``<pad>`` are called in `tokens` where they are not called so; vectors of zeros stand in
             for those that are missing.
         embedding, recurrent, output : str or None
-            The attributes of the module that are these layers; None finds them.
+            The attributes of the module that are these layers; None finds them. A module without an embedding reads
+            series.
         cell : str or None
-            "rnn_relu" where ``torch.nn.RNN`` has a rectifier; None goes by the number of gates.
+            "rnn_relu" where ``torch.nn.RNN`` has a rectifier, which a state dict does not say; None goes by the module,
+            or by the number of gates.
         **params
             Further parameters of the classifier: `pooling` above all, and for texts `tokenizer` and `lowercase`.
 
@@ -79,23 +81,37 @@ class ClassifierExchangeMixin:
         """
         names = {"embedding": embedding, "recurrent": recurrent, "output": output}
         parts, found = find_parts(state_dict, names, classifier=True)
-        if ("embedding.weight" in parts) != (tokens is not None):
-            raise ValueError("tokens must be given if state_dict has an embedding, and None if it has none.")
-        classes = np.asarray(classes)
-        if len(classes) != len(parts["output.bias"]) or len(np.unique(classes)) != len(classes):
-            raise ValueError(f"classes must be {len(parts['output.bias'])} different ones, got {shown(classes)}.")
-        order = np.argsort(classes)
+        target, order = _find_target(parts, classes)
         parts |= {name: parts[name][order] for name in ("output.weight", "output.bias")}
         sizes = {**recurrent_params(parts), "bidirectional": "recurrent.weight_ih_l0_reverse" in parts}
-        classes = classes[order]
-        target = {"kind": "classes", "classes": {"dtype": classes.dtype.str, "values": classes.tolist()}}
         content = {"class_weight": None, "reader": {}, "target": target, "loss_curve": [], "validation_scores": []}
-        if tokens is None:
+        if "embedding.weight" not in parts:
+            if tokens is not None:
+                raise ValueError("tokens must be None for a module without an embedding, which reads series.")
             size = parts["recurrent.weight_ih_l0"].shape[1]
             parts |= {"input.mean": np.zeros(size), "input.scale": np.ones(size)}
             sizes["input"] = "series"
         else:
+            if tokens is None:
+                tokens, sizes["input"] = range(len(parts["embedding.weight"])), "tokens"
             vocabulary, parts = place_tokens(parts, tokens, special_tokens, classifier=True)
             content["reader"] = {"tokens": vocabulary.tokens}
             sizes["embedding_size"] = parts["embedding.weight"].shape[1]
         return cls._unpack({"cell": cell or found, **params, **sizes}, content, parts)
+
+
+def _find_target(parts, classes):
+    """Return what a file keeps of the target, and the order of the outputs; a single output becomes two."""
+    if classes is None:
+        size = len(parts["output.bias"])
+        return {"kind": "labels", "n_outputs": size}, np.arange(size)
+    classes = np.asarray(classes)
+    if len(parts["output.bias"]) == 1:  # the sigmoid of a logit is the softmax of 0 and the logit
+        for name in ("output.weight", "output.bias"):
+            parts[name] = np.concatenate([0 * parts[name], parts[name]])
+    size = len(parts["output.bias"])
+    if classes.shape != (size,) or len(np.unique(classes)) != size:
+        raise ValueError(f"classes must be {size} different ones, got {shown(classes.tolist())}.")
+    order = np.argsort(classes)
+    classes = classes[order]
+    return {"kind": "classes", "classes": {"dtype": classes.dtype.str, "values": classes.tolist()}}, order

@@ -92,7 +92,8 @@ def _keras_name(layer):
     name = find_name(layer)
     if name not in _GATES:
         raise ValueError(f"Keras has no layer with the cell {name or layer.cell!r}: only with {', '.join(_GATES)}.")
-    for what, used in (("a projection", layer.proj_size), ("residual connections", layer.residual)):
+    odd = (("a projection", layer.proj_size), ("residual connections", layer.residual), ("zoneout", any(layer.zoneout)))
+    for what, used in odd:
         if used:
             raise ValueError(f"Keras has no recurrent layer with {what}.")
     return name

@@ -6,12 +6,10 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from fastrnn._arrays import to_array
-from fastrnn._checks import shown
 from fastrnn.exchange._keras import from_keras, to_keras
 from fastrnn.exchange._onnx import Graph, add_recurrent, check_layer, state_inputs, state_outputs
-from fastrnn.exchange._torch import TORCH_CELLS, find_parts, place_tokens, recurrent_params
+from fastrnn.exchange._torch import check_torch, find_parts, place_tokens, recurrent_params
 from fastrnn.layers import GRU, LSTM, RNN
-from fastrnn.layers.softmax import Softmax
 
 
 class ExchangeMixin:
@@ -30,19 +28,22 @@ class ExchangeMixin:
         -------
         dict of str to ndarray
             Copies of the weights, for ``load_state_dict`` after ``torch.from_numpy``. Rows are in the order of
-            ``vocabulary_.tokens``.
+            ``vocabulary_.tokens``. The output's weight is the product of both where there is a projection before it.
 
         Raises
         ------
         ValueError
-            torch has no such module: a cell that is not its, for instance.
+            torch has no such module: a cell that is not its, residual connections, zoneout, an adaptive softmax.
         """
-        self._check_plain_network(TORCH_CELLS, "torch")
-        network, names = self.network_, {"embedding": embedding, "recurrent": recurrent, "output": output}
+        check_is_fitted(self)
+        check_torch(self)
+        weight, bias = self._logit_map("torch")
         return {
-            f"{name}.{key}": array
-            for part, name in names.items() for key, array in getattr(network, part).state_dict().items()
-        }  # fmt: skip
+            **{f"{embedding}.{key}": array for key, array in self.network_.embedding.state_dict().items()},
+            **{f"{recurrent}.{key}": array for key, array in self.network_.recurrent.state_dict().items()},
+            f"{output}.weight": weight.copy(),
+            f"{output}.bias": bias.copy(),
+        }
 
     @classmethod
     def from_torch(
@@ -55,8 +56,8 @@ class ExchangeMixin:
         ----------
         state_dict : module, or mapping of str to (tensor or array-like)
             The module, or its ``state_dict()``. Tensors may be of any floating-point type.
-        tokens : sequence of str
-            The token of each row of the embedding and of the output.
+        tokens : sequence of (str or int)
+            The token of each row of the embedding and of the output; ids are taken as strings.
         special_tokens : dict of str to str or None
             What ``</s>``, ``<unk>``, ``<s>`` and ``<pad>`` are called in `tokens` where they are not called so,
             ``{"</s>": "<eos>"}`` for instance. There must be one for ``</s>``; the others have no probability if they
@@ -64,7 +65,8 @@ class ExchangeMixin:
         embedding, recurrent, output : str or None
             The attributes of the module that are these layers; None finds them.
         cell : str or None
-            "rnn_relu" where ``torch.nn.RNN`` has a rectifier; None goes by the number of gates.
+            "rnn_relu" where ``torch.nn.RNN`` has a rectifier, which a state dict does not say; None goes by the module,
+            or by the number of gates.
         **params
             Further parameters of the model: `tokenizer` for instance, and ``carry_state=False`` where sentences begin
             with ``<s>`` rather than with the ``</s>`` of the one before.
@@ -90,12 +92,16 @@ class ExchangeMixin:
         -------
         list of ndarray
             Of an Embedding, of each SimpleRNN, GRU or LSTM (see `fastrnn.exchange.to_keras`), and of a Dense layer.
+
+        Raises
+        ------
+        ValueError
+            Keras has no such model.
         """
         check_is_fitted(self)
         recurrent = to_keras(self.network_.recurrent)
-        self._check_plain_network(None, "Keras")
-        weights = self.network_.output.state_dict()
-        return [self.network_.embedding.state_dict()["weight"], *recurrent, weights["weight"].T, weights["bias"]]
+        weight, bias = self._logit_map("Keras")
+        return [self.network_.embedding.state_dict()["weight"], *recurrent, weight.T.copy(), bias.copy()]
 
     @classmethod
     def from_keras(cls, weights, tokens, *, special_tokens=None, cell=None, **params):
@@ -162,28 +168,23 @@ class ExchangeMixin:
         ImportError
             The package onnx is not installed.
         """
-        self._check_plain_network(None, "ONNX")
+        check_is_fitted(self)
         check_layer(self.network_.recurrent)
         network, graph = self.network_, Graph()
         tokens, lengths = graph.input("tokens", np.int64, ("T", "B")), graph.input("lengths", np.int32, ("B",))
         vectors = graph.add("Gather", graph.constant(network.embedding.parameters["weight"]), tokens, axis=0)
         states = state_inputs(graph, network.recurrent)
         h, finals = add_recurrent(graph, network.recurrent, vectors, lengths, states)
-        log_probs = graph.add("LogSoftmax", graph.dense(h, network.output.parameters), axis=-1)
+        log_probs = _log_probs(graph, network.output, h)
         graph.output(log_probs, "log_probs", np.float32, ("T", "B", len(self.vocabulary_)))
         state_outputs(graph, network.recurrent, finals)
         graph.write(path, {"vocabulary": json.dumps(self.vocabulary_.tokens)})
 
-    def _check_plain_network(self, cells, library):
-        """Raise ValueError unless the network is one that another library has too."""
-        check_is_fitted(self)
-        if type(self.network_.output) is not Softmax:
-            kind = type(self.network_.output).__name__
-            raise ValueError(f"Only a full softmax without a projection can go to {library}, not a {kind}.")
-        if self.residual and library != "ONNX":
-            raise ValueError(f"A network with residual connections is no layer of {library}.")
-        if cells is not None and self.cell not in cells:
-            raise ValueError(f"cell must be one of {cells} for {library}, got {shown(self.cell)}.")
+    def _logit_map(self, library):
+        """Return the matrix (V, H) and the vector (V,) that make logits."""
+        if not hasattr(self.network_.output, "logit_map"):
+            raise ValueError(f"softmax must be 'full' or 'sampled' for {library}, got {self.softmax!r}.")
+        return self.network_.output.logit_map()
 
     @classmethod
     def _from_parts(cls, parts, cell, tokens, special_tokens, params):
@@ -197,3 +198,24 @@ class ExchangeMixin:
         }
         content = {"loss_curve": [], "validation_scores": [], "tokens": vocabulary.tokens, "vocabulary_given": False}
         return cls._unpack({"cell": cell, **params, **sizes}, content, parts)
+
+
+def _log_probs(graph, output, h):
+    """Add a softmax of any kind; return the name of the log probabilities (T, B, V)."""
+
+    def log_softmax(x, weight, bias):
+        return graph.add("LogSoftmax", graph.dense(x, weight, bias), axis=-1)
+
+    if hasattr(output, "logit_map"):
+        return log_softmax(h, *output.logit_map())
+    parameters, n_clusters = output.parameters, len(output.cutoffs) - 1  # an adaptive one
+    sizes = graph.constant(np.array([output.cutoffs[0], *[1] * n_clusters]))
+    head = log_softmax(h, parameters["head.weight"], parameters["head.bias"])
+    frequent, *shares = graph.add("Split", head, sizes, outputs=1 + n_clusters, axis=2)
+    parts = [frequent]
+    for k, share in enumerate(shares):
+        projected = graph.dense(h, parameters[f"tail{k}.projection"])
+        inside = log_softmax(projected, parameters[f"tail{k}.weight"], parameters[f"tail{k}.bias"])
+        parts.append(graph.add("Add", inside, share))
+    ranks = graph.constant(np.argsort(output.order))
+    return graph.add("Gather", graph.add("Concat", *parts, axis=2), ranks, axis=2)

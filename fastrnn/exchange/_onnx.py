@@ -216,10 +216,10 @@ class Graph:
         self.nodes.append(self.onnx.helper.make_node(operator, inputs, names, **attributes))
         return names if outputs > 1 or operator == "Split" else names[0]
 
-    def dense(self, x, parameters):
+    def dense(self, x, weight, bias=None):
         """Add x·Wᵀ + b; return the name of the result."""
-        y = self.add("MatMul", x, self.constant(parameters["weight"].T))
-        return self.add("Add", y, self.constant(parameters["bias"])) if "bias" in parameters else y
+        y = self.add("MatMul", x, self.constant(weight.T))
+        return y if bias is None else self.add("Add", y, self.constant(bias))
 
     def output(self, value, name, dtype, shape):
         """Make a value an output of the graph."""

@@ -90,7 +90,7 @@ def _write_averaging(model, path):
     counts = graph.add("Max", counts, graph.constant(np.float32(1)))
     h = graph.add("Div", graph.add("ReduceSum", masked, _integer(graph, [1]), keepdims=0), counts)
     for dense, _ in network.hidden:
-        h = graph.add("Relu", graph.dense(h, dense.parameters))
+        h = graph.add("Relu", _dense(graph, h, dense))
     _predict(graph, model, h, path)
 
 
@@ -160,7 +160,7 @@ def _pooled(graph, pooling, y, lengths, alive):
     if pooling.pooling == "mean":
         counts = graph.add("Cast", graph.add("Max", lengths, _integer(graph, [1])), to=graph.kind(np.float32))
         return graph.add("Div", graph.add("ReduceSum", y, over_steps, keepdims=0), _with_axis(graph, counts, 1))
-    hidden = graph.add("Tanh", graph.dense(y, pooling.parameters))
+    hidden = graph.add("Tanh", _dense(graph, y, pooling))
     scores = graph.add("MatMul", hidden, graph.constant(pooling.parameters["context"].T))  # (T, B, 1)
     scores = graph.add("Where", alive, scores, graph.constant(np.float32(-1e30)))
     return graph.add("ReduceSum", graph.add("Mul", y, graph.add("Softmax", scores, axis=0)), over_steps, keepdims=0)
@@ -183,7 +183,7 @@ def _ends(graph, pooling, y, lengths, alive):
 def _predict(graph, model, h, path):
     """Add the output layer and what is made of it, and write the graph."""
     target, size, metadata = model._target, model._target.n_outputs, {}
-    outputs = graph.dense(h, model.network_.layers["output"].parameters)
+    outputs = _dense(graph, h, model.network_.layers["output"])
     if target.kind == "values":
         outputs = graph.add("Cast", outputs, to=graph.kind(np.float64))
         outputs = graph.add("Mul", outputs, graph.constant(target.scale))
@@ -200,6 +200,10 @@ def _predict(graph, model, h, path):
     if hasattr(model, "vocabulary_"):
         metadata["vocabulary"] = json.dumps(model.vocabulary_.tokens)
     graph.write(path, metadata)
+
+
+def _dense(graph, x, layer):
+    return graph.dense(x, layer.parameters["weight"], layer.parameters["bias"])
 
 
 def _integer(graph, value):

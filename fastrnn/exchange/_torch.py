@@ -3,21 +3,32 @@
 import numpy as np
 
 from fastrnn._arrays import weights_of
+from fastrnn._checks import shown
 from fastrnn.text import SPECIAL_TOKENS, Vocabulary
 
-TORCH_CELLS = ("rnn", "rnn_relu", "irnn", "gru", "lstm")
+_TORCH_CELLS = ("rnn", "rnn_relu", "irnn", "gru", "lstm")
 _CELLS = {1: "rnn", 3: "gru", 4: "lstm"}  # by the number of gates
 # The logit of a token that the other model does not have: it has no probability, but its logarithm is finite.
 _NO_LOGIT = -1e4
 
 
-def find_parts(state_dict, names, classifier=False):
+def check_torch(model):
+    """Raise ValueError unless torch has the recurrent layers of an estimator."""
+    if model.cell not in _TORCH_CELLS:
+        raise ValueError(f"cell must be one of {_TORCH_CELLS} for torch, got {shown(model.cell)}.")
+    for name, none in (("residual", False), ("zoneout", 0.0)):
+        if np.any(getattr(model, name)):
+            raise ValueError(f"{name} must be {none} for torch, whose layers have no such thing.")
+
+
+def find_parts(module, names, classifier=False):
     """Return the arrays of a network, by our names, and the cell that they belong to.
 
     Parameters
     ----------
-    state_dict : mapping of str to (array-like or tensor), or module
-        For instance ``encoder.weight``, ``rnn.weight_ih_l0`` and so on, ``decoder.weight``, ``decoder.bias``.
+    module : module, or mapping of str to (array-like or tensor)
+        With the entries ``encoder.weight``, ``rnn.weight_ih_l0`` and so on, ``decoder.weight``, ``decoder.bias``, for
+        instance.
     names : dict
         The prefixes "embedding", "recurrent" and "output", or None where they are to be found.
     classifier : bool
@@ -26,44 +37,76 @@ def find_parts(state_dict, names, classifier=False):
     Returns
     -------
     parts : dict of str to ndarray
-        ``embedding.weight``, ``recurrent.weight_ih_l0``, …, ``output.weight``, ``output.bias``.
+        ``embedding.weight``, ``recurrent.weight_ih_l0``, …, ``output.weight``, ``output.bias``. Biases that are missing
+        are zeros.
     cell : str
     """
-    arrays = {key: np.array(value, np.float32) for key, value in weights_of(state_dict).items()}
+    arrays = {key: np.array(value, np.float32) for key, value in weights_of(module).items()}
     recurrent = names["recurrent"] or _find(arrays, "weight_ih_l0", "recurrent")
-    layers, cell = _recurrent_parts(arrays, recurrent, classifier)
+    layers = _recurrent_parts(arrays, recurrent, classifier)
+    parts = {f"recurrent.{name}": array for name, array in layers.items()}
     others = {key: array for key, array in arrays.items() if not key.startswith(f"{recurrent}.")}
-    output = names["output"] or _find(others, "bias", "output")
-    wanted = {"output.weight": f"{output}.weight", "output.bias": f"{output}.bias"}
+    output = names["output"] or _find_output(others, _output_size(parts))
+    parts["output.weight"] = _matrix(others, f"{output}.weight", _output_size(parts), "the recurrent layers return")
+    parts["output.bias"] = others.get(f"{output}.bias", np.zeros(len(parts["output.weight"]), np.float32))
     matrices = {key: array for key, array in others.items() if key != f"{output}.weight"}
-    embeds = names["embedding"] or not classifier or any(key.endswith(".weight") for key in matrices)
-    if embeds and set(wanted.values()) <= others.keys():
-        wanted["embedding.weight"] = f"{names['embedding'] or _find(matrices, 'weight', 'embedding')}.weight"
-    for key in wanted.values():
-        if key not in others:
-            raise ValueError(f"state_dict has no {key!r}, got the keys {sorted(arrays)}.")
-    parts = {name: others[key] for name, key in wanted.items()}
-    return {**parts, **{f"recurrent.{name}": array for name, array in layers.items()}}, cell
+    if names["embedding"] or not classifier or any(key.endswith(".weight") for key in matrices):
+        embedding = names["embedding"] or _find(matrices, "weight", "embedding")
+        size = parts["recurrent.weight_ih_l0"].shape[1]
+        parts["embedding.weight"] = _matrix(others, f"{embedding}.weight", size, "the recurrent layers read")
+    return parts, _find_cell(module, recurrent, parts)
 
 
 def _recurrent_parts(arrays, recurrent, bidirectional):
-    """Return the arrays of the recurrent layers by torch's names, and their cell."""
+    """Return the arrays of the recurrent layers by torch's names."""
     layers = {key[len(recurrent) + 1 :]: array for key, array in arrays.items() if key.startswith(f"{recurrent}.")}
-    odd = {"weight_hr_l0": "a projection"}
-    if not bidirectional:
-        odd["weight_ih_l0_reverse"] = "a second direction"
-    for name, what in odd.items():
-        if name in layers:
-            raise ValueError(f"state_dict has {what} in {recurrent}, which such a model here has not.")
+    if "weight_ih_l0_reverse" in layers and not bidirectional:
+        raise ValueError(f"state_dict has a second direction in {recurrent}, which such a model here has not.")
     if "weight_ih_l0" not in layers or "weight_hh_l0" not in layers:
         raise ValueError(f"state_dict must have {recurrent}.weight_ih_l0 and {recurrent}.weight_hh_l0.")
-    rows, hidden = layers["weight_hh_l0"].shape
+    rows, hidden = len(layers["weight_hh_l0"]), _hidden_size(layers)
     if rows % hidden or rows // hidden not in _CELLS:
         raise ValueError(f"{recurrent}.weight_hh_l0 must have 1, 3 or 4 times {hidden} rows, got {rows}.")
     for name in [name for name in layers if name.startswith("weight_ih")]:  # torch may have no biases
         for bias in ("bias_ih", "bias_hh"):
             layers.setdefault(name.replace("weight_ih", bias), np.zeros(rows, np.float32))
-    return layers, _CELLS[rows // hidden]
+    return layers
+
+
+def _hidden_size(layers):
+    """Return the number of hidden units; with a projection, h is shorter."""
+    return layers.get("weight_hr_l0", layers["weight_hh_l0"]).shape[1]
+
+
+def _output_size(parts):
+    """Return the length of what the recurrent layers return."""
+    return parts["recurrent.weight_hh_l0"].shape[1] * (1 + ("recurrent.weight_ih_l0_reverse" in parts))
+
+
+def _find_cell(module, recurrent, parts):
+    """Return the cell by its number of gates, and by the module's nonlinearity where there is a module."""
+    hidden = recurrent_params(parts)["hidden_size"]
+    cell = _CELLS[len(parts["recurrent.weight_hh_l0"]) // hidden]
+    layer = module.get_submodule(recurrent) if hasattr(module, "get_submodule") else None
+    return "rnn_relu" if getattr(layer, "nonlinearity", None) == "relu" else cell
+
+
+def _matrix(arrays, key, columns, what):
+    """Return the matrix of this name, which must have so many columns."""
+    if key not in arrays:
+        raise ValueError(f"state_dict has no {key!r}, got the keys {sorted(arrays)}.")
+    shape = arrays[key].shape
+    if len(shape) != 2 or shape[1] != columns:
+        raise ValueError(f"{key} must have {columns} columns, as many numbers as {what}, got the shape {shape}.")
+    return arrays[key]
+
+
+def _find_output(arrays, size):
+    """Return the prefix of the output: the only part with a bias, or without one, the only one of this input size."""
+    if any(key.endswith(".bias") for key in arrays):
+        return _find(arrays, "bias", "output")
+    fitting = {key: array for key, array in arrays.items() if array.ndim == 2 and array.shape[1] == size}
+    return _find(fitting if len(fitting) == 1 else arrays, "weight", "output")
 
 
 def _find(arrays, ending, what):
@@ -79,9 +122,11 @@ def _find(arrays, ending, what):
 
 def recurrent_params(parts):
     """Return the parameters of an estimator that say how large its recurrent layers are."""
+    layers = {name.removeprefix("recurrent."): array for name, array in parts.items() if name.startswith("recurrent.")}
     return {
-        "hidden_size": parts["recurrent.weight_hh_l0"].shape[1],
-        "num_layers": sum(name.startswith("recurrent.weight_hh") and not name.endswith("_reverse") for name in parts),
+        "hidden_size": _hidden_size(layers),
+        "num_layers": sum(name.startswith("weight_hh") and not name.endswith("_reverse") for name in layers),
+        "proj_size": layers["weight_hh_l0"].shape[1] if "weight_hr_l0" in layers else 0,
     }
 
 
@@ -92,8 +137,8 @@ def place_tokens(parts, tokens, special_tokens, classifier=False):
     ----------
     parts : dict
         As from `find_parts`.
-    tokens : sequence of str
-        The token of each row.
+    tokens : sequence of (str or int)
+        The token of each row; ids are taken as strings, as in texts that are lists of ids.
     special_tokens : dict of str to str, or None
         What ``</s>``, ``<unk>`` and the like are called in `tokens`; they may be missing there, but for the ``</s>`` of
         a language model.
@@ -105,7 +150,8 @@ def place_tokens(parts, tokens, special_tokens, classifier=False):
     vocabulary : Vocabulary
     parts : dict
     """
-    tokens, special = list(tokens), dict(special_tokens or {})
+    tokens = [str(token) for token in tokens]
+    special = {ours: str(theirs) for ours, theirs in (special_tokens or {}).items()}
     rows = len(parts["embedding.weight"])
     predicts_tokens = {name: missing for name, missing in (("output.weight", 0), ("output.bias", _NO_LOGIT))
                        if not classifier}  # fmt: skip

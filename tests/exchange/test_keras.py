@@ -61,6 +61,7 @@ def test_learned_initial_states_stay():
     [
         (Recurrent("mgu", 3, 4), "Keras has no layer with the cell 'mgu': only with rnn"),
         (LSTM(3, 4, proj_size=2), "Keras has no recurrent layer with a projection"),
+        (GRU(3, 4, zoneout=0.1), "Keras has no recurrent layer with zoneout"),
         (RNN(4, 4, 2, residual=True), "Keras has no recurrent layer with residual connections"),
     ],
 )

@@ -98,7 +98,6 @@ def changed(**changes):
         (changed(**{"rnn.weight_hh_l0": None}), {}, r"state_dict must have rnn\.weight_ih_l0 and rnn\.weight_hh_l0"),
         (changed(**{"rnn.weight_ih_l0": None}), {}, r"state_dict has no keys that end in \.weight_ih_l0"),
         (changed(**{"rnn.weight_ih_l0_reverse": np.zeros(2)}), {}, "state_dict has a second direction in rnn"),
-        (changed(**{"rnn.weight_hr_l0": np.zeros(2)}), {}, "state_dict has a projection in rnn"),
         (changed(**{"rnn.weight_hh_l0": np.zeros((8, 4))}), {}, "must have 1, 3 or 4 times 4 rows, got 8"),
     ],
 )
@@ -110,13 +109,41 @@ def test_wrong_state_dicts(weights, options, message):
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        ({"residual": True}, "A network with residual connections is no layer of torch"),
+        ({"residual": True}, "residual must be False for torch"),
+        ({"zoneout": (0.1, 0.0)}, r"zoneout must be 0\.0 for torch"),
         ({"cell": "mgu"}, r"cell must be one of .* for torch, got 'mgu'"),
     ],
 )
 def test_networks_that_torch_has_not(params, message):
     model = RNNLanguageModel.from_torch(state_dict(), TOKENS, special_tokens=EOS).set_params(**params)
     with pytest.raises(ValueError, match=message):
+        model.to_torch()
+
+
+def test_projections_of_lstms_there_and_back(tmp_path):
+    model = RNNLanguageModel("lstm", proj_size=3, **OPTIONS).fit(LINES)
+    back = RNNLanguageModel.from_torch(model.to_torch(), model.vocabulary_.tokens)
+    assert (back.hidden_size, back.proj_size) == (5, 3)
+    np.testing.assert_array_equal(back.score_samples(LINES), model.score_samples(LINES))
+    assert back.sample(2, random_state=0) == model.sample(2, random_state=0)
+    back.save(tmp_path / "model")
+    loaded = RNNLanguageModel.load(tmp_path / "model")
+    np.testing.assert_array_equal(loaded.score_samples(LINES), model.score_samples(LINES))
+    classifier = RNNClassifier("lstm", proj_size=3, **OPTIONS).fit(LINES, [0, 1] * 5)
+    back = RNNClassifier.from_torch(classifier.to_torch(), [0, 1], classifier.vocabulary_.tokens)
+    np.testing.assert_array_equal(back.predict_proba(LINES), classifier.predict_proba(LINES))
+    with pytest.raises(ValueError, match="proj_size needs a cell that has a state besides h, got 'gru'"):
+        RNNClassifier("gru", proj_size=3, **OPTIONS).fit(LINES, [0, 1] * 5)
+
+
+@pytest.mark.parametrize("softmax", ["full", "sampled"])
+def test_projected_and_sampled_softmaxes_become_one_matrix(softmax):
+    options = {**OPTIONS, "hidden_size": 6, "tie_weights": True, "softmax": softmax}  # a projection from 6 to 5 units
+    model = RNNLanguageModel("rnn", softmax_samples=3, **options).fit(LINES)
+    back = RNNLanguageModel.from_torch(model.to_torch(), model.vocabulary_.tokens)
+    np.testing.assert_allclose(back.score_samples(LINES), model.score_samples(LINES), rtol=1e-5)
+    model = RNNLanguageModel("rnn", **{**options, "tie_weights": False, "softmax": "adaptive"}).fit(LINES)
+    with pytest.raises(ValueError, match="softmax must be 'full' or 'sampled' for torch, got 'adaptive'"):
         model.to_torch()
 
 
@@ -176,12 +203,18 @@ def test_series_classifiers():
 @pytest.mark.parametrize(
     ("weights", "options", "message"),
     [
-        (classifier_weights(), {}, "tokens must be given if state_dict has an embedding, and None if it has none"),
-        (classifier_weights(False), {"tokens": ["a"]}, "tokens must be given if state_dict has an embedding"),
+        (classifier_weights(False), {"tokens": ["a"]}, "tokens must be None for a module without an embedding"),
+        (classifier_weights(False), {"classes": ["a", "b"]}, r"classes must be 3 different ones, got \['a', 'b'\]"),
+        (classifier_weights(False), {"classes": ["a", "b", "a"]}, "classes must be 3 different ones"),
         (
-            classifier_weights(False),
-            {"classes": ["a", "b"]},
-            r"classes must be 3 different ones, got an array of shape",
+            {**classifier_weights(), "head.weight": np.ones((3, 5))},
+            {},
+            r"head\.weight must have 4 columns, as many numbers as the recurrent layers return, got the shape \(3, 5\)",
+        ),
+        (
+            {**classifier_weights(), "words.weight": np.ones((6, 2))},
+            {},
+            r"words\.weight must have 3 columns, as many numbers as the recurrent layers read, got the shape \(6, 2\)",
         ),
         (classifier_weights(), {"tokens": ["a"]}, r"tokens must be as many as rows of embedding\.weight, 6, got 1"),
     ],
@@ -191,8 +224,60 @@ def test_wrong_classifiers(weights, options, message):
         RNNClassifier.from_torch(weights, **{"classes": CLASSES, **options})
 
 
+def test_integer_ids():
+    weights, ids = classifier_weights(), [0, 3, 2, 0]
+    model = RNNClassifier.from_torch(weights, CLASSES, pooling="last")
+    expected = slow_outputs(weights, weights["words.weight"].astype(float)[ids])[[1, 2, 0]]
+    np.testing.assert_allclose(model.predict_proba([ids, np.array(ids)]), [expected] * 2, atol=1e-5)
+    shuffled = RNNClassifier.from_torch(weights, CLASSES, [30, 10, 20, 0, 50, 40], pooling="last", input="tokens")
+    np.testing.assert_allclose(shuffled.predict_proba([[30, 0, 20, 30]])[0], expected, atol=1e-5)
+
+
+def test_a_single_logit_is_that_of_the_second_class():
+    weights = classifier_weights(embedding=False)
+    weights |= {"head.weight": weights["head.weight"][:1], "head.bias": weights["head.bias"][:1]}
+    x = np.random.default_rng(1).standard_normal((5, 3))
+    two = {"head.weight": np.concatenate([np.zeros((1, 4)), weights["head.weight"]]),
+           "head.bias": np.append(0, weights["head.bias"])}  # fmt: skip
+    p_yes = slow_outputs({**weights, **two}, x)[1]  # the softmax of 0 and the logit
+    for classes, column in ((["no", "yes"], 1), (["yes", "no"], 0), ([False, True], 1)):
+        model = RNNClassifier.from_torch(weights, classes, pooling="last")
+        proba = model.predict_proba([x])[0]
+        np.testing.assert_allclose(proba[int(np.flatnonzero(model.classes_ == classes[1])[0])], p_yes, atol=1e-5)
+        assert model.classes_.tolist().index(classes[1]) == column
+    with pytest.raises(ValueError, match="classes must be 2 different ones, got"):
+        RNNClassifier.from_torch(weights, ["yes"])
+
+
+def test_several_labels_have_a_sigmoid_each():
+    weights, x = classifier_weights(embedding=False), np.random.default_rng(1).standard_normal((5, 3))
+    model = RNNClassifier.from_torch(weights, None, pooling="last")
+    softmax = slow_outputs(weights, x)
+    proba = model.predict_proba([x])[0]
+    odds = proba / (1 - proba)  # the exponentials of the logits
+    np.testing.assert_allclose(odds / odds.sum(), softmax, rtol=1e-4)
+    assert model.predict([x]).shape == (1, 3)
+
+
+def test_outputs_without_a_bias():
+    weights = classifier_weights()
+    zeros = {"head.bias": np.zeros(3, np.float32)}
+    expected = RNNClassifier.from_torch({**weights, **zeros}, CLASSES).predict_proba([[0, 3]])
+    del weights["head.bias"]
+    np.testing.assert_array_equal(RNNClassifier.from_torch(weights, CLASSES).predict_proba([[0, 3]]), expected)
+    alike = {**weights, "words.weight": np.ones((6, 4)), "rnn.weight_ih_l0": np.ones((4, 4))}
+    with pytest.raises(ValueError, match=r"2 keys that end in \.weight: name the part with output=…"):
+        RNNClassifier.from_torch(alike, CLASSES)
+    assert RNNClassifier.from_torch(alike, CLASSES, output="head").hidden_size == 4
+
+
 def test_classifiers_that_torch_has_not():
     model = RNNClassifier.from_torch(classifier_weights(False), CLASSES)
-    for params, message in (({"cell": "mgu"}, "cell must be one of"), ({"pooling": "attention"}, "or attention")):
+    for params, message in (
+        ({"cell": "mgu"}, "cell must be one of"),
+        ({"pooling": "attention"}, "pooling must not be 'attention' for torch"),
+        ({"residual": True}, "residual must be False for torch"),
+        ({"zoneout": 0.1}, r"zoneout must be 0\.0 for torch"),
+    ):
         with pytest.raises(ValueError, match=message):
             copy.deepcopy(model).set_params(**params).to_torch()

@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+from scipy.special import expit, softmax
 
 from fastrnn import MeanEmbeddingClassifier, RNNClassifier, RNNLanguageModel, RNNRegressor
 from fastrnn.exchange import to_onnx
@@ -77,6 +78,82 @@ def test_modules_of_any_type(kind):
     np.testing.assert_array_equal(layer.parameters["weight_hh_l0"], expected)
 
 
+class Classifier:
+    """Makes modules of torch: an embedding or none, a recurrent layer, and a linear layer on its last output."""
+
+    def __init__(self, kind, n_outputs, *, embedding=None, bias=True, **options):
+        torch = pytest.importorskip("torch")
+
+        class Module(torch.nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.words = embedding and torch.nn.Embedding(embedding, 5)
+                self.rnn = getattr(torch.nn, kind)(5, 6, batch_first=True, **options)
+                size = (options.get("proj_size") or 6) * (1 + options.get("bidirectional", False))
+                self.head = torch.nn.Linear(size, n_outputs, bias=bias)
+
+            def forward(self, x):
+                y, _ = self.rnn(self.words(x) if self.words else x)
+                return self.head(y[:, -1])
+
+        torch.manual_seed(0)
+        self.torch, self.module = torch, Module()
+
+    def logits(self, x):
+        with self.torch.no_grad():
+            return self.module(self.torch.as_tensor(x)).double().numpy()
+
+
+@pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("RNN", {"nonlinearity": "relu"}),
+        ("GRU", {"embedding": 9}),
+        ("GRU", {"embedding": 9, "bias": False}),
+        ("LSTM", {"proj_size": 3, "num_layers": 2}),
+    ],
+    ids=str,
+)
+def test_classifiers_from_torch(kind, options):
+    theirs, rng = Classifier(kind, 3, **options), np.random.default_rng(0)
+    is_ids = "embedding" in options
+    x = rng.integers(0, 9, (4, 7)) if is_ids else rng.standard_normal((4, 7, 5)).astype(np.float32)
+    model = RNNClassifier.from_torch(theirs.module, [0, 1, 2], pooling="last")
+    np.testing.assert_allclose(model.predict_proba(x), softmax(theirs.logits(x), axis=1), atol=1e-5)
+    back = model.to_torch("words", "rnn", "head")
+    if is_ids:
+        back["words.weight"] = back["words.weight"][4:]  # our four special tokens
+    if "bias" in options:
+        del back["head.bias"]
+    theirs.module.load_state_dict({name: theirs.torch.from_numpy(array) for name, array in back.items()})
+    np.testing.assert_allclose(softmax(theirs.logits(x), axis=1), model.predict_proba(x), atol=1e-5)
+
+
+def test_single_logits_from_torch():
+    theirs, x = Classifier("GRU", 1), np.random.default_rng(0).standard_normal((4, 7, 5)).astype(np.float32)
+    model = RNNClassifier.from_torch(theirs.module, ["no", "yes"], pooling="last")
+    np.testing.assert_allclose(model.predict_proba(x)[:, 1], expit(theirs.logits(x)[:, 0]), atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")
+def test_projections_of_language_models_from_torch():
+    torch, module = torch_module("lstm", 9)
+    module.rnn, module.decoder = torch.nn.LSTM(6, 7, 2, proj_size=4), torch.nn.Linear(4, 9)
+    tokens = ["a", "b", "c", "d", "e", "<pad>", "<unk>", "<s>", "</s>"]
+    model = RNNLanguageModel.from_torch(module, tokens)
+    assert model.proj_size == 4
+    log_probs = model.token_log_probs(["a c b"])[0]
+    with torch.no_grad():
+        expected = module(torch.tensor([8, 0, 2, 1])[:, None])[range(4), 0, [0, 2, 1, 8]].numpy()
+    np.testing.assert_allclose(log_probs, expected, atol=1e-5)
+    assert isinstance(model.sample(max_length=5, random_state=0)[0], str)
+    order = [tokens.index(token) for token in model.vocabulary_.tokens]
+    back = model.to_torch("encoder", "rnn", "decoder")
+    np.testing.assert_array_equal(back["encoder.weight"], module.encoder.weight.detach().numpy()[order])
+    np.testing.assert_array_equal(back["rnn.weight_hr_l1"], module.rnn.weight_hr_l1.detach().numpy())
+
+
 @pytest.fixture
 def onnxruntime(tmp_path):
     """Return a function that writes an ONNX file and returns what onnxruntime makes of it."""
@@ -145,6 +222,19 @@ def test_cells_that_are_special_cases_in_onnxruntime(cell, onnxruntime):
 
 
 def test_language_models_in_onnxruntime(model, onnxruntime):
+    check_language_model(model, onnxruntime)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"softmax": "adaptive", "softmax_cutoffs": [3, 8]}, {"softmax": "sampled"}, {"tie_weights": True}],
+    ids=str,
+)
+def test_other_softmaxes_in_onnxruntime(options, onnxruntime):
+    check_language_model(RNNLanguageModel("gru", num_layers=2, **OPTIONS, **options).fit(LINES), onnxruntime)
+
+
+def check_language_model(model, onnxruntime):
     run = onnxruntime(model.to_onnx)
     sentences = ["the cat and a dog", "a cat"]
     ids = [model.vocabulary_.encode([*sentence.split(), "</s>"]) for sentence in sentences]
