@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastrnn._checks import shown
 from fastrnn.kernels.sampling import draw_tokens, make_choice
-from fastrnn.text import END_ID, PAD_ID, START_ID, UNK_ID, get_tokenizer, tokenize_corpus
+from fastrnn.text import END_ID, PAD_ID, START_ID, UNK_ID, get_tokenizer, preprocess, tokenize
 
 # Rows of (contexts, vocabulary) probabilities are made in blocks of about this many values (32 MB).
 _BLOCK = 1 << 22
@@ -350,7 +350,7 @@ class GenerationMixin:
         check_integer("n", n)
         if not isinstance(prefix, str):
             raise ValueError(f"prefix must be a string, got {shown(prefix)}.")
-        prefix = prefix.lower() if self.lowercase else prefix
+        prefix = preprocess(prefix, self.lowercase, self.normalize)
         tokenizer = get_tokenizer(self.tokenizer)
         if tokenizer.word_begun is None:
             return self._complete_from_pieces(prefix, n, state, tokenizer)
@@ -411,14 +411,14 @@ class GenerationMixin:
         """Return the tokens of a text that is given as a string or list."""
         if prompt is not None and not isinstance(prompt, str | list | tuple):
             raise ValueError(f"{name} must be None, a string or a list of tokens, got {shown(prompt)}.")
-        return tokenize_corpus([prompt or []], self.tokenizer, self.lowercase)[0]
+        return tokenize(prompt or [], self.tokenizer, self.lowercase, self.normalize, name)
 
     def _stop_sequences(self, stop):
         """Return the ids of each of the strings at which a text ends, as lists."""
         strings = [] if stop is None else [stop] if isinstance(stop, str) else stop
         if not isinstance(strings, list | tuple) or not all(isinstance(string, str) for string in strings):
             raise ValueError(f"stop must be None, a string or a list of strings, got {shown(stop)}.")
-        sequences = tokenize_corpus(strings, self.tokenizer, self.lowercase)
+        sequences = [tokenize(string, self.tokenizer, self.lowercase, self.normalize, "stop") for string in strings]
         for string, tokens in zip(strings, sequences, strict=True):
             if not tokens:
                 raise ValueError(f"stop must hold strings of at least one token, got {shown(string)}.")

@@ -16,6 +16,8 @@ class WrappedLanguageModel(BaseLanguageModel):
 
     tokenizer = property(lambda self: self.model.tokenizer, doc="What cuts texts into tokens: that of the model.")
     lowercase = property(lambda self: self.model.lowercase, doc="Whether text is converted to lower case first.")
+    normalize = property(lambda self: self.model.normalize, doc="The normal form that text is brought into first.")
+    encoding = property(lambda self: self.model.encoding, doc="The encoding of the text files that are read.")
     vocabulary_ = property(lambda self: self.model.vocabulary_, doc="The tokens, those of the model.")
     vocabulary = None  # the model has its own
 

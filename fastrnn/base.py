@@ -16,8 +16,10 @@ from fastrnn.text import (
     START_ID,
     UNK_ID,
     Vocabulary,
+    check_preprocessing,
     close_sentences,
     get_tokenizer,
+    preprocess,
     tokenize_corpus,
     tokenizer_from_plain,
     tokenizer_to_plain,
@@ -62,9 +64,9 @@ class Perplexity(float):
 class BaseLanguageModel(GenerationMixin, BaseEstimator, abc.ABC):
     """The methods that n-gram and recurrent language models share.
 
-    A subclass has the constructor parameters `tokenizer`, `lowercase` and `vocabulary`, sets ``vocabulary_`` when it is
-    fitted, and writes the abstract methods below. Those speak of ids only. A *state* is whatever the model remembers of
-    n contexts, a row each.
+    A subclass has the constructor parameters `tokenizer`, `lowercase`, `normalize`, `encoding` and `vocabulary`, sets
+    ``vocabulary_`` when it is fitted, and writes the abstract methods below. Those speak of ids only. A *state* is
+    whatever the model remembers of n contexts, a row each.
     """
 
     @abc.abstractmethod
@@ -129,16 +131,21 @@ class BaseLanguageModel(GenerationMixin, BaseEstimator, abc.ABC):
     def _check_text_parameters(self):
         """Raise ValueError if a parameter that says how text is read is wrong."""
         get_tokenizer(self.tokenizer)
+        check_preprocessing(self.normalize, self.encoding)
         if self.vocabulary is not None:
             if not isinstance(self.vocabulary, Vocabulary):
                 raise ValueError(f"vocabulary must be None or a fitted Vocabulary, got {shown(self.vocabulary)}.")
             if len(self.vocabulary) == len(SPECIAL_TOKENS):
                 raise ValueError("vocabulary is empty: fit it before it is given to a model.")
 
+    def _text_options(self):
+        """Return the parameters that say how text is read, as `fastrnn.text.tokenize_corpus` takes them."""
+        return {name: getattr(self, name) for name in ("tokenizer", "lowercase", "normalize", "encoding")}
+
     def _read_training_text(self, X):
         """Return the token lists of X, which must not be empty."""
         self._check_text_parameters()
-        token_lists = tokenize_corpus(X, self.tokenizer, self.lowercase)
+        token_lists = tokenize_corpus(X, **self._text_options(), learning=True)
         if not token_lists:
             raise ValueError("X is empty: a language model needs at least one sentence.")
         return token_lists
@@ -147,10 +154,10 @@ class BaseLanguageModel(GenerationMixin, BaseEstimator, abc.ABC):
         """Return ids (n_tokens,) and offsets (n_sentences + 1,) of a text for a fitted model."""
         check_is_fitted(self)
         if self.tokenizer == "whitespace":
-            encoded = encode_texts(X, self.vocabulary_, self.lowercase)
+            encoded = encode_texts(X, self.vocabulary_, self.lowercase, self.normalize)
             if encoded is not None:
                 return encoded
-        return self.vocabulary_.encode_corpus(tokenize_corpus(X, self.tokenizer, self.lowercase))
+        return self.vocabulary_.encode_corpus(tokenize_corpus(X, **self._text_options()))
 
     def _score_tokens(self, X, independent=False, bos=True, eos=True):
         """Return ids, offsets and natural log probabilities of the tokens of X, ``</s>`` after each sentence."""
@@ -308,7 +315,7 @@ class BaseLanguageModel(GenerationMixin, BaseEstimator, abc.ABC):
         check_is_fitted(self)
         if not isinstance(token, str) or token in (SPECIAL_TOKENS[PAD_ID], SPECIAL_TOKENS[START_ID]):
             raise ValueError(f"token must be a string other than '<pad>' and '<s>', got {shown(token)}.")
-        ids = self.vocabulary_.encode([token.lower() if self.lowercase else token])
+        ids = self.vocabulary_.encode([preprocess(token, self.lowercase, self.normalize)])
         log_probs, state = self._step(state, ids)
         return float(log_probs[0]), self._next_sentence(state) if ids[0] == END_ID else state
 

@@ -28,6 +28,10 @@ class CacheLanguageModel(BaseLanguageModel):
         What cuts texts into tokens, see `fastrnn.text.get_tokenizer`.
     lowercase : bool
         Whether text is converted to lower case first.
+    normalize : {"NFC", "NFKC", "NFD", "NFKD"} or None
+        The normal form of Unicode that text is brought into first, see `fastrnn.text.preprocess`.
+    encoding : str
+        The encoding of the text files that are read.
     vocabulary : Vocabulary or None
         A fitted vocabulary that is used as it is; None takes all tokens of the text given to `fit`.
 
@@ -51,11 +55,22 @@ class CacheLanguageModel(BaseLanguageModel):
     array([0.2 , 1.  , 0.  , 0.67, 0.  ])
     """
 
-    def __init__(self, window=200, carry_state=True, tokenizer="words", lowercase=False, vocabulary=None):
+    def __init__(
+        self,
+        window=200,
+        carry_state=True,
+        tokenizer="words",
+        lowercase=False,
+        normalize=None,
+        encoding="utf-8",
+        vocabulary=None,
+    ):
         self.window = window
         self.carry_state = carry_state
         self.tokenizer = tokenizer
         self.lowercase = lowercase
+        self.normalize = normalize
+        self.encoding = encoding
         self.vocabulary = vocabulary
 
     def fit(self, X=None, y=None):

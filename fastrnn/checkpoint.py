@@ -12,7 +12,7 @@ from fastrnn.persistence import load_model, save_model
 from fastrnn.text import tokenizer_to_plain
 
 # What results do not depend on.
-_FREE_PARAMETERS = {"device", "n_jobs", "verbose", "vocabulary", "warm_start"}
+_FREE_PARAMETERS = {"device", "encoding", "n_jobs", "verbose", "vocabulary", "warm_start"}
 
 
 class Checkpoint:

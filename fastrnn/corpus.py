@@ -31,17 +31,17 @@ class Corpus(NamedTuple):
     offsets: np.ndarray
 
 
-def read_corpus(X, vocabulary, tokenizer="words", lowercase=False):
+def read_corpus(X, vocabulary, tokenizer="words", lowercase=False, normalize=None, encoding="utf-8"):
     """Read a text.
 
     Parameters
     ----------
-    X : iterable of (str or list of str), path of a text file with a sentence a line, or ids
+    X : iterable of (str, list of str or os.PathLike), os.PathLike, file object, or ids
         Ids are a one-dimensional array of integers, which may be mapped, or the path of one in a ``.npy`` file; every
         sentence in it ends with ``</s>``, see `write_token_file`.
     vocabulary : Vocabulary or None
         None takes all tokens of the text into a new one.
-    tokenizer, lowercase
+    tokenizer, lowercase, normalize, encoding
         As in `fastrnn.text.iterate_corpus`.
 
     Returns
@@ -58,7 +58,7 @@ def read_corpus(X, vocabulary, tokenizer="words", lowercase=False):
         X = np.load(X, mmap_mode="r")
     if isinstance(X, np.ndarray) and X.dtype.kind in "iu":
         return _check_ids(X, vocabulary), vocabulary
-    token_lists = iterate_corpus(X, tokenizer, lowercase)
+    token_lists = iterate_corpus(X, tokenizer, lowercase, normalize, encoding, learning=vocabulary is None)
     parts = batches(token_lists, _AT_ONCE)
     if vocabulary is None:
         vocabulary = Vocabulary()
@@ -66,16 +66,16 @@ def read_corpus(X, vocabulary, tokenizer="words", lowercase=False):
     return _collect(vocabulary.encode_batches(parts)), vocabulary
 
 
-def write_token_file(path, X, vocabulary, tokenizer="words", lowercase=False):
+def write_token_file(path, X, vocabulary, tokenizer="words", lowercase=False, normalize=None, encoding="utf-8"):
     """Write a text as ids to a ``.npy`` file, which models are trained on without reading it into memory.
 
     Parameters
     ----------
     path : str or os.PathLike
         The file, which is replaced whole or not at all; its name ends in ``.npy``.
-    X : iterable of (str or list of str), or path of a text file with a sentence a line
+    X : iterable of (str, list of str or os.PathLike), os.PathLike, or file object
     vocabulary : Vocabulary
-    tokenizer, lowercase
+    tokenizer, lowercase, normalize, encoding
         As those of the model.
 
     Returns
@@ -85,7 +85,7 @@ def write_token_file(path, X, vocabulary, tokenizer="words", lowercase=False):
     """
     if pathlib.Path(path).suffix != ".npy":
         raise ValueError(f"path must end in .npy, got {shown(str(path))}.")
-    ids = read_corpus(X, vocabulary, tokenizer, lowercase)[0].ids
+    ids = read_corpus(X, vocabulary, tokenizer, lowercase, normalize, encoding)[0].ids
     dtype = np.uint16 if len(vocabulary) <= 1 << 16 else np.uint32
     with replaced_file(path) as temporary:
         file = np.lib.format.open_memmap(temporary, "w+", dtype, (len(ids),))
@@ -130,7 +130,7 @@ def digest(*parts):
     state = hashlib.blake2b(digest_size=16)
     for part in parts:
         if isinstance(part, list):
-            state.update("\n".join(part).encode())
+            state.update("\n".join(part).encode(errors="surrogatepass"))
         else:
             for piece in _pieces(part):
                 state.update(np.ascontiguousarray(piece, "<i8"))

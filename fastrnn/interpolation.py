@@ -21,7 +21,7 @@ class InterpolatedLanguageModel(BaseLanguageModel):
     ----------
     models : list of fitted language models
         `NGramLanguageModel`, `RNNLanguageModel`, `CacheLanguageModel` or alike, in any mixture. They have one
-        vocabulary (give it to each as its parameter `vocabulary`), tokenizer and `lowercase` in common.
+        vocabulary (give it to each as its parameter `vocabulary`), `tokenizer`, `lowercase` and `normalize` in common.
     weights : "em" or list of float
         The weight of each model, which make 1 together, or "em" to find them in `fit`.
     max_iter : int
@@ -59,6 +59,8 @@ class InterpolatedLanguageModel(BaseLanguageModel):
 
     tokenizer = property(lambda self: self.models[0].tokenizer, doc="What cuts texts into tokens: that of the models.")
     lowercase = property(lambda self: self.models[0].lowercase, doc="Whether text is converted to lower case first.")
+    normalize = property(lambda self: self.models[0].normalize, doc="The normal form that text is brought into first.")
+    encoding = property(lambda self: self.models[0].encoding, doc="The encoding of the text files that are read.")
     vocabulary = None  # the models have theirs
 
     def __init__(self, models, weights="em", max_iter=100, tol=1e-7):
@@ -142,7 +144,7 @@ class InterpolatedLanguageModel(BaseLanguageModel):
             if not isinstance(model, BaseLanguageModel):
                 raise ValueError(f"models[{i}] must be a language model, got {shown(model)}.")
             check_is_fitted(model, msg=f"models[{i}] is not fitted: fit this %(name)s first.")
-            for name in ("tokenizer", "lowercase"):
+            for name in ("tokenizer", "lowercase", "normalize"):
                 first, other = getattr(self.models[0], name), getattr(model, name)
                 if not same_tokenizer(first, other):
                     raise ValueError(f"models[{i}] has {name}={other!r:.80}, but models[0] has {name}={first!r:.80}.")

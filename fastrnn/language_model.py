@@ -85,6 +85,10 @@ class RNNLanguageModel(ExchangeMixin, BaseLanguageModel):
         What cuts texts into tokens.
     lowercase : bool, default=False
         Whether texts are converted to lower case first.
+    normalize : {"NFC", "NFKC", "NFD", "NFKD"} or None, default=None
+        The normal form of Unicode that texts are brought into first, see `fastrnn.text.preprocess`.
+    encoding : str, default="utf-8"
+        The encoding of the text files that are read.
     min_count : int, default=1
         Tokens that appear less often are unknown.
     max_vocab : int or None, default=None
@@ -204,6 +208,8 @@ class RNNLanguageModel(ExchangeMixin, BaseLanguageModel):
         softmax_samples=2000,
         tokenizer="words",
         lowercase=False,
+        normalize=None,
+        encoding="utf-8",
         min_count=1,
         max_vocab=None,
         vocabulary=None,
@@ -256,6 +262,8 @@ class RNNLanguageModel(ExchangeMixin, BaseLanguageModel):
         self.softmax_samples = softmax_samples
         self.tokenizer = tokenizer
         self.lowercase = lowercase
+        self.normalize = normalize
+        self.encoding = encoding
         self.min_count = min_count
         self.max_vocab = max_vocab
         self.vocabulary = vocabulary
@@ -293,9 +301,10 @@ class RNNLanguageModel(ExchangeMixin, BaseLanguageModel):
         ----------
         X : iterable of (str or list of str), path, or ids
             A sentence, line or document each, in the order of the text; it is read once and kept as ids, in a temporary
-            file if it is long. Or the path (a `pathlib.Path`) of a text file with a sentence a line. Or ids of the
-            given `vocabulary`, every sentence closed by that of ``</s>``: an array, which may be mapped, or the path of
-            a ``.npy`` file that `fastrnn.corpus.write_token_file` wrote, which is read where it is needed.
+            file if it is long. Or the path (a `pathlib.Path`) of a text file with a sentence a line, or of a folder of
+            such ``.txt`` files. Or ids of the given `vocabulary`, every sentence closed by that of ``</s>``: an array,
+            which may be mapped, or the path of a ``.npy`` file that `fastrnn.corpus.write_token_file` wrote, which is
+            read where it is needed.
         y : None
             Ignored.
         X_val : as X, default=None
@@ -331,7 +340,7 @@ class RNNLanguageModel(ExchangeMixin, BaseLanguageModel):
             raise ValueError("checkpoint_minutes needs a checkpoint, the file that is to be written.")
         text, validation, vocabulary = self._read(X, going_on, X_val is None and self.early_stopping)
         if X_val is not None:
-            validation, _ = read_corpus(X_val, vocabulary, self.tokenizer, self.lowercase)
+            validation, _ = read_corpus(X_val, vocabulary, **self._text_options())
             if len(validation.ids) == 0:
                 raise ValueError("X_val is empty: validation needs at least one sentence.")
         if checkpoint is not None:
@@ -388,7 +397,7 @@ class RNNLanguageModel(ExchangeMixin, BaseLanguageModel):
     def _read(self, X, going_on, split):
         """Return a text as ids, with `split` also the end of it that is set aside, and the vocabulary."""
         known = self.vocabulary_ if going_on else self.vocabulary
-        text, vocabulary = read_corpus(X, known, self.tokenizer, self.lowercase)
+        text, vocabulary = read_corpus(X, known, **self._text_options())
         if len(text.ids) == 0:
             raise ValueError("X is empty: a language model needs at least one sentence.")
         parts = split_end(text, self.validation_fraction) if split else (text, None)

@@ -1,4 +1,4 @@
-r"""The one reader of text files: lines, encodings, compression.
+r"""The one reader of texts: lines of files, encodings, compression; and what stands for a collection of texts.
 
 A line ends at ``\n``, or at ``\r\n``, and nowhere else: U+2028, U+0085, a form feed or a ``\r`` alone stay inside it.
 Every line counts, an empty one too, also at the end of a text; a ``\n`` at the very end begins no further line.
@@ -11,10 +11,16 @@ import gzip
 import io
 import lzma
 import os
+import pathlib
 import zlib
+from collections.abc import Mapping
+
+from fastrnn._checks import shown
 
 _CHARACTERS_AT_ONCE = 1 << 16
 _BYTE_ORDER_MARK = "\ufeff"
+_COMPRESSED = (".gz", ".bz2", ".xz")
+_LONGEST_NAME = 1000  # characters of a text that could be the name of a file
 _DAMAGED = (EOFError, zlib.error, lzma.LZMAError)
 
 
@@ -99,6 +105,124 @@ def read_text(source, encoding="utf-8", errors="strict"):
     return "".join(line[:-2] + "\n" if line.endswith("\r\n") else line for line in lines)
 
 
+def iterate_texts(X, encoding="utf-8", whole_files=False):
+    """Iterate over the texts that something stands for.
+
+    Parameters
+    ----------
+    X : iterable of (str, list of str or os.PathLike), os.PathLike, or file object
+        A path (a `pathlib.Path`) is a text file, whose lines are the texts, or a folder, which stands for its text
+        files, see `text_files`. An open file stands for its lines.
+    encoding : str
+        The encoding of the files.
+    whole_files : bool
+        Whether each file of several is one text, rather than each of its lines.
+
+    Yields
+    ------
+    str, or whatever the elements of X are
+
+    Raises
+    ------
+    ValueError
+        If X is something that iterates over other things than texts, such as a table with several columns. Errors of
+        files as from `open_lines`.
+    """
+    check_texts(X)
+    if is_file_object(X) or (isinstance(X, os.PathLike) and not os.path.isdir(X)):
+        yield from open_lines(X, encoding)
+        return
+    for element in [X] if isinstance(X, os.PathLike) else X:
+        if isinstance(element, str) or not isinstance(element, os.PathLike):
+            yield element
+            continue
+        for path in text_files(element):
+            if whole_files:
+                yield read_text(path, encoding)
+            else:
+                yield from open_lines(path, encoding)
+
+
+def check_texts(X):
+    """Raise ValueError if something cannot stand for a collection of texts, whatever its elements are."""
+    kind = type(X).__name__
+    if isinstance(X, str | bytes | bytearray):
+        kind = "string" if isinstance(X, str) else kind
+        raise ValueError(
+            f"Iterable over raw text documents expected, {kind} object received: put it into a list, or give a "
+            "pathlib.Path if it is the name of a file."
+        )
+    if hasattr(type(X), "columns"):
+        raise ValueError(
+            f"X must be an iterable of texts, got a {kind}, a table: give the column with the texts, X=frame['text'] "
+            "for instance."
+        )
+    if isinstance(X, Mapping):
+        raise ValueError(
+            f"X must be an iterable of texts, got a {kind}, which iterates over its keys: give what holds the texts, "
+            "X=data['text'] or X=list(data.values()) for instance."
+        )
+    if isinstance(X, set | frozenset):
+        raise ValueError(f"X must be an iterable of texts in a certain order, got a {kind}: give a list.")
+    if not isinstance(X, os.PathLike) and not hasattr(X, "__iter__") and not hasattr(X, "__getitem__"):
+        raise ValueError(f"X must be an iterable of strings or of lists of tokens, got {shown(X)}.")
+    if getattr(X, "ndim", 1) != 1:
+        raise ValueError(
+            f"X must have one dimension, with a text in each place, got shape {tuple(X.shape)}: give one column, "
+            "X[:, 0] for instance, or X.tolist() if each row is a list of tokens."
+        )
+    if hasattr(X, "__len__") and len(X) and all(map(_is_name_of_file, X)):
+        raise ValueError(
+            f"X holds names of files, {shown(next(iter(X)))} for instance, where texts are expected: give a "
+            "pathlib.Path for each."
+        )
+
+
+def _is_name_of_file(text):
+    may_be_one = isinstance(text, str) and len(text) <= _LONGEST_NAME and ("." in text or os.sep in text)
+    return may_be_one and os.path.isfile(text)
+
+
+def text_files(path):
+    """Return the text files that a path stands for.
+
+    Parameters
+    ----------
+    path : os.PathLike
+        A file, or a folder: all files below it whose names end in ``.txt``, perhaps followed by ``.gz``, ``.bz2`` or
+        ``.xz``, sorted by their names; what begins with a point is left out.
+
+    Returns
+    -------
+    list of pathlib.Path
+
+    Raises
+    ------
+    ValueError
+        If the folder has no such file.
+    """
+    path = pathlib.Path(path)
+    if not path.is_dir():
+        return [path]
+    files = sorted(file for file in path.rglob("*") if _is_text_file(file.relative_to(path)) and file.is_file())
+    if not files:
+        raise ValueError(f"{path} is a folder without a file that ends in .txt: give a list of the paths of its files.")
+    return files
+
+
+def _is_text_file(name):
+    stem = name.with_suffix("") if name.suffix in _COMPRESSED else name
+    return stem.suffix == ".txt" and not any(part.startswith(".") for part in name.parts)
+
+
+def check_encoding(encoding):
+    """Raise ValueError if an encoding is none of those that Python knows."""
+    try:
+        "".encode(encoding)
+    except (LookupError, TypeError):
+        raise ValueError(f"encoding must be the name of a text encoding, got {shown(encoding)}.") from None
+
+
 def is_file_object(source):
     """Return whether something is an open file, as opposed to a path or an iterable of texts."""
     return hasattr(source, "read") or hasattr(source, "readline")
@@ -121,7 +245,7 @@ def _opened(source, encoding, errors):
             yield lines
         return
     if not is_file_object(source):
-        raise ValueError(f"source must be the path of a file or an open file, got {source!r:.80}.")
+        raise ValueError(f"source must be the path of a file or an open file, got {shown(source)}.")
     read = getattr(source, "read", None)
     if read is None:
         yield source
@@ -139,10 +263,8 @@ def _opened(source, encoding, errors):
 @contextlib.contextmanager
 def _decoded(file, encoding, errors):
     """Give the lines of a binary file, which stays open."""
-    try:
-        lines = io.TextIOWrapper(file, encoding, errors, newline="\n")
-    except LookupError:
-        raise ValueError(f"encoding must be the name of a text encoding, got {encoding!r:.80}.") from None
+    check_encoding(encoding)
+    lines = io.TextIOWrapper(file, encoding, errors, newline="\n")
     try:
         yield lines
     finally:

@@ -5,10 +5,10 @@ import functools
 import itertools
 import json
 import numbers
-import os
 import pathlib
 import re
 import unicodedata
+import warnings
 from collections import defaultdict
 from typing import NamedTuple
 
@@ -16,9 +16,18 @@ import numpy as np
 
 from fastrnn._checks import check_choice, did_you_mean, shown
 from fastrnn.persistence import replaced_file
+from fastrnn.reading import check_encoding, check_texts, iterate_texts
 
 SPECIAL_TOKENS = ("<pad>", "<unk>", "<s>", "</s>")
 PAD_ID, UNK_ID, START_ID, END_ID = range(4)
+
+# Letters of scripts without spaces between words: Thai, Lao, Burmese, Khmer, Japanese, Chinese.
+_UNSPACED = (
+    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
+)
+_SAMPLE = 10_000  # characters, or texts
+
+NORMAL_FORMS = ("NFC", "NFKC", "NFD", "NFKD")
 
 _FORMAT = "fastrnn-vocabulary"
 _FORMAT_VERSION = 1
@@ -189,10 +198,17 @@ def _wrap(tokenizer):
     unknown, decoder = getattr(tokenizer.model, "unk_token", None), tokenizer.decoder
 
     def split(text):
-        tokens = tokenizer.encode(text, add_special_tokens=False).tokens
+        tokens = tokenizer.encode(_without_surrogates(text), add_special_tokens=False).tokens
         return [SPECIAL_TOKENS[UNK_ID] if token == unknown else token for token in tokens]
 
     return Tokenizer(split, " ".join if decoder is None else decoder.decode, spaces_lead=True)
+
+
+def _without_surrogates(text):
+    """Return a text with replacement characters in the place of single surrogates, which the library refuses."""
+    if not _has_surrogates(text):
+        return text
+    return text.encode("utf-16-le", errors="surrogatepass").decode("utf-16-le", errors="replace")
 
 
 def tokenizer_to_plain(tokenizer):
@@ -223,18 +239,20 @@ def _library():
     return tokenizers
 
 
-def train_subwords(X, vocab_size=8000, method="bpe"):
+def train_subwords(X, vocab_size=8000, method="bpe", lowercase=False, normalize=None, encoding="utf-8"):
     """Learn from a text how to cut words into pieces, with the library tokenizers (extra ``subwords``).
 
     Parameters
     ----------
-    X : iterable of str
-        The text, in lines or documents.
+    X : iterable of str, os.PathLike, or file object
+        The text, in lines or documents, or files of it.
     vocab_size : int
         How many pieces there are at most.
     method : {"bpe", "unigram"}
         "bpe" joins the most frequent pairs of pieces, beginning with bytes, so that no text is unknown [1]_; "unigram"
         chooses the pieces with which the text is most probable [2]_.
+    lowercase, normalize, encoding
+        As those of the model.
 
     Returns
     -------
@@ -247,11 +265,10 @@ def train_subwords(X, vocab_size=8000, method="bpe"):
        units", 2016.
     .. [2] Taku Kudo, "Subword regularization", 2018.
     """
-    if isinstance(X, str):
-        raise ValueError("X must be an iterable of strings, got a string: put it into a list.")
     if not isinstance(vocab_size, numbers.Integral) or vocab_size < 1:
         raise ValueError(f"vocab_size must be an integer of at least 1, got {shown(vocab_size)}.")
     check_choice("method", method, ("bpe", "unigram"))
+    check_texts(X)
     library = _library()
     options = {"vocab_size": int(vocab_size), "show_progress": False}
     if method == "bpe":
@@ -265,11 +282,77 @@ def train_subwords(X, vocab_size=8000, method="bpe"):
         tokenizer.pre_tokenizer, tokenizer.decoder = library.pre_tokenizers.Metaspace(), library.decoders.Metaspace()
         unknown = SPECIAL_TOKENS[UNK_ID]
         trainer = library.trainers.UnigramTrainer(unk_token=unknown, special_tokens=[unknown], **options)
-    tokenizer.train_from_iterator(X, trainer)
+
+    def texts():
+        for index, text in enumerate(iterate_texts(X, encoding)):
+            if not isinstance(text, str):
+                raise ValueError(f"X[{index}] must be a string, got {shown(text)}.")
+            yield _without_surrogates(preprocess(text, lowercase, normalize))
+
+    tokenizer.train_from_iterator(texts(), trainer)
     return tokenizer
 
 
-def tokenize_corpus(X, tokenizer="words", lowercase=False):
+def preprocess(text, lowercase=False, normalize=None):
+    """Return a text as tokenizers are given it.
+
+    Parameters
+    ----------
+    text : str
+    lowercase : bool
+        Whether it is converted to lower case.
+    normalize : {"NFC", "NFKC", "NFD", "NFKD"} or None
+        The normal form of Unicode that it is brought into, so that an accent is the same whether it is a character of
+        its own or not. The K also replaces variants: ligatures, full-width letters, superscripts.
+
+    Returns
+    -------
+    str
+        Two surrogates that stand for one character are that character, so that files keep what was learned. A single
+        one, half of an emoji that was cut for instance, stays.
+
+    Examples
+    --------
+    >>> preprocess("ﬁne ＡＢＣ", lowercase=True, normalize="NFKC")
+    'fine abc'
+    """
+    if _has_surrogates(text):
+        text = text.encode("utf-16-le", errors="surrogatepass").decode("utf-16-le", errors="surrogatepass")
+    if normalize is not None:
+        text = unicodedata.normalize(normalize, text)
+    if not lowercase:
+        return text
+    # Lower case may leave the normal form, and the normal form of a variant may be in upper case.
+    return text.lower() if normalize is None else unicodedata.normalize(normalize, text.lower())
+
+
+def _has_surrogates(text):
+    if text.isascii():
+        return False
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
+def check_preprocessing(normalize, encoding):
+    """Raise ValueError if one of the parameters `normalize` and `encoding` of an estimator is wrong."""
+    check_choice("normalize", normalize, (None, *NORMAL_FORMS))
+    check_encoding(encoding)
+
+
+def tokenize(text, tokenizer="words", lowercase=False, normalize=None, name="text"):
+    """Return the tokens of one text, or of a list of tokens, as a list of str; see `iterate_corpus`.
+
+    Errors call it by its `name`.
+    """
+    return _tokenizing(tokenizer, lowercase, normalize)(text, name)
+
+
+def tokenize_corpus(
+    X, tokenizer="words", lowercase=False, normalize=None, encoding="utf-8", whole_files=False, learning=False
+):
     """Turn what a language model is given into lists of tokens, all at once; see `iterate_corpus`.
 
     Returns
@@ -281,21 +364,30 @@ def tokenize_corpus(X, tokenizer="words", lowercase=False):
     >>> tokenize_corpus(["Hello, world", ["already", "cut"]], lowercase=True)
     [['hello', ',', 'world'], ['already', 'cut']]
     """
-    return list(iterate_corpus(X, tokenizer, lowercase))
+    return list(iterate_corpus(X, tokenizer, lowercase, normalize, encoding, whole_files, learning))
 
 
-def iterate_corpus(X, tokenizer="words", lowercase=False):
+def iterate_corpus(
+    X, tokenizer="words", lowercase=False, normalize=None, encoding="utf-8", whole_files=False, learning=False
+):
     """Turn what a language model is given into lists of tokens, one after another.
 
     Parameters
     ----------
-    X : iterable of (str or list of str), or os.PathLike
+    X : iterable of (str, list of str or os.PathLike), os.PathLike, or file object
         A sentence, line or document each, as text or already cut into tokens. A generator is read once. A path (a
-        `pathlib.Path`) stands for the lines of a text file in UTF-8, which are read as they are needed.
+        `pathlib.Path`) stands for the lines of a text file, or of all text files of a folder; so does an open file.
+        They are read as they are needed, see `fastrnn.reading.iterate_texts`.
     tokenizer : {"words", "whitespace", "chars", "bytes"}, callable or tokenizers.Tokenizer
         What cuts the texts, see `get_tokenizer`. Lists of tokens are taken as they are.
-    lowercase : bool
-        Whether texts and tokens are converted to lower case first.
+    lowercase, normalize
+        What is done to texts and tokens first, see `preprocess`.
+    encoding : str
+        The encoding of the files.
+    whole_files : bool
+        Whether each file of several is one text, rather than each of its lines.
+    learning : bool
+        Whether a vocabulary is learned from the texts: warns where the tokenizer takes whole sentences for words.
 
     Yields
     ------
@@ -304,25 +396,20 @@ def iterate_corpus(X, tokenizer="words", lowercase=False):
     Raises
     ------
     ValueError
-        If X is a string, bytes, None or not iterable, or if an element is neither a text nor a list of tokens (the
-        message names its index).
+        If X is a string, bytes, None, a table, a mapping or not iterable, or if an element is neither a text nor a list
+        of tokens (the message names its index).
+
+    Warns
+    -----
+    UserWarning
+        With `learning`, if the texts are in a script without spaces between words, and the tokenizer needs them.
     """
-    if isinstance(X, str | bytes | bytearray):
-        kind = "string" if isinstance(X, str) else type(X).__name__
-        raise ValueError(f"Iterable over raw text documents expected, {kind} object received: put it into a list.")
-    split = get_tokenizer(tokenizer).split
-    try:
-        elements = _read_lines(X) if isinstance(X, os.PathLike) else iter(X)
-    except TypeError:
-        raise ValueError(f"X must be an iterable of strings or of lists of tokens, got {shown(X)}.") from None
-    for index, element in enumerate(elements):
-        yield _tokens_of(element, index, split, lowercase)
-
-
-def _read_lines(path):
-    with open(path, encoding="utf-8") as file:
-        for line in file:
-            yield line.rstrip("\n")
+    tokens_of = _tokenizing(tokenizer, lowercase, normalize)
+    texts = iterate_texts(X, encoding, whole_files)
+    if learning and isinstance(tokenizer, str) and tokenizer in ("words", "whitespace"):
+        texts = _warning_of_unspaced(texts, tokenizer)
+    for index, element in enumerate(texts):
+        yield tokens_of(element, f"X[{index}]")
 
 
 def batches(token_lists, n_tokens):
@@ -353,20 +440,60 @@ def batches(token_lists, n_tokens):
         yield batch
 
 
-def _tokens_of(element, index, split, lowercase):
-    if isinstance(element, str):
-        tokens = split(element.lower() if lowercase else element)
+def _tokenizing(tokenizer, lowercase, normalize):
+    """Return a function that returns the tokens of a text or list of tokens; it also takes the name of that."""
+    split = get_tokenizer(tokenizer).split
+    prepare = functools.partial(preprocess, lowercase=lowercase, normalize=normalize)
+    as_they_are = not (lowercase or normalize)
+
+    def tokens_of(element, name):
+        if not isinstance(element, str):
+            tokens = _check_tokens(element, name)
+            return list(tokens if as_they_are and not _has_surrogates("".join(tokens)) else map(prepare, tokens))
+        tokens = split(prepare(element))
         if not (split is _split_whitespace or (isinstance(tokens, list) and _all_str(tokens))):
-            raise ValueError(f"tokenizer must return a list of str, got {shown(tokens)} for X[{index}].")
+            raise ValueError(f"tokenizer must return a list of str, got {shown(tokens)} for {name}.")
         return tokens
+
+    return tokens_of
+
+
+def _check_tokens(element, name):
+    """Return a list or tuple of tokens; raise ValueError if an element is none."""
     if isinstance(element, np.ndarray) and element.ndim == 1:
         element = element.tolist()
     if not isinstance(element, list | tuple):
-        raise ValueError(f"X[{index}] must be a string or a list of tokens, got {shown(element)}.")
+        raise ValueError(f"{name} must be a string or a list of tokens, got {shown(element)}.")
     if not _all_str(element):
         place, token = next((p, t) for p, t in enumerate(element) if not isinstance(t, str))
-        raise ValueError(f"X[{index}][{place}] must be a token (a string), got {shown(token)}.")
-    return [token.lower() for token in element] if lowercase else list(element)
+        raise ValueError(f"{name}[{place}] must be a token (a string), got {shown(token)}.")
+    return element
+
+
+def _warning_of_unspaced(texts, tokenizer):
+    """Yield texts; warn before the first one if a sample of them has words without spaces between."""
+    sample, size = [], 0
+    for text in texts:
+        sample.append(text)
+        size += len(text) if isinstance(text, str) else 0
+        if size > _SAMPLE or len(sample) > _SAMPLE:
+            break
+    if _is_unspaced("\n".join(text[:_SAMPLE] for text in sample if isinstance(text, str))):
+        warnings.warn(
+            f"X is in a script without spaces between words, and tokenizer={tokenizer!r} takes all that stands between "
+            "two spaces or punctuation marks for a word: set tokenizer='chars', or give lists of words.",
+            stacklevel=2,
+        )
+    yield from sample
+    yield from texts
+
+
+def _is_unspaced(text):
+    """Return whether a text is Chinese, Japanese, Thai, Lao, Khmer or Burmese, and not cut into words by spaces."""
+    letters = len(re.findall(_UNSPACED, text))
+    others = len(re.findall(r"\S", text)) - letters
+    spaces = len(re.findall(f"(?<={_UNSPACED})[ \u200b]+(?={_UNSPACED})", text))
+    return letters > others and spaces < letters / 10
 
 
 def _all_str(tokens):
@@ -558,6 +685,8 @@ class Vocabulary:
 
     def encode(self, tokens):
         """Return the ids of `tokens` as an int32 array (n_tokens,); unknown tokens have ``unk_id``."""
+        if isinstance(tokens, str):
+            raise ValueError(f"tokens must be a list of tokens, got {shown(tokens)}: see get_tokenizer.")
         return np.fromiter(map(self._ids.__getitem__, tokens), np.int32, len(tokens))
 
     def decode(self, ids):
@@ -690,6 +819,11 @@ def _encode(token_lists, ids_of, first_index=0):
     token_lists = token_lists if isinstance(token_lists, list | tuple) else list(token_lists)
     offsets = np.zeros(len(token_lists) + 1, np.int64)
     np.cumsum(np.fromiter(map(len, token_lists), np.int64, len(token_lists)), out=offsets[1:])
+    if any(isinstance(tokens, str) for tokens in token_lists):
+        place = next(i for i, tokens in enumerate(token_lists) if isinstance(tokens, str))
+        raise ValueError(
+            f"X[{first_index + place}] must be a list of tokens, got {shown(token_lists[place])}: see get_tokenizer."
+        )
     tokens = itertools.chain.from_iterable(token_lists)
     ids = np.fromiter(map(ids_of.__getitem__, tokens), np.int32, offsets[-1])
     reserved = (ids == PAD_ID) | (ids == START_ID) | (ids == END_ID)

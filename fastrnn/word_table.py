@@ -5,7 +5,8 @@ from typing import NamedTuple
 import numpy as np
 
 from fastrnn._jit import kernel
-from fastrnn.text import SPECIAL_TOKENS, UNK_ID
+from fastrnn.reading import check_texts
+from fastrnn.text import SPECIAL_TOKENS, UNK_ID, preprocess
 
 
 class WordTable(NamedTuple):
@@ -90,15 +91,15 @@ def _find(words, text, begin, end, code):
     return np.int32(-1)
 
 
-def encode_texts(texts, vocabulary, lowercase=False):
+def encode_texts(texts, vocabulary, lowercase=False, normalize=None):
     """Cut texts as the tokenizer "whitespace" does, and look up the words: the compiled way.
 
     Parameters
     ----------
     texts : object
     vocabulary : Vocabulary
-    lowercase : bool
-        Whether the texts are converted to lower case first.
+    lowercase, normalize
+        What is done to the texts first, see `fastrnn.text.preprocess`.
 
     Returns
     -------
@@ -108,13 +109,14 @@ def encode_texts(texts, vocabulary, lowercase=False):
     """
     if not isinstance(texts, list | tuple):
         return None
+    check_texts(texts)
     try:
         text = "\0".join([*texts, ""])  # ends with "\0" too
     except TypeError:  # not all are str
         return None
     if len(text) < len(vocabulary) or text.count("\0") != len(texts):
         return None
-    text = np.frombuffer((text.lower() if lowercase else text).encode(errors="surrogatepass"), np.uint8)
+    text = np.frombuffer(preprocess(text, lowercase, normalize).encode(errors="surrogatepass"), np.uint8)
     ids, offsets = np.empty(len(text) // 2 + 1, np.int32), np.zeros(len(texts) + 1, np.int64)
     n = _encode(text, WordTable.of_vocabulary(vocabulary), ids, offsets)
     reserved = [i for i in range(len(SPECIAL_TOKENS)) if i != UNK_ID]

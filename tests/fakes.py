@@ -32,9 +32,13 @@ class NetworkModel(UnigramModel):
 class TwoRows(BaseLanguageModel):
     """One distribution for the first token, another one for all later tokens."""
 
-    def __init__(self, tokenizer="whitespace", lowercase=False, vocabulary=None, option=1):
+    def __init__(
+        self, tokenizer="whitespace", lowercase=False, normalize=None, encoding="utf-8", vocabulary=None, option=1
+    ):
         self.tokenizer = tokenizer
         self.lowercase = lowercase
+        self.normalize = normalize
+        self.encoding = encoding
         self.vocabulary = vocabulary
         self.option = option
 
@@ -104,3 +108,26 @@ class Module:
 
     def state_dict(self):
         return self.weights
+
+
+class Frame:
+    """Stands in for a data frame of pandas or polars: iterates over the names of its columns."""
+
+    def __init__(self, **columns):
+        self._columns = columns
+
+    @property
+    def columns(self):
+        return list(self._columns)
+
+    def __iter__(self):
+        return iter(self._columns)
+
+    def __len__(self):
+        return len(next(iter(self._columns.values())))
+
+    def __getitem__(self, name):
+        return self._columns[name]
+
+    def keys(self):
+        return self.columns

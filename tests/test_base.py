@@ -8,6 +8,7 @@ import pytest
 from safetensors import SafetensorError
 from sklearn.exceptions import NotFittedError
 
+from fastrnn import NGramLanguageModel
 from fastrnn.base import Perplexity
 from tests.fakes import LATER_ROW, START_ROW, TwoRows
 
@@ -238,3 +239,52 @@ def test_errors_of_the_file_library_are_errors_of_the_system(model, tmp_path, mo
     with pytest.raises(OSError, match="model cannot be written: I/O error: No space left on device"):
         model.save(tmp_path / "model")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("tokenizer", ["words", "chars"])
+def test_files_folders_and_open_files_score_as_their_lines(tmp_path, tokenizer):
+    lines = ["a c\u2028b", "", "b a", ""]
+    path = tmp_path / "text.txt"
+    path.write_bytes(("\ufeff" + "\r\n".join(lines) + "\r\n").encode("utf-16-le"))
+    model = TwoRows(tokenizer, encoding="utf-16-le").fit(lines)
+    expected = model.score_samples(lines)
+    for X in (path, tmp_path, [path], (line for line in [path])):
+        np.testing.assert_array_equal(model.score_samples(X), expected)
+    for mode in ({"mode": "rb"}, {"encoding": "utf-16-le"}):
+        with open(path, **mode) as file:
+            np.testing.assert_array_equal(model.score_samples(file), expected)
+    with pytest.raises(ValueError, match="got a dict, which iterates over its keys"):
+        model.score_samples({"text": lines})
+
+
+def test_texts_of_a_model_are_brought_into_its_normal_form(tmp_path):
+    composed, decomposed = "\u00e9", "e\u0301"
+    model = NGramLanguageModel(1, "add_k", "whitespace", normalize="NFC").fit([f"{decomposed} b", "b"])
+    assert model.vocabulary_.tokens[4:] == [composed, "b"]
+    model.save(tmp_path / "model")
+    model = NGramLanguageModel.load(tmp_path / "model")
+    assert model.normalize == "NFC"
+    n_long = 100  # texts, for the compiled way
+    for X in ([decomposed], [[decomposed]], [f"{decomposed} {decomposed}"] * n_long):
+        assert model.perplexity(X).n_oov == 0
+    start = model.initial_state()
+    assert model.advance(start, decomposed)[0] == model.advance(start, composed)[0] > model.advance(start, "z")[0]
+    assert model.sample(prompt=decomposed, max_length=1)[0].startswith(composed)
+    assert model.complete(decomposed)[0].word == composed
+    assert model.sample(prompt="b", stop=decomposed, random_state=0) == model.sample(
+        prompt="b", stop=composed, random_state=0
+    )
+
+
+def test_a_prompt_may_be_the_name_of_a_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.txt").write_text("a text")
+    (text,) = TwoRows().fit(["a"]).sample(prompt="a.txt", stop=["a.txt"], max_length=1)
+    assert text.startswith("a.txt")
+
+
+@pytest.mark.parametrize(("options", "message"), [({"normalize": "C"}, "normalize must be one of"),
+                                                 ({"encoding": 8}, "encoding must be the name of")])  # fmt: skip
+def test_wrong_text_parameters(options, message):
+    with pytest.raises(ValueError, match=message):
+        TwoRows(**options).fit(["a"])

@@ -230,6 +230,9 @@ def test_vocabularies_must_be_the_same(parts, tokens, message):
 
 
 def test_text_must_be_read_alike(parts):
+    other = CacheLanguageModel(normalize="NFC", vocabulary=parts[0].vocabulary_).fit()
+    with pytest.raises(ValueError, match=r"models\[1\] has normalize='NFC', but models\[0\] has normalize=None"):
+        InterpolatedLanguageModel([parts[0], other]).fit(HELD_OUT)
     other = CacheLanguageModel(tokenizer="chars", vocabulary=parts[0].vocabulary_).fit()
     with pytest.raises(ValueError, match=r"models\[1\] has tokenizer='chars', but models\[0\] has tokenizer='words'"):
         InterpolatedLanguageModel([parts[0], other]).fit(HELD_OUT)

@@ -8,9 +8,12 @@ import lzma
 import pathlib
 import tempfile
 
+import numpy as np
 import pytest
+from sklearn.utils import Bunch
 
-from fastrnn.reading import open_lines, read_text
+from fastrnn.reading import iterate_texts, open_lines, read_text, text_files
+from tests.fakes import Frame
 
 # Characters at which str.splitlines or Python's text files end a line, and a text format does not.
 INSIDE = "\u2028\u2029\x85\x0b\x0c\x1c\x1d\x1e\r"
@@ -141,3 +144,65 @@ def test_lines_are_read_as_they_are_needed(path):
         lines = open_lines(file)
         assert next(lines) == LINES[0]
     del lines  # the file is closed already
+
+
+def folder_of_texts(folder):
+    """Write files into a folder: two texts, and things that are none."""
+    (folder / "b.txt").write_text("third\n", encoding="utf-8")
+    (folder / "a").mkdir()
+    (folder / "a" / "first.txt.gz").write_bytes(gzip.compress(b"first\nsecond"))
+    (folder / "a" / "notes.md").write_text("no text of the corpus")
+    (folder / ".hidden").mkdir()
+    (folder / ".hidden" / "old.txt").write_text("no text of the corpus")
+    return folder
+
+
+def test_folders_and_lists_of_paths_are_texts(tmp_path):
+    folder = folder_of_texts(tmp_path)
+    files = [folder / "a" / "first.txt.gz", folder / "b.txt"]
+    assert text_files(folder) == files
+    for X in (folder, files, (path for path in files), [folder]):
+        assert list(iterate_texts(X)) == ["first", "second", "third"]
+    assert list(iterate_texts(files, whole_files=True)) == ["first\nsecond", "third\n"]
+    assert list(iterate_texts(folder, whole_files=True)) == ["first\nsecond", "third\n"]
+    assert list(iterate_texts(files[0], whole_files=True)) == ["first", "second"]
+    assert list(iterate_texts(["zeroth", files[0]])) == ["zeroth", "first", "second"]
+    (folder / "none").mkdir()
+    with pytest.raises(ValueError, match=r"none is a folder without a file that ends in \.txt"):
+        text_files(folder / "none")
+
+
+def test_files_of_another_encoding_are_texts(tmp_path):
+    path = tmp_path / "text.txt"
+    path.write_text("naïve\n", encoding="latin-1")
+    assert list(iterate_texts([path], encoding="latin-1")) == list(iterate_texts(path, encoding="latin-1")) == ["naïve"]
+
+
+@pytest.mark.parametrize(
+    ("X", "message"),
+    [
+        ("text", "Iterable over raw text documents expected, string object received: put it into a list"),
+        (bytearray(b"text"), "Iterable over raw text documents expected, bytearray object received"),
+        (Frame(text=["a"], label=["b"]), r"got a Frame, a table: give the column with the texts, X=frame\['text'\]"),
+        ({"text": ["a"]}, r"got a dict, which iterates over its keys: give what holds the texts, X=data\['text'\]"),
+        (Bunch(data=["a"], target=[0]), "got a Bunch, which iterates over its keys"),
+        ({"a", "b"}, "X must be an iterable of texts in a certain order, got a set: give a list"),
+        (np.array([["a"], ["b"]]), r"X must have one dimension, .*, got shape \(2, 1\): give one column, X\[:, 0\]"),
+        (np.array("a"), r"X must have one dimension, .*, got shape \(\)"),
+        (None, "X must be an iterable of strings or of lists of tokens, got None"),
+    ],
+)
+def test_what_iterates_over_other_things_than_texts_is_refused(X, message):
+    with pytest.raises(ValueError, match=message):
+        list(iterate_texts(X))
+
+
+@pytest.mark.parametrize("collection", [list, tuple, np.array])
+def test_names_of_files_are_no_texts(tmp_path, monkeypatch, collection):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.txt", "b.txt"):
+        pathlib.Path(name).write_text("a text")
+    with pytest.raises(ValueError, match=r"X holds names of files, 'a\.txt' for instance, .* give a pathlib\.Path"):
+        list(iterate_texts(collection(["a.txt", "b.txt"])))
+    for texts in (["a.txt", "c.txt"], [".", ".."], ["a.txt", "a text"], [["a.txt"]], ["\0."], ["x." * 5000]):
+        assert list(iterate_texts(texts)) == texts

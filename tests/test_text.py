@@ -10,17 +10,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastrnn.text import (
+    NORMAL_FORMS,
     SPECIAL_TOKENS,
     Vocabulary,
     batches,
+    check_preprocessing,
     get_tokenizer,
     iterate_corpus,
+    preprocess,
     same_tokenizer,
     tokenize_corpus,
     tokenizer_from_plain,
     tokenizer_to_plain,
     train_subwords,
 )
+from tests.fakes import Frame
 
 ORDINARY_TOKENS = st.text(min_size=1, max_size=3).filter(lambda token: token not in SPECIAL_TOKENS)
 TOKEN_LISTS = st.lists(st.lists(ORDINARY_TOKENS, max_size=8), max_size=6)
@@ -332,7 +336,7 @@ def test_unknown_pieces():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("a text",), "X must be an iterable of strings, got a string"),
+        (("a text",), "Iterable over raw text documents expected"),
         ((["a"], 0), "vocab_size must be an integer of at least 1, got 0"),
         ((["a"], 300, "wordpiece"), "method must be 'bpe' or 'unigram', got 'wordpiece'"),
     ],
@@ -340,6 +344,110 @@ def test_unknown_pieces():
 def test_train_subwords_refuses(arguments, message):
     with pytest.raises(ValueError, match=message):
         train_subwords(*arguments)
+
+
+def test_subwords_of_files_as_the_model_reads_them(tmp_path):
+    pytest.importorskip("tokenizers")
+    path = tmp_path / "text.txt"
+    path.write_text("ÄHNLICH ähnlich\n" * 9, encoding="latin-1")
+    pieces = get_tokenizer(train_subwords(path, 270, lowercase=True, normalize="NFC", encoding="latin-1"))
+    assert len(pieces.split("ähnlich")) < len(pieces.split("ÄHNLICH"))
+    with pytest.raises(ValueError, match=r"text\.txt, line 1: the text is not in utf-8"):
+        train_subwords(path, 270)
+    with pytest.raises(ValueError, match=r"X\[1\] must be a string, got 3"):
+        train_subwords(["a", 3], 270)
+
+
+HALF, PAIR = "\ud83d", "\ud83d\ude00"  # the first half of an emoji; both halves
+
+
+def test_two_surrogates_are_a_character_and_one_stays():
+    assert preprocess(PAIR) == "😀"
+    assert preprocess(f"A{HALF}", lowercase=True, normalize="NFC") == f"a{HALF}"
+    assert tokenize_corpus([f"a {PAIR}{HALF}", ["a", PAIR, HALF]], "whitespace") == [
+        ["a", f"😀{HALF}"], ["a", "😀", HALF]
+    ]  # fmt: skip
+    assert tokenize_corpus([f"{HALF}a"]) == [[HALF, "a"]]
+
+
+def test_subwords_of_text_that_cannot_be_encoded():
+    pytest.importorskip("tokenizers")
+    pieces = get_tokenizer(train_subwords([f"a text{HALF}", f"a {PAIR}"], 300))
+    assert pieces.join(pieces.split(f"a text{HALF}")) == "a text\ufffd"
+    assert pieces.join(pieces.split("a 😀")) == "a 😀"
+
+
+def test_vocabulary_with_tokens_that_cannot_be_encoded(tmp_path):
+    vocabulary = Vocabulary().fit([["a", HALF, f"b{HALF}"]])
+    vocabulary.save(tmp_path / "vocabulary.json")
+    assert Vocabulary.load(tmp_path / "vocabulary.json") == vocabulary
+
+
+def test_a_vocabulary_is_of_lists_of_tokens():
+    with pytest.raises(ValueError, match=r"X\[1\] must be a list of tokens, got 'to be'"):
+        Vocabulary().fit([["or"], "to be"])
+    with pytest.raises(ValueError, match=r"X\[0\] must be a list of tokens, got 'text'"):
+        Vocabulary().fit(Frame(text=["a"]))
+    with pytest.raises(ValueError, match="tokens must be a list of tokens, got 'to be'"):
+        Vocabulary().encode("to be")
+
+
+def test_normal_forms():
+    composed, decomposed = "\u00e9t\u00e9", "e\u0301te\u0301"
+    assert preprocess(decomposed, normalize="NFC") == composed
+    assert preprocess(composed, normalize="NFD") == decomposed
+    assert preprocess("ﬁ\u2102", lowercase=True, normalize="NFKC") == "fic"
+    assert tokenize_corpus([f"{decomposed} ...", [decomposed]], normalize="NFC") == [[composed, "..."], [composed]]
+    for normalize in (None, *NORMAL_FORMS):
+        check_preprocessing(normalize, "utf-8")
+    with pytest.raises(ValueError, match=r"normalize must be one of None, 'NFC', .*, got 'nfc': did you mean 'NFC'\?"):
+        check_preprocessing("nfc", "utf-8")
+    with pytest.raises(ValueError, match="encoding must be the name of a text encoding, got 'latin-0'"):
+        check_preprocessing(None, "latin-0")
+
+
+@given(st.text(), st.sampled_from(NORMAL_FORMS), st.booleans())
+def test_preprocessing_twice_changes_nothing(text, normalize, lowercase):
+    once = preprocess(text, lowercase, normalize)
+    assert preprocess(once, lowercase, normalize) == once
+
+
+UNSPACED = [
+    "我爱北京天安门", "今天天气很好，我们去公园。", "吾輩は猫である。名前はまだ無い。", "ฉันรักแมว และสุนัขด้วย",
+    "ຂ້ອຍຮັກແມວ", "ខ្ញុំស្រលាញ់ឆ្មា", "ကျွန်တော်ကြောင်ကိုချစ်တယ်",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", UNSPACED)
+@pytest.mark.parametrize("tokenizer", ["words", "whitespace"])
+def test_scripts_without_spaces_are_warned_of_once(text, tokenizer):
+    with pytest.warns(UserWarning, match=f"script without spaces .* tokenizer='{tokenizer}' takes") as warned:
+        tokens = tokenize_corpus([text] * 3, tokenizer, learning=True)
+    assert len(warned) == 1
+    assert tokens == tokenize_corpus([text] * 3, tokenizer)
+
+
+@pytest.mark.parametrize(
+    ("X", "tokenizer"),
+    [
+        (["我 爱 北京 天安门", "今天 天气 很 好 ， 我们 去 公园 。"], "words"),  # cut into words already
+        (["ฉัน รัก แมว และ สุนัข ด้วย"], "whitespace"),
+        ([["我爱北京天安门"]], "words"),
+        (UNSPACED, "chars"),
+        (UNSPACED, list),
+        (["The sign 天安门 stands for a gate in Beijing."], "words"),
+        (["나는 고양이를 사랑한다"], "words"),
+        ([], "words"),
+    ],
+)
+def test_texts_with_spaces_and_other_tokenizers_are_not_warned_of(X, tokenizer):
+    assert tokenize_corpus(iter(X), tokenizer, learning=True) == tokenize_corpus(X, tokenizer)
+
+
+def test_all_texts_follow_the_sample(monkeypatch):
+    monkeypatch.setattr("fastrnn.text._SAMPLE", 2)
+    X = ["a b", ["c"], "d", "e", "f"]
+    assert tokenize_corpus(iter(X), learning=True) == tokenize_corpus(X)
 
 
 def test_a_path_stands_for_the_lines_of_a_file(tmp_path):

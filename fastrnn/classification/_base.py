@@ -17,7 +17,7 @@ from fastrnn.classification._targets import label_array, restored_target
 from fastrnn.exchange._onnx_sequences import OnnxMixin
 from fastrnn.optimizers import make_optimizer
 from fastrnn.persistence import load_model, plain_parameter, rebuilt, save_model
-from fastrnn.text import get_tokenizer, tokenizer_from_plain, tokenizer_to_plain
+from fastrnn.text import check_preprocessing, get_tokenizer, tokenizer_from_plain, tokenizer_to_plain
 
 _PREDICTION_BATCH = 256
 _STEPS, _FEWEST_EPOCHS = 1200, 4  # of a training with max_iter="auto"
@@ -91,7 +91,8 @@ class BaseSequenceEstimator(OnnxMixin, ClassNamePrefixFeaturesOutMixin, Transfor
         limits = {"max_length": self._most_steps(), "truncation": self.truncation}
         if self.input == "series":
             return limits
-        return {"input": self.input, "tokenizer": self.tokenizer, "lowercase": self.lowercase, **limits}
+        names = ("input", "tokenizer", "lowercase", "normalize", "encoding")
+        return {**{name: getattr(self, name) for name in names}, **limits}
 
     def _most_steps(self):
         return self.max_length
@@ -104,7 +105,8 @@ class BaseSequenceEstimator(OnnxMixin, ClassNamePrefixFeaturesOutMixin, Transfor
         Parameters
         ----------
         X : iterable of str, list of (list of str or int), list of array (T_i, D), array (n, T, D) or array (n, T)
-            The sequences: what `input` says.
+            The sequences: what `input` says. Of texts, a `pathlib.Path` among them is a file that holds one text; the
+            path of a folder stands for all its ``.txt`` files, sorted, that of a file for its lines.
         y : array-like (n,), or (n, K)
             Labels, all of them strings, integers, booleans, whole floats or dates; or an indicator matrix of 0 and 1,
             of K labels at once, each with a probability of its own (so are one-hot rows: ``y.argmax(axis=1)`` makes
@@ -430,6 +432,7 @@ class BaseSequenceEstimator(OnnxMixin, ClassNamePrefixFeaturesOutMixin, Transfor
         check_choice("truncation", self.truncation, ("start", "end"))
         if self.input != "series":
             get_tokenizer(self.tokenizer)
+            check_preprocessing(self.normalize, self.encoding)
         for name in ("embedding_size", "batch_size", "n_iter_no_change"):
             check_positive_integer(name, getattr(self, name))
         if self.max_iter != "auto":

@@ -149,6 +149,10 @@ class MeanEmbeddingClassifier(_Classifier):
     tokenizer : {"words", "whitespace", "chars"} or callable, default="words"
         What cuts texts into tokens.
     lowercase : bool, default=True
+    normalize : {"NFC", "NFKC", "NFD", "NFKD"} or None, default=None
+        The normal form of Unicode that texts are brought into first, see `fastrnn.text.preprocess`.
+    encoding : str, default="utf-8"
+        The encoding of the text files that are read.
     min_count : int, default=1
         Tokens that appear less often are unknown.
     max_vocab : int or None, default=None
@@ -230,6 +234,8 @@ class MeanEmbeddingClassifier(_Classifier):
         input="text",
         tokenizer="words",
         lowercase=True,
+        normalize=None,
+        encoding="utf-8",
         min_count=1,
         max_vocab=None,
         max_length=None,
@@ -262,6 +268,8 @@ class MeanEmbeddingClassifier(_Classifier):
         self.input = input
         self.tokenizer = tokenizer
         self.lowercase = lowercase
+        self.normalize = normalize
+        self.encoding = encoding
         self.min_count = min_count
         self.max_vocab = max_vocab
         self.max_length = max_length
@@ -347,6 +355,8 @@ class _Recurrent(BaseSequenceEstimator):
         input="text",
         tokenizer="words",
         lowercase=True,
+        normalize=None,
+        encoding="utf-8",
         min_count=1,
         max_vocab=None,
         max_length="auto",
@@ -388,6 +398,8 @@ class _Recurrent(BaseSequenceEstimator):
         self.input = input
         self.tokenizer = tokenizer
         self.lowercase = lowercase
+        self.normalize = normalize
+        self.encoding = encoding
         self.min_count = min_count
         self.max_vocab = max_vocab
         self.max_length = max_length
@@ -472,6 +484,10 @@ class RNNClassifier(ClassifierExchangeMixin, _Classifier, _Recurrent):
     tokenizer : {"words", "whitespace", "chars"} or callable, default="words"
         What cuts texts into tokens.
     lowercase : bool, default=True
+    normalize : {"NFC", "NFKC", "NFD", "NFKD"} or None, default=None
+        The normal form of Unicode that texts are brought into first, see `fastrnn.text.preprocess`.
+    encoding : str, default="utf-8"
+        The encoding of the text files that are read.
     min_count : int, default=1
         Tokens that appear less often are unknown.
     max_vocab : int or None, default=None
@@ -560,6 +576,8 @@ class RNNClassifier(ClassifierExchangeMixin, _Classifier, _Recurrent):
         input="text",
         tokenizer="words",
         lowercase=True,
+        normalize=None,
+        encoding="utf-8",
         min_count=1,
         max_vocab=None,
         max_length="auto",
@@ -603,6 +621,8 @@ class RNNClassifier(ClassifierExchangeMixin, _Classifier, _Recurrent):
             input=input,
             tokenizer=tokenizer,
             lowercase=lowercase,
+            normalize=normalize,
+            encoding=encoding,
             min_count=min_count,
             max_vocab=max_vocab,
             max_length=max_length,
@@ -638,9 +658,9 @@ class RNNRegressor(RegressorMixin, _Recurrent):
     ----------
     cell, embedding_size, hidden_size, num_layers, bidirectional, pooling, dropout, embedding_dropout, locked_dropout, \
     recurrent_dropout, zoneout, weight_dropout, proj_size, residual, activity_penalty, temporal_activity_penalty, \
-    input, tokenizer, lowercase, min_count, max_vocab, max_length, truncation, embedding, freeze_embedding, optimizer, \
-    learning_rate_init, batch_size, max_iter, alpha, clip_norm, early_stopping, validation_fraction, n_iter_no_change, \
-    tol, warm_start, random_state, n_jobs, device, verbose
+    input, tokenizer, lowercase, normalize, encoding, min_count, max_vocab, max_length, truncation, embedding, \
+    freeze_embedding, optimizer, learning_rate_init, batch_size, max_iter, alpha, clip_norm, early_stopping, \
+    validation_fraction, n_iter_no_change, tol, warm_start, random_state, n_jobs, device, verbose
         As in `RNNClassifier`.
 
     Attributes

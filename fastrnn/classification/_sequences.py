@@ -1,6 +1,7 @@
 """What the estimators read, as arrays: texts as ids, series as rows, all sequences one after another."""
 
 import numbers
+from collections.abc import Mapping
 
 import numpy as np
 from sklearn.utils import check_array
@@ -8,6 +9,7 @@ from sklearn.utils import check_array
 from fastrnn._checks import shown
 from fastrnn.batching import sentence_groups
 from fastrnn.persistence import plain_parameter
+from fastrnn.reading import iterate_texts
 from fastrnn.text import UNK_ID, Vocabulary, tokenize_corpus
 
 _MOST_STEPS = 1 << 15  # padded steps of a batch: what a batch of long sequences takes of memory is bounded
@@ -85,7 +87,8 @@ class TextReader:
     ----------
     vocabulary : Vocabulary
     options : dict
-        ``input``, ``tokenizer``, ``lowercase``, ``max_length`` and ``truncation`` of the estimator.
+        ``input``, ``tokenizer``, ``lowercase``, ``normalize``, ``encoding``, ``max_length`` and ``truncation`` of the
+        estimator.
     """
 
     n_features = None
@@ -96,7 +99,7 @@ class TextReader:
     @classmethod
     def learn(cls, X, options, min_count, max_vocab, extra_words=()):
         """Return a reader that knows the words of X, and `extra_words`, and the sequences of X."""
-        tokens, full_lengths = _read_cut(X, options)
+        tokens, full_lengths = _read_cut(X, options, learning=True)
         if not tokens:
             raise ValueError("X is empty: found 0 texts while a minimum of 1 is required.")
         vocabulary = Vocabulary(min_count, max_vocab).fit(tokens)
@@ -127,7 +130,7 @@ class TextReader:
 _ELEMENTS = {"text": "strings", "tokens": "lists of tokens", "series": "arrays (T, D) of numbers"}
 
 
-def read_tokens(X, input, tokenizer, lowercase, max_length, truncation):
+def read_tokens(X, input, tokenizer, lowercase, normalize, encoding, max_length, truncation, learning=False):
     """Return the tokens of each text, cut to `max_length`; ids are taken as strings.
 
     Raises
@@ -135,14 +138,10 @@ def read_tokens(X, input, tokenizer, lowercase, max_length, truncation):
     ValueError
         X is not what `input` says: the message names the first element that is not.
     """
-    if isinstance(X, str | bytes):
-        raise ValueError("Iterable over raw text documents expected, string object received: put it into a list.")
     if getattr(X, "ndim", 1) not in ((1,) if input == "text" else (1, 2)):
         raise ValueError(f"X must be a list of {_ELEMENTS[input]} with input={input!r}, got shape {X.shape}.")
-    try:
-        X = list(X)
-    except TypeError:
-        raise ValueError(f"X must be an iterable with input={input!r}, got {shown(X)}.") from None
+    X = list(X) if getattr(X, "ndim", 1) == 2 else X  # ids
+    X = list(iterate_texts(X, encoding, whole_files=True))
     is_text = [isinstance(element, str) for element in X]
     if input == "text" and not all(is_text):
         place = is_text.index(False)
@@ -152,7 +151,8 @@ def read_tokens(X, input, tokenizer, lowercase, max_length, truncation):
             place = is_text.index(True)
             raise ValueError(f"X[{place}] must be a list of tokens with input='tokens', got {shown(X[place])}.")
         X = [_with_strings(element) for element in X]
-    return _cut(tokenize_corpus(X, tokenizer, lowercase), max_length, truncation)
+    tokens = tokenize_corpus(X, tokenizer, lowercase, normalize, learning=learning)
+    return _cut(tokens, max_length, truncation)
 
 
 def _cut(tokens, max_length, truncation):
@@ -161,9 +161,9 @@ def _cut(tokens, max_length, truncation):
     return [part[:max_length] if truncation == "end" else part[-max_length:] for part in tokens]
 
 
-def _read_cut(X, options):
+def _read_cut(X, options, learning=False):
     """Return the tokens of each text, cut to `max_length`, and how many they were before."""
-    tokens = read_tokens(X, **{**options, "max_length": None})
+    tokens = read_tokens(X, **{**options, "max_length": None}, learning=learning)
     lengths = np.array([len(part) for part in tokens], np.int64)
     return _cut(tokens, options["max_length"], options["truncation"]), lengths
 
@@ -281,6 +281,8 @@ def read_series(X, n_features=None):
     ValueError
         X is not such, or not finite: the message names the first series that is not.
     """
+    if isinstance(X, Mapping | set | frozenset):
+        raise ValueError(f"X must be a list of {_ELEMENTS['series']} with input='series', got a {type(X).__name__}.")
     if isinstance(X, str) or (isinstance(X, list | tuple) and any(isinstance(part, str) for part in X)):
         raise ValueError(f"X must be a list of {_ELEMENTS['series']} with input='series', got text: {X!r:.80}.")
     if _is_list_of_series(X):

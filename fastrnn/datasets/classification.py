@@ -7,6 +7,7 @@ from sklearn.utils import Bunch
 
 from fastrnn._checks import check_choice
 from fastrnn.datasets._folder import find
+from fastrnn.reading import open_lines
 
 UCR = ("ArrowHead", "BasicMotions", "GunPoint", "ItalyPowerDemand", "OSULeaf")
 LANGUAGES = ("Arabic Chinese Czech Dutch English French German Greek Irish Italian Japanese Korean Polish Portuguese "
@@ -50,9 +51,9 @@ def load_subjectivity():
 def _two_files(folder, files, loader):
     data, target = [], []
     for label, name in files.items():
-        lines = find(f"{folder}/{name}").read_text(encoding="latin-1").split("\n")
-        data += lines[:-1]
-        target += [label] * (len(lines) - 1)
+        lines = list(open_lines(find(f"{folder}/{name}"), encoding="latin-1"))
+        data += lines
+        target += [label] * len(lines)
     return _bunch(loader, data=data, target=np.array(target))
 
 
@@ -69,7 +70,7 @@ def load_movie_reviews():
     OSError
         The data are not there: the message says what to do.
     """
-    lines = find("movie_reviews/movie_reviews.tsv").read_text(encoding="utf-8").splitlines()
+    lines = open_lines(find("movie_reviews/movie_reviews.tsv"))
     labels, numbers, data = zip(*(line.split("\t", 2) for line in lines), strict=True)
     fold = np.array([int(number[-1]) for number in numbers])
     return _bunch(load_movie_reviews, data=list(data), target=np.array(labels), fold=fold)
@@ -142,20 +143,19 @@ def read_ts(path):
         A line holds no series: the message names it.
     """
     data, target, in_data = [], [], False
-    with open(path, encoding="utf-8", errors="replace") as file:
-        for number, line in enumerate(file, start=1):
-            line = line.strip()
-            if in_data and line:
-                *dimensions, label = line.split(":")
-                try:
-                    series = np.array([np.array(values.split(","), float) for values in dimensions])
-                except ValueError:
-                    series = np.empty(0)
-                if series.ndim != 2:
-                    raise ValueError(f"{path}, line {number}: expected numbers, dimensions of one length and a label.")
-                data.append(np.ascontiguousarray(series.T))
-                target.append(label)
-            in_data = in_data or line.lower() == "@data"
+    for number, line in enumerate(open_lines(path, errors="replace"), start=1):
+        line = line.strip()
+        if in_data and line:
+            *dimensions, label = line.split(":")
+            try:
+                series = np.array([np.array(values.split(","), float) for values in dimensions])
+            except ValueError:
+                series = np.empty(0)
+            if series.ndim != 2:
+                raise ValueError(f"{path}, line {number}: expected numbers, dimensions of one length and a label.")
+            data.append(np.ascontiguousarray(series.T))
+            target.append(label)
+        in_data = in_data or line.lower() == "@data"
     return data, np.array(target)
 
 
@@ -172,8 +172,7 @@ def load_splice():
     OSError
         The data are not there: the message says what to do.
     """
-    with open(find("dna/splice.csv"), encoding="utf-8", newline="") as file:
-        rows = [[field.strip() for field in row] for row in csv.reader(file)][1:]
+    rows = _read_csv("dna/splice.csv")[1:]
     return _bunch(load_splice, data=[row[2] for row in rows], target=np.array([row[0] for row in rows]))
 
 
@@ -190,9 +189,14 @@ def load_promoters():
     OSError
         The data are not there: the message says what to do.
     """
-    with open(find("dna/promoters.data"), encoding="utf-8", newline="") as file:
-        rows = [[field.strip() for field in row] for row in csv.reader(file) if row]
+    rows = _read_csv("dna/promoters.data")
     return _bunch(load_promoters, data=[row[2] for row in rows], target=np.array([row[0] for row in rows]))
+
+
+def _read_csv(name):
+    """Return the rows of a table as lists of str, without white space around the fields."""
+    rows = csv.reader(open_lines(find(name), keep_ends=True))
+    return [[field.strip() for field in row] for row in rows if row]
 
 
 def load_names():
@@ -210,8 +214,7 @@ def load_names():
     """
     data, target = [], []
     for language in LANGUAGES:
-        names = find(f"names/{language}.txt").read_text(encoding="utf-8").split("\n")
-        names = [name.strip() for name in names if name.strip()]
+        names = [name.strip() for name in open_lines(find(f"names/{language}.txt")) if name.strip()]
         data += names
         target += [language] * len(names)
     return _bunch(load_names, data=data, target=np.array(target))
@@ -231,7 +234,7 @@ def load_glove():
     OSError
         The data are not there: the message says what to do.
     """
-    words = find("glove50d/glove50d_subset.words.txt").read_text(encoding="utf-8").split("\n")
+    words = list(open_lines(find("glove50d/glove50d_subset.words.txt")))
     vectors = np.load(find("glove50d/glove50d_subset.float32.npy"))
     return _bunch(load_glove, words=words[: len(vectors)], vectors=vectors)
 

@@ -5,6 +5,7 @@ import inspect
 from sklearn.utils import Bunch
 
 from fastrnn.datasets._folder import find
+from fastrnn.reading import open_lines
 
 
 def load_blimp():
@@ -48,7 +49,7 @@ def load_marvin_linzen():
 
 def _read(name):
     """Return the lines of a table, split at the tabs; the first one names the columns."""
-    return [line.split("\t") for line in find(name).read_text(encoding="utf-8").rstrip("\n").split("\n")]
+    return [line.split("\t") for line in open_lines(find(name))]
 
 
 def _bunch(loader, rows, columns):

@@ -59,7 +59,7 @@ def load_python_docs():
 
 def _sentences(block):
     """Return the sentences of a block of text between blank lines; none if it is not prose."""
-    lines = textwrap.dedent(block).strip("\n").splitlines()
+    lines = textwrap.dedent(block).strip("\n").split("\n")
     if len(lines) > 1 and lines[1].startswith(" ") and not _LIST_MARK.match(lines[0]):
         del lines[0]  # a term above its definition
     text = _BROKEN_WORD.sub("", _LIST_MARK.sub("", " ".join(" ".join(lines).split())))

@@ -50,7 +50,7 @@ def read_inputs(model, X):
     layer = recurrent_layer(model)
     if layer is model:
         return Inputs(layer, _read_arrays(layer, X), None, None)
-    tokens = tokenize_corpus(X, model.tokenizer, model.lowercase)
+    tokens = tokenize_corpus(X, **model._text_options())
     ids, offsets = model.vocabulary_.encode_corpus(tokens)
     ids = np.split(ids, offsets[1:-1]) if tokens else []
     vectors = model.network_.embedding.parameters["weight"].astype(np.float64)

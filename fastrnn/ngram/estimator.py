@@ -18,7 +18,16 @@ from fastrnn.ngram.smoothing import SMOOTHINGS, Settings
 from fastrnn.ngram.table import NGramTable
 from fastrnn.ngram.trie import Trie, prune_trie
 from fastrnn.ngram.workspace import Workspace, parse_bytes
-from fastrnn.text import END_ID, START_ID, UNK_ID, Vocabulary, batches, close_sentences, iterate_corpus
+from fastrnn.text import (
+    END_ID,
+    SPECIAL_TOKENS,
+    START_ID,
+    UNK_ID,
+    Vocabulary,
+    batches,
+    close_sentences,
+    iterate_corpus,
+)
 
 MAX_ORDER = 16
 
@@ -55,6 +64,10 @@ class NGramLanguageModel(BaseLanguageModel):
         What cuts texts into tokens, see `fastrnn.text.get_tokenizer`.
     lowercase : bool
         Whether text is converted to lower case first.
+    normalize : {"NFC", "NFKC", "NFD", "NFKD"} or None
+        The normal form of Unicode that text is brought into first, see `fastrnn.text.preprocess`.
+    encoding : str
+        The encoding of the text files that are read.
     min_count : int
         Tokens that appear less often than this in the training text become ``<unk>``.
     max_vocab : int or None
@@ -130,6 +143,8 @@ class NGramLanguageModel(BaseLanguageModel):
         smoothing="modified_kneser_ney",
         tokenizer="words",
         lowercase=False,
+        normalize=None,
+        encoding="utf-8",
         min_count=1,
         max_vocab=None,
         vocabulary=None,
@@ -146,6 +161,8 @@ class NGramLanguageModel(BaseLanguageModel):
         self.smoothing = smoothing
         self.tokenizer = tokenizer
         self.lowercase = lowercase
+        self.normalize = normalize
+        self.encoding = encoding
         self.min_count = min_count
         self.max_vocab = max_vocab
         self.vocabulary = vocabulary
@@ -164,8 +181,8 @@ class NGramLanguageModel(BaseLanguageModel):
         Parameters
         ----------
         X : iterable of (str or list of str), or os.PathLike
-            A sentence, line or document each; a `pathlib.Path` stands for the lines of a text file, which is read as it
-            is needed.
+            A sentence, line or document each; a `pathlib.Path` stands for the lines of a text file, or of all
+            ``.txt`` files of a folder, which are read as they are needed.
         y : None
             Ignored.
 
@@ -184,8 +201,8 @@ class NGramLanguageModel(BaseLanguageModel):
         Parameters
         ----------
         X : iterable of (str or list of str), or os.PathLike
-            A sentence, line or document each; a `pathlib.Path` stands for the lines of a text file, which is read as it
-            is needed.
+            A sentence, line or document each; a `pathlib.Path` stands for the lines of a text file, or of all
+            ``.txt`` files of a folder, which are read as they are needed.
         y : None
             Ignored.
 
@@ -238,7 +255,8 @@ class NGramLanguageModel(BaseLanguageModel):
 
     def _encode_training_text(self, X, seen):
         """Yield the ids of X with ``<s>`` and ``</s>``, int32 (n_tokens,), in pieces; `seen` gets its tokens."""
-        token_lists = iterate_corpus(X, self.tokenizer, self.lowercase)
+        is_first = len(seen) == len(SPECIAL_TOKENS)
+        token_lists = iterate_corpus(X, **self._text_options(), learning=is_first)
         for ids, offsets in seen.extend_encode_batches(batches(token_lists, _TOKENS_AT_ONCE)):
             yield close_sentences(ids, offsets, start=True)[0]
 
@@ -287,7 +305,7 @@ class NGramLanguageModel(BaseLanguageModel):
         return self._table.nbytes
 
     @classmethod
-    def from_arpa(cls, path, tokenizer="whitespace", lowercase=False):
+    def from_arpa(cls, path, tokenizer="whitespace", lowercase=False, normalize=None):
         r"""Read a model from an ARPA file, of this package, KenLM, SRILM or another toolkit.
 
         N-grams may stand in any order, backoffs may be missing. The context or suffix that an n-gram lacks is added
@@ -299,8 +317,8 @@ class NGramLanguageModel(BaseLanguageModel):
             The file: plain text or compressed with gzip, bzip2 or xz.
         tokenizer : {"words", "whitespace", "chars", "bytes"}, callable or tokenizers.Tokenizer
             What cuts texts into tokens: it has to cut them as the text was that the model comes from.
-        lowercase : bool
-            Whether text is converted to lower case first.
+        lowercase, normalize
+            What is done to text first, as in the constructor.
 
         Returns
         -------
@@ -333,7 +351,7 @@ class NGramLanguageModel(BaseLanguageModel):
                 raise ValueError(f"{path}, line {line}: the n-gram stands twice.") from None
             raise
         vocabulary = Vocabulary.from_tokens(file.tokens)
-        model = cls._from_table(vocabulary, table, tokenizer=tokenizer, lowercase=lowercase)
+        model = cls._from_table(vocabulary, table, tokenizer=tokenizer, lowercase=lowercase, normalize=normalize)
         ids, log_probs, _ = file.levels[0]
         model._start_log_prob = float(log_probs[ids[:, 0] == START_ID][0])
         return model
@@ -434,8 +452,8 @@ class NGramLanguageModel(BaseLanguageModel):
         Parameters
         ----------
         X : iterable of (str or list of str), or os.PathLike
-            A sentence, line or document each; a `pathlib.Path` stands for the lines of a text file, which is read as it
-            is needed.
+            A sentence, line or document each; a `pathlib.Path` stands for the lines of a text file, or of all
+            ``.txt`` files of a folder, which are read as they are needed.
         bos, eos : bool
             As in `score_samples`.
 

@@ -13,6 +13,7 @@ from sklearn.pipeline import Pipeline
 from fastrnn import MeanEmbeddingClassifier, RNNClassifier, RNNRegressor
 from fastrnn.classification import _base
 from tests import reference
+from tests.fakes import Frame
 
 GOOD, BAD = "good great fine warm bright".split(), "bad awful dull cold dark".split()
 
@@ -194,6 +195,41 @@ def test_series_are_standardised_by_the_training_data():
     assert first.score(*series(seed=1)) > 0.9
 
 
+def test_files_are_texts(tmp_path):
+    paths = [tmp_path / f"{i:02}.txt" for i in range(len(X))]
+    for path, text in zip(paths, X, strict=True):
+        path.write_text(f"{text}\nfilm", encoding="utf-16")
+    model = averaging(max_iter=1, encoding="utf-16").fit(paths, Y)
+    expected = averaging(max_iter=1).fit([f"{text}\nfilm" for text in X], Y).predict_proba([*X[:2], X[0] + " film"])
+    np.testing.assert_array_equal(model.predict_proba([*X[:2], paths[0]]), expected)
+    np.testing.assert_array_equal(averaging(max_iter=1, encoding="utf-16").fit(tmp_path, Y).predict(tmp_path),
+                                  model.predict(paths))  # fmt: skip
+    lines = tmp_path / "lines"
+    lines.write_text("\n".join(X), encoding="utf-16")
+    np.testing.assert_array_equal(model.predict_proba(lines), model.predict_proba(X))
+
+
+def test_texts_are_brought_into_the_normal_form_of_the_model(tmp_path):
+    texts = [text.replace("e", "e\u0301") for text in X]
+    model = averaging(max_iter=1, normalize="NFC").fit(texts, Y)
+    model.save(tmp_path / "model")
+    model = MeanEmbeddingClassifier.load(tmp_path / "model")
+    composed = [text.replace("e", "\u00e9") for text in X]
+    np.testing.assert_array_equal(model.predict_proba(composed), model.predict_proba(texts))
+    assert "th\u00e9" in model.vocabulary_
+
+
+def test_a_script_without_spaces_is_warned_of_when_it_is_learned():
+    with pytest.warns(UserWarning, match="script without spaces between words"):
+        model = averaging(max_iter=1).fit(["我很高兴", "我不高兴"] * 2, Y[:4])
+    model.predict(["我很高兴"])
+
+
+def test_embeddings_are_no_tables():
+    with pytest.raises(ValueError, match=r"got a Frame: give \(frame\.index, frame\.to_numpy\(\)\)"):
+        averaging(embedding=Frame(x=[0.1, 0.2], y=[0.3, 0.4])).fit(X, Y)
+
+
 def test_integers_are_tokens():
     ids = [[len(word) for word in text.split()] for text in X]
     model = recurrent(input="tokens", max_iter=1).fit(ids, Y)
@@ -238,13 +274,17 @@ def test_a_class_with_one_example_is_learned_with_early_stopping():
         ({}, ["good", ["a", "list"]], r"X\[1\] must be a string with input='text', got \['a', 'list'\]"),
         ({}, [[1.0, 2.0]], r"X\[0\] must be a string with input='text'"),
         ({}, np.zeros((2, 3)), r"X must be a list of strings with input='text', got shape \(2, 3\)"),
-        ({}, 5, "X must be an iterable with input='text', got 5"),
+        ({}, 5, "X must be an iterable of strings or of lists of tokens, got 5"),
+        ({}, Frame(text=["a", "b"]), r"got a Frame, a table: give the column with the texts, X=frame\['text'\]"),
+        ({}, {"a": 0, "b": 1}, "got a dict, which iterates over its keys"),
+        ({"input": "tokens"}, Frame(text=["a", "b"]), "got a Frame, a table"),
         ({"input": "tokens"}, [["a"], "text"], r"X\[1\] must be a list of tokens with input='tokens', got 'text'"),
         ({"input": "tokens"}, [["a", 1.5]], r"X\[0\]\[1\] must be a token"),
         ({"input": "tokens"}, np.zeros((2, 3, 4)), r"X must be a list of lists of tokens .*, got shape \(2, 3, 4\)"),
         ({"input": "series"}, ["a text"], r"X must be a list of arrays \(T, D\) of numbers .*, got text: \['a text'\]"),
         ({"input": "series"}, [np.zeros((3, 2)), np.full((4, 2), np.nan)], r"X\[1\] must be finite, got NaN"),
         ({"input": "series"}, [np.zeros((3, 2)), np.zeros((4, 3))], r"X\[1\] must have shape \(T, 2\) like the others"),
+        ({"input": "series"}, {"a": np.zeros((3, 2))}, r"X must be a list of arrays .*, got a dict\."),
         ({"input": "series"}, np.zeros((2, 3, 4, 5)), r"X must have shape \(n, T, D\)"),
         ({"input": "words"}, ["a", "b"], "input must be one of .*, got 'words'"),
     ],
