@@ -41,3 +41,21 @@ class Sampling:
 
     def time_sample_100_tokens(self, texts):
         self.model.sample(texts, 100, random_state=0)
+
+
+class Filling:
+    """A blank with 3 tokens behind it, compared over the whole vocabulary; memory does not grow with that."""
+
+    params = (2_500, 10_000)
+    param_names = ("vocabulary",)
+
+    def setup(self, vocabulary):
+        self.model, (text,) = make_model(vocabulary, 200)
+        self.tokens = [*text[:5], "___", *text[5:8]]
+        self.model.fill(self.tokens, candidates=2)  # compiles
+
+    def time_fill(self, vocabulary):
+        self.model.fill(self.tokens)
+
+    def peakmem_fill(self, vocabulary):
+        self.model.fill(self.tokens)

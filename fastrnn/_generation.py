@@ -39,13 +39,13 @@ class Hypothesis(NamedTuple):
 
 
 class Completion(NamedTuple):
-    """A word that `complete` proposes.
+    """A word that `complete` or `fill` proposes.
 
     Attributes
     ----------
     word : str
     probability : float
-        Among all words that begin as what is typed.
+        Among all words that begin as what is typed, or that may stand in the blank.
     """
 
     word: str
@@ -313,7 +313,7 @@ class GenerationMixin:
             totals = np.log(self._next_probabilities(state))
         totals[:, _NEVER] = -np.inf
         totals += scores[:, np.newaxis]
-        best = _largest(totals.reshape(-1), count)
+        best = largest(totals.reshape(-1), count)
         best = best[totals.reshape(-1)[best] > -np.inf]
         rows, tokens = np.divmod(best, totals.shape[1])
         return rows, tokens.astype(np.int32), totals.reshape(-1)[best]
@@ -359,7 +359,7 @@ class GenerationMixin:
         probabilities = self._next_probabilities(context)[0]
         fitting = self.vocabulary_.beginning_with(prefix[place:])
         chances = probabilities[fitting]
-        best = _largest(chances, n)
+        best = largest(chances, n)
         best = best[chances[best] > 0]
         shares = chances[best] / (chances.sum() if place < len(prefix) else 1)
         words = self.vocabulary_.decode(fitting[best])
@@ -490,7 +490,7 @@ def _is_stopped(text, stops):
     return any(text[-len(stop) :] == stop for stop in stops)
 
 
-def _largest(values, count):
+def largest(values, count):
     """Return the indices of the largest values, largest first; of equal ones the first ones first."""
     if count < len(values):
         smallest = np.partition(values, len(values) - count)[len(values) - count]

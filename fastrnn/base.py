@@ -7,7 +7,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from fastrnn._checks import check_choice, shown
-from fastrnn._generation import GenerationMixin
+from fastrnn._filling import FillingMixin
 from fastrnn.persistence import load_model, plain_parameter, rebuilt, save_model
 from fastrnn.text import (
     END_ID,
@@ -61,7 +61,7 @@ class Perplexity(float):
         return float(self), self.n_tokens, self.n_oov, self.without_oov
 
 
-class BaseLanguageModel(GenerationMixin, BaseEstimator, abc.ABC):
+class BaseLanguageModel(FillingMixin, BaseEstimator, abc.ABC):
     """The methods that n-gram and recurrent language models share.
 
     A subclass has the constructor parameters `tokenizer`, `lowercase`, `normalize`, `encoding` and `vocabulary`, sets
@@ -111,6 +111,13 @@ class BaseLanguageModel(GenerationMixin, BaseEstimator, abc.ABC):
         probabilities = self._next_probabilities(state)[np.arange(len(ids)), ids]
         with np.errstate(divide="ignore"):  # probability 0
             return np.log(probabilities), self._advance(state, ids)
+
+    def _continuation_log_probs(self, state, ids):
+        """Return the natural log probabilities of further tokens, float64 (n, T); `ids` is int32 (n, T)."""
+        log_probs = np.empty(ids.shape)
+        for t in range(ids.shape[1]):
+            log_probs[:, t], state = self._step(state, ids[:, t])
+        return log_probs
 
     def _next_sentence(self, state):
         """Return the state, of one row, that the next sentence begins with, from the one after ``</s>``."""

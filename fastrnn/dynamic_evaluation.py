@@ -21,7 +21,7 @@ class DynamicEvaluation(WrappedLanguageModel):
     with ``independent=True`` every sentence does.
 
     Only scoring a text adapts (`token_log_probs`, `score_samples`, `score`, `perplexity`): the contexts of
-    `predict_proba`, and texts that are written, are those of the model as it is.
+    `predict_proba`, and texts that are written or filled in, are those of the model as it is.
 
     Parameters
     ----------
@@ -180,6 +180,12 @@ class DynamicEvaluation(WrappedLanguageModel):
 
     def _draw_block(self, state, uniforms, choice):
         return self.model._draw_block(state, uniforms, choice)
+
+    def _read_on(self, state, ids):
+        return self.model._read_on(state, ids)
+
+    def _continuation_log_probs(self, state, ids):
+        return self.model._continuation_log_probs(state, ids)
 
     _tokens_at_once = property(lambda self: self.model._tokens_at_once)
 

@@ -194,6 +194,9 @@ class InterpolatedLanguageModel(BaseLanguageModel):
         log_probs, states = zip(*self._each("_step", state, ids), strict=True)
         return self._mean_log_probs(log_probs), states
 
+    def _continuation_log_probs(self, state, ids):
+        return self._mean_log_probs(self._each("_continuation_log_probs", state, ids))
+
     def _next_sentence(self, state):
         return self._each("_next_sentence", state)
 

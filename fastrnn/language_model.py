@@ -596,6 +596,19 @@ class RNNLanguageModel(ExchangeMixin, BaseLanguageModel):
         y, state = self.network_.hidden(ids[:, np.newaxis], state[1])
         return y[-1], state
 
+    def _step(self, state, ids):
+        return self.network_.output.log_probs(state[0], ids), self._advance(state, ids)
+
+    def _continuation_log_probs(self, state, ids):
+        (h, recurrent), result = state, np.empty(ids.shape)
+        for begin in range(0, ids.shape[1], _SCORING_STEPS):
+            part = np.ascontiguousarray(ids[:, begin : begin + _SCORING_STEPS].T)
+            y, recurrent = self.network_.hidden(part, recurrent)
+            before = np.concatenate([h[np.newaxis], y[:-1]])
+            result[:, begin : begin + len(part)] = self.network_.output.log_probs(before, part).T
+            h = y[-1]
+        return result
+
     def _next_sentence(self, state):
         return state if self.carry_state else super()._next_sentence(state)
 

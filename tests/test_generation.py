@@ -11,7 +11,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from fastrnn import CacheLanguageModel, InterpolatedLanguageModel, NGramLanguageModel, RNNLanguageModel
-from fastrnn._generation import _largest, choose_tokens
+from fastrnn._generation import choose_tokens, largest
 from fastrnn.kernels.sampling import make_choice
 from fastrnn.text import train_subwords
 from tests.fakes import START_ROW, TwoRows
@@ -99,7 +99,7 @@ def test_only_tokens_with_a_probability_are_drawn(rows, temperature, top_k, top_
         assert row[chosen] > 0 or not row[3:].any()
 
 
-def test_the_largest_random_number_is_harmless():
+def test_thelargest_random_number_is_harmless():
     rows = np.array([[0, 0, 0, 1.0, 0, 0], [0, 0, 0, 0.1, 0.2, 0], [0, 0, 0, 1e-320, 0, 0]])
     assert choose_tokens(rows, make_choice(1.0, None, None, 6), np.full(3, 1 - 2**-53)).tolist() == [3, 4, 3]
 
@@ -287,9 +287,9 @@ def test_beam_search_refuses(model, options, message):
 
 
 @given(values=st.lists(st.sampled_from([0.0, 0.1, 0.2, 0.5, -np.inf]), min_size=1), count=st.integers(1, 9))
-def test_the_largest_in_order(values, count):
+def test_thelargest_in_order(values, count):
     expected = sorted(range(len(values)), key=lambda i: -values[i])[:count]
-    assert _largest(np.array(values), count).tolist() == expected
+    assert largest(np.array(values), count).tolist() == expected
 
 
 # ----- completing ---------------------------------------------------------------------------------------------------

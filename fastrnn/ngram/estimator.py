@@ -443,6 +443,10 @@ class NGramLanguageModel(BaseLanguageModel):
         contexts = state.copy()
         return self._walk(ids, np.arange(len(ids) + 1), contexts)[0], contexts
 
+    def _continuation_log_probs(self, state, ids):
+        n, T = ids.shape
+        return self._walk(ids.reshape(-1), T * np.arange(n + 1), state.copy())[0].reshape(n, T)
+
     def _advance(self, state, ids):
         return self._step(state, ids)[1]
 
