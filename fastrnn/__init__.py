@@ -16,8 +16,13 @@ _PUBLIC = {  # imported when they are first used, so that `import fastrnn` stays
     "RNNRegressor": "fastrnn.classification",
     "Vocabulary": "fastrnn.text",
     "compare_language_models": "fastrnn.comparison",
+    "load": "fastrnn._loading",
     "scan": "fastrnn._scan",
 }
+_MODULES = {  # and these as well: `fastrnn.layers` needs no import of its own
+    "cells", "classification", "comparison", "corpus", "datasets", "exchange", "inspection", "language_model", "layers",
+    "ngram", "optimizers", "text", "warmup",
+}  # fmt: skip
 
 __all__ = ["__version__", *_PUBLIC]
 
@@ -25,8 +30,10 @@ __all__ = ["__version__", *_PUBLIC]
 def __getattr__(name):
     if name in _PUBLIC:
         return getattr(importlib.import_module(_PUBLIC[name]), name)
+    if name in _MODULES:
+        return importlib.import_module(f"fastrnn.{name}")
     raise AttributeError(f"module 'fastrnn' has no attribute {name!r}")
 
 
 def __dir__():
-    return sorted([*globals(), *_PUBLIC])
+    return sorted({*globals(), *_PUBLIC, *_MODULES})

@@ -2,10 +2,10 @@
 
 import argparse
 import collections
-import json
 import pathlib
 import sys
 
+import fastrnn
 from fastrnn._command import UserError, add_action, add_encoding, check_output, positive, read_lines, seed
 from fastrnn._labels import label_text, labels_of_one_kind, match_labels, take_label
 from fastrnn._tables import Format, is_table, pick, read_table, take_text, text_column
@@ -201,19 +201,12 @@ def load_classifier(path):
     ValueError
         The file holds no classifier.
     """
-    from safetensors import SafetensorError, safe_open
-
     from fastrnn.classification import MeanEmbeddingClassifier, RNNClassifier
 
-    try:
-        with safe_open(path, "numpy") as file:
-            name = json.loads((file.metadata() or {}).get("fastrnn", "{}")).get("class")
-    except SafetensorError as error:
-        raise ValueError(f"{path} is no saved model, or it is damaged ({error}).") from None
-    for cls in (MeanEmbeddingClassifier, RNNClassifier):
-        if cls.__name__ == name:
-            return cls.load(path)
-    raise ValueError(f"{path} holds no classifier of fastrnn.")
+    model = fastrnn.load(path)
+    if not isinstance(model, MeanEmbeddingClassifier | RNNClassifier):
+        raise ValueError(f"{path} holds a {type(model).__name__}, no classifier.")
+    return model
 
 
 def _format(arguments):

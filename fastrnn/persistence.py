@@ -146,6 +146,38 @@ def load_model(path, class_name, verify=True):
     ValueError
         If the file is no saved model, is damaged, comes from another version of the format or holds another class.
     """
+    header, arrays, checksum = _read_file(path)
+    if verify and checksum != _checksum(arrays):
+        raise _damaged(path)
+    if header["class"] != class_name:
+        advice = f"use {header['class']}.load" if header["class"].isidentifier() else "it is read by fit(checkpoint=…)"
+        raise ValueError(f"{path} holds a {header['class']}, not a {class_name}: {advice}.")
+    return header["params"], header["content"], arrays
+
+
+def saved_class(path):
+    """Return the name of the class whose model a file holds, as its header says.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        The file.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    ValueError
+        If the file is no saved model, is damaged, or comes from another version of the format.
+    """
+    header, _, _ = _read_file(path)
+    return header["class"]
+
+
+def _read_file(path):
+    """Return the header of a saved model, its arrays, which are only mapped yet, and their checksum."""
     with open(path, "rb") as file:
         memory = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY) if os.fstat(file.fileno()).st_size else b""
     try:
@@ -154,18 +186,18 @@ def load_model(path, class_name, verify=True):
         raise ValueError(f"{path} is no saved model, or it is damaged ({error}).") from None
     if "fastrnn" not in metadata:
         raise ValueError(f"{path} is no model saved by fastrnn.")
-    found = (metadata.get("header_checksum"), metadata.get("checksum") if verify else None)
-    if found != (_header_checksum(metadata["fastrnn"], arrays), _checksum(arrays) if verify else None):
-        raise ValueError(f"{path} is damaged: its checksum does not match.")
+    if metadata.get("header_checksum") != _header_checksum(metadata["fastrnn"], arrays):
+        raise _damaged(path)
     header = json.loads(metadata["fastrnn"])
     if header["version"] != _FORMAT_VERSION:
         raise ValueError(
             f"{path} has version {header['version']} of the file format, this fastrnn reads {_FORMAT_VERSION}."
         )
-    if header["class"] != class_name:
-        advice = f"use {header['class']}.load" if header["class"].isidentifier() else "it is read by fit(checkpoint=…)"
-        raise ValueError(f"{path} holds a {header['class']}, not a {class_name}: {advice}.")
-    return header["params"], header["content"], arrays
+    return header, arrays, metadata.get("checksum")
+
+
+def _damaged(path):
+    return ValueError(f"{path} is damaged: its checksum does not match.")
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 import ast
 import json
 import pathlib
+import re
 
 import numpy as np
 import pytest
@@ -37,6 +38,23 @@ def test_importing_compiles_nothing_and_loads_nothing_heavy(package_copy):
 def test_importing_the_package_alone_loads_no_compiler(package_copy):
     seen = json.loads(package_copy.run(IMPORT_EVERYTHING))
     assert not {"numba", "sklearn", "scipy", "numpy"} & set(seen["light"])
+
+
+USE_SUBMODULES = """
+import fastrnn
+assert not {"layers", "text"} & set(vars(fastrnn))
+print("gru" in fastrnn.layers.cells(), fastrnn.text.Vocabulary is fastrnn.Vocabulary, "inspection" in dir(fastrnn))
+"""
+
+
+def test_subpackages_need_no_import_of_their_own(package_copy):
+    assert package_copy.run(USE_SUBMODULES) == "True True True"
+    for name in fastrnn._MODULES:
+        assert getattr(fastrnn, name).__name__ == f"fastrnn.{name}"
+    named = set(re.findall(r"fastrnn\.([a-z]\w*)(?=\.\w)", (PACKAGE.parent / "README.md").read_text(encoding="utf-8")))
+    assert {"layers", "inspection", "text"} <= named <= fastrnn._MODULES
+    with pytest.raises(AttributeError, match="module 'fastrnn' has no attribute 'layer'"):
+        fastrnn.layer  # noqa: B018
 
 
 RUN_LAYER = """

@@ -64,7 +64,10 @@ def test_every_model_is_tested(models):
 def test_whole_files_come_back(model, path):
     model.save(path)
     method = "score_samples" if hasattr(model, "perplexity") else "predict"
-    np.testing.assert_array_equal(getattr(type(model).load(path), method)(LINES), getattr(model, method)(LINES))
+    expected = getattr(model, method)(LINES)
+    for loaded in (type(model).load(path), fastrnn.load(path), fastrnn.load(str(path), verify=False)):
+        assert type(loaded) is type(model)
+        np.testing.assert_array_equal(getattr(loaded, method)(LINES), expected)
 
 
 def test_what_is_written_is_that_of_the_model_itself(models):
@@ -83,12 +86,39 @@ def test_wrong_class(model, models, path):
                 type(other).load(path)
 
 
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("RNNLanguageModel checkpoint", r"a checkpoint, which fit\(checkpoint=…\) reads"),
+        ("Vocabulary", "a Vocabulary"),
+        ("MyClassifier", "a MyClassifier"),
+        ("__version__", "a __version__"),
+        ("load", "a load"),
+        ("compare_language_models", "a compare_language_models"),
+    ],
+)
+def test_only_models_of_the_package_are_loaded_by_the_name_in_the_file(path, name, what):
+    persistence.save_model(path, name, {}, {}, {})
+    with pytest.raises(ValueError, match=rf"model holds no model of a class of fastrnn, but {what}\."):
+        fastrnn.load(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"no model", b"\\data\\\nngram 1=1\n", bytes(range(256)) * 4])
+def test_what_is_no_model_is_refused(path, content):
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="model is no saved model, or it is damaged"):
+        fastrnn.load(path)
+    with pytest.raises(FileNotFoundError, match="nothing"):
+        fastrnn.load(path.with_name("nothing"))
+
+
 def test_newer_format(model, path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(persistence, "_FORMAT_VERSION", 99)
         model.save(path)
-    with pytest.raises(ValueError, match=r"model has version 99 of the file format, this fastrnn reads 1\."):
-        type(model).load(path)
+    for load in (type(model).load, fastrnn.load):
+        with pytest.raises(ValueError, match=r"model has version 99 of the file format, this fastrnn reads 1\."):
+            load(path)
 
 
 def test_flipped_bytes(model, path):
@@ -98,8 +128,9 @@ def test_flipped_bytes(model, path):
     places = [*range(header), *range(8 + int.from_bytes(content[:8], "little"), len(content))]
     for place in places[:: 1 + len(places) // 50]:
         path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
-        with pytest.raises(ValueError, match=r"model is (no saved model|no model saved by fastrnn|damaged)"):
-            type(model).load(path)
+        for load in (type(model).load, fastrnn.load):
+            with pytest.raises(ValueError, match=r"model is (no saved model|no model saved by fastrnn|damaged)"):
+                load(path)
 
 
 def test_missing_tensors(model, path):

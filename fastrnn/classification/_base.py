@@ -385,12 +385,14 @@ class BaseSequenceEstimator(OnnxMixin, ClassNamePrefixFeaturesOutMixin, Transfor
         save_model(path, type(self).__name__, params, content, arrays)
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path, verify=True):
         """Read a model that `save` wrote.
 
         Parameters
         ----------
         path : str or os.PathLike
+        verify : bool, default=True
+            Whether the whole file is compared with its checksum. Without that a damaged file may give wrong numbers.
 
         Returns
         -------
@@ -401,7 +403,7 @@ class BaseSequenceEstimator(OnnxMixin, ClassNamePrefixFeaturesOutMixin, Transfor
         ValueError
             If the file is no saved model, is damaged, or holds a model of another class.
         """
-        content = load_model(path, cls.__name__)
+        content = load_model(path, cls.__name__, verify)
         with rebuilt(path, cls.__name__):
             return cls._unpack(*content)
 

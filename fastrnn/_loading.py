@@ -1,0 +1,55 @@
+"""`load`: the model that a file holds, of whichever class.
+
+The file is not called ``load.py``: the module ``fastrnn.load`` would stand in the way of the function of that name.
+"""
+
+import fastrnn
+from fastrnn.persistence import saved_class
+
+
+def load(path, verify=True):
+    """Read a model of any class from the file that its ``save`` wrote.
+
+    The file holds no code, and names the class; only classes of this package are made.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        The file.
+    verify : bool, default=True
+        Whether the whole file is read once to compare it with its checksum. Without that a damaged file may give wrong
+        numbers; loading takes as long for any size.
+
+    Returns
+    -------
+    object
+        A fitted model: what the class's own ``load`` returns.
+
+    Raises
+    ------
+    ValueError
+        The file is no saved model, is damaged, comes from another version of the format, or holds no model of a class
+        of this package.
+    OSError
+        The file cannot be read.
+
+    See Also
+    --------
+    NGramLanguageModel.from_arpa : Reads an n-gram model from an ARPA file.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> import fastrnn
+    >>> model = fastrnn.NGramLanguageModel(2, smoothing="add_k").fit(["a fine film", "a dull film"])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     model.save(pathlib.Path(folder, "model.safetensors"))
+    ...     fastrnn.load(pathlib.Path(folder, "model.safetensors"))
+    NGramLanguageModel(order=2, smoothing='add_k')
+    """
+    name = saved_class(path)
+    cls = getattr(fastrnn, name, None) if name in fastrnn.__all__ else None
+    if not hasattr(cls, "_unpack"):  # what every class has that can be saved as a model
+        what = "a checkpoint, which fit(checkpoint=…) reads" if name.endswith(" checkpoint") else f"a {name}"
+        raise ValueError(f"{path} holds no model of a class of fastrnn, but {what}.")
+    return cls.load(path, verify=verify)
