@@ -8,6 +8,7 @@ import sys
 import fastrnn
 from fastrnn._command import UserError, add_action, add_encoding, check_output, positive, read_lines, seed
 from fastrnn._labels import label_text, labels_of_one_kind, match_labels, take_label
+from fastrnn._optional import optional_module
 from fastrnn._tables import Format, is_table, pick, read_table, take_text, text_column
 
 _SHOWN = 5  # bad rows and labels that are named
@@ -174,12 +175,12 @@ def _named_labels(file, labels, classes):
 
 
 def _plot(matrix, names, path):
-    from matplotlib.figure import Figure
     from sklearn.metrics import ConfusionMatrixDisplay
 
     from fastrnn.persistence import replaced_file
 
-    figure = Figure(figsize=(2.5 + 0.6 * len(names), 2 + 0.6 * len(names)), layout="constrained")
+    library = optional_module("matplotlib.figure", "--plot needs")
+    figure = library.Figure(figsize=(2.5 + 0.6 * len(names), 2 + 0.6 * len(names)), layout="constrained")
     ConfusionMatrixDisplay(matrix, display_labels=names).plot(ax=figure.add_subplot(), xticks_rotation=90)
     with replaced_file(path) as temporary:
         figure.savefig(temporary, format=path.suffix[1:] or "png", dpi=150)

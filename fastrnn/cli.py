@@ -18,6 +18,7 @@ import warnings
 import fastrnn
 from fastrnn import _command_classify, _command_lm, _command_ngram
 from fastrnn._command import Texts, UserError, add_encoding, check_output, orders, positive, seed
+from fastrnn._optional import optional_module
 
 # A token that is seen once in the training text becomes <unk>, so that every model learns what to expect of a word it
 # does not know; otherwise the unknown words of the test text are a matter of luck for a network.
@@ -311,11 +312,8 @@ def _check_outputs(arguments):
 
 
 def _check_picture(path):
-    try:
-        from matplotlib.backend_bases import FigureCanvasBase
-    except ImportError as error:
-        raise UserError("--plot needs matplotlib: pip install 'fastrnn[plot]'") from error
-    endings = FigureCanvasBase.get_supported_filetypes()
+    bases = optional_module("matplotlib.backend_bases", "--plot needs")
+    endings = bases.FigureCanvasBase.get_supported_filetypes()
     if path.suffix[1:].lower() not in endings:
         raise UserError(f"--plot {path}: the file's name must end in one of .{', .'.join(sorted(endings))}")
 

@@ -10,6 +10,7 @@ from numba.core import event
 from sklearn.utils.validation import has_fit_parameter
 from tqdm import tqdm
 
+from fastrnn._optional import optional_module
 from fastrnn.persistence import replaced_file
 
 
@@ -195,21 +196,19 @@ def plot_results(results, path, characters=False):
     Raises
     ------
     ImportError
-        If matplotlib is not installed (it comes with the extra ``plot``).
+        If matplotlib is not installed.
     """
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
-
-    figure = Figure(figsize=(7.5, 4.5), layout="constrained")
+    library, ticker = (optional_module(f"matplotlib.{name}", "Plots need") for name in ("figure", "ticker"))
+    figure = library.Figure(figsize=(7.5, 4.5), layout="constrained")
     axes = figure.add_subplot()
     for result in results:
         height = math.log2(result.test_perplexity) if characters else result.test_perplexity
         marker = "s" if result.kind == "ngram" else "o"
         axes.plot(result.bytes, height, marker, label=result.model, markersize=8, alpha=0.8)
     axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda n, _: _format_bytes(n)))
+    axes.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_minor_locator(ticker.NullLocator())
+    axes.xaxis.set_major_formatter(ticker.FuncFormatter(lambda n, _: _format_bytes(n)))
     axes.set_xlabel("memory of the learned arrays")
     axes.set_ylabel("bits a character on the test text" if characters else "perplexity on the test text")
     axes.margins(0.1)

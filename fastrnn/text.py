@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastrnn._checks import check_choice, did_you_mean, shown
+from fastrnn._optional import optional_module
 from fastrnn.persistence import replaced_file
 from fastrnn.reading import check_encoding, check_texts, iterate_texts
 
@@ -232,15 +233,11 @@ def tokenizer_from_plain(value):
 
 
 def _library():
-    try:
-        import tokenizers
-    except ImportError as error:
-        raise ImportError("Subwords need the library tokenizers: pip install 'fastrnn[subwords]'.") from error
-    return tokenizers
+    return optional_module("tokenizers", "Subwords need the library")
 
 
 def train_subwords(X, vocab_size=8000, method="bpe", lowercase=False, normalize=None, encoding="utf-8"):
-    """Learn from a text how to cut words into pieces, with the library tokenizers (extra ``subwords``).
+    """Learn from a text how to cut words into pieces, with the library tokenizers.
 
     Parameters
     ----------

@@ -209,7 +209,7 @@ class TestMistakes:
 
     def test_matplotlib_is_missing(self, run, monkeypatch, tmp_path):
         monkeypatch.setitem(sys.modules, "matplotlib.backend_bases", None)
-        self.check(run, "--plot", tmp_path / "out.png", says="pip install 'fastrnn[plot]'")
+        self.check(run, "--plot", tmp_path / "out.png", says="--plot needs matplotlib: pip install matplotlib")
 
     def test_unknown_command(self, command):
         status, _, err = command("contrast")

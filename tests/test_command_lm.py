@@ -128,5 +128,16 @@ def test_subwords_without_the_package(run, folder, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "tokenizers", None)
     status, _, err = run("train", folder / "text.txt", "-o", tmp_path / "m", "--tokenizer", "unigram")
     assert (status, err) == (
-        2, "fastrnn lm train: error: Subwords need the library tokenizers: pip install 'fastrnn[subwords]'.\n"
+        2, "fastrnn lm train: error: Subwords need the library tokenizers: pip install tokenizers\n"
+    )  # fmt: skip
+
+
+def test_a_model_of_subwords_without_the_package(run, folder, tmp_path, monkeypatch):
+    pytest.importorskip("tokenizers")
+    path = tmp_path / "m"
+    arguments = ["--tokenizer", "bpe", "--pieces", "60", "--hidden-size", "5", "--max-iter", "1"]
+    assert run("train", folder / "text.txt", "-o", path, *arguments)[0] == 0
+    monkeypatch.setitem(sys.modules, "tokenizers", None)
+    assert run("score", path, folder / "text.txt") == (
+        2, "", "fastrnn lm score: error: Subwords need the library tokenizers: pip install tokenizers\n"
     )  # fmt: skip

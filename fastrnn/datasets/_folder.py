@@ -5,6 +5,7 @@ import os
 import pathlib
 import zipfile
 
+from fastrnn._optional import optional_module
 from fastrnn.persistence import replaced_file
 
 _FOLDER = "FASTRNN_DATA"
@@ -93,10 +94,7 @@ def find(name):
 
 
 def _download(name, url):
-    try:
-        import pooch
-    except ImportError as error:
-        raise ImportError(f"Downloading {name} needs pooch: pip install 'fastrnn[data]', or set {_FOLDER}.") from error
+    pooch = optional_module("pooch", f"Set {_FOLDER} to a folder that has {name}; downloading it needs")
     advice = f"try again later, or put the file into a folder as {name} and set {_FOLDER} to that folder"
     path = pooch.os_cache("fastrnn") / name
     try:

@@ -2,7 +2,7 @@
 
 A layer's `state_dict` and `load_state_dict` are torch's already. Language models have ``to_torch``, ``from_torch``,
 ``to_keras``, ``from_keras`` and ``to_onnx`` as methods; classifiers and regressors have ``to_onnx``, recurrent
-classifiers ``to_torch`` and ``from_torch`` too. No other library is needed but for ONNX files (extra ``onnx``).
+classifiers ``to_torch`` and ``from_torch`` too. No other library is needed but for ONNX files (package onnx).
 """
 
 from fastrnn.exchange._keras import from_keras, to_keras

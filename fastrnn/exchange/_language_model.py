@@ -148,7 +148,7 @@ class ExchangeMixin:
         return cls._from_parts(parts, cell or found, tokens, special_tokens, params)
 
     def to_onnx(self, path):
-        """Write the network to an ONNX file (needs the extra ``onnx``).
+        """Write the network to an ONNX file (needs the package onnx).
 
         The inputs of its graph are ``tokens`` (T, B) of int64, ids in the order of ``vocabulary_.tokens``, ``lengths``
         (B,) of int32, and the states before, ``h0`` and for an LSTM ``c0`` (layers, B, H); its outputs ``log_probs``

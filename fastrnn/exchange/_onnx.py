@@ -5,6 +5,7 @@ import functools
 import numpy as np
 
 from fastrnn._checks import shown
+from fastrnn._optional import optional_module
 from fastrnn.exchange._keras import find_name
 from fastrnn.persistence import replaced_file
 
@@ -28,7 +29,7 @@ _OPEN = 40.0  # the sigmoid of this is 1 in float32
 
 
 def to_onnx(layer, path):
-    """Write a recurrent layer to an ONNX file (needs the extra ``onnx``).
+    """Write a recurrent layer to an ONNX file (needs the package onnx).
 
     The inputs of its graph are ``x``, as in `forward`, ``lengths`` (B,) of int32, and the initial states, ``h0`` and
     for an LSTM ``c0``; its outputs ``y`` and the final states ``hn`` and ``cn``. T and B are open. Behind the end of a
@@ -241,11 +242,6 @@ class Graph:
 
 @functools.cache
 def _library():
-    try:
-        import onnx
-        import onnx.checker
-        import onnx.helper
-        import onnx.numpy_helper
-    except ImportError as error:
-        raise ImportError("ONNX files need the package onnx: pip install 'fastrnn[onnx]'.") from error
-    return onnx
+    for module in ("onnx.checker", "onnx.helper", "onnx.numpy_helper", "onnx"):
+        library = optional_module(module, "ONNX files need the package")
+    return library

@@ -13,7 +13,7 @@ class OnnxMixin:
     """The estimator as an ONNX file."""
 
     def to_onnx(self, path):
-        """Write the fitted model to an ONNX file (needs the extra ``onnx``).
+        """Write the fitted model to an ONNX file (needs the package onnx).
 
         The inputs of its graph are
 

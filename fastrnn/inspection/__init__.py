@@ -1,8 +1,7 @@
 """A look inside recurrent networks: how far gradients reach, what weights, gates and states do, as numbers and charts.
 
 Everything takes a fitted `RNNLanguageModel` with texts, or a recurrent layer with arrays; `minimal_pairs` takes any
-language model. The charts need matplotlib
-(extra ``plot``), which is imported when one is drawn.
+language model. The charts need matplotlib, which is imported when one is drawn.
 """
 
 from fastrnn.inspection._explain import Explanation, explain

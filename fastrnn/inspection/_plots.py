@@ -1,6 +1,7 @@
-"""What the displays share. matplotlib (extra ``plot``) is imported when something is drawn, and not before."""
+"""What the displays share. matplotlib is imported when something is drawn, and not before."""
 
 from fastrnn._checks import check_choice
+from fastrnn._optional import optional_module
 from fastrnn.cells import CELLS
 
 _LABELLED_TOKENS = 80  # more would not be legible
@@ -17,10 +18,7 @@ def new_axes(ax=None, **options):
     """
     if ax is not None:
         return ax
-    try:
-        from matplotlib import pyplot
-    except ImportError as error:
-        raise ImportError("Plots need matplotlib: pip install 'fastrnn[plot]'.") from error
+    pyplot = optional_module("matplotlib.pyplot", "Plots need")
     return pyplot.subplots(**{"layout": "constrained", **options})[1]
 
 

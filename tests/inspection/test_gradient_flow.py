@@ -174,5 +174,5 @@ def test_display_of_another_state_leaves_out_what_is_zero(pyplot):
 
 def test_display_without_matplotlib(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(ImportError, match=r"pip install 'fastrnn\[plot\]'"):
+    with pytest.raises(ImportError, match=r"Plots need matplotlib: pip install matplotlib$"):
         GradientFlowDisplay.from_estimator(GRU(2, 5), random_sequences(inputs=2))

@@ -1,0 +1,38 @@
+"""Packages that fastrnn can do without: imported when they are needed."""
+
+import importlib
+
+
+def optional_module(name, purpose):
+    """Import a module of a package that is not always installed.
+
+    Parameters
+    ----------
+    name : str
+    purpose : str
+        The beginning of the message, what needs the package: "Plots need" for instance.
+
+    Returns
+    -------
+    module
+
+    Raises
+    ------
+    ImportError
+        The package is not installed: the message says how to install it.
+
+    Examples
+    --------
+    >>> optional_module("not_there.deeper", "Examples need")
+    Traceback (most recent call last):
+    ...
+    ImportError: Examples need not_there: pip install not_there
+    """
+    package = name.partition(".")[0]
+    try:
+        importlib.import_module(package)
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != package:  # it is there, and lacks something itself
+            raise
+        raise ImportError(f"{purpose} {package}: pip install {package}", name=package) from error
