@@ -1,5 +1,6 @@
 """Checkpoints: a file from which an interrupted training goes on, to the same weights bit for bit."""
 
+import json
 import numbers
 import os
 import pathlib
@@ -7,12 +8,12 @@ import time
 
 import numpy as np
 
-from fastrnn._checks import shown
+from fastrnn._checks import shown, warn_caller
 from fastrnn.persistence import load_model, save_model
 from fastrnn.text import tokenizer_to_plain
 
-# What results do not depend on.
-_FREE_PARAMETERS = {"device", "encoding", "n_jobs", "verbose", "vocabulary", "warm_start"}
+# What results do not depend on, what a training may go on with another value of, and what digests stand for.
+_FREE_PARAMETERS = {"device", "encoding", "n_jobs", "verbose", "warm_start", "max_iter", "vocabulary", "embedding"}
 
 
 class Checkpoint:
@@ -24,7 +25,7 @@ class Checkpoint:
     name : str
         What is trained: the estimator's class.
     identity : dict of str to object
-        Plain values that say which training it is: parameters, and digests of the data. A file with others is refused.
+        Plain values that say which training it is: its parameters. A file with others is refused.
     minutes : float or None, default=None
         Time between two checkpoints within an epoch; None writes after each epoch only.
 
@@ -45,24 +46,65 @@ class Checkpoint:
         if not self.path.parent.is_dir():
             raise FileNotFoundError(f"checkpoint must lie in a folder that exists, got {shown(str(path))}.")
         self.name, self.identity, self.minutes = f"{name} checkpoint", identity, minutes
-        self.written = time.monotonic()
+        self.digests = {}
+        self.written, self.failure = time.monotonic(), None
+        self._found = self._began = None
+
+    def begin(self, random_state):
+        """Draw from a random state what the first call of the training drew, or note what this one does."""
+        found = self._load()
+        if found is not None and found[1].get("began"):
+            set_generator_state(random_state, found[1]["began"])
+        self._began = generator_state(random_state)
+
+    def identify(self, **digests):
+        """Take digests of the data; a file with others is refused."""
+        self.digests.update(digests)
 
     def is_due(self):
         """Return whether it is time to write within an epoch."""
         return self.minutes is not None and time.monotonic() - self.written >= 60 * self.minutes
 
     def write(self, content, groups):
-        """Replace the file, whole or not at all.
+        """Replace the file, whole or not at all; where that fails, warn and leave it at that.
 
         Parameters
         ----------
         content : dict of str to object
             Plain values.
         groups : dict of str to (dict of str to ndarray)
+
+        Warns
+        -----
+        RuntimeWarning
+            It cannot be written, for the first time.
         """
         arrays = {f"{group}/{name}": array for group, named in groups.items() for name, array in named.items()}
-        save_model(self.path, self.name, self.identity, content, arrays)
-        self.written = time.monotonic()
+        failure = None
+        try:
+            save_model(self.path, self.name, self._identity(), {**content, "began": self._began}, arrays)
+        except OSError as error:
+            failure = error.strerror or str(error)
+            if self.failure is None:
+                warn_caller(f"checkpoint {failure}. The training goes on, and tries again later.", RuntimeWarning)
+        self.written, self.failure = time.monotonic(), failure
+
+    def close(self):
+        """Warn if the end of the training could not be written."""
+        if self.failure is not None:
+            warn_caller(
+                f"The training has come to its end, and the model can be used and saved, but its checkpoint "
+                f"{self.failure}.", RuntimeWarning
+            )  # fmt: skip
+
+    def _identity(self):
+        return {**self.identity, **self.digests}
+
+    def _load(self):
+        """Return identity, content and arrays of the file, which is read once; None if there is none."""
+        if self._found is None and self.path.exists():
+            self._found = load_model(self.path, self.name)
+        return self._found
 
     def read(self):
         """Return what was written last, or None if there is no file.
@@ -72,16 +114,17 @@ class Checkpoint:
         ValueError
             The file is damaged, no checkpoint, or that of another training: the message says what differs.
         """
-        if not self.path.exists():
+        found = self._load()
+        if found is None:
             return None
-        identity, content, arrays = load_model(self.path, self.name)
-        for name in {**self.identity, **identity}:
-            if identity.get(name) != self.identity.get(name):
-                shown = "" if name in ("X", "X_val", "vocabulary") else (
-                    f" ({identity.get(name)!r:.40} there, {self.identity.get(name)!r:.40} now)"
-                )  # fmt: skip
+        there, content, arrays = found
+        self._found, here = None, json.loads(json.dumps(self._identity()))
+        for name in {**here, **there}:
+            if name not in _FREE_PARAMETERS - here.keys() and there.get(name) != here.get(name):
+                values = f" ({shown(there.get(name))} there, {shown(here.get(name))} now)"
                 raise ValueError(
-                    f"checkpoint {self.path} is that of a training with another {name}{shown}: "
+                    f"checkpoint {self.path} is that of a training with another {name}"
+                    f"{'' if name in self.digests else values}: "
                     "call fit as it was called then, or remove the file to begin anew."
                 )
         groups = {}
@@ -91,10 +134,27 @@ class Checkpoint:
         return content, groups
 
 
-def training_identity(estimator, **digests):
-    """Return the `identity` of a training: the estimator's parameters, as plain values, and digests of the data."""
-    params = {name: _plain(value) for name, value in estimator.get_params(deep=False).items()}
-    return {**{name: value for name, value in params.items() if name not in _FREE_PARAMETERS}, **digests}
+def open_checkpoint(estimator, path, minutes, going_on):
+    """Return the checkpoint that `fit` of an estimator is asked for, or None.
+
+    Parameters
+    ----------
+    estimator : estimator
+    path : str, os.PathLike or None
+    minutes : float or None
+        See `Checkpoint`.
+    going_on : bool
+        Whether this fit goes on from an earlier one.
+    """
+    if path is None:
+        if minutes is not None:
+            raise ValueError("checkpoint_minutes needs a checkpoint, the file that is to be written.")
+        return None
+    if going_on:
+        raise ValueError("checkpoint cannot be used where warm_start=True goes on from an earlier fit.")
+    params = estimator.get_params(deep=False).items()
+    identity = {name: _plain(value) for name, value in params if name not in _FREE_PARAMETERS}
+    return Checkpoint(path, type(estimator).__name__, identity, minutes)
 
 
 def _plain(value):
@@ -106,7 +166,9 @@ def _plain(value):
         return value.tolist()
     if isinstance(value, tuple | list):
         return [_plain(part) for part in value]
-    if value is None or isinstance(value, str | numbers.Real | dict):
+    if isinstance(value, dict):  # keys of JSON's objects are strings
+        return [[_plain(key), _plain(part)] for key, part in value.items()]
+    if value is None or isinstance(value, str | numbers.Real):
         return value
     named = value if hasattr(value, "__qualname__") else type(value)
     return f"{named.__module__}.{named.__qualname__}"

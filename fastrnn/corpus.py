@@ -126,14 +126,14 @@ def replace_ids(corpus, new_ids):
 
 
 def digest(*parts):
-    """Return a short string that differs for other arrays of integers, or for another list of str."""
+    """Return a short string that differs for other arrays of numbers, or for another list of str."""
     state = hashlib.blake2b(digest_size=16)
     for part in parts:
         if isinstance(part, list):
             state.update("\n".join(part).encode(errors="surrogatepass"))
         else:
             for piece in _pieces(part):
-                state.update(np.ascontiguousarray(piece, "<i8"))
+                state.update(np.ascontiguousarray(piece, "<f8" if piece.dtype.kind == "f" else "<i8"))
     return state.hexdigest()
 
 

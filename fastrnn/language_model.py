@@ -15,7 +15,7 @@ from fastrnn._checks import check_choice, check_not_negative, check_positive_int
 from fastrnn._language_network import LanguageNetwork
 from fastrnn.base import BaseLanguageModel
 from fastrnn.batching import SentenceBatches, StreamBatches, Streams, sentence_groups
-from fastrnn.checkpoint import Checkpoint, training_identity
+from fastrnn.checkpoint import open_checkpoint
 from fastrnn.corpus import count_tokens, digest, read_corpus, replace_ids, split_end
 from fastrnn.exchange._language_model import ExchangeMixin
 from fastrnn.layers.dropout import check_probability
@@ -312,7 +312,9 @@ class RNNLanguageModel(ExchangeMixin, BaseLanguageModel):
         checkpoint : str or os.PathLike, default=None
             File that is written after each epoch. If it is there when `fit` is called, the training goes on from it, to
             the same weights bit for bit as if it had not been interrupted; after the end of the training, to its
-            result. A file of other data or parameters is refused.
+            result. A file of other data or parameters is refused. `max_iter` may be larger than it was: the training
+            goes on for the further epochs, unless it had stopped early. (With ``schedule="cosine"`` the learning rate
+            goes on as that of the new `max_iter` does there.) Where the file cannot be written, the training goes on.
         checkpoint_minutes : float or None, default=None
             Writes the file every so often within an epoch too.
 
@@ -331,27 +333,23 @@ class RNNLanguageModel(ExchangeMixin, BaseLanguageModel):
         ConvergenceWarning
             The training was interrupted (Ctrl-C) after a finished epoch, or came to infinite or NaN losses, weights or
             outputs. The model has the best weights up to then.
+        RuntimeWarning
+            The checkpoint cannot be written.
         """
         settings = self._check_parameters()
         going_on = self.warm_start and hasattr(self, "network_")
-        if going_on and checkpoint is not None:
-            raise ValueError("checkpoint cannot be used where warm_start=True goes on from an earlier fit.")
-        if checkpoint is None and checkpoint_minutes is not None:
-            raise ValueError("checkpoint_minutes needs a checkpoint, the file that is to be written.")
+        checkpoint = open_checkpoint(self, checkpoint, checkpoint_minutes, going_on)
         text, validation, vocabulary = self._read(X, going_on, X_val is None and self.early_stopping)
         if X_val is not None:
             validation, _ = read_corpus(X_val, vocabulary, **self._text_options())
             if len(validation.ids) == 0:
                 raise ValueError("X_val is empty: validation needs at least one sentence.")
         if checkpoint is not None:
-            digests = {
-                "X": digest(*text),
-                "X_val": digest(*(validation or ())),
-                "vocabulary": digest(vocabulary.tokens),
-            }
-            identity = training_identity(self, **digests)
-            checkpoint = Checkpoint(checkpoint, type(self).__name__, identity, checkpoint_minutes)
-        options = {"max_iter": self.max_iter, "schedule": settings.schedule, "checkpoint": checkpoint}
+            checkpoint.identify(
+                X=digest(*text), X_val=digest(*(validation or ())), vocabulary=digest(vocabulary.tokens)
+            )
+        options = {"max_iter": self.max_iter, "schedule": settings.schedule, "checkpoint": checkpoint,
+                   "average": self._new_average(settings, validation)}  # fmt: skip
         optimizer = self._new_optimizer(settings)
         return self._train(settings, text, validation, vocabulary, going_on, optimizer, options)
 
@@ -394,6 +392,14 @@ class RNNLanguageModel(ExchangeMixin, BaseLanguageModel):
             n_jobs=self.n_jobs,
         )
 
+    def _new_average(self, settings, validation):
+        if settings.averaging is None:
+            return None
+        average = WeightAverage(settings.averaging, settings.averaging_decay, settings.averaging_patience, self.n_jobs)
+        if not average.running and validation is None:
+            raise ValueError("averaging='asgd' needs a validation text: X_val, or early_stopping=True.")
+        return average
+
     def _read(self, X, going_on, split):
         """Return a text as ids, with `split` also the end of it that is set aside, and the vocabulary."""
         known = self.vocabulary_ if going_on else self.vocabulary
@@ -418,12 +424,6 @@ class RNNLanguageModel(ExchangeMixin, BaseLanguageModel):
         network = self.network_ if going_on else self._make_network(
             settings, vocabulary, random_state, counts=count_tokens(text.ids, len(vocabulary))
         )  # fmt: skip
-        average = None
-        if settings.averaging is not None and options["max_iter"] > 1:
-            average = WeightAverage(settings.averaging, settings.averaging_decay, settings.averaging_patience,
-                                    self.n_jobs)  # fmt: skip
-        if average is not None and not average.running and validation is None:
-            raise ValueError("averaging='asgd' needs a validation text: X_val, or early_stopping=True.")
         history = training.train(
             network,
             optimizer,
@@ -435,7 +435,6 @@ class RNNLanguageModel(ExchangeMixin, BaseLanguageModel):
             warmup=settings.warmup,
             accumulate_steps=settings.accumulate_steps,
             rate_factor=(lambda batch: len(batch.inputs) / settings.bptt_length) if settings.random_bptt else None,
-            average=average,
             is_finite=lambda n_batches: self._is_finite(network, *text, n_batches * settings.bptt_length),
             going_on=going_on,
             random_state=random_state,

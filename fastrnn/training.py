@@ -165,6 +165,8 @@ def train(network, optimizer, epochs, *, max_iter, clip_norm=None, validate=None
         except (KeyboardInterrupt, DivergenceError) as stop:
             run.stop_early(stop)
         run.keep_best()
+        if checkpoint is not None:
+            checkpoint.close()
     except BaseException:
         _copy(run.kept, network.parameters)
         if before is not None:
@@ -332,6 +334,11 @@ class _Run:
         if found is None:
             return
         content, groups = found
+        epochs = content["done"]["epoch"]
+        if epochs > self.max_iter:
+            raise ValueError(
+                f"checkpoint {self.checkpoint.path} has {epochs} finished epochs, more than max_iter={self.max_iter}."
+            )
         _copy(groups["weights"], self.network.parameters)
         _copy(groups["kept"], self.kept)
         self.network.set_training_state(content["network"], groups.get("network", {}))

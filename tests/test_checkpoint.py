@@ -5,9 +5,13 @@ import textwrap
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 
 from fastrnn import RNNLanguageModel
 from fastrnn._language_network import LanguageNetwork
+from fastrnn.classification import MeanEmbeddingClassifier, RNNClassifier, RNNRegressor
+from fastrnn.classification._networks import Network
+from fastrnn.training import Schedule
 
 LINES = ["the cat sat on the mat .", "the dog sat on the log .", "a cat saw the dog ."] * 12
 SMALL = {"embedding_size": 7, "hidden_size": 9, "tokenizer": "whitespace", "learning_rate_init": 0.02, "max_iter": 3,
@@ -30,40 +34,134 @@ class Killed(Exception):
     pass
 
 
-@pytest.mark.parametrize("options", [MASKED, SHUFFLED], ids=["masked", "shuffled"])
+SERIES = np.random.default_rng(0).normal(size=(30, 6, 2))
+LABELS = ["sits", "sits", "sees"] * 12
+SEQUENCES = {"embedding_size": 6, "max_iter": 3, "batch_size": 8, "dropout": 0.2, "embedding_dropout": 0.1,
+             "random_state": 0}  # fmt: skip
+MODELS = {
+    "masked": lambda: (RNNLanguageModel(**MASKED), (LINES,)),
+    "shuffled": lambda: (RNNLanguageModel(**SHUFFLED), (LINES,)),
+    "classifier": lambda: (
+        RNNClassifier("lstm", hidden_size=7, **SEQUENCES, recurrent_dropout=0.1, early_stopping=True,
+                      class_weight={"sits": 2.0, "sees": 1.0}),
+        (LINES, LABELS, np.arange(36) % 5),
+    ),
+    "regressor": lambda: (
+        RNNRegressor("lstm", hidden_size=7, **{**SEQUENCES, "random_state": np.random.RandomState(3)}, input="series"),
+        (SERIES[:20], SERIES[:20, 0], None, SERIES[20:], SERIES[20:, 0]),
+    ),
+    "means": lambda: (MeanEmbeddingClassifier(hidden_layer_sizes=(4,), n_buckets=20, **SEQUENCES), (LINES, LABELS)),
+}  # fmt: skip
+
+
+@pytest.fixture
+def steps(monkeypatch):
+    """Return a list that gets longer with each step; at a length of its attribute `limit` the process is "killed"."""
+
+    class Steps(list):
+        limit = -1
+
+    steps = Steps()
+    for network in (LanguageNetwork, Network):
+
+        def counted(self, *arguments, original=network.train_step, **options):
+            if len(steps) == steps.limit:
+                raise Killed
+            steps.append(None)
+            return original(self, *arguments, **options)
+
+        monkeypatch.setattr(network, "train_step", counted)
+    return steps
+
+
+@pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("minutes", [None, 0.0])
-def test_after_any_interruption_the_same_call_ends_with_the_same_weights(options, minutes, tmp_path, monkeypatch):
+def test_after_any_interruption_the_same_call_ends_with_the_same_weights(name, minutes, tmp_path, steps):
+    def fit(**options):
+        model, data = MODELS[name]()
+        return model.fit(*data, **options)
+
     path = tmp_path / "run.safetensors"
-    original, steps = LanguageNetwork.train_step, []
-
-    def counted(self, *arguments, **others):
-        steps.append(None)
-        return original(self, *arguments, **others)
-
-    monkeypatch.setattr(LanguageNetwork, "train_step", counted)
-    whole = RNNLanguageModel(**options).fit(LINES)
-    total = len(steps)
-
-    def killed(self, *arguments, **others):
-        if len(steps) == limit:
-            raise Killed
-        return counted(self, *arguments, **others)
-
-    monkeypatch.setattr(LanguageNetwork, "train_step", killed)
+    whole, total = fit(), len(steps)
     for share in (0.1, 0.5, 0.9):
         steps.clear()
-        limit = max(2, int(share * total / 2))
+        steps.limit = max(2, int(share * total / 2))
         with pytest.raises(Killed):
-            RNNLanguageModel(**options).fit(LINES, checkpoint=path, checkpoint_minutes=minutes)
+            fit(checkpoint=path, checkpoint_minutes=minutes)
     steps.clear()
-    limit = -1
-    resumed = RNNLanguageModel(**options).fit(LINES, checkpoint=path, checkpoint_minutes=minutes)
+    steps.limit = -1
+    resumed = fit(checkpoint=path, checkpoint_minutes=minutes)
     assert_same(resumed, whole)
     assert len(steps) < total
     steps.clear()
-    assert_same(RNNLanguageModel(**options).fit(LINES, checkpoint=path), whole)  # there is nothing left to do
+    assert_same(fit(checkpoint=path), whole)  # there is nothing left to do
     assert not steps
-    resumed.partial_fit(LINES)
+    resumed.partial_fit(*MODELS[name]()[1][:2])
+
+
+@pytest.mark.parametrize("name", ["masked", "classifier"])
+def test_a_training_goes_on_for_further_epochs(name, tmp_path, steps):
+    path = tmp_path / "run.safetensors"
+    (model, data), steady = MODELS[name](), {"schedule": "plateau"} if name == "masked" else {}
+    model.set_params(**steady, max_iter=1).fit(*data, checkpoint=path)
+    n_steps = len(steps)
+    model.set_params(max_iter=3).fit(*data, checkpoint=path)
+    assert len(steps) == 3 * n_steps
+    assert_same(model, MODELS[name]()[0].set_params(**steady).fit(*data))
+    with pytest.raises(ValueError, match=r"run\.safetensors has 3 finished epochs, more than max_iter=2"):
+        model.set_params(max_iter=2).fit(*data, checkpoint=path)
+
+
+def test_a_training_that_has_stopped_early_stays_so(tmp_path):
+    path, options = tmp_path / "run.safetensors", {**SMALL, "learning_rate_init": 0.0, "n_iter_no_change": 1}
+    stopped = RNNLanguageModel(**options).fit(LINES, checkpoint=path)
+    assert stopped.n_iter_ == 2
+    assert_same(RNNLanguageModel(**{**options, "max_iter": 9}).fit(LINES, checkpoint=path), stopped)
+
+
+def test_the_rate_of_a_cosine_goes_on_as_that_of_the_new_number_of_epochs(tmp_path, monkeypatch):
+    path, rates, original = tmp_path / "run.safetensors", [], Schedule.at
+    monkeypatch.setattr(Schedule, "at", lambda *arguments: rates.append(original(*arguments)) or rates[-1])
+    options = {**SMALL, "schedule": "cosine", "early_stopping": False}
+    RNNLanguageModel(**options).fit(LINES)
+    whole, rates[:] = rates[:], []
+    RNNLanguageModel(**{**options, "max_iter": 1}).fit(LINES, checkpoint=path)
+    rates.clear()
+    RNNLanguageModel(**options).fit(LINES, checkpoint=path)
+    assert rates == whole[len(whole) // 3 :]
+
+
+def test_without_a_seed_a_classifier_goes_on_with_the_same_split(tmp_path, steps):
+    path = tmp_path / "run.safetensors"
+    model, data = MODELS["classifier"]()
+    steps.limit = 6  # in the second epoch
+    with pytest.raises(Killed):
+        model.set_params(random_state=None).fit(*data, checkpoint=path)
+    steps.limit = -1
+    content = path.read_bytes()
+    first = clone(model).fit(*data, checkpoint=path)
+    path.write_bytes(content)
+    assert_same(clone(model).fit(*data, checkpoint=path), first)
+
+
+def test_a_checkpoint_of_other_data_of_a_classifier_is_refused(tmp_path):
+    path = tmp_path / "run.safetensors"
+    model, (texts, labels, weights) = MODELS["classifier"]()
+    model.set_params(max_iter=1, class_weight=None).fit(texts, labels, weights, checkpoint=path)
+    for options, data, name in (
+        ({}, (texts[::-1], labels, weights), "X"),
+        ({}, (texts, labels[::-1], weights), "y"),
+        ({}, (texts, [label.upper() for label in labels], weights), "y"),
+        ({}, (texts, labels), "sample_weight"),
+        ({}, (texts, labels, weights, texts, labels), "X_val"),
+        ({"dropout": 0.3}, (texts, labels, weights), r"dropout \(0\.2 there, 0\.3 now\)"),
+        ({"class_weight": "balanced"}, (texts, labels, weights), "class_weight"),
+        ({"embedding": {"cat": [1.0] * 6}}, (texts, labels, weights), "embedding"),
+    ):
+        with pytest.raises(ValueError, match=f"that of a training with another {name}"):
+            clone(model).set_params(**options).fit(*data, checkpoint=path)
+    with pytest.raises(ValueError, match="warm_start=True"):
+        model.set_params(warm_start=True).fit(texts, labels, weights, checkpoint=path)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL there")

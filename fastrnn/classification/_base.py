@@ -1,6 +1,7 @@
 """What the estimators of whole sequences share: reading, training, prediction in batches, files."""
 
 import abc
+import json
 from typing import NamedTuple
 
 import numpy as np
@@ -11,9 +12,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastrnn import training
 from fastrnn._checks import check_choice, check_not_negative, check_positive_integer, check_training, shown
+from fastrnn.checkpoint import open_checkpoint
 from fastrnn.classification._networks import Batch
 from fastrnn.classification._sequences import Sequences, SeriesReader, TextReader
 from fastrnn.classification._targets import label_array, restored_target
+from fastrnn.corpus import digest
 from fastrnn.exchange._onnx_sequences import OnnxMixin
 from fastrnn.optimizers import make_optimizer
 from fastrnn.persistence import load_model, plain_parameter, rebuilt, save_model
@@ -99,7 +102,7 @@ class BaseSequenceEstimator(OnnxMixin, ClassNamePrefixFeaturesOutMixin, Transfor
 
     # ------------------------------------------------------------------------------------------------------ training
 
-    def fit(self, X, y, sample_weight=None, X_val=None, y_val=None):
+    def fit(self, X, y, sample_weight=None, X_val=None, y_val=None, *, checkpoint=None, checkpoint_minutes=None):
         """Learn from sequences and what is to be predicted of them.
 
         Parameters
@@ -115,6 +118,14 @@ class BaseSequenceEstimator(OnnxMixin, ClassNamePrefixFeaturesOutMixin, Transfor
         sample_weight : array-like (n,), default=None
         X_val, y_val : as X and y, default=None
             Validated on after each epoch: the weights that predict them best are kept.
+        checkpoint : str or os.PathLike, default=None
+            File that is written after each epoch. If it is there when `fit` is called, the training goes on from it, to
+            the same weights bit for bit as if it had not been interrupted; after the end of the training, to its
+            result. A file of other data or parameters is refused. `max_iter` may be larger than it was: the training
+            goes on for the further epochs, unless it had stopped early. Where the file cannot be written, the training
+            goes on.
+        checkpoint_minutes : float or None, default=None
+            Writes the file every so often within an epoch too.
 
         Returns
         -------
@@ -123,31 +134,54 @@ class BaseSequenceEstimator(OnnxMixin, ClassNamePrefixFeaturesOutMixin, Transfor
         Raises
         ------
         ValueError
-            A parameter or the data are not usable; or the training came to infinite or NaN losses or outputs before an
-            epoch was finished. The model is as before.
+            A parameter, the data or the checkpoint are not usable; or the training came to infinite or NaN losses or
+            outputs before an epoch was finished. The model is as before.
 
         Warns
         -----
         ConvergenceWarning
             The training was interrupted (Ctrl-C) after a finished epoch, or came to infinite or NaN losses, weights or
             outputs. The model has the best weights up to then.
+        RuntimeWarning
+            The checkpoint cannot be written.
         """
         self._check_parameters()
         if (X_val is None) != (y_val is None):
             raise ValueError("X_val and y_val must be given both or not at all.")
-        random_state = check_random_state(self.random_state)
         learned = self._learned() if self.warm_start and hasattr(self, "network_") else None
+        checkpoint = open_checkpoint(self, checkpoint, checkpoint_minutes, learned is not None)
+        random_state = check_random_state(self.random_state)
+        if checkpoint is not None:
+            checkpoint.begin(random_state)
         learned, data = self._learn(X, y, None, sample_weight, learned, random_state)
         held_out = None
         if X_val is not None:
             held_out = self._validation_data(learned, X_val, y_val)
-        elif self.early_stopping:
+        if checkpoint is not None:
+            checkpoint.identify(**self._digests(learned, data, held_out))
+        if held_out is None and self.early_stopping:
             rows, held_out_rows = self._split(data, random_state)
             data, held_out = data._replace(rows=rows), data._replace(rows=held_out_rows)
         max_iter = self.max_iter
         if max_iter == "auto":
             max_iter = max(_FEWEST_EPOCHS, -(-_STEPS // -(-len(data.rows) // self.batch_size)))
-        return self._train(learned, data, held_out, self._new_optimizer(), max_iter, random_state)
+        return self._train(learned, data, held_out, self._new_optimizer(), max_iter, random_state, checkpoint)
+
+    def _digests(self, learned, data, validation):
+        """Return digests of all that a new training learns from."""
+        (how, arrays), (target, target_arrays) = learned.reader.get_learned(), learned.target.get_learned()
+        sequences, targets, weights, _ = data
+        digests = {}
+        if getattr(self, "embedding", None) is not None:
+            digests["embedding"] = digest(learned.network.all_parameters["embedding.weight"].reshape(-1))
+        digests["X"] = digest([json.dumps(how)], *arrays.values(), sequences.values.reshape(-1), sequences.offsets)
+        digests["y"] = digest([json.dumps(target)], *target_arrays.values(), targets.reshape(-1))
+        digests["sample_weight"] = digest(weights)
+        if validation is not None:
+            sequences, targets, weights, _ = validation
+            digests["X_val"] = digest(sequences.values.reshape(-1), sequences.offsets)
+            digests["y_val"] = digest(targets.reshape(-1), weights)
+        return digests
 
     def _partial_fit(self, X, y, classes, sample_weight):
         """Take one epoch over further examples."""
@@ -192,7 +226,7 @@ class BaseSequenceEstimator(OnnxMixin, ClassNamePrefixFeaturesOutMixin, Transfor
         return make_optimizer(self.optimizer, learning_rate=self.learning_rate_init, weight_decay=self.alpha,
                               n_jobs=self.n_jobs)  # fmt: skip
 
-    def _train(self, learned, data, held_out, optimizer, max_iter, random_state):
+    def _train(self, learned, data, held_out, optimizer, max_iter, random_state, checkpoint=None):
         """Train the network; set the learned attributes."""
         network = learned.network
         network.release()
@@ -207,6 +241,7 @@ class BaseSequenceEstimator(OnnxMixin, ClassNamePrefixFeaturesOutMixin, Transfor
             tol=self.tol if held_out is not None else -np.inf,  # a training loss that wavers is no reason to slow down
             is_finite=lambda n_batches: self._is_finite(network, data, n_batches),
             going_on=network is getattr(self, "network_", None),
+            checkpoint=checkpoint,
             random_state=random_state,
             progress=self.verbose > 0,
             name=type(self).__name__,
