@@ -2,12 +2,16 @@
 
 import argparse
 import contextlib
+import itertools
 import math
 import pathlib
 import sys
 import tempfile
 
-from fastrnn.reading import open_lines
+from fastrnn._tables import Format
+from fastrnn.reading import open_lines, text_files
+
+SHOWN = 5  # bad rows that are named, and labels
 
 
 class UserError(Exception):
@@ -35,6 +39,14 @@ def number(text):
     raise argparse.ArgumentTypeError(f"expected a number above 0, got {text!r}")
 
 
+def not_negative(text):
+    """Return a number of at least 0."""
+    with contextlib.suppress(ValueError):
+        if 0 <= float(text) < math.inf:
+            return float(text)
+    raise argparse.ArgumentTypeError(f"expected a number of at least 0, got {text!r}")
+
+
 def _encoding(text):
     try:
         "".encode(text)
@@ -55,7 +67,9 @@ def orders(text):
 
 
 class Texts:
-    """The lines of files or of standard input, read as they are needed and at each iteration anew.
+    """The lines of files, of the text files in folders, or of standard input.
+
+    They are read as they are needed, at each iteration anew.
 
     Parameters
     ----------
@@ -69,13 +83,17 @@ class Texts:
 
     def __iter__(self):
         """Yield the lines; raise UserError for a file that is empty or no text."""
-        for file in self.files:
+        for file in itertools.chain.from_iterable(map(_files, self.files)):
             is_empty = True
             for line in read_lines(file, self.encoding):
                 is_empty = is_empty and not line.strip()
                 yield line
             if is_empty:
                 raise UserError(f"{file}: the file is empty" if file != "-" else "standard input is empty")
+
+
+def _files(file):
+    return ["-"] if file == "-" else text_files(pathlib.Path(file))
 
 
 def read_lines(file, encoding):
@@ -95,6 +113,8 @@ def standard_input():
 
 def check_output(option, path, files):
     """Raise UserError if a file cannot be written, or is one of the files that are read."""
+    if path == pathlib.Path("-"):
+        raise UserError(f"{option} -: give the name of a file")
     if path.is_dir():
         raise UserError(f"{option} {path}: is a directory")
     if any(path.exists() and pathlib.Path(file).exists() and path.samefile(file) for file in files):
@@ -116,7 +136,11 @@ def add_action(actions, name, run, summary):
 def add_texts(parser):
     """Add the files of a text to the arguments."""
     parser.add_argument(
-        "files", nargs="*", default=["-"], metavar="FILE", help="text, a sentence a line (default: -, standard input)"
+        "files",
+        nargs="*",
+        default=["-"],
+        metavar="FILE",
+        help="text, a sentence a line; a folder is its .txt files (default: -)",
     )
     add_encoding(parser)
 
@@ -126,41 +150,57 @@ def add_encoding(parser):
     parser.add_argument("--encoding", type=_encoding, default="utf-8", metavar="NAME", help="(default: utf-8)")
 
 
-def add_score(actions, run, add_model):
-    """Add the subcommand that scores a text; `add_model` adds the model to its arguments."""
-    parser = add_action(actions, "score", run, "print the perplexity of a text")
-    add_model(parser)
-    add_texts(parser)
-    parser.add_argument("--lines", action="store_true", help="print log10 of the probability of each line instead")
-
-
-def add_sampling(parser):
-    """Add how texts are drawn from a language model to the arguments."""
-    parser.add_argument("-n", "--number", type=positive, default=1, metavar="N", help="how many (default: 1)")
-    parser.add_argument("--max-length", type=positive, default=100, metavar="N", help="most tokens (default: 100)")
-    parser.add_argument("--prompt", help="the beginning of each text")
-    parser.add_argument("--temperature", type=number, default=1.0, metavar="X", help="(default: 1.0)")
-    parser.add_argument("--top-k", type=positive, metavar="N", help="draw among the N most probable tokens")
+def add_normalize(parser):
+    """Add the normal form of Unicode to the arguments."""
     parser.add_argument(
-        "--top-p", type=number, metavar="X", help="draw among the tokens that have this probability together"
+        "--normalize", choices=("NFC", "NFKC", "NFD", "NFKD"), help="bring text into this normal form of Unicode first"
     )
-    parser.add_argument("--seed", type=seed, metavar="N")
 
 
-def print_scores(model, lines, each_line):
-    """Print the perplexity of a text, or log10 of the probability of each line."""
-    if each_line:
-        for value in model.score_samples(lines):
-            print(f"{value / math.log(10):.6f}")
-        return
-    perplexity = model.perplexity(lines)
-    print(f"perplexity {float(perplexity):.4f}, without unknown words {perplexity.without_oov:.4f}")
-    print(f"{perplexity.n_tokens:,} tokens, ends of lines counted, {perplexity.n_oov:,} of them unknown")
+def add_table(parser):
+    """Add how a table is written to the arguments, see `table_format`."""
+    parser.add_argument(
+        "--delimiter", type=_delimiter, metavar="CHAR", help=r"between fields; \t is a tab (default: as FILE is named)"
+    )
+    parser.add_argument(
+        "--no-header", dest="header", action="store_false", help="there is no header: columns are numbers from 1 on"
+    )
+    parser.add_argument(
+        "--quote", type=_quote, metavar="CHAR", help='around fields with delimiters or line ends, or none (default: ")'
+    )
+    add_encoding(parser)
 
 
-def print_samples(model, arguments, **options):
-    """Print texts that a language model writes, one a line."""
-    names = ("max_length", "prompt", "temperature", "top_k", "top_p")
-    options |= {name: getattr(arguments, name) for name in names}
-    for text in model.sample(arguments.number, random_state=arguments.seed, **options):
-        print(text)
+def _delimiter(text):
+    return _character("\t" if text == r"\t" else text)
+
+
+def _quote(text):
+    return "" if text == "none" else _character(text)
+
+
+def _character(text):
+    if len(text) != 1 or text in "\r\n":
+        raise argparse.ArgumentTypeError(f"expected one character, got {text!r}")
+    return text
+
+
+def table_format(arguments):
+    """Return how a table is written, as far as the command line says so."""
+    return Format(arguments.delimiter, arguments.quote, arguments.header, arguments.encoding)
+
+
+def note(text):
+    """Say something on stderr."""
+    print(text, file=sys.stderr)
+
+
+def count_of(things, name):
+    """Return how many things there are."""
+    return f"{len(things):,} {name}{'' if len(things) == 1 else 's'}"
+
+
+def places_of(bad):
+    """Return the places of some bad rows of a table, see `pick`, and what is wrong there."""
+    shown = "; ".join(f"{place} ({wrong})" for place, wrong in bad[:SHOWN])
+    return shown + ("; …" if len(bad) > SHOWN else "")

@@ -1,17 +1,28 @@
 """``fastrnn classify``: fit a classifier to a table of labelled texts, predict with it, evaluate it."""
 
-import argparse
 import collections
 import pathlib
-import sys
 
 import fastrnn
-from fastrnn._command import UserError, add_action, add_encoding, check_output, positive, read_lines, seed
+from fastrnn._command import (
+    SHOWN,
+    UserError,
+    add_action,
+    add_normalize,
+    add_table,
+    check_output,
+    count_of,
+    note,
+    places_of,
+    positive,
+    read_lines,
+    seed,
+    table_format,
+)
 from fastrnn._labels import label_text, labels_of_one_kind, match_labels, take_label
 from fastrnn._optional import optional_module
 from fastrnn._tables import Format, is_table, pick, read_table, take_text, text_column
 
-_SHOWN = 5  # bad rows and labels that are named
 _TABLE = "table: .csv, .tsv, .jsonl or .json, also .gz, .bz2 or .xz; - is standard input"
 
 
@@ -23,45 +34,21 @@ def add_parsers(commands):
         add(actions)
 
 
-def _add_table(parser):
-    """Add how a table is written, and the column of its texts, to the arguments."""
+def _add_text_column(parser):
     parser.add_argument(
         "--text-column", metavar="NAME", help="column of the texts (default: text, or the only one there is)"
     )
-    parser.add_argument(
-        "--delimiter", type=_delimiter, metavar="CHAR", help=r"between fields; \t is a tab (default: as FILE is named)"
-    )
-    parser.add_argument(
-        "--no-header", dest="header", action="store_false", help="there is no header: columns are numbers from 1 on"
-    )
-    parser.add_argument(
-        "--quote", type=_quote, metavar="CHAR", help='around fields with delimiters or line ends, or none (default: ")'
-    )
-    add_encoding(parser)
+    add_table(parser)
 
 
 def _add_label_column(parser):
     parser.add_argument("--label-column", metavar="NAME", help="column of the labels (default: label)")
 
 
-def _delimiter(text):
-    return _character("\t" if text == r"\t" else text)
-
-
-def _quote(text):
-    return "" if text == "none" else _character(text)
-
-
-def _character(text):
-    if len(text) != 1 or text in "\r\n":
-        raise argparse.ArgumentTypeError(f"expected one character, got {text!r}")
-    return text
-
-
 def _add_fit(actions):
     parser = add_action(actions, "fit", fit, "learn from a table of labelled texts")
     parser.add_argument("file", metavar="FILE", help=_TABLE)
-    _add_table(parser)
+    _add_text_column(parser)
     _add_label_column(parser)
     parser.add_argument(
         "-o", "--output", type=pathlib.Path, required=True, metavar="MODEL", help="the safetensors file to write"
@@ -76,6 +63,7 @@ def _add_fit(actions):
     parser.add_argument(
         "--embedding", metavar="FILE", help="pretrained word vectors, a text file as of GloVe or word2vec"
     )
+    add_normalize(parser)
     parser.add_argument("--class-weight", choices=["balanced"], help="give all classes the same weight")
     parser.add_argument("--seed", type=seed, default=0, metavar="N", help="(default: 0)")
 
@@ -86,7 +74,7 @@ def _add_predict(actions):
     parser.add_argument(
         "file", nargs="?", default="-", metavar="FILE", help=f"a text a line, or a {_TABLE} (default: standard input)"
     )
-    _add_table(parser)
+    _add_text_column(parser)
     parser.add_argument("--proba", action="store_true", help="print the probability of each class too")
 
 
@@ -94,7 +82,7 @@ def _add_evaluate(actions):
     parser = add_action(actions, "evaluate", evaluate, "compare predictions with labels")
     parser.add_argument("model", metavar="MODEL", help="what fit wrote")
     parser.add_argument("file", metavar="FILE", help=_TABLE)
-    _add_table(parser)
+    _add_text_column(parser)
     _add_label_column(parser)
     parser.add_argument("--plot", type=pathlib.Path, metavar="OUT.png", help="draw the confusion matrix")
 
@@ -106,7 +94,8 @@ def fit(arguments):
     check_output("--output", arguments.output, [arguments.file])
     texts, labels = _read_labelled(arguments)
     labels = labels_of_one_kind(labels)
-    options = {"random_state": arguments.seed, "class_weight": arguments.class_weight, "verbose": 1}
+    options = {"random_state": arguments.seed, "verbose": 1}
+    options |= {name: getattr(arguments, name) for name in ("class_weight", "normalize")}
     options |= {"embedding": arguments.embedding} if arguments.embedding else {}
     options |= {"max_iter": arguments.max_iter} if arguments.max_iter else {}
     model = (MeanEmbeddingClassifier if arguments.network == "mean" else RNNClassifier)(**options).fit(texts, labels)
@@ -165,12 +154,12 @@ def _named_labels(file, labels, classes):
         label_text(label) for label, place in zip(labels, places, strict=True) if place is None
     )
     if unknown:
-        shown = ", ".join(unknown_label for unknown_label, _ in unknown.most_common(_SHOWN))
-        shown += ", …" if len(unknown) > _SHOWN else ""
+        shown = ", ".join(unknown_label for unknown_label, _ in unknown.most_common(SHOWN))
+        shown += ", …" if len(unknown) > SHOWN else ""
         if unknown.total() == len(labels):
-            names = ", ".join(map(label_text, classes[:_SHOWN])) + (", …" if len(classes) > _SHOWN else "")
+            names = ", ".join(map(label_text, classes[:SHOWN])) + (", …" if len(classes) > SHOWN else "")
             raise UserError(f"{file}: no label is a class of the model: labels are {shown}; classes are {names}")
-        _note(f"{file}: {unknown.total():,} of {len(labels):,} labels are no class of the model: {shown}")
+        note(f"{file}: {unknown.total():,} of {len(labels):,} labels are no class of the model: {shown}")
     return [label_text(label if place is None else classes[place]) for label, place in zip(labels, places, strict=True)]
 
 
@@ -210,20 +199,15 @@ def load_classifier(path):
     return model
 
 
-def _format(arguments):
-    """Return how the table is written, as far as the command line says so."""
-    return Format(arguments.delimiter, arguments.quote, arguments.header, arguments.encoding)
-
-
 def _read_labelled(arguments):
     """Return texts and labels of a table; rows that lack one are left out and reported on stderr."""
-    table = read_table(arguments.file, _format(arguments))
+    table = read_table(arguments.file, table_format(arguments))
     takers = {text_column(table, arguments.text_column): take_text, _label_column(table, arguments): take_label}
     if len(takers) < 2:
         raise UserError(f"{table.name}: texts and labels are both to be read from column {next(iter(takers))!r}")
     (texts, labels), bad = pick(table, takers)
     if bad:
-        _note(f"{table.name}: {_count(bad, 'row')} left out: {_places(bad)}")
+        note(f"{table.name}: {count_of(bad, 'row')} left out: {places_of(bad)}")
     if not texts:
         raise UserError(f"{table.name}: there is no row to read")
     return texts, labels
@@ -239,24 +223,11 @@ def _label_column(table, arguments):
 
 def _read_texts(arguments):
     """Return the texts to classify: the lines of a file, or a column of a table, all of whose rows are good."""
-    is_as_usual = _format(arguments) == Format(encoding=arguments.encoding)
+    is_as_usual = table_format(arguments) == Format(encoding=arguments.encoding)
     if arguments.text_column is None and is_as_usual and not is_table(arguments.file):
         return list(read_lines(arguments.file, arguments.encoding))
-    table = read_table(arguments.file, _format(arguments))
+    table = read_table(arguments.file, table_format(arguments))
     (texts,), bad = pick(table, {text_column(table, arguments.text_column): take_text})
     if bad:
-        raise UserError(f"{table.name}: {_count(bad, 'row')} cannot be classified: {_places(bad)}")
+        raise UserError(f"{table.name}: {count_of(bad, 'row')} cannot be classified: {places_of(bad)}")
     return texts
-
-
-def _places(bad):
-    shown = "; ".join(f"{place} ({wrong})" for place, wrong in bad[:_SHOWN])
-    return shown + ("; …" if len(bad) > _SHOWN else "")
-
-
-def _count(things, name):
-    return f"{len(things):,} {name}{'s' if len(things) > 1 else ''}"
-
-
-def _note(text):
-    print(text, file=sys.stderr)

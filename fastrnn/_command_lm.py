@@ -1,24 +1,10 @@
 """The ``fastrnn lm`` command: recurrent language models from text to file, and what is done with them."""
 
-import argparse
 import math
 import pathlib
 
-from fastrnn._command import (
-    Texts,
-    add_action,
-    add_encoding,
-    add_sampling,
-    add_score,
-    add_texts,
-    check_output,
-    number,
-    positive,
-    print_samples,
-    print_scores,
-    read_lines,
-    seed,
-)
+from fastrnn._command import Texts, add_action, add_normalize, add_texts, check_output, number, positive, seed
+from fastrnn._command_language import add_uses
 
 _SUBWORDS = ("bpe", "unigram")
 _TOKENIZERS = ("words", "whitespace", "chars", "bytes", *_SUBWORDS)
@@ -29,9 +15,7 @@ def add_parsers(commands):
     lm = commands.add_parser("lm", help="train recurrent language models, score, generate and complete text with them")
     actions = lm.add_subparsers(dest="action", metavar="ACTION", required=True)
     _add_train(actions)
-    add_score(actions, score, _add_model)
-    _add_generate(actions)
-    _add_complete(actions)
+    add_uses(actions, _add_model, _read)
 
 
 def _add_model(parser):
@@ -64,6 +48,7 @@ def _add_train(actions):
         "(default: 8000; needs the package tokenizers)",
     )  # fmt: skip
     parser.add_argument("--lowercase", action="store_true", help="convert text to lower case first")
+    add_normalize(parser)
     parser.add_argument("--sentences", action="store_true", help="each line stands alone (default: a running text)")
     parser.add_argument("--recipe", choices=["awd"], help="that of AWD-LSTM, where no other value is asked for")
     parser.add_argument(
@@ -72,26 +57,6 @@ def _add_train(actions):
     )  # fmt: skip
     parser.add_argument("--checkpoint-minutes", type=number, metavar="X", help="write it every so often too")
     parser.add_argument("--seed", type=seed, metavar="N")
-
-
-def _add_generate(actions):
-    parser = add_action(actions, "generate", generate, "draw texts from a model, one a line")
-    _add_model(parser)
-    add_sampling(parser)
-    parser.add_argument("--stop", action="append", metavar="TEXT", help="end behind this; may be given several times")
-    parser.add_argument(
-        "--beam-width", type=positive, metavar="N", help="search for the most probable texts instead of drawing"
-    )
-
-
-def _add_complete(actions):
-    parser = add_action(actions, "complete", complete, "propose words for texts that are being typed")
-    _add_model(parser)
-    parser.add_argument(
-        "prefix", nargs=argparse.OPTIONAL, metavar="TEXT", help="what is typed (default: lines of standard input)"
-    )
-    parser.add_argument("-n", "--number", type=positive, default=5, metavar="N", help="how many (default: 5)")
-    add_encoding(parser)
 
 
 def train(arguments):
@@ -106,7 +71,7 @@ def train(arguments):
     if arguments.tokenizer in _SUBWORDS:  # it is read twice, which standard input cannot be
         text = list(text)
     names = ("cell", "embedding_size", "hidden_size", "num_layers", "max_iter", "batch_size", "bptt_length",
-             "min_count", "max_vocab", "dropout", "tie_weights", "lowercase", "recipe")  # fmt: skip
+             "min_count", "max_vocab", "dropout", "tie_weights", "lowercase", "normalize", "recipe")  # fmt: skip
     model = RNNLanguageModel(
         **{name: getattr(arguments, name) for name in names},
         tokenizer=_tokenizer(arguments, text),
@@ -129,36 +94,7 @@ def _tokenizer(arguments, lines):
         return arguments.tokenizer
     from fastrnn.text import train_subwords
 
-    lines = (line.lower() for line in lines) if arguments.lowercase else lines
-    return train_subwords(lines, arguments.pieces, arguments.tokenizer)
-
-
-def score(arguments):
-    """Carry out ``fastrnn lm score``."""
-    print_scores(_read(arguments), Texts(arguments.files, arguments.encoding), arguments.lines)
-
-
-def generate(arguments):
-    """Carry out ``fastrnn lm generate``."""
-    model = _read(arguments)
-    if not arguments.beam_width:
-        print_samples(model, arguments, stop=arguments.stop)
-        return
-    names = ("max_length", "prompt", "stop", "beam_width")
-    options = {name: getattr(arguments, name) for name in names}
-    for text, _ in model.beam_search(n=arguments.number, **options):
-        print(text)
-
-
-def complete(arguments):
-    """Carry out ``fastrnn lm complete``."""
-    model = _read(arguments)
-    if arguments.prefix is not None:
-        for word, probability in model.complete(arguments.prefix, arguments.number):
-            print(f"{probability:.4f} {word}")
-        return
-    for line in read_lines("-", arguments.encoding):
-        print(*(word for word, _ in model.complete(line, arguments.number)), flush=True)
+    return train_subwords(lines, arguments.pieces, arguments.tokenizer, arguments.lowercase, arguments.normalize)
 
 
 def _read(arguments):

@@ -2,19 +2,8 @@
 
 import pathlib
 
-from fastrnn._command import (
-    Texts,
-    UserError,
-    add_action,
-    add_sampling,
-    add_score,
-    add_texts,
-    check_output,
-    integer,
-    positive,
-    print_samples,
-    print_scores,
-)
+from fastrnn._command import Texts, UserError, add_action, add_normalize, add_texts, check_output, integer, positive
+from fastrnn._command_language import add_uses
 
 _ARPA_SUFFIXES = (".arpa", ".lm")
 _TOKENIZERS = ("words", "whitespace", "chars")
@@ -30,8 +19,7 @@ def add_parsers(commands):
     )
     actions = ngram.add_subparsers(dest="action", metavar="ACTION", required=True)
     _add_fit(actions)
-    add_score(actions, score, _add_model)
-    _add_generate(actions)
+    add_uses(actions, _add_model, _read)
     _add_convert(actions)
 
 
@@ -50,6 +38,7 @@ def _add_fit(actions):
     parser.add_argument("--smoothing", default="modified_kneser_ney", help="(default: modified_kneser_ney)")
     parser.add_argument("--tokenizer", choices=_TOKENIZERS, default="words", help="(default: words)")
     parser.add_argument("--lowercase", action="store_true", help="convert text to lower case first")
+    add_normalize(parser)
     parser.add_argument(
         "--min-count", type=positive, default=1, metavar="N", help="rarer words are unknown (default: 1)"
     )
@@ -59,12 +48,6 @@ def _add_fit(actions):
     parser.add_argument(
         "--memory-limit", metavar="SIZE", help="for counting: 500MB for instance; runs go to a temporary folder"
     )
-
-
-def _add_generate(actions):
-    parser = add_action(actions, "generate", generate, "draw texts from a model, one a line")
-    _add_model(parser)
-    add_sampling(parser)
 
 
 def _add_convert(actions):
@@ -86,25 +69,16 @@ def fit(arguments):
     from fastrnn.ngram import NGramLanguageModel
 
     check_output("--output", arguments.output, arguments.files)  # before the long work
-    names = ("order", "smoothing", "tokenizer", "lowercase", "min_count", "prune", "memory_limit")
+    names = ("order", "smoothing", "tokenizer", "lowercase", "normalize", "min_count", "prune", "memory_limit")
     model = NGramLanguageModel(**{name: getattr(arguments, name) for name in names})
     model.fit(Texts(arguments.files, arguments.encoding))
     _write(model, arguments.output)
     print(f"{arguments.output}: {sum(model.n_ngrams_):,} n-grams of {len(model.vocabulary_) - 4:,} words")
 
 
-def score(arguments):
-    """Carry out ``fastrnn ngram score``."""
-    print_scores(_read(arguments), Texts(arguments.files, arguments.encoding), arguments.lines)
-
-
-def generate(arguments):
-    """Carry out ``fastrnn ngram generate``."""
-    print_samples(_read(arguments), arguments)
-
-
 def convert(arguments):
     """Carry out ``fastrnn ngram convert``."""
+    check_output("OUTPUT", arguments.output, [arguments.model])
     _write(_read(arguments), arguments.output)
 
 

@@ -55,6 +55,11 @@ def label_text(label):
     """
     label = label.item() if hasattr(label, "item") else label
     text = json.dumps(label) if isinstance(label, bool | int | float) else str(label)
+    return on_one_line(text)
+
+
+def on_one_line(text):
+    """Return a text as a field of a table that no line end and no tab cuts."""
     return text.replace("\n", "\\n").replace("\t", "\\t")
 
 

@@ -161,7 +161,7 @@ class TestMistakes:
         self.check(run, tmp_path / "none.txt", says="none.txt: No such file or directory")
 
     def test_folder(self, run, tmp_path):
-        self.check(run, tmp_path, says=f"{tmp_path}: Is a directory")
+        self.check(run, tmp_path, says=f"{tmp_path} is a folder without a file that ends in .txt")
 
     @pytest.mark.parametrize("content", [b"", b" \n\n\t\n"])
     def test_empty_file(self, run, tmp_path, content):
@@ -359,9 +359,10 @@ def test_help_names_every_option():
         assert option in process.stdout
 
 
+USES = ["score", "generate", "complete", "fill", "pairs"]
 COMMANDS = [
-    ["compare"], ["warmup"], *(["ngram", action] for action in ("fit", "score", "generate", "convert")),
-    *(["lm", action] for action in ("train", "score", "generate", "complete")),
+    ["compare"], ["warmup"], *(["ngram", action] for action in ("fit", "convert", *USES)),
+    *(["lm", action] for action in ("train", *USES)),
     *(["classify", action] for action in ("fit", "predict", "evaluate")),
 ]  # fmt: skip
 

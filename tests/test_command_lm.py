@@ -1,7 +1,6 @@
 """The ``fastrnn lm`` command: what it prints, writes and refuses."""
 
 import functools
-import math
 import sys
 
 import pytest
@@ -64,35 +63,6 @@ def test_pieces(run, folder, tmp_path, tokenizer):
     assert run("train", folder / "text.txt", "-o", tmp_path / "m", *SMALL, *options)[0] == 0
     assert run("complete", tmp_path / "m", "The d")[0] == 0
     assert run("score", tmp_path / "m", folder / "text.txt")[0] == 0
-
-
-def test_score(run, folder):
-    model = RNNLanguageModel.load(folder / "model")
-    perplexity = model.perplexity(TEXT.rstrip("\n").split("\n"))
-    status, out, err = run("score", folder / "model", folder / "text.txt")
-    assert (status, err) == (0, "")
-    assert out.startswith(f"perplexity {float(perplexity):.4f}, without unknown words {perplexity.without_oov:.4f}\n")
-    status, out, _ = run("score", folder / "model", "--lines", stdin=b"a dog\n\nThe unicorn")
-    expected = model.score_samples(["a dog", "", "The unicorn"]) / math.log(10)
-    assert [float(line) for line in out.split()] == pytest.approx(expected.tolist(), abs=1e-6)
-
-
-def test_generate(run, folder):
-    model = RNNLanguageModel.load(folder / "model")
-    status, out, _ = run("generate", folder / "model", "-n", 3, "--prompt", "the", "--top-k", 3, "--seed", 1,
-                         "--stop", "dog", "--stop", ".")  # fmt: skip
-    assert status == 0
-    assert out.split("\n") == [*model.sample(3, prompt="the", top_k=3, random_state=1, stop=["dog", "."]), ""]
-    status, out, _ = run("generate", folder / "model", "-n", 2, "--beam-width", 4, "--max-length", 5)
-    assert out.split("\n") == [*(text for text, _ in model.beam_search(n=2, beam_width=4, max_length=5)), ""]
-
-
-def test_complete(run, folder):
-    model = RNNLanguageModel.load(folder / "model")
-    status, out, _ = run("complete", folder / "model", "The d", "-n", 2)
-    assert (status, out) == (0, "1.0000 dog\n")
-    status, out, _ = run("complete", folder / "model", "-n", 3, stdin=b"the c\n\n")
-    assert out == "cat\n" + " ".join(word for word, _ in model.complete("", n=3)) + "\n"
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """The ``fastrnn ngram`` command: what it prints, writes and refuses."""
 
 import functools
-import math
 
 import pytest
 
@@ -53,36 +52,6 @@ def test_a_warning_is_one_line(run, text, tmp_path):
     assert err.startswith("fastrnn ngram fit: warning: The Kneser-Ney discounts of order")
 
 
-def test_lines_and_standard_input(run, model):
-    status, out, _ = run("score", model, "--lines", stdin=b"a dog\n\nThe unicorn")
-    expected = NGramLanguageModel.load(model).score_samples(["a dog", "", "The unicorn"]) / math.log(10)
-    assert status == 0
-    assert [float(line) for line in out.split()] == pytest.approx(expected.tolist(), abs=1e-6)
-
-
-def test_generate(run, model):
-    options = [
-        "-n",
-        3,
-        "--max-length",
-        5,
-        "--prompt",
-        "the",
-        "--temperature",
-        0.5,
-        "--top-k",
-        3,
-        "--top-p",
-        0.9,
-        "--seed",
-        1,
-    ]
-    status, out, _ = run("generate", model, *options)
-    parameters = {"max_length": 5, "prompt": "the", "temperature": 0.5, "top_k": 3, "top_p": 0.9, "random_state": 1}
-    assert status == 0
-    assert out.split("\n") == [*NGramLanguageModel.load(model).sample(3, **parameters), ""]
-
-
 @pytest.mark.parametrize("name", ["m.arpa", "m.arpa.gz", "m.lm", "other.arpa.xz"])
 def test_convert(run, model, text, tmp_path, name):
     assert run("convert", model, tmp_path / name) == (0, "", "")
@@ -116,9 +85,11 @@ def test_convert(run, model, text, tmp_path, name):
         (["generate", "{model}", "--top-p", "2"], "top_p must be a number above 0 and at most 1"),
         (
             ["generate", "{model}", "--temperature", "nan"],
-            "argument --temperature: expected a number above 0, got 'nan'",
+            "argument --temperature: expected a number of at least 0, got 'nan'",
         ),
         (["convert", "{text}", "m"], "is no ARPA file"),
+        (["convert", "{model}", "no/such/folder/m"], "OUTPUT no/such/folder/m: No such file or directory"),
+        (["convert", "{model}", "-"], "OUTPUT -: give the name of a file"),
         ([], "the following arguments are required: ACTION"),
     ],
 )
