@@ -119,6 +119,13 @@ class BaseLanguageModel(FillingMixin, BaseEstimator, abc.ABC):
             log_probs[:, t], state = self._step(state, ids[:, t])
         return log_probs
 
+    def _distributions(self, ids):
+        """Yield the distributions of the tokens of a closed sentence by itself, int32 (T,): (n, V), some at a time."""
+        state = self._read_contexts(ids[:0], np.zeros(2, np.int64))
+        for place in range(len(ids)):
+            yield self._next_probabilities(state)
+            state = self._advance(state, ids[place : place + 1])
+
     def _next_sentence(self, state):
         """Return the state, of one row, that the next sentence begins with, from the one after ``</s>``."""
         return self.initial_state()

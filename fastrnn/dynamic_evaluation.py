@@ -128,34 +128,44 @@ class DynamicEvaluation(WrappedLanguageModel):
     def _sentence_log_probs(self, ids, offsets, bos=True):
         return self._adapted_log_probs(ids, offsets, bos, anew=True)
 
+    def _distributions(self, ids):
+        for _, network, h, _ in self._adapted_outputs(ids, np.array([0, len(ids)])):
+            yield network.output.probabilities(h[:, 0])
+
     def _adapted_log_probs(self, ids, bounds, bos=True, anew=False):
         """Return the log probabilities of texts ids[bounds[i]:bounds[i + 1]]; `anew`: each from learned weights on."""
-        network, state = _without_dropout(self.model.network_), None
-        learned = self.model.network_.parameters
-        scales = {name: (np.empty(0, array.dtype), 1.0) for name, array in learned.items()}
-        if self.rule == "rms":  # with their means, which do not change
-            flat = {name: rms.reshape(-1) for name, rms in self.scales_.items()}
-            scales = {name: (rms, float(rms.mean()) or 1.0) for name, rms in flat.items()}
-        result, adapted = np.empty(len(ids)), False
+        result = np.empty(len(ids))
         if not bos:
             result[bounds[:-1]] = self.model._log_probs_of_nothing(ids[bounds[:-1]])
-        for begin, batch, is_last in self._segments(ids, bounds, bos):
-            if anew and batch.fresh and adapted:
-                for name, array in network.parameters.items():
-                    array[...] = learned[name]
-                adapted = False
-            h, state = network.hidden(batch.inputs, None if batch.fresh else state)
-            result[begin : begin + len(h)] = network.output.log_probs(h, batch.targets)[:, 0]
-            if not (anew and is_last):
-                network.train_step(batch)
-                self._adapt(network, learned, scales)
-                adapted = True
+        for begin, network, h, targets in self._adapted_outputs(ids, bounds, bos, anew):
+            result[begin : begin + len(h)] = network.output.log_probs(h, targets)[:, 0]
         if not np.isfinite(result).all():
             raise ValueError(
                 f"learning_rate={shown(self.learning_rate)} is too large for this text: the weights became infinite or "
                 f"NaN before token {int(np.argmin(np.isfinite(result)))} of {len(result)}."
             )
         return result
+
+    def _adapted_outputs(self, ids, bounds, bos=True, anew=False):
+        """Yield, for each segment of texts, its place, the network so far, its outputs (T, 1, H) and targets (T, 1)."""
+        network, state = _without_dropout(self.model.network_), None
+        learned = self.model.network_.parameters
+        scales = {name: (np.empty(0, array.dtype), 1.0) for name, array in learned.items()}
+        if self.rule == "rms":  # with their means, which do not change
+            flat = {name: rms.reshape(-1) for name, rms in self.scales_.items()}
+            scales = {name: (rms, float(rms.mean()) or 1.0) for name, rms in flat.items()}
+        adapted = False
+        for begin, batch, is_last in self._segments(ids, bounds, bos):
+            if anew and batch.fresh and adapted:
+                for name, array in network.parameters.items():
+                    array[...] = learned[name]
+                adapted = False
+            h, state = network.hidden(batch.inputs, None if batch.fresh else state)
+            yield begin, network, h, batch.targets
+            if not (anew and is_last):
+                network.train_step(batch)
+                self._adapt(network, learned, scales)
+                adapted = True
 
     def _segments(self, ids, bounds, bos):
         """Yield the pieces of texts: the place of each, the batch, and whether it is the last one of its text."""

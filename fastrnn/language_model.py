@@ -608,6 +608,12 @@ class RNNLanguageModel(ExchangeMixin, BaseLanguageModel):
             h = y[-1]
         return result
 
+    def _distributions(self, ids):
+        inputs, state = np.concatenate([np.array([self._start()], np.int32), ids[:-1]])[:, np.newaxis], None
+        for begin in range(0, len(ids), _SCORING_STEPS):
+            y, state = self.network_.hidden(inputs[begin : begin + _SCORING_STEPS], state)
+            yield self.network_.output.probabilities(y[:, 0])
+
     def _next_sentence(self, state):
         return state if self.carry_state else super()._next_sentence(state)
 

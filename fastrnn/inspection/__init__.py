@@ -1,7 +1,7 @@
 """A look inside recurrent networks: how far gradients reach, what weights, gates and states do, as numbers and charts.
 
-Everything takes a fitted `RNNLanguageModel` with texts, or a recurrent layer with arrays; `minimal_pairs` takes any
-language model. The charts need matplotlib, which is imported when one is drawn.
+Everything takes a fitted `RNNLanguageModel` with texts, or a recurrent layer with arrays; `minimal_pairs` and
+`surprisal` take any language model. The charts need matplotlib, which is imported when one is drawn.
 """
 
 from fastrnn.inspection._explain import Explanation, explain
@@ -11,6 +11,7 @@ from fastrnn.inspection._hidden_states import HiddenStates, HiddenStatesDisplay,
 from fastrnn.inspection._learning_curve import LearningCurveDisplay
 from fastrnn.inspection._minimal_pairs import MinimalPairs, MinimalPairsDisplay, minimal_pairs
 from fastrnn.inspection._singular_values import SingularValues, SingularValuesDisplay, singular_values
+from fastrnn.inspection._surprisal import Surprisal, SurprisalDisplay, surprisal
 
 __all__ = [
     "Explanation",
@@ -25,10 +26,13 @@ __all__ = [
     "MinimalPairsDisplay",
     "SingularValues",
     "SingularValuesDisplay",
+    "Surprisal",
+    "SurprisalDisplay",
     "explain",
     "gate_activations",
     "gradient_flow",
     "hidden_states",
     "minimal_pairs",
     "singular_values",
+    "surprisal",
 ]

@@ -6,6 +6,7 @@ from fastrnn._checks import check_choice
 from fastrnn.inspection._inputs import read_inputs, read_one
 from fastrnn.inspection._plots import default_name, direction_index, new_axes, show_text
 from fastrnn.inspection._unrolled import direction_names
+from fastrnn.text import END_ID, SPECIAL_TOKENS
 
 
 class HiddenStates(NamedTuple):
@@ -173,10 +174,10 @@ class HiddenStatesDisplay:
 def place_tokens(tokens, width):
     """Return line and column of each token in text of `width` characters a line, and the number of lines.
 
-    Tokens that are single characters stand without space between them, others with one. A line break among them begins
-    a new line.
+    Tokens that are single characters stand without space between them, others with one; ``</s>`` at the end tells
+    nothing of that. A line break among them begins a new line.
     """
-    space = 0 if all(len(token) == 1 for token in tokens) else 1
+    space = 0 if all(len(token) == 1 for token in tokens if token != SPECIAL_TOKENS[END_ID]) else 1
     places, line, column = [], 0, 0
     for token in tokens:
         if column and column + len(token) > width:

@@ -54,7 +54,7 @@ def show_activations(ax, values, tokens, title, **kwargs):
     return image
 
 
-def show_text(ax, tokens, places, size, activations, cmap):
+def show_text(ax, tokens, places, size, activations, cmap, lowest=None):
     """Write tokens on grounds coloured by their activations, and return the grounds.
 
     Parameters
@@ -67,13 +67,15 @@ def show_text(ax, tokens, places, size, activations, cmap):
         Characters in a line, and lines.
     activations : ndarray (T,)
     cmap : str or matplotlib Colormap
+    lowest : float or None, default=None
+        The activation that has the first colour; None takes the negative of that with the last one.
     """
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
     from matplotlib.patches import Rectangle
 
     largest = abs(activations).max() or 1.0
-    colors = ScalarMappable(Normalize(-largest, largest), cmap)
+    colors = ScalarMappable(Normalize(-largest if lowest is None else lowest, largest), cmap)
     width, lines = size
     ax.set(xlim=(0, width), ylim=(lines, 0), xticks=[], yticks=[])
     for side in ax.spines.values():

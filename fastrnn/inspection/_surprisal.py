@@ -1,0 +1,212 @@
+"""How surprising each token of a text is to a language model."""
+
+import html
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from fastrnn._checks import shown
+from fastrnn.base import BaseLanguageModel
+from fastrnn.inspection._hidden_states import place_tokens
+from fastrnn.inspection._plots import new_axes, printable, show_text
+from fastrnn.text import END_ID, PAD_ID, SPECIAL_TOKENS, START_ID, UNK_ID, close_sentences
+
+_GROUND = "214,96,77"  # red, of the most surprising token
+
+
+class Surprisal(NamedTuple):
+    """What `surprisal` returns. A notebook shows it as the text, with a darker ground behind what surprises more.
+
+    Attributes
+    ----------
+    tokens : object array (T,) of str
+        The tokens that the model read, and ``</s>``, the end.
+    known : bool array (T,)
+        Whether each is in the vocabulary; others are scored as ``<unk>``.
+    bits : float64 array (T,)
+        The surprisal of each: the negative logarithm to base 2 of its probability after those before it.
+    ranks : int64 array (T,)
+        The place of each among all tokens by their probability after those before it: 1 is the most probable one.
+        Tokens of one probability have one rank.
+    """
+
+    tokens: np.ndarray
+    known: np.ndarray
+    bits: np.ndarray
+    ranks: np.ndarray
+
+    def __str__(self):
+        rows = zip(self.tokens, self.bits, self.ranks, self._marks(), strict=True)
+        width = max(len("token"), *map(len, self.tokens))
+        lines = [f"{printable(token):<{width}} {bits:6.2f} {rank:6d}{mark}" for token, bits, rank, mark in rows]
+        return "\n".join([f"{'token':<{width}} {'bits':>6} {'rank':>6}", *lines])
+
+    def _marks(self):
+        return np.where(self.known, "", ", unknown word")
+
+    def _shares(self):
+        """Return the bits of each token as shares of the largest; 1 where they are infinite."""
+        largest = self.bits[np.isfinite(self.bits)].max(initial=0) or 1.0
+        return np.minimum(self.bits / largest, 1)
+
+    def _title(self):
+        return f"{len(self.bits)} tokens of {self.bits.mean():.2f} bits"
+
+    def _repr_html_(self):
+        spans = [
+            f'<span style="background-color:rgba({_GROUND},{0.8 * share:.2f})" '
+            f'title="{bits:.2f} bits, rank {rank}{mark}">{html.escape(printable(token))}</span>'
+            for token, bits, rank, mark, share in zip(
+                self.tokens, self.bits, self.ranks, self._marks(), self._shares(), strict=True
+            )
+        ]
+        space = "" if all(len(token) == 1 for token in self.tokens[:-1]) else " "
+        style = "font-family:monospace;white-space:pre-wrap;line-height:1.6"
+        return f'<div><div><b>{self._title()}</b></div><div style="{style}">{space.join(spans)}</div></div>'
+
+    def plot(self, ax=None, **kwargs):
+        """Draw the text with a darker ground behind tokens that surprise more.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes or None, default=None
+            Where to draw; None makes a new figure of the height that the text needs.
+        **kwargs
+            Options of `SurprisalDisplay.plot`.
+
+        Returns
+        -------
+        SurprisalDisplay
+        """
+        return SurprisalDisplay(self).plot(ax, **kwargs)
+
+
+def surprisal(model, text):
+    """Return how surprising each token of a text is to a language model.
+
+    The text is scored by itself, whatever the model's `carry_state`.
+
+    Parameters
+    ----------
+    model : language model
+        A fitted model of any kind.
+    text : str or list of str
+        One sentence, line or document.
+
+    Returns
+    -------
+    Surprisal
+
+    Raises
+    ------
+    ValueError
+        If `model` is no language model, or `text` no text.
+
+    References
+    ----------
+    John Hale, "A probabilistic Earley parser as a psycholinguistic model", 2001; Roger Levy, "Expectation-based
+    syntactic comprehension", 2008.
+
+    Examples
+    --------
+    >>> from fastrnn import NGramLanguageModel
+    >>> from fastrnn.inspection import surprisal
+    >>> model = NGramLanguageModel(2, smoothing="mle").fit(["a b", "a b", "a c", "b a"])
+    >>> print(surprisal(model, "a c"))
+    token   bits   rank
+    a       0.42      1
+    c       2.00      2
+    </s>    0.00      1
+    """
+    if not isinstance(model, BaseLanguageModel):
+        raise ValueError(f"model must be a language model, got {shown(model)}.")
+    check_is_fitted(model)
+    if not isinstance(text, str | list | tuple):
+        raise ValueError(f"text must be a string or a list of tokens, got {shown(text)}.")
+    tokens = model._tokens_of_prompt("text", text)
+    ids, offsets = close_sentences(*model.vocabulary_.encode_corpus([tokens]))
+    bits = abs(model._sentence_log_probs(ids, offsets)) / np.log(2)  # by rounding, a logarithm may be just above 0
+    return Surprisal(np.array([*tokens, SPECIAL_TOKENS[END_ID]], object), ids != UNK_ID, bits, _ranks(model, ids))
+
+
+def _ranks(model, ids):
+    """Return the rank of each token of a closed sentence, int64 (T,)."""
+    ranks, begin = np.empty(len(ids), np.int64), 0
+    for probabilities in model._distributions(ids):
+        end = begin + len(probabilities)
+        probabilities[:, [PAD_ID, START_ID]] = 0  # these never come
+        own = probabilities[np.arange(end - begin), ids[begin:end], np.newaxis]
+        ranks[begin:end] = 1 + np.count_nonzero(probabilities > own, axis=1)
+        begin = end
+    return ranks
+
+
+class SurprisalDisplay:
+    """Text with a darker ground behind tokens that surprise a language model more.
+
+    Parameters
+    ----------
+    result : Surprisal
+    name : str, default=""
+        The model's name in the title.
+
+    Attributes
+    ----------
+    boxes_ : list of matplotlib Rectangle
+        The ground of each token.
+    ax_ : matplotlib Axes
+    figure_ : matplotlib Figure
+    """
+
+    def __init__(self, result, name=""):
+        self.result = result
+        self.name = name
+
+    @classmethod
+    def from_estimator(cls, estimator, text, *, name=None, ax=None, **kwargs):
+        """Score a text with a language model and draw it coloured.
+
+        Parameters
+        ----------
+        estimator, text
+            As in `surprisal`.
+        name : str or None, default=None
+            The model's name in the title; None takes its class's.
+        ax : matplotlib Axes or None, default=None
+            Where to draw; None makes a new figure of the height that the text needs.
+        **kwargs
+            Options of `plot`.
+
+        Returns
+        -------
+        SurprisalDisplay
+        """
+        return cls(surprisal(estimator, text), type(estimator).__name__ if name is None else name).plot(ax, **kwargs)
+
+    def plot(self, ax=None, *, width=80, cmap="OrRd"):
+        """Draw the text.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes or None, default=None
+            Where to draw; None makes a new figure of the height that the text needs.
+        width : int, default=80
+            Characters in a line.
+        cmap : str or matplotlib Colormap, default="OrRd"
+            Colours from 0 bits to the most of a token of the text.
+
+        Returns
+        -------
+        SurprisalDisplay
+        """
+        tokens, bits = self.result.tokens.tolist(), self.result.bits
+        largest = bits[np.isfinite(bits)].max(initial=0)
+        places, lines = place_tokens(tokens, width)
+        self.ax_ = new_axes(ax, figsize=(11, 0.9 + 0.27 * lines))
+        self.figure_ = self.ax_.figure
+        values = np.minimum(bits, largest)
+        self.boxes_ = show_text(self.ax_, tokens, places, (width, lines), values, cmap, lowest=0)
+        title = ", ".join(filter(None, [self.name, self.result._title()]))
+        self.ax_.set_title(title, loc="left", fontsize="medium")
+        return self
