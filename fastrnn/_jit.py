@@ -22,6 +22,7 @@ from numba.core import config, types
 from numba.core.caching import CompileResultCacheImpl, FunctionCache
 from numba.core.serialize import dumps
 
+from fastrnn._constants import class_digest
 from fastrnn._kernel_folders import delete_files, kernel_folders, read_kernel, write_kernel
 
 _PACKAGE = pathlib.Path(__file__).parent
@@ -93,14 +94,12 @@ def _class_stamp(argument):
     stamp = f"{cls.__module__}.{cls.__qualname__}"
     if cls.__module__.startswith("fastrnn."):
         return stamp
-    # A user's own cell: what is not in the kernel's stamp.
+    # A user's own cell is not in the kernel's stamp, nor are its overloads in the same file.
     try:
         source = pathlib.Path(inspect.getfile(cls)).read_bytes()
     except (OSError, TypeError):  # typed at a prompt
-        functions = [getattr(cls, name) for name in sorted(vars(cls)) if callable(getattr(cls, name))]
-        codes = [f.__code__ for f in functions if hasattr(f, "__code__")]
-        source = repr([(c.co_code, c.co_consts, c.co_names) for c in codes]).encode()
-    return stamp + hashlib.sha256(source).hexdigest()
+        source = b""
+    return stamp + class_digest(cls) + hashlib.sha256(source).hexdigest()
 
 
 def share(symbol, provide):

@@ -4,7 +4,6 @@ The file is not called ``scan.py``: the module ``fastrnn.scan`` would stand in t
 """
 
 import functools
-import hashlib
 import types as python_types
 
 import numba
@@ -14,6 +13,7 @@ from numba.core.errors import NumbaError, TypingError
 from numba.core.extending import is_jitted, overload
 from numba.np.numpy_support import as_dtype
 
+from fastrnn._constants import fingerprint, outside_values
 from fastrnn._jit import kernel
 
 _KEPT_LOOPS = 64  # compiled loops that are kept, one a function
@@ -59,8 +59,8 @@ def scan(fn, elems, initializer=None, reverse=False):
     -----
     The first call with a function, or with arguments of other types, compiles: a second, or a few with arrays. That is
     kept as long as the process lives (for the last 64 functions) and never on disk. Numba takes what a function uses
-    from outside, global variables or those of an enclosing function, as constants. `scan` compiles a plain function
-    again where such a value has changed; what changes from call to call is better a part of `elems` or of the
+    from outside, global variables, those of an enclosing function or of a module, as constants. `scan` compiles a plain
+    function again where such a value has changed; what changes from call to call is better a part of `elems` or of the
     accumulator. What is jitted already keeps Numba's rules: it does not see such changes. In a compiled function
     ``np.random`` draws from Numba's generator, not from NumPy's. Where a compiled function raises an error, all steps
     are done again in Python, for its own message and traceback.
@@ -242,44 +242,7 @@ class _Function:
 
 def _identity(fn):
     """Return the code of a function with all that Numba compiles into it as constants."""
-    names = _names(fn.__code__)
-    cells = dict(zip(fn.__code__.co_freevars, fn.__closure__ or (), strict=True))
-    used = [(name, fn.__globals__[name]) for name in sorted(names) if name in fn.__globals__]
-    used += [(name, cell.cell_contents) for name, cell in cells.items() if _is_set(cell)]
-    used += [
-        (f"{module}.{name}", getattr(value, name))
-        for module, value in used
-        if isinstance(value, python_types.ModuleType)
-        for name in sorted(names)
-        if hasattr(value, name)
-    ]
-    used += [("", fn.__defaults__), *sorted((fn.__kwdefaults__ or {}).items())]
-    return fn.__code__, tuple((name, _fingerprint(value)) for name, value in used)
-
-
-def _names(code):
-    """Return the names of what a function takes from outside, and of attributes, inner functions included."""
-    inner = [constant for constant in code.co_consts if isinstance(constant, python_types.CodeType)]
-    return set(code.co_names).union(*(_names(part) for part in inner))
-
-
-def _is_set(cell):
-    try:
-        cell.cell_contents  # noqa: B018 (raises where the variable has no value yet)
-    except ValueError:
-        return False
-    return True
-
-
-def _fingerprint(value):
-    """Return something hashable that differs where a value does: of arrays the contents, of objects their identity."""
-    if isinstance(value, np.ndarray) and not value.dtype.hasobject:
-        return value.dtype.str, value.shape, hashlib.sha256(np.ascontiguousarray(value)).digest()
-    if isinstance(value, tuple):
-        return tuple(_fingerprint(part) for part in value)
-    if isinstance(value, bool | int | float | complex | str | bytes | np.generic | None):
-        return type(value), repr(value)
-    return id(value)  # stays its own as long as the cache holds the function, which holds the value
+    return fn.__code__, tuple((place, fingerprint(value)) for place, value in outside_values(fn))
 
 
 def _map(function, tree, name="tree"):

@@ -3,11 +3,14 @@
 import os
 import pathlib
 import shutil
+import subprocess
+import sys
 import tempfile
 
 import pytest
 
 from fastrnn import _jit
+from fastrnn._constants import class_digest
 from fastrnn._kernel_folders import check_trusted
 
 PROBE = """
@@ -308,6 +311,71 @@ def test_an_edit_of_a_cell_outside_the_package_is_seen(package_copy):
     for factor, expected in (("2", "21.0 0"), ("2", "21.0 1"), ("3", "31.0 0")):
         (package_copy.folder / "mine.py").write_text(CELL.replace("FACTOR", factor))
         assert package_copy.run(DRIVE.format("mine")) == expected
+
+
+OWN_CELL = """
+from typing import NamedTuple
+import numba
+import settings
+
+{helper}
+class Cell(NamedTuple):
+    @staticmethod
+    def forward(z, state):
+        return {value}
+"""
+DRIVE_OWN = """
+import dispatch_own, mine
+from fastrnn.cells._cell import forward
+print(dispatch_own.drive(mine.Cell(), 10.0), sum(dispatch_own.drive.stats.cache_hits.values()))
+"""
+DISPATCH_OWN = """
+from fastrnn._jit import kernel
+from fastrnn.cells._cell import forward
+
+@kernel
+def drive(cell, x):
+    return forward(cell, x, x, x)
+"""
+
+
+@pytest.mark.parametrize(
+    ("value", "helper"),
+    [
+        ("settings.FACTOR * z", ""),
+        ("FACTOR * z", "from settings import FACTOR"),
+        ("scaled(z)", "from settings import scaled"),
+        ("scaled(z)", "scaled = numba.njit(settings.plain)"),
+    ],
+)
+def test_what_a_cell_takes_from_another_file_or_the_environment_is_seen(package_copy, value, helper):
+    write = {name: (package_copy.folder / f"{name}.py").write_text for name in ("dispatch_own", "mine", "settings")}
+    write["dispatch_own"](DISPATCH_OWN)
+    write["mine"](OWN_CELL.format(value=value, helper=helper))
+    settings = "import os, numba\nFACTOR = {}\ndef plain(z): return FACTOR * z\nscaled = numba.njit(plain)"
+    for factor, expected in (("2.0", "20.0 0"), ("2.0", "20.0 1"), ("3.0", "30.0 0")):
+        write["settings"](settings.format(factor))
+        assert package_copy.run(DRIVE_OWN) == expected
+    write["settings"](settings.format('float(os.environ["FACTOR"])'))
+    for factor, expected in (("2.0", "20.0 1"), ("5.0", "50.0 0"), ("2.0", "20.0 1")):
+        assert package_copy.run(DRIVE_OWN, FACTOR=factor) == expected
+
+
+def test_the_digest_of_a_class_covers_its_attributes_and_is_the_same_in_every_process():
+    def cell(**attributes):
+        return type("Cell", (tuple,), {"forward": staticmethod(abs), "slots": ("z", "n"), **attributes})
+
+    assert class_digest(cell()) == class_digest(cell())
+    others = [cell(slots=("z",)), cell(parameters={"u": 1}), cell(parameters={"u": 2}), cell(late=[1.0])]
+    others += [cell(forward=staticmethod(step)) for step in (lambda z: z, lambda z: z + 1, lambda z: (z, "a"))]
+    assert len({class_digest(cls) for cls in [cell(), *others]}) == len(others) + 1
+    code = "from fastrnn._constants import class_digest; import fastrnn.cells as cells; "
+    code += "print(*(class_digest(type(cell)) for cell in cells.CELLS.values()))"
+    digests = [
+        subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONHASHSEED": seed}, stdout=-1, check=True)
+        for seed in "12"
+    ]
+    assert digests[0].stdout == digests[1].stdout
 
 
 def test_the_stamp_covers_what_a_kernel_is_made_of_and_no_more(package_copy, monkeypatch):

@@ -1,6 +1,8 @@
 import sys
+import types
 from contextlib import contextmanager
 from fractions import Fraction
+from typing import NamedTuple
 
 import numba
 import numpy as np
@@ -179,6 +181,106 @@ def test_changed_values_from_outside_are_seen():
     np.testing.assert_array_equal(scan(with_default, np.arange(4.0)), [0, 5, 15, 30])
     FACTOR[0] = 1.0
     np.testing.assert_array_equal(scan(with_default, np.arange(4.0)), [0, 1, 3, 6])
+
+
+@pytest.fixture
+def package(monkeypatch):
+    """Return a package with the module `settings` inside, in which ALPHA is 2."""
+    package, settings = types.ModuleType("package"), types.ModuleType("package.settings")
+    package.settings, settings.ALPHA = settings, 2.0
+    monkeypatch.setitem(globals(), "package", package)
+    return package
+
+
+def by_chain(total, x):
+    return total + package.settings.ALPHA * x
+
+
+def by_local_name(total, x):
+    settings = package.settings
+    return total + settings.ALPHA * x
+
+
+def by_inner_function(total, x):
+    def scaled(value):
+        return package.settings.ALPHA * value
+
+    return total + scaled(x)
+
+
+def by_tuple(total, x):
+    return total + package.settings.ALPHA[0][1] * x
+
+
+def by_record(total, x):
+    return total + package.settings.ALPHA.scale * x
+
+
+def by_array_of_records(total, x):
+    return total + package.settings.ALPHA[0].scale * x
+
+
+def by_slice(total, x):
+    return total + np.ones(9)[package.settings.ALPHA].sum() * x
+
+
+class Setting(NamedTuple):
+    offset: float
+    scale: float
+
+
+class Swapped(NamedTuple):
+    scale: float
+    offset: float
+
+
+FIELDS = [("offset", "f8"), ("scale", "f8")]
+
+
+@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="nothing is compiled")
+@pytest.mark.parametrize(
+    ("fn", "value"),
+    [
+        (by_chain, float),
+        (by_local_name, float),
+        (by_inner_function, float),
+        (by_tuple, lambda alpha: ((1.0, alpha),)),
+        (by_tuple, lambda alpha: np.array([[1.0, alpha]])),
+        (by_record, lambda alpha: Setting(7.0, alpha)),
+        (by_record, lambda alpha: Setting(2.0, 3.0) if alpha == 3 else Swapped(2.0, 3.0)),
+        (by_record, lambda alpha: np.array([(7.0, alpha)], FIELDS)[0]),
+        (by_array_of_records, lambda alpha: np.array([(2.0, 3.0)], FIELDS if alpha == 3 else FIELDS[::-1])),
+        (by_slice, lambda alpha: slice(0, alpha)),
+    ],
+)
+def test_changed_constants_of_a_module_in_a_package_are_seen(package, fn, value):
+    for alpha in (2, 3, 2, 3):  # a new object can get the id of one that is gone
+        package.settings.ALPHA = value(alpha)
+        with python_calls(fn) as calls:
+            np.testing.assert_array_equal(scan(fn, np.arange(4.0)), alpha * np.array([0.0, 1, 3, 6]))
+        assert not calls
+
+
+def test_a_module_that_is_exchanged_or_makes_its_attributes_is_seen(package):
+    assert scan(by_chain, np.arange(3.0))[-1] == 6
+    package.settings = types.ModuleType("package.settings")
+    package.settings.__getattr__ = {"ALPHA": 3.0}.__getitem__
+    assert scan(by_chain, np.arange(3.0))[-1] == 9
+    package.settings.__getattr__ = {"ALPHA": 4.0}.__getitem__
+    assert scan(by_chain, np.arange(3.0))[-1] == 12
+    del package.settings.__getattr__
+    with pytest.raises(AttributeError, match="ALPHA"):
+        scan(by_chain, np.arange(3.0))
+
+
+def test_a_module_of_an_enclosing_function_is_followed(package):
+    def scaled():
+        settings = package.settings
+        return scan(lambda total, x: total + settings.ALPHA * x, np.arange(3.0))[-1]
+
+    assert scaled() == 6
+    package.settings.ALPHA = 5.0
+    assert scaled() == 15
 
 
 def raises_its_own(total, x):
