@@ -2,7 +2,6 @@
 
 import difflib
 import numbers
-import os
 import reprlib
 import sys
 import warnings
@@ -29,7 +28,7 @@ class _Shown(reprlib.Repr):
 
 
 _SHOWN = _Shown()
-_PACKAGE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "")
+_INSIDE = ("fastrnn", "sklearn", "joblib")  # whose lines no warning is about
 
 
 def shown(value):
@@ -116,7 +115,7 @@ def listed(choices):
 
 
 def warn_caller(message, category=UserWarning):
-    """Warn in the name of the line outside of this package that called it, however deep the call is now.
+    """Warn in the name of the user's line: the nearest one that is neither of this package nor of scikit-learn.
 
     Parameters
     ----------
@@ -124,7 +123,7 @@ def warn_caller(message, category=UserWarning):
     category : type, default=UserWarning
     """
     frame, level = sys._getframe(1), 2
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] in _INSIDE:
         frame, level = frame.f_back, level + 1
     warnings.warn(message, category, stacklevel=level)
 

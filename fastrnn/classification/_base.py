@@ -11,10 +11,11 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from fastrnn import training
-from fastrnn._checks import check_choice, check_not_negative, check_positive_integer, check_training, shown
+from fastrnn._checks import check_choice, check_not_negative, check_positive_integer, check_training, shown, warn_caller
 from fastrnn.checkpoint import open_checkpoint
 from fastrnn.classification._networks import Batch
-from fastrnn.classification._sequences import Sequences, SeriesReader, TextReader
+from fastrnn.classification._sequences import Sequences, TextReader
+from fastrnn.classification._series import SeriesReader
 from fastrnn.classification._targets import label_array, restored_target
 from fastrnn.corpus import digest
 from fastrnn.exchange._onnx_sequences import OnnxMixin
@@ -93,7 +94,7 @@ class BaseSequenceEstimator(OnnxMixin, ClassNamePrefixFeaturesOutMixin, Transfor
         """Return the options of the reader."""
         limits = {"max_length": self._most_steps(), "truncation": self.truncation}
         if self.input == "series":
-            return limits
+            return {"missing": self.missing, **limits}
         names = ("input", "tokenizer", "lowercase", "normalize", "encoding")
         return {**{name: getattr(self, name) for name in names}, **limits}
 
@@ -139,6 +140,8 @@ class BaseSequenceEstimator(OnnxMixin, ClassNamePrefixFeaturesOutMixin, Transfor
 
         Warns
         -----
+        UserWarning
+            Sequences are longer than `max_length`: how many of them are cut. All methods that read sequences do so.
         ConvergenceWarning
             The training was interrupted (Ctrl-C) after a finished epoch, or came to infinite or NaN losses, weights or
             outputs. The model has the best weights up to then.
@@ -216,6 +219,7 @@ class BaseSequenceEstimator(OnnxMixin, ClassNamePrefixFeaturesOutMixin, Transfor
         if learned is None and target.kind == "labels" and self.input != "text" and not scipy.sparse.issparse(y):
             _refuse_labels_of_steps(targets, sequences.full_lengths)
         weights = self._weights(target, targets, sample_weight)
+        _warn_of_cut(sequences, reader.options, "X")
         sequences = self._features(reader, sequences)
         if learned is None:
             vectors = None if self.input == "series" else self._initial_vectors(reader, pretrained, random_state)
@@ -269,7 +273,7 @@ class BaseSequenceEstimator(OnnxMixin, ClassNamePrefixFeaturesOutMixin, Transfor
 
     def _validation_data(self, learned, X, y):
         """Return validation data as arrays."""
-        sequences, targets = learned.reader.read(X), learned.target.encode(y)
+        sequences, targets = _read(learned.reader, X, "X_val"), learned.target.encode(y)
         _check_lengths("X_val and y_val", X, sequences, targets)
         weights = learned.target.weights(targets, getattr(self, "class_weight", None)).astype(np.float32)
         return _Data(self._features(learned.reader, sequences), targets, weights, np.arange(len(targets)))
@@ -347,7 +351,7 @@ class BaseSequenceEstimator(OnnxMixin, ClassNamePrefixFeaturesOutMixin, Transfor
 
     def _predict_rows(self, X, width, compute):
         """Return `compute(sequences, rows)` of all sequences of X, (n, width)."""
-        sequences = self._features(self._reader, self._reader.read(X))
+        sequences = self._features(self._reader, _read(self._reader, X, "X"))
         self.network_.hold()
         result = np.empty((len(sequences), width))
         for rows in self._groups(sequences, np.arange(len(sequences))):
@@ -467,7 +471,9 @@ class BaseSequenceEstimator(OnnxMixin, ClassNamePrefixFeaturesOutMixin, Transfor
         """Raise ValueError if a parameter is wrong; those of layers and optimizer are checked there."""
         check_choice("input", self.input, self._inputs)
         check_choice("truncation", self.truncation, ("start", "end"))
-        if self.input != "series":
+        if self.input == "series":
+            check_choice("missing", self.missing, ("error", "pad"))
+        else:
             get_tokenizer(self.tokenizer)
             check_preprocessing(self.normalize, self.encoding)
         for name in ("embedding_size", "batch_size", "n_iter_no_change"):
@@ -485,6 +491,22 @@ class BaseSequenceEstimator(OnnxMixin, ClassNamePrefixFeaturesOutMixin, Transfor
         tags.input_tags.string = tags.input_tags.one_d_array = not series
         tags.input_tags.two_d_array = tags.input_tags.three_d_array = series
         return tags
+
+
+def _read(reader, X, name):
+    sequences = reader.read(X)
+    _warn_of_cut(sequences, reader.options, name)
+    return sequences
+
+
+def _warn_of_cut(sequences, options, name):
+    """Say how many sequences are longer than what is read of them."""
+    n = int(np.count_nonzero(sequences.full_lengths > sequences.lengths))
+    if n:
+        warn_caller(
+            f"{n:,} of {len(sequences):,} sequences of {name} are longer than max_length, {options['max_length']:,} "
+            f"steps: the {options['truncation']} of each is cut off (see max_length and truncation)."
+        )
 
 
 def _check_lengths(names, X, sequences, targets):

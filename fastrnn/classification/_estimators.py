@@ -160,7 +160,7 @@ class MeanEmbeddingClassifier(_Classifier):
     max_length : int or None, default=None
         Most tokens of a text.
     truncation : {"end", "start"}, default="end"
-        Which end of longer texts is cut off.
+        Which end of longer texts is cut off. A warning says how many are.
     embedding : mapping, (words, array), path or None, default=None
         Pretrained vectors: of each word, or as list and array, or a text file as of GloVe or word2vec, which may be
         compressed. Their words are known besides those of the training texts; the first vector of a word counts.
@@ -361,6 +361,7 @@ class _Recurrent(BaseSequenceEstimator):
         max_vocab=None,
         max_length="auto",
         truncation="end",
+        missing="error",
         embedding=None,
         freeze_embedding=False,
         optimizer="adam",
@@ -404,6 +405,7 @@ class _Recurrent(BaseSequenceEstimator):
         self.max_vocab = max_vocab
         self.max_length = max_length
         self.truncation = truncation
+        self.missing = missing
         self.embedding = embedding
         self.freeze_embedding = freeze_embedding
         self.optimizer = optimizer
@@ -495,7 +497,10 @@ class RNNClassifier(ClassifierExchangeMixin, _Classifier, _Recurrent):
     max_length : int, None or "auto", default="auto"
         Most steps that are read of a sequence; "auto" reads 2,000 tokens of a text, and series whole.
     truncation : {"end", "start"}, default="end"
-        Which end of longer sequences is cut off.
+        Which end of longer sequences is cut off. A warning says how many are.
+    missing : {"error", "pad"}, default="error"
+        What NaN in series is: refused; or padding, where the last steps of a series are nothing but NaN. Such steps are
+        as if they were not there.
     embedding : mapping, (words, array), path or None, default=None
         Pretrained vectors: of each word, or as list and array, or a text file as of GloVe or word2vec, which may be
         compressed. Their words are known besides those of the training texts; the first vector of a word counts.
@@ -582,6 +587,7 @@ class RNNClassifier(ClassifierExchangeMixin, _Classifier, _Recurrent):
         max_vocab=None,
         max_length="auto",
         truncation="end",
+        missing="error",
         embedding=None,
         freeze_embedding=False,
         optimizer="adam",
@@ -627,6 +633,7 @@ class RNNClassifier(ClassifierExchangeMixin, _Classifier, _Recurrent):
             max_vocab=max_vocab,
             max_length=max_length,
             truncation=truncation,
+            missing=missing,
             embedding=embedding,
             freeze_embedding=freeze_embedding,
             optimizer=optimizer,
@@ -658,9 +665,9 @@ class RNNRegressor(RegressorMixin, _Recurrent):
     ----------
     cell, embedding_size, hidden_size, num_layers, bidirectional, pooling, dropout, embedding_dropout, locked_dropout, \
     recurrent_dropout, zoneout, weight_dropout, proj_size, residual, activity_penalty, temporal_activity_penalty, \
-    input, tokenizer, lowercase, normalize, encoding, min_count, max_vocab, max_length, truncation, embedding, \
-    freeze_embedding, optimizer, learning_rate_init, batch_size, max_iter, alpha, clip_norm, early_stopping, \
-    validation_fraction, n_iter_no_change, tol, warm_start, random_state, n_jobs, device, verbose
+    input, tokenizer, lowercase, normalize, encoding, min_count, max_vocab, max_length, truncation, missing, \
+    embedding, freeze_embedding, optimizer, learning_rate_init, batch_size, max_iter, alpha, clip_norm, \
+    early_stopping, validation_fraction, n_iter_no_change, tol, warm_start, random_state, n_jobs, device, verbose
         As in `RNNClassifier`.
 
     Attributes

@@ -1,10 +1,8 @@
-"""What the estimators read, as arrays: texts as ids, series as rows, all sequences one after another."""
+"""What the estimators read, as arrays: all sequences one after another, texts as ids."""
 
 import numbers
-from collections.abc import Mapping
 
 import numpy as np
-from sklearn.utils import check_array
 
 from fastrnn._checks import shown
 from fastrnn.batching import sentence_groups
@@ -127,7 +125,7 @@ class TextReader:
         return cls(Vocabulary.from_tokens(content["tokens"]), options)
 
 
-_ELEMENTS = {"text": "strings", "tokens": "lists of tokens", "series": "arrays (T, D) of numbers"}
+_ELEMENTS = {"text": "strings", "tokens": "lists of tokens"}
 
 
 def read_tokens(X, input, tokenizer, lowercase, normalize, encoding, max_length, truncation, learning=False):
@@ -212,113 +210,6 @@ def add_ngrams(sequences, ngram_range, n_words, n_buckets):
     order = np.argsort(owner, kind="stable")
     counts = np.bincount(owner, minlength=len(sequences))
     return Sequences(np.concatenate(parts)[order], np.concatenate([[0], np.cumsum(counts)]))
-
-
-class SeriesReader:
-    """From series to rows, standardised by the mean and the deviation of all steps of the training series.
-
-    Parameters
-    ----------
-    mean, scale : ndarray (D,) of float64
-    options : dict
-        ``max_length`` and ``truncation`` of the estimator.
-    """
-
-    def __init__(self, mean, scale, options):
-        self.mean, self.scale, self.options = mean, scale, options
-
-    @property
-    def n_features(self):
-        """Length of a step's vector, D."""
-        return len(self.mean)
-
-    @classmethod
-    def learn(cls, X, options):
-        """Return a reader for series like X, and the sequences of X."""
-        parts = read_series(X)
-        steps = np.concatenate(parts) if parts else np.empty((0, 1))
-        if not len(steps):
-            raise ValueError("X holds 0 steps: at least one series with a step is required.")
-        scale = steps.std(axis=0)
-        scale[scale <= 1e-10 * (abs(steps).max(axis=0) + 1e-300)] = 1
-        reader = cls(steps.mean(axis=0), scale, options)
-        return reader, reader._encode(parts)
-
-    def read(self, X):
-        """Return the sequences of standardised rows of series."""
-        return self._encode(read_series(X, self.n_features))
-
-    def _encode(self, parts):
-        steps = np.concatenate([np.empty((0, self.n_features)), *parts])
-        offsets = np.concatenate([[0], np.cumsum([len(part) for part in parts])]).astype(np.int64)
-        sequences = Sequences(((steps - self.mean) / self.scale).astype(np.float32), offsets)
-        return sequences.truncated(self.options["max_length"], _OTHER_END[self.options["truncation"]])
-
-    def get_learned(self):
-        """Return what a file keeps: plain values and arrays."""
-        return {}, {"input.mean": self.mean, "input.scale": self.scale}
-
-    @classmethod
-    def from_learned(cls, content, arrays, options):
-        """Return the reader whose `get_learned` was this."""
-        return cls(arrays["input.mean"], arrays["input.scale"], options)
-
-
-_OTHER_END = {"end": "start", "start": "end"}  # what is kept where the other end is cut off
-
-
-def read_series(X, n_features=None):
-    """Return series as a list of float64 arrays (T_i, D).
-
-    Parameters
-    ----------
-    X : list of array (T_i, D) or (T_i,), array (n, T, D), or array (n, T)
-    n_features : int or None, default=None
-        The D that is expected; None takes that of the first series.
-
-    Raises
-    ------
-    ValueError
-        X is not such, or not finite: the message names the first series that is not.
-    """
-    if isinstance(X, Mapping | set | frozenset):
-        raise ValueError(f"X must be a list of {_ELEMENTS['series']} with input='series', got a {type(X).__name__}.")
-    if isinstance(X, str) or (isinstance(X, list | tuple) and any(isinstance(part, str) for part in X)):
-        raise ValueError(f"X must be a list of {_ELEMENTS['series']} with input='series', got text: {X!r:.80}.")
-    if _is_list_of_series(X):
-        parts = [_read_one_series(part, i) for i, part in enumerate(X)]
-    else:
-        X = check_array(X, dtype=np.float64, allow_nd=True, input_name="X")
-        if X.ndim > 3:
-            raise ValueError(f"X must have shape (n, T, D) or (n, T) with input='series', got {X.shape}.")
-        parts = list(X[:, :, None] if X.ndim == 2 else X)
-    n_features = parts[0].shape[1] if n_features is None else n_features
-    for i, part in enumerate(parts):
-        if part.shape[1] != n_features:
-            raise ValueError(f"X[{i}] must have shape (T, {n_features}) like the others, got {part.shape}.")
-    return parts
-
-
-def _is_list_of_series(X):
-    """Whether X lists arrays of their own, rather than being one array (perhaps as nested lists)."""
-    if not (isinstance(X, list | tuple) or (isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 1)):
-        return False
-    if any(isinstance(part, np.ndarray) and part.ndim == 2 for part in X):
-        return True
-    return len({len(part) if hasattr(part, "__len__") else None for part in X}) > 1
-
-
-def _read_one_series(part, i):
-    try:
-        part = np.asarray(part, np.float64)
-    except (TypeError, ValueError):
-        raise ValueError(f"X[{i}] must be an array (T, D) of numbers with input='series', got {shown(part)}.") from None
-    part = part[:, None] if part.ndim == 1 else part
-    if part.ndim != 2:
-        raise ValueError(f"X[{i}] must have shape (T, D) with input='series', got {part.shape}.")
-    if not np.isfinite(part).all():
-        raise ValueError(f"X[{i}] must be finite, got NaN or infinity: fill or drop missing values before.")
-    return part
 
 
 def stored_classes(classes):

@@ -239,6 +239,7 @@ def test_integers_are_tokens():
                                   model.predict_proba([["3", "4"], ["4", "3"]]))  # fmt: skip
 
 
+@pytest.mark.filterwarnings("ignore:.* are longer than")
 @pytest.mark.parametrize(("truncation", "same"), [("end", "good film x y"), ("start", "x y good film")])
 def test_long_texts_are_cut(truncation, same):
     model = recurrent(max_length=2, truncation=truncation, max_iter=1).fit(X, Y)
@@ -249,6 +250,28 @@ def test_long_texts_are_cut(truncation, same):
     np.testing.assert_array_equal(model.predict_proba(values), model.predict_proba(cut))
 
 
+@BOTH
+def test_a_warning_says_how_many_texts_are_cut(make):
+    texts = ["a b c", "a b c d", "a", "b a"]
+    with pytest.warns(UserWarning, match="longer") as warned:
+        model = make(max_length=2, max_iter=1).fit(texts, [0, 1, 0, 1], X_val=["a b c"], y_val=[0])
+    end = "longer than max_length, 2 steps: the end of each is cut off (see max_length and truncation)."
+    messages = [f"2 of 4 sequences of X are {end}", f"1 of 1 sequences of X_val are {end}"]
+    assert [str(warning.message) for warning in warned] == messages
+    for method in ("predict", "predict_proba", "transform"):
+        with pytest.warns(UserWarning, match="2 of 4 sequences of X are longer") as warned:
+            getattr(model, method)(texts)
+        assert [warning.filename for warning in warned] == [__file__]
+    model.predict(["a", "b a"])
+
+
+def test_a_warning_says_that_the_usual_limit_cuts_a_text():
+    model = recurrent(max_iter=1).fit(X, Y)
+    with pytest.warns(UserWarning, match="1 of 2 sequences of X are longer than max_length, 2,000 steps"):
+        model.predict(["good " * 2001, "good"])
+
+
+@pytest.mark.filterwarnings("ignore:.* are longer than")
 @BOTH
 def test_strange_texts_have_an_answer(make):
     model = make(max_iter=1).fit(X, Y)
@@ -281,7 +304,11 @@ def test_a_class_with_one_example_is_learned_with_early_stopping():
         ({"input": "tokens"}, [["a"], "text"], r"X\[1\] must be a list of tokens with input='tokens', got 'text'"),
         ({"input": "tokens"}, [["a", 1.5]], r"X\[0\]\[1\] must be a token"),
         ({"input": "tokens"}, np.zeros((2, 3, 4)), r"X must be a list of lists of tokens .*, got shape \(2, 3, 4\)"),
-        ({"input": "series"}, ["a text"], r"X must be a list of arrays \(T, D\) of numbers .*, got text: \['a text'\]"),
+        (
+            {"input": "series"},
+            ["a text"],
+            r"X must be a list of arrays \(T, D\) of numbers .*, got the text 'a text' as X\[0\]",
+        ),
         ({"input": "series"}, [np.zeros((3, 2)), np.full((4, 2), np.nan)], r"X\[1\] must be finite, got NaN"),
         ({"input": "series"}, [np.zeros((3, 2)), np.zeros((4, 3))], r"X\[1\] must have shape \(T, 2\) like the others"),
         ({"input": "series"}, {"a": np.zeros((3, 2))}, r"X must be a list of arrays .*, got a dict\."),
