@@ -7,6 +7,7 @@ import math
 import pathlib
 import sys
 import tempfile
+import uuid
 
 from fastrnn._tables import Format
 from fastrnn.reading import open_lines, text_files
@@ -124,6 +125,30 @@ def check_output(option, path, files):
             pass
     except OSError as error:
         raise UserError(f"{option} {path}: {error.strerror}") from error
+
+
+def save_model(save, path):
+    """Save a model; where that fails, in another folder, so that the long work before it is not lost.
+
+    Raises
+    ------
+    UserError
+        It was saved elsewhere: the message says where.
+    OSError
+        It could not be saved anywhere.
+    """
+    try:
+        save(path)
+    except OSError as error:
+        for folder in (pathlib.Path.cwd(), pathlib.Path(tempfile.gettempdir())):
+            other = folder / path.name
+            other = other.with_name(f"{uuid.uuid4().hex[:8]}-{path.name}") if other.exists() else other
+            with contextlib.suppress(OSError):
+                save(other)
+                reason = error.strerror or str(error)
+                reason = reason if error.filename is None else f"{path}: {reason}"
+                raise UserError(f"{reason}; the model was saved as {other} instead") from error
+        raise
 
 
 def add_action(actions, name, run, summary):

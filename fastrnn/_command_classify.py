@@ -16,6 +16,7 @@ from fastrnn._command import (
     places_of,
     positive,
     read_lines,
+    save_model,
     seed,
     table_format,
 )
@@ -99,7 +100,7 @@ def fit(arguments):
     options |= {"embedding": arguments.embedding} if arguments.embedding else {}
     options |= {"max_iter": arguments.max_iter} if arguments.max_iter else {}
     model = (MeanEmbeddingClassifier if arguments.network == "mean" else RNNClassifier)(**options).fit(texts, labels)
-    model.set_params(embedding=None).save(arguments.output)
+    save_model(model.set_params(embedding=None).save, arguments.output)
     counts = ", ".join(f"{label} {n:,}" for label, n in sorted(collections.Counter(map(label_text, labels)).items()))
     print(f"{len(texts):,} texts ({counts}), {len(model.vocabulary_):,} words, loss {model.loss_curve_[-1]:.3f}")
     print(f"written to {arguments.output}")

@@ -3,7 +3,17 @@
 import math
 import pathlib
 
-from fastrnn._command import Texts, add_action, add_normalize, add_texts, check_output, number, positive, seed
+from fastrnn._command import (
+    Texts,
+    add_action,
+    add_normalize,
+    add_texts,
+    check_output,
+    number,
+    positive,
+    save_model,
+    seed,
+)
 from fastrnn._command_language import add_uses
 
 _SUBWORDS = ("bpe", "unigram")
@@ -83,7 +93,7 @@ def train(arguments):
     validation = Texts([arguments.valid], arguments.encoding) if arguments.valid else None
     checkpoint = {"checkpoint": arguments.checkpoint, "checkpoint_minutes": arguments.checkpoint_minutes}
     model.fit(text, X_val=validation, **checkpoint)
-    model.save(arguments.output)
+    save_model(model.save, arguments.output)
     print(f"{arguments.output}: {model.n_parameters_:,} parameters, {len(model.vocabulary_) - 4:,} tokens, "
           f"validation perplexity {math.exp(-max(model.validation_scores_)):.2f}")  # fmt: skip
 

@@ -2,7 +2,17 @@
 
 import pathlib
 
-from fastrnn._command import Texts, UserError, add_action, add_normalize, add_texts, check_output, integer, positive
+from fastrnn._command import (
+    Texts,
+    UserError,
+    add_action,
+    add_normalize,
+    add_texts,
+    check_output,
+    integer,
+    positive,
+    save_model,
+)
 from fastrnn._command_language import add_uses
 
 _ARPA_SUFFIXES = (".arpa", ".lm")
@@ -97,4 +107,4 @@ def _read(arguments):
 
 def _write(model, path):
     is_arpa = any(suffix in _ARPA_SUFFIXES for suffix in path.suffixes)
-    (model.to_arpa if is_arpa else model.save)(path)
+    save_model(model.to_arpa if is_arpa else model.save, path)

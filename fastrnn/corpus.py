@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastrnn._checks import shown
-from fastrnn.persistence import replaced_file
+from fastrnn.persistence import replaced_file, writing_temporary_file
 from fastrnn.text import END_ID, PAD_ID, START_ID, Vocabulary, batches, close_sentences, iterate_corpus
 
 _IN_MEMORY = 1 << 27  # bytes of ids that are kept in memory; more go to a temporary file
@@ -87,11 +87,11 @@ def write_token_file(path, X, vocabulary, tokenizer="words", lowercase=False, no
         raise ValueError(f"path must end in .npy, got {shown(str(path))}.")
     ids = read_corpus(X, vocabulary, tokenizer, lowercase, normalize, encoding)[0].ids
     dtype = np.uint16 if len(vocabulary) <= 1 << 16 else np.uint32
-    with replaced_file(path) as temporary:
-        file = np.lib.format.open_memmap(temporary, "w+", dtype, (len(ids),))
-        for begin in range(0, len(ids), _AT_ONCE):
-            file[begin : begin + _AT_ONCE] = ids[begin : begin + _AT_ONCE]
-        file.flush()
+    header = {"descr": np.lib.format.dtype_to_descr(np.dtype(dtype)), "fortran_order": False, "shape": ids.shape}
+    with replaced_file(path) as temporary, open(temporary, "wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        for piece in _pieces(ids):  # a full disk would end the process if it were mapped
+            file.write(piece.astype(dtype))
     return len(ids)
 
 
@@ -142,9 +142,11 @@ def _store(parts):
     size = 0
     with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY, prefix="fastrnn-") as file:
         for part in parts:
-            file.write(np.ascontiguousarray(part, np.int32))
+            with writing_temporary_file():
+                file.write(np.ascontiguousarray(part, np.int32))
             size += 4 * len(part)
-        file.seek(0)
+        with writing_temporary_file():
+            file.seek(0)
         return np.memmap(file, np.int32, "r") if size > _IN_MEMORY else np.frombuffer(file.read(), np.int32)
 
 

@@ -6,12 +6,11 @@ import math
 import mmap
 import os
 import pathlib
+import tempfile
 import uuid
 import zlib
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import save_file
 
 _FORMAT_VERSION = 1
 _DTYPES = {"BOOL": "?"} | {f"{k.upper()}{8 * n}": f"<{k}{n}" for k in "iuf" for n in (1, 2, 4, 8) if k != "f" or n > 1}
@@ -36,7 +35,7 @@ def replaced_file(path):
     Raises
     ------
     OSError
-        If no file can be made there.
+        If no file can be made there, or it cannot be written: the message names it and the reason.
     """
     path = pathlib.Path(path)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
@@ -49,8 +48,25 @@ def replaced_file(path):
         with open(temporary, "r+b") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
+    except OSError as error:
+        if error.filename not in (None, str(temporary)):  # what is read meanwhile
+            raise
+        if error.strerror is None:
+            raise OSError(f"{path} cannot be written: {error}") from None
+        reason = error.strerror[0].lower() + error.strerror[1:]
+        raise OSError(error.errno, f"{path} cannot be written: {reason}") from None
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def writing_temporary_file():
+    """Name the folder of temporary files in an error of what is written to one of them."""
+    try:
+        yield
+    except OSError as error:
+        advice = "in writing a temporary file: set TMPDIR to a folder with more space"
+        raise OSError(error.errno, f"{error.strerror or error} {advice}", tempfile.gettempdir()) from None
 
 
 def plain_parameter(name, value):
@@ -112,13 +128,10 @@ def save_model(path, class_name, params, content, arrays):
             "content": content,
         }
     )
-    arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    with replaced_file(path) as temporary:
-        try:
-            checksums = {"header_checksum": _header_checksum(header, arrays), "checksum": _checksum(arrays)}
-            save_file(arrays, temporary, {"fastrnn": header, **checksums})
-        except SafetensorError as error:  # a full disk for instance
-            raise OSError(f"{path} cannot be written: {error}.") from None
+    arrays = {name: np.ascontiguousarray(array, array.dtype.newbyteorder("<")) for name, array in arrays.items()}
+    checksums = {"header_checksum": _header_checksum(header, arrays), "checksum": _checksum(arrays)}
+    with replaced_file(path) as temporary, open(temporary, "wb") as file:
+        _write_safetensors(file, {"fastrnn": header, **checksums}, arrays)
 
 
 def load_model(path, class_name, verify=True):
@@ -208,6 +221,25 @@ def rebuilt(path, class_name):
     except (LookupError, TypeError, ValueError) as error:
         what = f"no {error}" if isinstance(error, LookupError) else str(error)
         raise ValueError(f"{path} has not what makes a {class_name} here: {what}") from error
+
+
+def _write_safetensors(file, metadata, arrays):
+    """Write metadata and arrays: the length of a header, that as JSON, and the arrays, the widest numbers first.
+
+    The package safetensors does not say why a file cannot be written, and lets nobody else read it.
+    """
+    codes = {np.dtype(dtype): code for code, dtype in _DTYPES.items()}
+    names = sorted(arrays, key=lambda name: (-arrays[name].dtype.itemsize, name))
+    header, end = {"__metadata__": metadata}, 0
+    for name in names:
+        array, begin = arrays[name], end
+        end = begin + array.nbytes
+        header[name] = {"dtype": codes[array.dtype], "shape": array.shape, "data_offsets": [begin, end]}
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    file.write(len(text).to_bytes(8, "little") + text)
+    for name in names:
+        file.write(arrays[name].reshape(-1).view(np.uint8))
 
 
 def _parse_safetensors(memory):

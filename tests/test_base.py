@@ -1,15 +1,21 @@
 """Tests of `fastrnn.base` and `fastrnn.persistence`, on a model whose distribution is given."""
 
 import copy
+import errno
+import os
 import pickle
+import stat
+import sys
 
 import numpy as np
 import pytest
-from safetensors import SafetensorError
+from safetensors import safe_open
 from sklearn.exceptions import NotFittedError
 
 from fastrnn import NGramLanguageModel
 from fastrnn.base import Perplexity
+from fastrnn.corpus import write_token_file
+from fastrnn.persistence import load_model, save_model
 from tests.fakes import LATER_ROW, START_ROW, TwoRows
 
 
@@ -231,14 +237,45 @@ def test_failed_save_keeps_the_old_model(model, tmp_path, monkeypatch):
     assert [entry.name for entry in tmp_path.iterdir()] == ["model"]
 
 
-def test_errors_of_the_file_library_are_errors_of_the_system(model, tmp_path, monkeypatch):
-    def full_disk(*args):
-        raise SafetensorError("I/O error: No space left on device")
+def test_a_full_disk_is_named(model, tmp_path, monkeypatch):
+    def full_disk(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("fastrnn.persistence.save_file", full_disk)
-    with pytest.raises(OSError, match="model cannot be written: I/O error: No space left on device"):
+    monkeypatch.setattr("os.fsync", full_disk)
+    with pytest.raises(OSError, match=r"0.model cannot be written: no space left on device$") as caught:
         model.save(tmp_path / "model")
+    assert caught.value.errno == errno.ENOSPC
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="rights of POSIX")
+def test_files_have_the_rights_that_the_umask_leaves(model, tmp_path):
+    before = os.umask(0o027)
+    try:
+        model.save(tmp_path / "model")
+        model.vocabulary_.save(tmp_path / "vocabulary")
+        write_token_file(tmp_path / "ids.npy", ["a c"], model.vocabulary_)
+    finally:
+        os.umask(before)
+    assert {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()} == {0o640}
+
+
+def test_files_are_those_of_the_package_safetensors(tmp_path):
+    arrays = {
+        f"{k}{dtype}{shape}": np.arange(np.prod(shape), dtype=float).reshape(shape).astype(dtype)
+        for dtype in ("?", "u1", "i2", "f2", "<f4", ">f4", "i8", "f8")
+        for k, shape in enumerate([(), (0,), (3,), (2, 3)])
+    }
+    save_model(tmp_path / "model", "Model", {"ü": 1}, {}, arrays)
+    with safe_open(tmp_path / "model", "numpy") as file:
+        assert file.metadata().keys() == {"fastrnn", "checksum", "header_checksum"}
+        for name, array in arrays.items():
+            found = file.get_tensor(name)
+            assert found.dtype == array.dtype.newbyteorder("=")
+            np.testing.assert_array_equal(found, array)
+    params, _, found = load_model(tmp_path / "model", "Model")
+    assert params == {"ü": 1}
+    assert found.keys() == arrays.keys()
 
 
 @pytest.mark.parametrize("tokenizer", ["words", "chars"])

@@ -1,3 +1,4 @@
+import errno
 import signal
 import subprocess
 import sys
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 
-from fastrnn import RNNLanguageModel
+from fastrnn import RNNLanguageModel, checkpoint
 from fastrnn._language_network import LanguageNetwork
 from fastrnn.classification import MeanEmbeddingClassifier, RNNClassifier, RNNRegressor
 from fastrnn.classification._networks import Network
@@ -170,7 +171,7 @@ def test_after_a_kill_the_same_call_ends_with_the_same_weights(tmp_path):
     options = {**MASKED, "early_stopping": False, "averaging": None}
     script = textwrap.dedent(
         f"""
-        from fastrnn import RNNLanguageModel
+        from fastrnn import RNNLanguageModel, checkpoint
         from fastrnn.checkpoint import Checkpoint
         original, calls = Checkpoint.write, []
         def write(*arguments):
@@ -235,3 +236,31 @@ def test_no_checkpoint_for_a_warm_start(tmp_path):
     model = RNNLanguageModel(**SMALL, warm_start=True).fit(LINES)
     with pytest.raises(ValueError, match="warm_start=True"):
         model.fit(LINES, checkpoint=tmp_path / "run.safetensors")
+
+
+def test_a_full_disk_does_not_end_the_training(tmp_path, monkeypatch):
+    path, whole, saved = tmp_path / "run.safetensors", RNNLanguageModel(**SMALL).fit(LINES), []
+    original = checkpoint.save_model
+
+    def limited(*arguments):
+        saved.append(None)
+        if len(saved) in full:
+            raise OSError(errno.ENOSPC, f"{path} cannot be written: no space left on device")
+        original(*arguments)
+
+    monkeypatch.setattr(checkpoint, "save_model", limited)
+    message = r"^checkpoint .*run\.safetensors cannot be written: no space left on device\. The training goes on"
+    full = {1, 2}
+    with pytest.warns(RuntimeWarning, match=message) as caught:
+        assert_same(RNNLanguageModel(**SMALL).fit(LINES, checkpoint=path), whole)
+    assert len(caught) == 1
+    assert caught[0].filename == __file__
+    assert_same(RNNLanguageModel(**SMALL).fit(LINES, checkpoint=path), whole)  # the third one was written
+    path.unlink()
+    saved.clear()
+    full = {2, 3}
+    with pytest.warns(RuntimeWarning) as caught:
+        assert_same(RNNLanguageModel(**SMALL).fit(LINES, checkpoint=path), whole)
+    assert "can be used and saved, but its checkpoint" in str(caught[1].message)
+    assert len(caught) == 2
+    assert_same(RNNLanguageModel(**SMALL).fit(LINES, checkpoint=path), whole)  # goes on from the first one

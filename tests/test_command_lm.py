@@ -1,5 +1,6 @@
 """The ``fastrnn lm`` command: what it prints, writes and refuses."""
 
+import errno
 import functools
 import sys
 
@@ -111,3 +112,26 @@ def test_a_model_of_subwords_without_the_package(run, folder, tmp_path, monkeypa
     assert run("score", path, folder / "text.txt") == (
         2, "", "fastrnn lm score: error: Subwords need the library tokenizers: pip install tokenizers\n"
     )  # fmt: skip
+
+
+def test_a_model_that_cannot_be_written_is_saved_elsewhere(run, folder, tmp_path, monkeypatch):
+    save = RNNLanguageModel.save
+
+    def on_a_full_disk(model, path):
+        if path.parent == tmp_path:
+            raise OSError(errno.ENOSPC, f"{path} cannot be written: no space left on device")
+        save(model, path)
+
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    monkeypatch.setattr(RNNLanguageModel, "save", on_a_full_disk)
+    names = []
+    for _ in range(2):  # nothing is overwritten
+        status, _, error = run("train", folder / "text.txt", "-o", tmp_path / "model", *SMALL)
+        assert status == 2
+        begin, _, name = error.partition("no space left on device; the model was saved as ")
+        assert begin.endswith(f"error: {tmp_path / 'model'} cannot be written: ")
+        names.append(name.removesuffix(" instead\n"))
+        assert RNNLanguageModel.load(names[-1]).perplexity(["a"]) > 1
+    assert names[0] == str(tmp_path / "elsewhere" / "model")
+    assert names[0] != names[1]

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import pathlib
+import shutil
 import zipfile
 
 from fastrnn._optional import optional_module
@@ -100,7 +101,12 @@ def _download(name, url):
     try:
         if url.endswith(".zip"):
             return path if path.is_file() else _extract(pooch, url, path, CHECKSUMS[name])
-        return pathlib.Path(pooch.retrieve(url, f"sha256:{CHECKSUMS[name]}", fname=path.name, path=path.parent))
+        is_new = not path.is_file()
+        found = pathlib.Path(pooch.retrieve(url, f"sha256:{CHECKSUMS[name]}", fname=path.name, path=path.parent))
+        if is_new:  # pooch lets nobody else read it
+            with replaced_file(found) as temporary:
+                shutil.copyfile(found, temporary)
+        return found
     except ValueError as error:
         raise OSError(f"{url} gave another file than expected (its checksum differs): {advice}.") from error
     except Exception as error:  # pooch passes on what its downloader raises: many classes

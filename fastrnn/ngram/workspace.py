@@ -11,6 +11,7 @@ import numpy as np
 
 from fastrnn._checks import shown
 from fastrnn.kernels.threads import run
+from fastrnn.persistence import writing_temporary_file
 
 _MIN_PIECE = 1 << 15  # children of contexts that a thread is worth
 _DISK_PIECE = 1 << 20  # children of contexts that a thread goes over before pages are given back
@@ -41,7 +42,8 @@ class Workspace:
         if self.memory_limit is None or nbytes < mmap.PAGESIZE:
             return np.empty(size, dtype)
         with tempfile.TemporaryFile(prefix="fastrnn-") as file:
-            _reserve(file, nbytes)
+            with writing_temporary_file():
+                _reserve(file, nbytes)
             pages = mmap.mmap(file.fileno(), nbytes)
         self._maps.add(pages)
         return np.frombuffer(pages, dtype)
@@ -73,10 +75,12 @@ class Workspace:
             return np.concatenate([np.empty(0, dtype), *arrays], dtype=dtype)
         with tempfile.TemporaryFile(prefix="fastrnn-") as file:
             for array in arrays:
-                file.write(np.asarray(array, dtype))
+                with writing_temporary_file():
+                    file.write(np.asarray(array, dtype))
             if not file.tell():
                 return np.empty(0, dtype)
-            file.flush()
+            with writing_temporary_file():
+                file.flush()
             pages = mmap.mmap(file.fileno(), file.tell())
         self._maps.add(pages)
         return np.frombuffer(pages, dtype)

@@ -113,6 +113,10 @@ def server(tmp_path, monkeypatch):
 def test_files_are_downloaded_once(server):
     expected = ["a neg sentence", "another", "a pos sentence", "another"]
     assert load_movie_review_sentences().data == expected
+    rights = server.parent.joinpath("rights")
+    rights.touch()
+    cached = list((server.parent / "cache").rglob("rt-polarity.*"))
+    assert [path.stat().st_mode for path in cached] == [rights.stat().st_mode] * 2
     for path in server.iterdir():
         path.unlink()
     assert load_movie_review_sentences().data == expected
