@@ -10,6 +10,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from fastrnn._checks import shown
+from fastrnn._use import GuardedMixin, Use
 from fastrnn.kernels.sampling import draw_tokens, make_choice
 from fastrnn.text import END_ID, PAD_ID, START_ID, UNK_ID, get_tokenizer, preprocess, tokenize
 
@@ -52,7 +53,7 @@ class Completion(NamedTuple):
     probability: float
 
 
-class GenerationMixin:
+class GenerationMixin(GuardedMixin):
     """The methods of language models that write text. What they need of a model stands in `BaseLanguageModel`."""
 
     _tokens_at_once = 1  # that `_draw_block` draws best

@@ -4,9 +4,11 @@ import contextlib
 
 import numpy as np
 
+from fastrnn._memory import borrow_room, give_back
 from fastrnn.kernels.generation import generate
 from fastrnn.kernels.threads import new_board, run_kernel, split, worth
 from fastrnn.layers import Dropout, Embedding, Recurrent, activity_penalty, temporal_activity_penalty
+from fastrnn.layers._shared import Shared
 from fastrnn.layers.large_softmax import make_softmax
 from fastrnn.text import END_ID, PAD_ID, START_ID, UNK_ID
 
@@ -38,7 +40,8 @@ class LanguageNetwork:
             # As an output, a standard normal start would begin with logits of size √H.
             self.embedding.parameters["weight"] *= 0.05
             self.output.tie(self.embedding)
-        self._state = self._packed_output = None
+        self._state = None
+        self._packed_output = Shared()
 
     def __setstate__(self, state):
         vars(self).update(state)
@@ -143,15 +146,8 @@ class LanguageNetwork:
     @contextlib.contextmanager
     def held_weights(self):
         """Prepare the weights once for all that is generated within; they must not change meanwhile."""
-        if self._packed_output is not None:
+        with self.recurrent.held_weights(), self._packed_output.hold(self.output.packed):
             yield
-            return
-        with self.recurrent.held_weights():
-            self._packed_output = self.output.packed()
-            try:
-                yield
-            finally:
-                self._packed_output = None
 
     def generate(self, state, uniforms, choice):
         """Draw tokens from a state (h, recurrent state) on, under `held_weights`: one for each of `uniforms`.
@@ -159,10 +155,11 @@ class LanguageNetwork:
         Returns the tokens (T, n), `END_ID` behind the end of a text, and the state after them. T must be even if the
         state is to be used.
         """
-        (steps, batch), (panels, bias) = uniforms.shape, self._packed_output
+        (steps, batch), (panels, bias) = uniforms.shape, self._packed_output.value
         embedding = self.embedding.parameters["weight"]
         tabulated = len(embedding) <= min(steps * batch, _TABLE_ROWS)
-        layers, schedules = self.recurrent.step_arrays(state[1], batch, embedding if tabulated else None)
+        rooms = [borrow_room(self.recurrent.dtype) for _ in range(self.recurrent.num_layers)]
+        layers, schedules = self.recurrent.step_arrays(state[1], batch, rooms, embedding if tabulated else None)
         h = layers[-1].y.values
         h[...] = state[0]
         drawn = np.empty((steps, batch), np.int32)
@@ -179,6 +176,8 @@ class LanguageNetwork:
             np.stack([layer.memory.states[k, :batch, : part.shape[-1]] for layer in layers])
             for k, part in enumerate(state[1] if isinstance(state[1], tuple) else (state[1],))
         ]
+        for room in rooms:
+            give_back(room)
         return drawn, (h.copy(), tuple(states) if isinstance(state[1], tuple) else states[0])
 
     def log_probs(self, batches):

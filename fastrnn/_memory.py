@@ -10,6 +10,10 @@ import sys
 
 import numpy as np
 
+_MOST_VIEWS = 500
+_MOST_ROOMS = 16  # that wait for a pass of each type of numbers
+_MOST_ROOM_BYTES = 1 << 21  # that a waiting room holds
+
 _LINE = 64  # bytes; no vector of an array that begins at a cache line crosses two of them
 _LEAST_BYTES = 1 << 16  # of what is smaller the C library takes care
 _MOST_BYTES = 1 << 26
@@ -18,15 +22,13 @@ _MOST_BYTES = 1 << 26
 def aligned(size, dtype):
     """Return an array (size,) with arbitrary contents that begins at a cache line."""
     dtype = np.dtype(dtype)
-    return _at_line(_new_block(size * dtype.itemsize), (size,), dtype)
+    return np.ndarray((size,), dtype, *_new_entry(size * dtype.itemsize))
 
 
-def _new_block(size):
-    return np.empty(size + _LINE, np.uint8)
-
-
-def _at_line(block, shape, dtype):
-    return np.ndarray(shape, dtype, block, -block.ctypes.data % _LINE)
+def _new_entry(size):
+    """Return a block of memory, and its first byte at a cache line."""
+    block = np.empty(size + _LINE, np.uint8)
+    return block, -block.ctypes.data % _LINE
 
 
 class Pool:
@@ -44,7 +46,7 @@ class Pool:
 
     def __init__(self, most_bytes):
         self.most_bytes = most_bytes
-        self._queues = {}  # blocks of each size
+        self._queues = {}  # blocks of each size, each with its first byte at a cache line
 
     @property
     def n_bytes(self):
@@ -78,14 +80,14 @@ class Pool:
             return np.empty(shape, dtype)
         size = _rounded(size)
         queue = self._queues.setdefault(size, collections.deque())
-        block = _take_free(queue)
-        if block is None:
+        entry = _take_free(queue)
+        if entry is None:
             if self.n_bytes + size > self.most_bytes:
                 self.release()
                 queue = self._queues.setdefault(size, collections.deque())
-            block = _new_block(size)
-        array = _at_line(block, shape, dtype)
-        queue.append(block)
+            entry = _new_entry(size)
+        array = np.ndarray(shape, dtype, *entry)
+        queue.append(entry)
         return array
 
 
@@ -99,29 +101,132 @@ def _take_free(queue):
     """Take a block out of a queue that nobody refers to; None if there is none."""
     for _ in range(len(queue)):
         try:
-            block = queue.popleft()
+            entry = queue.popleft()
         except IndexError:  # another thread took it
             return None
-        if _references(block) == _FREE:
-            return block
-        queue.append(block)
+        if _references(entry) == _FREE:
+            return entry
+        queue.append(entry)
     return None
 
 
-def _references(block):
-    return sys.getrefcount(block)
+def _references(entry):
+    return sys.getrefcount(entry[0])
 
 
-def _count_of_free():
-    block = _new_block(0)
-    return _references(block)
-
-
-_FREE = _count_of_free()  # its variable and arguments
+_FREE = _references(_new_entry(0))  # the entry, and the argument of `getrefcount`
 _pool = Pool(_MOST_BYTES)
-empty, release = _pool.empty, _pool.release
+empty = _pool.empty
 
 
 def empty_like(array):
     """Return an array with arbitrary contents of the shape and type of another one, in the order of C."""
     return _pool.empty(array.shape, array.dtype)
+
+
+class Room:
+    """Arrays that a pass writes between its arguments and its results.
+
+    Parameters
+    ----------
+    dtype : dtype-like
+    allocate : callable, default=aligned
+        ``allocate(size, dtype)`` returns a new array (size,).
+    """
+
+    def __init__(self, dtype, allocate=aligned):
+        self.dtype, self._allocate = np.dtype(dtype), allocate
+        self.clear()
+
+    def __reduce__(self):
+        return Room, (self.dtype, self._allocate)  # copies and files do not need the contents
+
+    def clear(self):
+        """Let go of all arrays."""
+        self._arrays, self._views, self._made = {}, {}, {}
+        self.n_bytes = 0
+
+    def take(self, name, *shape):
+        """Return an array of `shape` with arbitrary contents, valid until `name` is taken again."""
+        view = self._views.get((name, shape))
+        if view is None:
+            size = math.prod(shape)
+            array = self._arrays.get(name)
+            if array is None or array.size < size:
+                array = self._grow(name, array, size)
+            elif len(self._views) > _MOST_VIEWS:
+                self._forget_views()
+            self._views[name, shape] = view = array[:size].reshape(shape)
+        return view
+
+    def zeros(self, name, *shape):
+        """Return an array of zeros, valid until `name` is taken again."""
+        array = self.take(name, *shape)
+        array.fill(0)
+        return array
+
+    def made(self, key, make, *arguments):
+        """Return ``make(self, *arguments)``, made of arrays of this room, or what it returned for `key` before."""
+        value = self._made.get(key)
+        if value is None:
+            value = make(self, *arguments)
+            if len(self._made) > _MOST_VIEWS:
+                self._forget_views()
+            self._made[key] = value
+        return value
+
+    def _grow(self, name, array, size):
+        """Put a larger array in the place of one; views of the old one must not be handed out any more."""
+        self.n_bytes += (size - (0 if array is None else array.size)) * self.dtype.itemsize
+        self._arrays[name] = array = self._allocate(size, self.dtype)
+        self._forget_views()
+        return array
+
+    def _forget_views(self):
+        self._views.clear()
+        self._made.clear()
+
+
+def _allocate_from_pool(size, dtype):
+    """Return an array (size,) that begins at a cache line: of the pool, which is quicker, where it is large."""
+    return aligned(size, dtype) if size * dtype.itemsize < _LEAST_BYTES else empty((size,), dtype)
+
+
+_rooms = {}  # by type of numbers: rooms that no pass is in; only whole operations of a deque, so that threads may share it
+
+
+def borrow_room(dtype):
+    """Return a room for one pass, which no other thread is in.
+
+    Give it back afterwards: the next pass, in whatever thread, finds its arrays at hand. As many rooms wait as passes
+    have run at a time, 16 at most, of 2 MB at most each: what is larger comes from the pool and goes back there.
+
+    Examples
+    --------
+    >>> room = borrow_room("float32")
+    >>> room.take("gates", 2, 8).shape
+    (2, 8)
+    >>> give_back(room)
+    >>> borrow_room("float32") is room
+    True
+    """
+    try:
+        return _rooms[dtype].pop()
+    except (KeyError, IndexError):
+        return Room(dtype, _allocate_from_pool)
+
+
+def give_back(room):
+    """Let other passes have a room; nothing may be read from its arrays any more."""
+    if room.n_bytes > _MOST_ROOM_BYTES:
+        room.clear()
+    waiting = _rooms.get(room.dtype)
+    if waiting is None:
+        waiting = _rooms.setdefault(room.dtype, collections.deque(maxlen=_MOST_ROOMS))
+    waiting.append(room)
+
+
+def release():
+    """Let go of all memory that waits to be used again."""
+    _pool.release()
+    _rooms.clear()

@@ -4,6 +4,7 @@ from sklearn.utils.validation import check_is_fitted
 
 import fastrnn
 from fastrnn._checks import shown
+from fastrnn._use import members_of
 from fastrnn.base import BaseLanguageModel
 
 
@@ -27,6 +28,9 @@ class WrappedLanguageModel(BaseLanguageModel):
     def __sklearn_is_fitted__(self):
         self._check()
         return True
+
+    def _members(self):
+        return members_of([self.model])
 
     def fit(self, X=None, y=None):
         """Check the parameters; there is nothing to learn, and the model stays as it is.

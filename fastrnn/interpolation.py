@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from fastrnn._checks import check_positive_integer, shown
+from fastrnn._use import members_of
 from fastrnn._wrapping import pack_models, unpack_models
 from fastrnn.base import BaseLanguageModel
 from fastrnn.text import close_sentences, same_tokenizer
@@ -71,6 +72,9 @@ class InterpolatedLanguageModel(BaseLanguageModel):
 
     def __sklearn_clone__(self):  # the models stay fitted
         return type(self)(**self.get_params(deep=False))
+
+    def _members(self):
+        return members_of(self.models if isinstance(self.models, list | tuple) else ())
 
     def fit(self, X=None, y=None):
         """Find the weights; the models stay as they are.

@@ -14,6 +14,7 @@ from fastrnn.layers import (
     activity_penalty,
     temporal_activity_penalty,
 )
+from fastrnn.layers._shared import Shared
 from fastrnn.layers.pooling import dense_rows
 
 
@@ -142,7 +143,7 @@ class RecurrentNetwork(Network):
         self.dropouts = Dropout(dropout, locked_dropout, **options), Dropout(dropout, **options)
         self.penalties = activity_penalty, temporal_activity_penalty
         self.add_output(self.recurrent.output_size, n_outputs, loss, options)
-        self._held = None
+        self._y, self._holding = None, Shared()
 
     def _all_dropouts(self):
         return self.dropouts
@@ -161,7 +162,8 @@ class RecurrentNetwork(Network):
         if "embedding" in self.layers:
             x = self.dropouts[0].forward(x, training=training)
         y, _ = self.recurrent.forward(x, None, lengths, training=training, check_finite=False)
-        self._y = y if training else None
+        if training:
+            self._y = y
         pooled = self.layers["pooling"].forward(y, lengths, training=training)
         return self.dropouts[1].forward(pooled, training=training)
 
@@ -181,19 +183,24 @@ class RecurrentNetwork(Network):
             self.layers["embedding"].backward(dx)
 
     def hold(self):
-        """Pack the weights once for all predictions that follow."""
-        if self._held is None:
-            self._held = self.recurrent.held_weights()
-            self._held.__enter__()
+        """Pack the weights once for all predictions that follow, in any thread."""
+        if self._holding.value is None:
+            self._holding.keep(self._held_weights)
+
+    def _held_weights(self):
+        """Return the entered context of packed weights."""
+        context = self.recurrent.held_weights()
+        context.__enter__()
+        return context
 
     def release(self):
         """Let the packed weights go."""
-        if self._held is not None:
-            self._held.__exit__(None, None, None)
-            self._held = None
+        context = self._holding.drop()
+        if context is not None:
+            context.__exit__(None, None, None)
 
     def __getstate__(self):
-        return {**vars(self), "_held": None, "_y": None}
+        return {**vars(self), "_y": None}
 
 
 class MeanEmbeddingNetwork(Network):

@@ -4,10 +4,11 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from fastrnn._checks import shown
+from fastrnn._use import GuardedMixin
 from fastrnn.exchange._torch import check_torch, find_parts, place_tokens, recurrent_params
 
 
-class ClassifierExchangeMixin:
+class ClassifierExchangeMixin(GuardedMixin):
     """Weights to and from torch."""
 
     def to_torch(self, embedding="embedding", recurrent="recurrent", output="output"):

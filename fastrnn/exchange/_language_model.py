@@ -6,13 +6,14 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from fastrnn._arrays import to_array
+from fastrnn._use import GuardedMixin
 from fastrnn.exchange._keras import from_keras, to_keras
 from fastrnn.exchange._onnx import Graph, add_recurrent, check_layer, state_inputs, state_outputs
 from fastrnn.exchange._torch import check_torch, find_parts, place_tokens, recurrent_params
 from fastrnn.layers import GRU, LSTM, RNN
 
 
-class ExchangeMixin:
+class ExchangeMixin(GuardedMixin):
     """Weights to and from torch and Keras, and the network as an ONNX file."""
 
     def to_torch(self, embedding="embedding", recurrent="recurrent", output="output"):

@@ -5,11 +5,12 @@ import json
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from fastrnn._use import GuardedMixin
 from fastrnn.exchange._onnx import Graph, add_recurrent, check_layer
 from fastrnn.text import UNK_ID
 
 
-class OnnxMixin:
+class OnnxMixin(GuardedMixin):
     """The estimator as an ONNX file."""
 
     def to_onnx(self, path):

@@ -15,8 +15,9 @@ import math
 import numpy as np
 
 from fastrnn._jit import kernel
+from fastrnn._memory import borrow_room, give_back
 from fastrnn.kernels.gemm import PANEL_VECTORS, TILE_ROWS, pack, panel_product, product_block, transpose
-from fastrnn.kernels.threads import enter, leave, run_kernel, scratch, split, worth
+from fastrnn.kernels.threads import enter, leave, run_kernel, split, worth
 from fastrnn.simd import Vector, exp, lanes, lanes_of, load, load_first, primitive, store, store_first, sum_lanes, zero
 
 CHUNK_SIZE = 4_000_000  # probabilities that are kept at once
@@ -233,15 +234,14 @@ def panel_layout(rows, features, classes, dtype, threads):
     return width, -(-rounds // chunks) * threads * width
 
 
-def _buffers(rows, dtype, width, features, classes, threads, training):
-    """Return an array for the probabilities of `rows` rows and one a thread for the rest, all parts of one scratch."""
-    vector = lanes_of(np.empty(0, dtype))
+def _buffers(room, rows, width, features, classes, threads, training):
+    """Return an array for the probabilities of `rows` rows, and one a thread for the rest."""
+    vector = lanes_of(np.empty(0, room.dtype))
     kept = classes * rows if training else threads * CLASS_BLOCK * width
     own = 2 * width * (features + 1 + -(-classes // CLASS_BLOCK))
     if training:
         own = max(own, TILE_ROWS * PANEL_VECTORS * vector + rows * (-(-features // vector) * vector))
-    whole = scratch(kept + threads * own, dtype)
-    return whole[:kept], whole[kept:].reshape(threads, own)
+    return room.take("probabilities", kept), room.take("panels and logits", threads, own)
 
 
 def cross_entropy_forward(log_probs, x, weight, bias, targets, n_jobs=None):
@@ -250,13 +250,15 @@ def cross_entropy_forward(log_probs, x, weight, bias, targets, n_jobs=None):
     classes, features = weight.shape
     threads = worth(n_jobs, 2 * len(x) * weight.size)
     width, _ = panel_layout(len(x), features, classes, x.dtype, threads)
-    blocks, buffers = _buffers(len(x), x.dtype, width, features, classes, threads, training=False)
+    room = borrow_room(x.dtype)
+    blocks, buffers = _buffers(room, len(x), width, features, classes, threads, training=False)
     cuts = split(len(x), threads, width)
     calls = [
         (log_probs, x, block, x, weight, bias, targets, bias, own, begin, end, width, False)
         for (begin, end), block, own in zip(cuts, blocks.reshape(threads, -1), buffers, strict=False)
     ]
     run_kernel(cross_entropy_rows, calls)
+    give_back(room)
 
 
 def cross_entropy_backward(log_probs, dx, dweight, dbias, x, weight, bias, targets, weights, n_jobs=None):
@@ -268,7 +270,9 @@ def cross_entropy_backward(log_probs, dx, dweight, dbias, x, weight, bias, targe
     classes, features = weight.shape
     threads = worth(n_jobs, 6 * len(x) * weight.size)
     width, chunk = panel_layout(len(x), features, classes, x.dtype, threads)
-    kept, buffers = _buffers(min(chunk, -(-len(x) // width) * width), x.dtype, width, features, classes, threads, True)
+    room = borrow_room(x.dtype)
+    most = min(chunk, -(-len(x) // width) * width)
+    kept, buffers = _buffers(room, most, width, features, classes, threads, training=True)
     for start in range(0, len(x), chunk):
         stop = min(start + chunk, len(x))
         run_kernel(cross_entropy_rows, [
@@ -280,3 +284,4 @@ def cross_entropy_backward(log_probs, dx, dweight, dbias, x, weight, bias, targe
             (dweight, dbias, kept, x, own, start, stop, width, first, last)
             for (first, last), own in zip(split(classes, threads), buffers, strict=False)
         ])  # fmt: skip
+    give_back(room)

@@ -3,8 +3,9 @@
 import numpy as np
 
 from fastrnn._jit import kernel
+from fastrnn._memory import borrow_room, give_back
 from fastrnn.kernels.gemm import PANEL_VECTORS, gemm, scratch_size
-from fastrnn.kernels.threads import enter, leave, run_kernel, scratch, split, worth
+from fastrnn.kernels.threads import enter, leave, run_kernel, split, worth
 from fastrnn.simd import lanes, lanes_of, load_first, sigmoid, store_first, sum_lanes, tanh
 
 FEW_ROWS = 4  # up to so many rows of x, packing W costs more than the product with it
@@ -28,8 +29,8 @@ def product(c, a, b, n_jobs=None):
     b_row, b_column = (stride // b.itemsize for stride in b.strides)
     flat_c, flat_a, flat_b = c.reshape(-1), _flat(a), _flat(b)
     threads = worth(n_jobs, 2 * rows * columns * depth)
-    size = scratch_size(c.dtype)
-    slices = scratch(threads * size, c.dtype).reshape(threads, size)
+    room = borrow_room(c.dtype)
+    slices = room.take("product panels", threads, scratch_size(c.dtype))
     calls = []
     if columns > rows:  # no thread packs what another one packs
         for (begin, end), own in zip(split(columns, threads, PANEL_VECTORS * lanes_of(c)), slices, strict=False):
@@ -40,6 +41,7 @@ def product(c, a, b, n_jobs=None):
             calls.append((flat_c, begin * columns, columns, flat_a, begin * a_row, a_row, a_depth, flat_b, 0, b_row,
                           b_column, end - begin, columns, depth, own))  # fmt: skip
     run_kernel(gemm, calls)
+    give_back(room)
 
 
 def _flat(matrix):

@@ -17,7 +17,6 @@ from llvmlite import ir
 from numba.core import cgutils, config, types
 
 from fastrnn._jit import kernel
-from fastrnn._memory import aligned
 from fastrnn.simd import array_pointer, primitive
 
 _FLOPS_PER_THREAD = 3_000_000  # about 0.03 ms of a core's work: less than that does not pay for a thread
@@ -25,8 +24,10 @@ _LINE = 8  # int64 in a cache line
 # How often a thread looks before it lets others have its core, and before a helper goes to sleep: 0.05 and 1 ms.
 _LOOKS, _PATIENCE = 2_000, 40_000
 
-_local = threading.local()
-_idle_teams = {}
+_MOST_IDLE = 8  # teams of each size that wait for work; what more callers at a time need ends with their work
+
+_idle_teams = {}  # by size; only whole operations of lists, so that callers in several threads may share it
+_idle_boards = []  # of callers that work alone
 
 
 def effective_n_jobs(n_jobs):
@@ -72,15 +73,6 @@ def split(count, parts, multiple=1):
     parts = max(1, min(parts, units))
     bounds = [min(count, (units * k + parts - 1) // parts * multiple) for k in range(parts + 1)]
     return [(begin, end) for begin, end in itertools.pairwise(bounds) if begin < end or count == 0]
-
-
-def scratch(size, dtype):
-    """Return an array (size,) of this thread's own to be overwritten at will, the same one at the next call."""
-    arrays = _local.__dict__.setdefault("arrays", {})
-    array = arrays.get(dtype)
-    if array is None or array.size < size:
-        arrays[dtype] = array = aligned(size, dtype)
-    return array[:size]
 
 
 # ---------------------------------------------------------------------------------------- signals between threads
@@ -203,9 +195,6 @@ def new_board(size):
     return np.zeros((2 * size, _LINE), np.int64)
 
 
-_ALONE = new_board(1)
-
-
 def run(function, calls):
     """Call ``function(*arguments)`` for every tuple of arguments: the first here, the others beside it.
 
@@ -247,12 +236,23 @@ def run_kernel(function, calls):
         As `run`.
     """
     if len(calls) == 1:
-        function(_ALONE, 0, *calls[0])
+        try:
+            board = _idle_boards.pop()
+        except IndexError:
+            board = new_board(1)
+        function(board, 0, *calls[0])
+        _idle_boards.append(board)  # not after an exception
         return
     teams = _idle_teams.setdefault(len(calls), [])
-    team = teams.pop() if teams else Team(len(calls))
+    try:
+        team = teams.pop()
+    except IndexError:
+        team = Team(len(calls))
     team.run(function, calls)
-    teams.append(team)  # not after an exception
+    if len(teams) < _MOST_IDLE:
+        teams.append(team)
+    else:
+        team.end()
 
 
 def compiled_for(function, arguments):
@@ -263,7 +263,7 @@ def compiled_for(function, arguments):
     """
     if config.DISABLE_JIT:
         return function
-    types_of_arguments = tuple(function.typeof_pyval(value) for value in (_ALONE, 0, *arguments))
+    types_of_arguments = tuple(function.typeof_pyval(value) for value in (new_board(1), 0, *arguments))
     return function.overloads[types_of_arguments].entry_point
 
 
@@ -342,6 +342,10 @@ class Team:
                 break
             except BaseException:
                 continue
+        self.end()
+
+    def end(self):
+        """End the helpers, who have nothing to do."""
         self.posted += 1  # without a job: the end
         for signal in self.wake:
             signal.release()

@@ -1,5 +1,8 @@
 """What all layers share: named parameters, gradients beside them, and their exchange as a state dict."""
 
+import contextlib
+import threading
+
 import numpy as np
 from sklearn.utils import check_random_state
 
@@ -40,6 +43,11 @@ class Layer:
         self.n_jobs = n_jobs
         self.parameters = {}
         self.grads = {}
+        self._kept = None  # by a forward pass in training, and in which thread
+        self._trainer = {}  # the thread that is in a pass in training
+
+    def __getstate__(self):
+        return {**vars(self), "_kept": None, "_trainer": {}}
 
     def _add_parameter(self, name, value):
         """Register a parameter and its gradient."""
@@ -122,6 +130,40 @@ class Layer:
         """Return the generators that masks and samples are drawn from, always in the same order."""
         generator = getattr(self, "_random", None)
         return [] if generator is None else [generator]
+
+    @contextlib.contextmanager
+    def _alone(self, method):
+        """Refuse that two threads train the layer at once."""
+        thread = threading.get_ident()
+        if self._trainer.setdefault("thread", thread) != thread:  # this tests and sets in one step
+            raise RuntimeError(
+                f"{type(self).__name__}.{method} was called while another thread trains the same layer: train a copy "
+                "in each thread."
+            )
+        try:
+            yield
+        finally:
+            self._trainer.clear()
+
+    def _keep(self, *what):
+        """Keep what `backward` needs. Only training does: a prediction changes nothing that a layer holds."""
+        self._kept = threading.get_ident(), what
+
+    def _recall(self):
+        """Return what was kept for `backward`."""
+        if self._kept is None:
+            raise RuntimeError("backward needs a forward pass with training=True before it.")
+        thread, what = self._kept
+        if thread != threading.get_ident():
+            raise RuntimeError(
+                f"{type(self).__name__}.backward was called in another thread than the forward pass before it: train a "
+                "copy of the layer in each thread."
+            )
+        return what
+
+    def _forget(self):
+        """Let go of what was kept: `backward` has used it up."""
+        self._kept = None
 
     def zero_grad(self):
         """Set all gradients to zero."""

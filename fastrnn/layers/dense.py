@@ -56,7 +56,6 @@ class Dense(Layer):
         self._add_parameter("weight", self._uniform(bound, (out_features, in_features)))
         if bias:
             self._add_parameter("bias", self._uniform(bound, out_features))
-        self._kept = None
 
     def forward(self, x, training=False):
         """Compute the layer's output.
@@ -77,7 +76,8 @@ class Dense(Layer):
         dense_forward(y, rows, self.parameters["weight"], self.parameters.get("bias"), self.n_jobs)
         if self.activation is not None:
             activate(y, self.activation)
-        self._kept = (rows, y, x.shape) if training else None
+        if training:
+            self._keep(rows, y, x.shape)
         return y.reshape(*x.shape[:-1], self.out_features)
 
     def backward(self, dy):
@@ -92,9 +92,7 @@ class Dense(Layer):
         -------
         ndarray (..., in_features)
         """
-        if self._kept is None:
-            raise RuntimeError("backward needs a call of forward with training=True before it.")
-        x, y, shape = self._kept
+        x, y, shape = self._recall()
         dy = np.ascontiguousarray(dy, self.dtype).reshape(y.shape)
         if self.activation is not None:
             dy = activation_gradient(dy, y, self.activation)

@@ -34,7 +34,6 @@ class Dropout(Layer):
         self.p = check_probability("p, the probability of dropout,", p)
         self.locked = locked
         self._random = np.random.default_rng(self.random_state.randint(2**31))
-        self._mask = None
 
     def forward(self, x, training=False, sequences=None):
         """Return x with elements dropped in training, x itself otherwise.
@@ -51,8 +50,10 @@ class Dropout(Layer):
         -------
         ndarray of the shape of x
         """
-        self._mask = None
-        if not training or self.p == 0:
+        if not training:
+            return x
+        if self.p == 0:
+            self._keep(None)
             return x
         shape, places = x.shape, None
         if self.locked:
@@ -62,12 +63,14 @@ class Dropout(Layer):
         uniform = self._random.random(out=empty(shape, np.float32), dtype=np.float32)
         mask = np.greater_equal(uniform, self.p, out=empty(shape, self.dtype), casting="unsafe")
         mask *= self.dtype.type(1 / (1 - self.p))
-        self._mask = mask if places is None else mask[places]
-        return _times(x, self._mask)
+        mask = mask if places is None else mask[places]
+        self._keep(mask)
+        return _times(x, mask)
 
     def backward(self, dy):
-        """Return the gradient of x for the mask of the last `forward`."""
-        return dy if self._mask is None else _times(dy, self._mask)
+        """Return the gradient of x for the mask of the last `forward` in training."""
+        (mask,) = self._recall()
+        return dy if mask is None else _times(dy, mask)
 
 
 def _times(x, mask):

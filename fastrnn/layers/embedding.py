@@ -73,8 +73,6 @@ class Embedding(Layer):
         self.rows = np.empty(0, np.int64)
         self.dropout = check_probability("dropout", dropout)
         self._random = np.random.default_rng(self.random_state.randint(2**31)) if dropout else None
-        self._ids = self._factors = None
-        self._is_embedded = False  # whether the last look-up was not carried out
 
     def forward(self, ids, training=False):
         """Look vectors up.
@@ -94,12 +92,11 @@ class Embedding(Layer):
         ValueError
             `ids` are not integers from 0 to V - 1.
         """
-        ids, flat = self._read(ids, training)
-        self._is_embedded = False
+        ids, flat, factors = self._read(ids, training, is_embedded=False)
         out = empty((flat.size, self.embedding_dim), self.dtype)
         embedding_forward(out, self.parameters["weight"], flat)
-        if self._factors is not None:
-            out *= self._factors[flat]
+        if factors is not None:
+            out *= factors[flat]
         return out.reshape(*ids.shape, self.embedding_dim)
 
     def embedded(self, ids, training=False):
@@ -115,25 +112,28 @@ class Embedding(Layer):
         -------
         Embedded
         """
-        ids, _ = self._read(ids, training)
-        self._is_embedded = True
+        ids, _, factors = self._read(ids, training, is_embedded=True)
         weight = self.parameters["weight"]
-        return Embedded(weight if self._factors is None else weight * self._factors, ids)
+        return Embedded(weight if factors is None else weight * factors, ids)
 
-    def _read(self, ids, training):
-        """Check ids and return them as an array and flat; draw factors and keep what backward needs."""
+    def _read(self, ids, training, is_embedded):
+        """Return ids as an array and flat, and the factors of all vectors or None; keep what backward needs.
+
+        `is_embedded` says that the look-up is not carried out.
+        """
         ids = np.asarray(ids)
         if ids.dtype.kind not in "iu" and ids.size:
             raise ValueError(f"ids must be integers, got an array of {ids.dtype}.")
         flat = np.ascontiguousarray(ids, np.int64).reshape(-1)
         if flat.size and not (flat.min() >= 0 and flat.max() < self.num_embeddings):
             raise ValueError(f"ids must be from 0 to {self.num_embeddings - 1}, got {flat.min()} to {flat.max()}.")
-        self._ids = flat.copy() if training else None  # the caller may reuse his array before backward
-        self._factors = None
+        factors = None
         if training and self.dropout:
             kept = self._random.random((self.num_embeddings, 1), dtype=np.float32) >= self.dropout
-            self._factors = kept * self.dtype.type(1 / (1 - self.dropout))
-        return ids, flat
+            factors = kept * self.dtype.type(1 / (1 - self.dropout))
+        if training:
+            self._keep(flat.copy(), factors, is_embedded)  # the caller may reuse his array before backward
+        return ids, flat, factors
 
     def backward(self, dy):
         """Add the gradient of the vectors that the last `forward` looked up to ``grads["weight"]``.
@@ -143,19 +143,18 @@ class Embedding(Layer):
         dy : array-like (*ids.shape, D), or (V, D) after `embedded`
             Gradient of the loss with respect to what `forward` returned, or to the vectors of `embedded`.
         """
-        if self._ids is None:
-            raise RuntimeError("backward needs a call of forward with training=True before it.")
+        ids, factors, is_embedded = self._recall()
         padding = -1 if self.padding_idx is None else self.padding_idx
-        if self._is_embedded:
-            used = np.flatnonzero(np.bincount(self._ids))
-            self._ids = used[used != padding]
-            dy = np.asarray(dy, self.dtype)[self._ids]
-        dy = np.ascontiguousarray(dy, self.dtype).reshape(self._ids.size, self.embedding_dim)
-        if self._factors is not None:
-            dy = dy * self._factors[self._ids]
-        embedding_backward(self.grads["weight"], dy, self._ids, padding)
+        if is_embedded:
+            used = np.flatnonzero(np.bincount(ids))
+            ids = used[used != padding]
+            dy = np.asarray(dy, self.dtype)[ids]
+        dy = np.ascontiguousarray(dy, self.dtype).reshape(ids.size, self.embedding_dim)
+        if factors is not None:
+            dy = dy * factors[ids]
+        embedding_backward(self.grads["weight"], dy, ids, padding)
         if self.rows is not None:
-            used = np.union1d(self.rows, self._ids)
+            used = np.union1d(self.rows, ids)
             self.rows = used[used != padding]
 
     def zero_grad(self):

@@ -62,7 +62,6 @@ class Pooling(Layer):
         super().__init__(dtype=dtype, random_state=random_state, n_jobs=n_jobs)
         check_choice("pooling", pooling, POOLINGS)
         self.size, self.pooling, self.bidirectional = size, pooling, bidirectional
-        self._kept = None
         if pooling == "attention":
             options = {"dtype": dtype, "random_state": self.random_state, "n_jobs": n_jobs}
             self._hidden = Dense(size, size, activation="tanh", **options)
@@ -108,7 +107,8 @@ class Pooling(Layer):
             scores = dense_rows(self._score, hidden, training)[: steps * batch, 0].reshape(steps, batch)
             between = (np.empty((steps, batch), self.dtype),)
             attention_forward(out, *between, y, scores, lengths)
-        self._kept = (y, lengths, *between) if training else None
+        if training:
+            self._keep(y, lengths, *between)
         return out
 
     def backward(self, dout):
@@ -123,9 +123,7 @@ class Pooling(Layer):
         ndarray (T, B, H)
             Zeros behind the end of a sequence.
         """
-        if self._kept is None:
-            raise RuntimeError("backward needs a call of forward with training=True before it.")
-        y, lengths, *between = self._kept
+        y, lengths, *between = self._recall()
         dout = np.ascontiguousarray(dout, self.dtype)
         dy = empty_like(y)
         if self.pooling == "last":
@@ -216,7 +214,6 @@ class EmbeddingBag(Layer):
         self.rows = np.empty(0, np.int64)
         self.dropout = check_probability("dropout", dropout)
         self._random = np.random.default_rng(self.random_state.randint(2**31))
-        self._kept = None
 
     def forward(self, ids, offsets, training=False):
         """Return the mean vector of each bag.
@@ -243,7 +240,8 @@ class EmbeddingBag(Layer):
             factors = kept * self.dtype.type(1 / (1 - self.dropout))
         out = empty((len(offsets) - 1, self.embedding_dim), self.dtype)
         bag_forward(out, self.parameters["weight"], ids, factors, offsets)
-        self._kept = (ids, factors, offsets) if training else None
+        if training:
+            self._keep(ids, factors, offsets)
         return out
 
     def backward(self, dout):
@@ -253,9 +251,7 @@ class EmbeddingBag(Layer):
         ----------
         dout : array-like (B, D)
         """
-        if self._kept is None:
-            raise RuntimeError("backward needs a call of forward with training=True before it.")
-        ids, factors, offsets = self._kept
+        ids, factors, offsets = self._recall()
         bag_backward(self.grads["weight"], np.ascontiguousarray(dout, self.dtype), ids, factors, offsets)
         self.rows = np.union1d(self.rows, ids)
 

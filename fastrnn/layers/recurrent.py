@@ -8,18 +8,20 @@ import numbers
 import numpy as np
 
 from fastrnn._checks import check_choice, check_positive_integer, shown
-from fastrnn._memory import empty, empty_like
+from fastrnn._memory import Room, borrow_room, empty, empty_like, give_back
 from fastrnn.cells import CELLS
 from fastrnn.cells._cell import declared
 from fastrnn.kernels.recurrence import Output
-from fastrnn.layers._direction import Direction, Drawn
+from fastrnn.layers._direction import Direction
 from fastrnn.layers._layer import Layer
 from fastrnn.layers._packing import Embedded, Packing, gather
+from fastrnn.layers._plan import step_schedules
+from fastrnn.layers._shared import Shared
+from fastrnn.layers._weights import NOTHING_DRAWN, DirectionWeights, Drawn, HeldWeights
 from fastrnn.layers.dropout import Dropout, check_probability
 from fastrnn.layers.initializers import initialize
 
 _MERGES = ("concat", "sum", "mean")
-_NOTHING_DRAWN = Drawn()
 
 
 @functools.lru_cache(maxsize=16)
@@ -162,7 +164,9 @@ class Recurrent(Layer):
             Dropout(dropout, locked_dropout, dtype=dtype, random_state=self.random_state) for _ in range(num_layers)
         ][1:]
         self._random = np.random.default_rng(self.random_state.randint(2**31))
-        self._kept = None
+        self._held = Shared()  # a list of `HeldWeights`, one a direction
+        # Of each direction, for training: what a pass keeps for its backward pass is too much to be allocated anew.
+        self._rooms = [Room(self.dtype) for _ in range(num_layers * self.directions)]
 
     def _add_direction(self, layer, direction):
         """Register the parameters of one direction of one layer, with torch's names."""
@@ -189,7 +193,8 @@ class Recurrent(Layer):
             self._add_parameter(f"{name}_{suffix}", initialize(how, shape, hidden, self.random_state))
         if self.forget_bias is not None:
             self._set_forget_bias(suffix)
-        return Direction(cell, hidden, output, self.parameters, self.grads, suffix, self.n_jobs, self.threads_cut)
+        weights = DirectionWeights(cell, hidden, output, self.parameters, self.grads, suffix)
+        return Direction(weights, self.n_jobs, self.threads_cut)
 
     def _set_forget_bias(self, suffix):
         """Start the forget gate open."""
@@ -241,41 +246,61 @@ class Recurrent(Layer):
         packing = self._packing(steps, batch, lengths)
         learned = state is None and self.learn_initial_state
         initial = self._initial(self._learned(batch) if learned else state, batch, packing, "state")
-        final, collected = self._empty_states(batch), []
         rows = packing.pack(x, self.n_jobs)
-        if training and self._layers[0][0].is_held:
-            raise RuntimeError("Nothing can be trained while held_weights is in force.")
         if check_finite and not np.isfinite(rows.vectors if isinstance(x, Embedded) else rows).all():
             raise ValueError("x must be finite, got NaN or infinity in the steps of a sequence.")
+        y_shape, x_shape = (*shape, self.output_size), None if isinstance(x, Embedded) else x.shape
+        if training:
+            if self._held.value is not None:
+                raise RuntimeError("Nothing can be trained while held_weights is in force.")
+            with self._alone("forward"):
+                rows, final, collected, passes = self._run(rows, initial, packing, shape, True, return_all_states)
+                self._keep(passes, packing, y_shape, x_shape, learned, lengths if listed else None)
+        else:
+            rows, final, collected, _ = self._run(rows, initial, packing, shape, False, return_all_states)
+        y = rows.reshape(y_shape) if self._ends(self.num_layers - 1) else packing.unpack(rows, y_shape, self.n_jobs)
+        result = self._cut(y, lengths) if listed else y, self._state([packing.unsort(part) for part in final])
+        if return_all_states:
+            result += (self._state([np.stack(parts) for parts in zip(*collected, strict=True)]),)
+        return result
+
+    def _run(self, rows, initial, packing, shape, training, return_all_states):
+        """Run all layers over packed rows.
+
+        Returns the last layer's output, the final states, all states of each direction, and the passes for `backward`:
+        each in a room of its own; for prediction one room serves all directions, one after the other.
+        """
+        final, collected, passes = self._empty_states(packing.batch), [], []
+        room, held = None if training else borrow_room(self.dtype), self._held.value
         for k, layer in enumerate(self._layers):
             inputs, outputs = rows, self._outputs(packing, padded=self._ends(k))
             for d, direction in enumerate(layer):
                 n = k * self.directions + d
                 backwards = d == 1 or self.reverse
-                last = direction.forward(
+                done = direction.forward(
                     outputs[d],
                     gather(inputs, packing.reverse, self.n_jobs) if backwards else inputs,
                     initial and [part[n] for part in initial],
                     packing,
                     training or return_all_states,
                     self._draw(direction, packing, training),
+                    self._rooms[n] if training else room,
+                    None if held is None else held[n],
                 )
-                for part, values in zip(final, last, strict=True):
+                for part, values in zip(final, done.final, strict=True):
                     part[n] = values
                 if return_all_states:
-                    collected.append(self._collect(direction, packing, shape, backwards))
+                    collected.append(self._collect(done, packing, shape, backwards))
+                if training:
+                    passes.append(done)
             rows = self._merged(outputs)
             if self.residual and k > 0:
                 rows = rows + inputs
             if k < self.num_layers - 1:
                 rows = self._dropouts[k].forward(rows, training=training, sequences=packing.places)
-        y_shape, x_shape = (*shape, self.output_size), None if isinstance(x, Embedded) else x.shape
-        self._kept = (packing, y_shape, x_shape, learned, lengths if listed else None) if training else None
-        y = rows.reshape(y_shape) if self._ends(self.num_layers - 1) else packing.unpack(rows, y_shape, self.n_jobs)
-        result = self._cut(y, lengths) if listed else y, self._state([packing.unsort(part) for part in final])
-        if return_all_states:
-            result += (self._state([np.stack(parts) for parts in zip(*collected, strict=True)]),)
-        return result
+        if room is not None:
+            give_back(room)
+        return rows, final, collected, passes
 
     @contextlib.contextmanager
     def held_weights(self):
@@ -292,27 +317,26 @@ class Recurrent(Layer):
         ...     for _ in range(4):
         ...         y, h = layer.forward(np.ones((1, 2, 3)), h)
         """
-        with contextlib.ExitStack() as stack:
-            for direction in itertools.chain(*self._layers):
-                stack.enter_context(direction.held())
+        directions = list(itertools.chain(*self._layers))
+        with self._held.hold(lambda: [HeldWeights(direction.weights) for direction in directions]):
             yield
 
-    def step_arrays(self, state, batch, vectors=None):
+    def step_arrays(self, state, batch, rooms, vectors=None):
         """Return the arrays for single steps of `kernels.generation.generate`, from a state on, and its two schedules.
 
-        For one direction that reads forwards, under `held_weights`. With `vectors` (V, D) the first layer reads only
-        these, and computes its product with them at once. The states after an even number of steps stand in
-        the first `batch` rows of each layer's memory.
+        For one direction that reads forwards, under `held_weights`; each layer writes in one of `rooms`. With `vectors`
+        (V, D) the first layer reads only these, and computes its product with them at once. The states after an even
+        number of steps stand in the first `batch` rows of each layer's memory.
         """
         packing, x, steps = self._packing(1, batch, None), np.empty((batch, self.input_size), self.dtype), []
-        initial = self._initial(state, batch, packing, "state")
+        initial, held = self._initial(state, batch, packing, "state"), self._held.value
         for k, (direction,) in enumerate(self._layers):
             size = self._sizes[0]
             y = Output(np.empty((batch, size), self.dtype), np.arange(batch, dtype=np.int32), 0, size)
-            drawn = self._draw(direction, packing, training=False)
-            steps.append(direction.step_arrays(x, vectors, y, batch, initial and [part[k] for part in initial], drawn))
+            drawn, first = self._draw(direction, packing, training=False), initial and [part[k] for part in initial]
+            steps.append(direction.step_arrays(x, vectors, y, batch, first, drawn, rooms[k], held[k]))
             x, vectors = y.values, None
-        return tuple(steps), self._layers[0][0].step_schedules(batch)
+        return tuple(steps), step_schedules(self._layers[0][0].weights, batch)
 
     def backward(self, dy, dstate=None):
         """Propagate gradients back through the last `forward` with ``training=True``, and add to `grads`.
@@ -338,9 +362,7 @@ class Recurrent(Layer):
         ValueError
             An argument has the wrong shape.
         """
-        if self._kept is None:
-            raise RuntimeError("backward needs a forward pass with training=True before it, once for each backward.")
-        packing, y_shape, x_shape, learned, lengths = self._kept
+        passes, packing, y_shape, x_shape, learned, lengths = self._recall()
         if lengths is not None:
             if [len(part) for part in dy] != list(lengths):
                 raise ValueError(
@@ -351,9 +373,19 @@ class Recurrent(Layer):
         if dy.shape != y_shape:
             raise ValueError(f"dy must have the shape of the output, {y_shape}, got {dy.shape}.")
         d_final = self._initial(dstate, packing.batch, packing, "dstate")
-        self._kept = None
-        d_initial = self._empty_states(packing.batch)
-        ends = self._ends(self.num_layers - 1)
+        with self._alone("backward"):
+            self._forget()
+            dx, d_initial = self._run_back(passes, dy, d_final, packing, x_shape is None)
+            if learned:
+                for name, values in zip(self.cell.states, d_initial, strict=True):
+                    self.grads[f"initial_{name}"] += values.sum(axis=1)
+        dx = dx if x_shape is None else packing.unpack(dx, x_shape, self.n_jobs)
+        dx = dx if lengths is None else self._cut(dx, lengths)
+        return dx, self._state([packing.unsort(part) for part in d_initial])
+
+    def _run_back(self, passes, dy, d_final, packing, embedded):
+        """Run back through all layers; return the gradients of the packed inputs and of the initial states."""
+        d_initial, ends = self._empty_states(packing.batch), self._ends(self.num_layers - 1)
         d_rows = dy.reshape(-1, self.output_size) if ends else packing.pack(dy, self.n_jobs)
         for k in reversed(range(self.num_layers)):
             if k < self.num_layers - 1:
@@ -362,19 +394,14 @@ class Recurrent(Layer):
             d_outputs = self._parts(d_rows, packing, padded=self._ends(k))
             for d, direction in enumerate(self._layers[k]):
                 n = k * self.directions + d
-                dx, before = direction.backward(d_outputs[d], d_final and [part[n] for part in d_final])
-                if (d == 1 or self.reverse) and not (k == 0 and x_shape is None):
+                dx, before = direction.backward(passes[n], d_outputs[d], d_final and [part[n] for part in d_final])
+                if (d == 1 or self.reverse) and not (k == 0 and embedded):
                     dx = gather(dx, packing.reverse, self.n_jobs)
                 d_inputs = dx if d_inputs is None else d_inputs + dx
                 for target, values in zip(d_initial, before, strict=True):
                     target[n] = values
             d_rows = d_inputs
-        if learned:
-            for name, values in zip(self.cell.states, d_initial, strict=True):
-                self.grads[f"initial_{name}"] += values.sum(axis=1)
-        dx = d_rows if x_shape is None else packing.unpack(d_rows, x_shape, self.n_jobs)
-        dx = dx if lengths is None else self._cut(dx, lengths)
-        return dx, self._state([packing.unsort(part) for part in d_initial])
+        return d_rows, d_initial
 
     def generators(self):
         """Return the generators that masks are drawn from, always in the same order."""
@@ -457,7 +484,7 @@ class Recurrent(Layer):
     def _draw(self, direction, packing, training):
         """Draw the masks of one pass."""
         if not (any(self.zoneout) or (training and (self.recurrent_dropout or self.weight_dropout))):
-            return _NOTHING_DRAWN
+            return NOTHING_DRAWN
         rows, batch, draw = int(packing.offsets[-1]), packing.batch, self._random.random
         update = None
         if any(self.zoneout):
@@ -477,16 +504,16 @@ class Recurrent(Layer):
         if self.recurrent_dropout:
             kept = draw((batch, self._sizes[0]), np.float32) >= self.recurrent_dropout
             recurrent = kept * self.dtype.type(1 / (1 - self.recurrent_dropout))
-        name = f"weight_hh_{direction.suffix}"
+        name = f"weight_hh_{direction.weights.suffix}"
         if self.weight_dropout and name in self.parameters:
             kept = draw(self.parameters[name].shape, np.float32) >= self.weight_dropout
             weight = kept * self.dtype.type(1 / (1 - self.weight_dropout))
         return Drawn(weight, recurrent, update)
 
-    def _collect(self, direction, packing, shape, backwards):
-        """Return every state after each step as padded batches."""
+    def _collect(self, done, packing, shape, backwards):
+        """Return every state after each step of a pass as padded batches."""
         padded = []
-        for plane, size in zip(direction.all_states(), self._sizes, strict=True):
+        for plane, size in zip(done.all_states(), self._sizes, strict=True):
             rows = gather(plane, packing.output_rows(backwards, padded=False), self.n_jobs, size)
             padded.append(packing.unpack(rows, (*shape, size), self.n_jobs))
         return padded

@@ -83,12 +83,8 @@ def test_chunks_are_bounded_and_panels_fill_the_threads(rows, features, classes,
 def test_memory_is_bounded(monkeypatch):
     """The scratch is the only large array: without training it does not grow with rows times classes at all."""
     asked = []
-
-    def scratch(size, dtype):
-        asked.append(size)
-        return np.empty(size, dtype)
-
-    monkeypatch.setattr(cross_entropy, "scratch", scratch)
+    monkeypatch.setattr(cross_entropy, "give_back", lambda room: asked.append(room.n_bytes // room.dtype.itemsize))
+    monkeypatch.setattr(cross_entropy, "borrow_room", Room)
     monkeypatch.setattr(cross_entropy, "CHUNK_SIZE", 40_000)
     arguments = problem(3000, 4, 500)
     backward(*arguments, n_jobs=1)

@@ -3,9 +3,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fastrnn import _memory
 from fastrnn.cells import CELLS
 from fastrnn.layers import GRU, LSTM, RNN, Embedded, Recurrent
 from fastrnn.layers._packing import Packing
+from fastrnn.layers._plan import make_plan
+from fastrnn.layers._weights import Drawn
 from tests import reference
 
 PROJECTED = "lstm projected"
@@ -379,11 +382,12 @@ def test_backward_needs_a_training_pass_each_time():
 
 
 def test_prediction_keeps_nothing_that_grows_with_the_steps():
+    _memory.release()
     layer = LSTM(8, 16, n_jobs=1)
     sizes = []
     for steps in (400, 4000):
         layer.forward(np.zeros((steps, 4, 8), "float32"))
-        sizes.append(sum(a.nbytes for a in layer._layers[0][0].work._arrays.values()))
+        sizes.append(sum(room.n_bytes for room in _memory._rooms[layer.dtype]))
     assert sizes[0] == sizes[1]
 
 
@@ -584,7 +588,8 @@ def test_zoneout_takes_the_expectation_at_prediction(cell):
 def test_masks_have_their_rates_and_scales():
     layer = Recurrent("rnn", 3, 50, recurrent_dropout=0.25, weight_dropout=0.25, zoneout=0.25, random_state=0)
     layer.forward(np.ones((40, 8, 3)), training=True)
-    drawn = layer._layers[0][0].kept[-1]
+    _, ((done,), *_) = layer._kept
+    drawn = done.drawn
     for mask in (drawn.recurrent, drawn.weight_hh):
         assert set(np.unique(mask)) == {np.float32(0), np.float32(4 / 3)}
         assert (mask == 0).mean() == pytest.approx(0.25, abs=0.06)
@@ -596,7 +601,7 @@ def test_masks_have_their_rates_and_scales():
 def test_locked_dropout_is_the_same_at_every_step():
     layer = Recurrent("rnn", 3, 200, 2, dropout=0.5, locked_dropout=True, random_state=0)
     layer.forward(np.ones((6, 3, 3)), lengths=[6, 2, 4], training=True)
-    mask = layer._dropouts[0]._mask
+    _, (mask,) = layer._dropouts[0]._kept
     np.testing.assert_array_equal(mask[:3], mask[3:6])  # packed: three sequences are alive at the steps 0 and 1
     assert (mask[0] == 0).mean() == pytest.approx(0.5, abs=0.1)
     assert not np.array_equal(mask[0], mask[1])
@@ -668,10 +673,11 @@ def test_bad_options_are_named(call, message):
     ],
 )
 def test_threads_cut_what_keeps_more_of_them_busy(monkeypatch, hidden, batch, threads, cut, parts):
-    monkeypatch.setattr("fastrnn.layers._direction.worth", lambda n_jobs, flops: threads)
+    monkeypatch.setattr("fastrnn.layers._plan.worth", lambda n_jobs, flops: threads)
     ((direction,),) = Recurrent("lstm", 4, hidden, random_state=0)._layers
-    got = direction._parts(Packing(3, batch), 4)
+    weights = direction.weights
+    got = make_plan(weights, Packing(3, batch), 4, False, Drawn(), False, "auto", None, {}).parts
     assert len(got) == parts
     # (first and last sequence, first and last unit); some units are padding
     whole = {"batch": [(begin, end) for *_, begin, end in got], "units": [(first, last) for first, last, *_ in got]}
-    assert set(whole[cut]) == {(0, direction.padded if cut == "batch" else batch)}
+    assert set(whole[cut]) == {(0, weights.padded if cut == "batch" else batch)}

@@ -1,0 +1,150 @@
+"""Who uses an object: one thread that trains it, or any number that read it.
+
+Training changes an object step by step, and another thread would compute with half of a step. That is refused rather
+than made to wait, since who does it expects both to work. The object itself holds nothing of this: it can be copied,
+pickled and compared while it is used.
+"""
+
+import functools
+import inspect
+import os
+import threading
+import types
+
+TRAINING = ("fit", "partial_fit", "fit_transform")
+_FREE = ("get_params", "set_params", "get_metadata_routing")  # those of scikit-learn that concern parameters only
+
+_lock = threading.Lock()
+_users = {}  # by the id of each object in use
+
+
+class _Users:
+    """The threads in the methods of an object, and how deep: a method may call others."""
+
+    def __init__(self):
+        self.trainer, self.depth, self.readers = None, 0, {}
+
+
+class Use:
+    """Context in which the calling thread trains some objects, and reads others.
+
+    Parameters
+    ----------
+    trained, read : tuple of object
+    what : str
+        The method, for the message.
+
+    Raises
+    ------
+    RuntimeError
+        Another thread trains one of the objects, or uses one that is to be trained.
+    """
+
+    __slots__ = ("read", "thread", "trained", "what")
+
+    def __init__(self, trained, read, what):
+        self.trained, self.read, self.what = trained, read, what
+
+    def __enter__(self):
+        self.thread = threading.get_ident()
+        with _lock:
+            for one in (*self.trained, *self.read):
+                self._check(one, any(one is other for other in self.trained))
+            for one in self.trained:
+                users = _users.setdefault(id(one), _Users())
+                users.trainer, users.depth = self.thread, users.depth + 1
+            for one in self.read:
+                readers = _users.setdefault(id(one), _Users()).readers
+                readers[self.thread] = readers.get(self.thread, 0) + 1
+
+    def __exit__(self, *error):
+        with _lock:
+            for one in self.trained:
+                users = _users[id(one)]
+                users.depth -= 1
+                users.trainer = self.thread if users.depth else None
+                self._forget(one, users)
+            for one in self.read:
+                users = _users[id(one)]
+                users.readers[self.thread] -= 1
+                if not users.readers[self.thread]:
+                    del users.readers[self.thread]
+                self._forget(one, users)
+
+    @staticmethod
+    def _forget(one, users):
+        if not (users.depth or users.readers):
+            del _users[id(one)]
+
+    def _check(self, one, trained):
+        users = _users.get(id(one))
+        if users is None:
+            return
+        name = type(one).__name__
+        if users.trainer not in (None, self.thread):
+            raise RuntimeError(
+                f"{self.what} was called while another thread trains the same {name}: wait until that has ended, or use "
+                "a copy in each thread."
+            )
+        if trained and users.readers.keys() - {self.thread}:
+            raise RuntimeError(
+                f"{self.what} was called while another thread uses the same {name}: wait until that has ended, or train "
+                "a copy."
+            )
+
+
+class GuardedMixin:
+    """Class whose public methods several threads may call at once, but not while one of them trains the object.
+
+    The methods named in `TRAINING` train; all other public methods of subclasses read.
+    """
+
+    def __init_subclass__(cls, **options):
+        super().__init_subclass__(**options)
+        for name, method in list(vars(cls).items()):
+            if not name.startswith("_") and inspect.isfunction(method) and name not in _FREE:
+                setattr(cls, name, _guarded(method, name))
+
+    def _members(self):
+        """Return the fitted objects that this one is made of, and reads."""
+        return ()
+
+
+def _guarded(method, name):
+    """Return a method that is carried out as the use of its object."""
+    trains, use = name in TRAINING, Use
+
+    def guarded(self, *arguments, **options):
+        members = self._members()
+        trained, read = ((self,), members) if trains else ((), (self, *members))
+        with use(trained, read, f"{type(self).__name__}.{name}"):
+            return method(self, *arguments, **options)
+
+    # In the globals of its module the doctests of a method are found.
+    guarded = types.FunctionType(
+        guarded.__code__, method.__globals__, name, guarded.__defaults__, guarded.__closure__
+    )  # fmt: skip
+    return functools.update_wrapper(guarded, method)
+
+
+def _forget_users():
+    """Start over in a forked child: the parent's threads do not exist there."""
+    global _lock
+    _lock = threading.Lock()
+    _users.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_users)
+
+
+def members_of(objects):
+    """Return those of some objects that are guarded, and the members of each.
+
+    Examples
+    --------
+    >>> members_of(["no model", None])
+    ()
+    """
+    guarded = [one for one in objects if isinstance(one, GuardedMixin)]
+    return tuple(part for one in guarded for part in (one, *one._members()))

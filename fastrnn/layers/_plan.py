@@ -1,0 +1,161 @@
+"""Where and how a pass of one direction is computed: what depends on its shapes alone."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from fastrnn.kernels import recurrence
+from fastrnn.kernels.threads import split, worth
+
+_CHUNK_BYTES = 1 << 18  # pre-activations of a chunk of steps: to stay in the second-level cache of a core
+_BACKWARD_BYTES = 6 << 20  # gradients of pre-activations until they are multiplied: to stay in the third-level cache
+# Threads cut the hidden units if more of them are busy then. A thread is busy with so many sequences, or with so large
+# a part of the weight that its part of a step is longer than the wait at a barrier.
+_FEW_SEQUENCES = 4
+_LEAST_BYTES = 1 << 17
+
+
+class Plan(NamedTuple):
+    """Where and how a pass is computed. Nothing in it changes: passes of several threads may share it."""
+
+    parts: list  # what each thread does, see `kernels.recurrence`
+    chunk: int
+    schedule: recurrence.Schedule
+    memory: object  # the key of the arrays that forward writes in a room, see `memory`
+    last: object  # rows of the final states in the memory's states: a slice or an array
+    backward_chunks: list  # see `_backward_chunks`
+    compiled: dict  # the entry point of each kernel for the types that all passes of such plans have
+
+
+class MemoryKey(NamedTuple):
+    """The sizes of the arrays that forward writes."""
+
+    states: int
+    rows: int
+    gate_rows: int
+    padded: int
+    width: int
+    masked: bool
+    late: bool
+    projected: bool
+    standardized: bool
+    normalized: bool
+
+
+def make_plan(weights, packing, columns, keep, drawn, held, cut, n_jobs, compiled):
+    """Plan a pass.
+
+    Parameters
+    ----------
+    weights : DirectionWeights
+    packing : Packing
+    columns : int or None
+        Columns of the input, D; None for ids.
+    keep : bool
+        Whether all rows are kept, for a backward pass or for the states of all steps.
+    drawn : Drawn
+    held : bool
+        Whether the weights are packed before.
+    cut : {"auto", "batch", "units"}
+    n_jobs : int or None
+    compiled : dict
+
+    Returns
+    -------
+    Plan
+    """
+    rows, steps, batch = int(packing.offsets[-1]), len(packing.offsets) - 1, packing.batch
+    parts = _parts(weights, packing, columns or 0, held, cut, n_jobs)
+    largest = max(part[1] - part[0] for part in parts)
+    row_bytes = weights.width * weights.dtype.itemsize
+    chunk = max(1, min(steps, _CHUNK_BYTES // (max(1, largest) * row_bytes)))
+    gate_rows, state_rows = packing.schedule(None if keep else chunk)
+    if packing.is_full:
+        last = slice(int(state_rows[-1]), int(state_rows[-1]) + batch)
+    else:
+        last = state_rows[packing.lengths] + np.arange(batch)
+    sizes = (batch + rows, rows) if keep else (2 * batch, chunk * batch)
+    return Plan(
+        parts=parts,
+        chunk=chunk,
+        schedule=recurrence.Schedule(packing.offsets, gate_rows, state_rows, weights.spans),
+        memory=memory_key(weights, *sizes, drawn),
+        last=last,
+        backward_chunks=_backward_chunks(packing.offsets, row_bytes) if keep else [],
+        compiled=compiled,
+    )
+
+
+def step_schedules(weights, batch):
+    """Return the schedules of two single steps, from the first half of the states to the second and back."""
+    offsets, none = np.array([0, batch]), np.zeros(1, np.intp)
+    return tuple(
+        recurrence.Schedule(offsets, none, np.array(rows), weights.spans) for rows in ([0, batch], [batch, 0])
+    )
+
+
+def memory_key(weights, rows, gate_rows, drawn):
+    """Return the sizes of the arrays that a forward pass over so many rows writes."""
+    return MemoryKey(
+        states=len(weights.cell.states),
+        rows=rows,
+        gate_rows=gate_rows,
+        padded=weights.padded,
+        width=weights.width,
+        masked=drawn.recurrent is not None,
+        late=bool(weights.late_slots),
+        projected=weights.has_projection,
+        standardized=weights.standardizes,
+        normalized=bool(weights.normalized),
+    )
+
+
+def memory(room, key):
+    """Return the arrays that a forward pass writes, in its room."""
+    return room.made(key, _memory, key)
+
+
+def _memory(room, key):
+    states = room.take("states", key.states, key.rows, key.padded)
+    return recurrence.Memory(
+        gates=room.take("gates", key.gate_rows, key.width),
+        states=states,
+        operands=room.take("operands", 1, key.rows, key.padded) if key.masked else states,
+        late=room.take("late", key.gate_rows, key.padded) if key.late else None,
+        raw=room.take("raw", key.gate_rows, key.padded) if key.projected else None,
+        standardized=room.take("standardized", key.gate_rows, key.padded) if key.standardized else None,
+        scales=room.take("scales", key.gate_rows, 3) if key.normalized else None,
+    )
+
+
+def _parts(weights, packing, columns, held, cut, n_jobs):
+    """Return what each thread does, (first, last, begin, end): sequences and units. See `recurrence`."""
+    rows, padded = int(packing.offsets[-1]), weights.padded
+    threads = worth(n_jobs, 2 * rows * len(weights.cell.gates) * padded * (columns + weights.output))
+    cutting_units = 1 if held else _threads_for_units(weights, packing.batch, cut, threads)
+    if cutting_units > 1:
+        return [(0, packing.batch, *units) for units in split(padded, cutting_units, weights.lanes)]
+    return [(*sequences, 0, padded) for sequences in packing.shards(threads)]
+
+
+def _threads_for_units(weights, batch, cut, threads):
+    """Return how many of `threads` are to cut the hidden units; 1 if they are to cut the batch."""
+    if weights.late_slots or weights.normalized or weights.standardizes or weights.has_projection:
+        return 1  # stages between the product and the cell that need all units of a row
+    most = min(threads, weights.padded // weights.lanes)
+    if cut != "auto":
+        return most if cut == "units" else 1
+    weight_bytes = weights.spans[3] * weights.padded * weights.dtype.itemsize
+    units = min(most, weight_bytes // _LEAST_BYTES)
+    sequences = min(threads, max(1, batch // _FEW_SEQUENCES))  # threads that the batch keeps busy
+    return units if units > sequences else 1
+
+
+def _backward_chunks(offsets, row_bytes):
+    """Return the steps whose weight gradients are added up together, last ones first: (start, stop, their rows)."""
+    most, chunks, stop = max(1, _BACKWARD_BYTES // row_bytes), [], len(offsets) - 1
+    while stop > 0:
+        start = min(stop - 1, int(np.searchsorted(offsets, offsets[stop] - most)))
+        chunks.append((start, stop, slice(int(offsets[start]), int(offsets[stop]))))
+        stop = start
+    return chunks
