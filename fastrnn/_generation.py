@@ -201,7 +201,8 @@ class GenerationMixin(GuardedMixin):
         while max_length and open_texts.size:
             size = min(size, most, self._tokens_at_once, max(2, _DRAWS // len(open_texts) // 2 * 2))
             uniforms = random_state.random_sample((min(max_length, size), len(open_texts)))
-            block, state = self._draw_block(state, uniforms, choice)
+            with Use((), (self, *self._members()), f"{type(self).__name__}.stream"):  # between blocks others may train
+                block, state = self._draw_block(state, uniforms, choice)
             goes_on = [
                 _extend(drawn[text], ids, stops)
                 for text, ids in zip(open_texts.tolist(), block.T.tolist(), strict=True)

@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastrnn._jit import kernel
+from fastrnn._memory import Room
 from fastrnn.kernels import cross_entropy, threads
 from fastrnn.kernels.cross_entropy import (
     CHUNK_SIZE,
