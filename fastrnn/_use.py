@@ -88,8 +88,8 @@ class Use:
             )
         if trained and users.readers.keys() - {self.thread}:
             raise RuntimeError(
-                f"{self.what} was called while another thread uses the same {name}: wait until that has ended, or train "
-                "a copy."
+                f"{self.what} was called while another thread uses the same {name}: wait until that has ended, or "
+                "train a copy."
             )
 
 

@@ -89,9 +89,7 @@ def make_plan(weights, packing, columns, keep, drawn, held, cut, n_jobs, compile
 def step_schedules(weights, batch):
     """Return the schedules of two single steps, from the first half of the states to the second and back."""
     offsets, none = np.array([0, batch]), np.zeros(1, np.intp)
-    return tuple(
-        recurrence.Schedule(offsets, none, np.array(rows), weights.spans) for rows in ([0, batch], [batch, 0])
-    )
+    return tuple(recurrence.Schedule(offsets, none, np.array(rows), weights.spans) for rows in ([0, batch], [batch, 0]))
 
 
 def memory_key(weights, rows, gate_rows, drawn):
