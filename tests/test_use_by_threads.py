@@ -142,6 +142,7 @@ def text_calls(model):
         lambda: model.complete("the ca", n=2),
         lambda: model.advance(state, "sat")[0],
         lambda: model.advance(model.initial_state(), "the")[0],
+        lambda: inspection.surprisal(model, TEXTS[1]).bits,
     ]
 
 
