@@ -192,7 +192,8 @@ def _allocate_from_pool(size, dtype):
     return aligned(size, dtype) if size * dtype.itemsize < _LEAST_BYTES else empty((size,), dtype)
 
 
-_rooms = {}  # by type of numbers: rooms that no pass is in; only whole operations of a deque, so that threads may share it
+# Rooms that no pass is in, by type of numbers. Threads may share them: one operation of a deque is never half done.
+_rooms = {}
 
 
 def borrow_room(dtype):

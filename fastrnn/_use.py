@@ -83,8 +83,8 @@ class Use:
         name = type(one).__name__
         if users.trainer not in (None, self.thread):
             raise RuntimeError(
-                f"{self.what} was called while another thread trains the same {name}: wait until that has ended, or use "
-                "a copy in each thread."
+                f"{self.what} was called while another thread trains the same {name}: wait until that has ended, or "
+                "use a copy in each thread."
             )
         if trained and users.readers.keys() - {self.thread}:
             raise RuntimeError(
