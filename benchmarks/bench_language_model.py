@@ -52,7 +52,7 @@ class Filling:
     def setup(self, vocabulary):
         self.model, (text,) = make_model(vocabulary, 200)
         self.tokens = [*text[:5], "___", *text[5:8]]
-        self.model.fill(self.tokens, candidates=2)  # compiles
+        self.model.fill(self.tokens)  # compiles
 
     def time_fill(self, vocabulary):
         self.model.fill(self.tokens)

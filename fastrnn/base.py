@@ -8,6 +8,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastrnn._checks import check_choice, shown
 from fastrnn._filling import FillingMixin
+from fastrnn.corpus import read_ids
 from fastrnn.persistence import load_model, plain_parameter, rebuilt, save_model
 from fastrnn.text import (
     END_ID,
@@ -175,7 +176,12 @@ class BaseLanguageModel(FillingMixin, BaseEstimator, abc.ABC):
 
     def _score_tokens(self, X, independent=False, bos=True, eos=True):
         """Return ids, offsets and natural log probabilities of the tokens of X, ``</s>`` after each sentence."""
-        ids, offsets = close_sentences(*self._encode(X))
+        check_is_fitted(self)
+        corpus = read_ids(X, self.vocabulary_)
+        if corpus is None:
+            ids, offsets = close_sentences(*self._encode(X))
+        else:
+            ids, offsets = np.ascontiguousarray(corpus.ids, np.int32), corpus.offsets
         if independent or not bos:
             log_probs = self._sentence_log_probs(ids, offsets, bos)
         else:
@@ -183,14 +189,15 @@ class BaseLanguageModel(FillingMixin, BaseEstimator, abc.ABC):
         if eos:
             return ids, offsets, log_probs
         counted = ids != END_ID
-        return ids[counted], offsets - np.arange(len(offsets)), log_probs[counted]
+        offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(counted)])[offsets]
+        return ids[counted], offsets, log_probs[counted]
 
     def token_log_probs(self, X, *, independent=False, bos=True, eos=True):
         """Return the log probability of every token of a text.
 
         Parameters
         ----------
-        X : iterable of (str or list of str)
+        X : as in `score_samples`
             A sentence, line or document each.
         independent, bos, eos : bool
             As in `score_samples`.
@@ -208,8 +215,10 @@ class BaseLanguageModel(FillingMixin, BaseEstimator, abc.ABC):
 
         Parameters
         ----------
-        X : iterable of (str or list of str)
-            A sentence, line or document each.
+        X : iterable of (str, list of str or os.PathLike), os.PathLike, file object, or ids
+            A sentence, line or document each. A path (a `pathlib.Path`) stands for the lines of a text file, or of all
+            text files of a folder; an open file for its lines. Ids of the vocabulary, every sentence closed by that of
+            ``</s>``, are an array of integers or the path of a ``.npy`` file, see `fastrnn.corpus.write_token_file`.
         independent : bool
             Whether each sentence is scored by itself, as the hypotheses of an n-best list are, also by a model that
             otherwise goes on from one sentence to the next. The other sentences then change no bit of its score.
@@ -245,7 +254,7 @@ class BaseLanguageModel(FillingMixin, BaseEstimator, abc.ABC):
 
         Parameters
         ----------
-        X : iterable of (str or list of str)
+        X : as in `score_samples`
             A sentence, line or document each.
         y : None
             Ignored.
@@ -266,7 +275,7 @@ class BaseLanguageModel(FillingMixin, BaseEstimator, abc.ABC):
 
         Parameters
         ----------
-        X : iterable of (str or list of str)
+        X : as in `score_samples`
             A sentence, line or document each.
         oov : {"include", "exclude"}
             Whether tokens out of the vocabulary count, with the probability of ``<unk>``. Without them the perplexities

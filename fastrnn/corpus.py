@@ -54,16 +54,22 @@ def read_corpus(X, vocabulary, tokenizer="words", lowercase=False, normalize=Non
     ValueError
         X is nothing of this, or ids are not those of the vocabulary.
     """
-    if isinstance(X, os.PathLike) and pathlib.Path(X).suffix == ".npy":
-        X = np.load(X, mmap_mode="r")
-    if isinstance(X, np.ndarray) and X.dtype.kind in "iu":
-        return _check_ids(X, vocabulary), vocabulary
+    corpus = read_ids(X, vocabulary)
+    if corpus is not None:
+        return corpus, vocabulary
     token_lists = iterate_corpus(X, tokenizer, lowercase, normalize, encoding, learning=vocabulary is None)
     parts = batches(token_lists, _AT_ONCE)
     if vocabulary is None:
         vocabulary = Vocabulary()
         return _collect(vocabulary.extend_encode_batches(parts)), vocabulary
     return _collect(vocabulary.encode_batches(parts)), vocabulary
+
+
+def read_ids(X, vocabulary):
+    """Return the `Corpus` of a text that is given as ids, see `read_corpus`; None if X is something else."""
+    if isinstance(X, os.PathLike) and pathlib.Path(X).suffix == ".npy":
+        X = np.load(X, mmap_mode="r")
+    return _check_ids(X, vocabulary) if isinstance(X, np.ndarray) and X.dtype.kind in "iu" else None
 
 
 def write_token_file(path, X, vocabulary, tokenizer="words", lowercase=False, normalize=None, encoding="utf-8"):

@@ -123,6 +123,26 @@ def test_scores_without_a_beginning_or_a_known_token(model, language_models):
         language_models["ngrams"].score([""], eos=False)
 
 
+@pytest.mark.parametrize("kind", ["ngrams", "network", "mixture"])
+def test_a_text_may_be_given_as_ids(language_models, kind, tmp_path):
+    model = language_models[kind]
+    write_token_file(tmp_path / "ids.npy", TEXTS, model.vocabulary_)
+    for X in (np.load(tmp_path / "ids.npy"), tmp_path / "ids.npy"):
+        for options in ({}, {"independent": True}, {"bos": False, "eos": False}):
+            np.testing.assert_array_equal(model.score_samples(X, **options), model.score_samples(TEXTS, **options))
+        assert model.perplexity(X).n_oov == 1
+    ids = np.load(tmp_path / "ids.npy")[:-1]  # the text breaks off
+    expected = np.concatenate(model.token_log_probs(TEXTS))[:-1]
+    np.testing.assert_array_equal(np.concatenate(model.token_log_probs(ids)), expected)
+    without = model.token_log_probs(ids, eos=False)
+    assert [len(part) for part in without] == [len(part) for part in model.token_log_probs(TEXTS, eos=False)]
+    np.testing.assert_array_equal(np.concatenate(without), expected[ids != 3])
+    with pytest.raises(ValueError, match="X holds the id 999 at 1, which is no token of the vocabulary"):
+        model.score(np.array([5, 999, 3]))
+    with pytest.raises(ValueError, match="X must be a one-dimensional array if it holds ids"):
+        model.score(np.array([[5, 3]]))
+
+
 def test_no_sentences(model):
     assert model.token_log_probs([]) == []
     assert model.score_samples([]).shape == (0,)
