@@ -94,6 +94,9 @@ def _cut(text, order, workspace):
     bounds = [0]
     while bounds[-1] < len(text):
         bounds.append(_next_start(text, min(bounds[-1] + size, len(text))))
+        if len(bounds) % 64 == 0:
+            workspace.release()  # pages around a place that is looked at are mapped too
+    workspace.release()
     return list(itertools.pairwise(bounds))
 
 

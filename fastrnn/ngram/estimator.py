@@ -32,7 +32,8 @@ from fastrnn.text import (
 MAX_ORDER = 16
 
 _TOKENS_PER_THREAD = 10_000  # about 1 ms of work
-_TOKENS_AT_ONCE = 1 << 19  # that are held as Python strings
+_TOKENS_AT_ONCE = 1 << 19  # most tokens that are held as Python strings
+_BYTES_PER_TOKEN = 200  # of Python strings, two batches of which are there at a time
 
 
 class NGramLanguageModel(BaseLanguageModel):
@@ -222,10 +223,10 @@ class NGramLanguageModel(BaseLanguageModel):
         workspace = Workspace(parse_bytes("memory_limit", self.memory_limit), effective_n_jobs(self.n_jobs))
         seen = Vocabulary.from_tokens(seen.tokens)
         n_before = len(text)
-        text = workspace.concatenate(itertools.chain([text], self._encode_training_text(X, seen)), np.int32)
+        text = workspace.concatenate(itertools.chain([text], self._encode_training_text(X, seen, workspace)), np.int32)
         if len(text) == n_before:
             raise ValueError("X is empty: a language model needs at least one sentence.")
-        vocabulary, ids = self._choose_vocabulary(seen, text)
+        vocabulary, ids = self._choose_vocabulary(seen, text, workspace)
         table, estimates = self._estimate(text, ids, len(vocabulary), workspace)
 
         self._seen, self._text = seen, text
@@ -253,14 +254,17 @@ class NGramLanguageModel(BaseLanguageModel):
         table = _make_table(Trie(*counts[:4]), kept, estimates, self.prune_entropy, workspace)
         return table.quantize() if self.quantize else table, estimates
 
-    def _encode_training_text(self, X, seen):
+    def _encode_training_text(self, X, seen, workspace):
         """Yield the ids of X with ``<s>`` and ``</s>``, int32 (n_tokens,), in pieces; `seen` gets its tokens."""
         is_first = len(seen) == len(SPECIAL_TOKENS)
         token_lists = iterate_corpus(X, **self._text_options(), learning=is_first)
-        for ids, offsets in seen.extend_encode_batches(batches(token_lists, _TOKENS_AT_ONCE)):
+        size = _TOKENS_AT_ONCE
+        if workspace.memory_limit is not None:
+            size = min(size, 1 + workspace.memory_limit // _BYTES_PER_TOKEN)
+        for ids, offsets in seen.extend_encode_batches(batches(token_lists, size)):
             yield close_sentences(ids, offsets, start=True)[0]
 
-    def _choose_vocabulary(self, seen, text):
+    def _choose_vocabulary(self, seen, text, workspace):
         """Return the vocabulary of the model and its ids for the tokens of `seen`, int32 (n_seen,)."""
         if self.vocabulary is not None:
             vocabulary = Vocabulary.from_tokens(self.vocabulary.tokens)  # a copy: what is given may be fitted again
@@ -269,6 +273,7 @@ class NGramLanguageModel(BaseLanguageModel):
         numbers = np.zeros(len(seen), np.int64)
         for begin in range(0, len(text), _TOKENS_AT_ONCE):
             numbers += np.bincount(text[begin : begin + _TOKENS_AT_ONCE], minlength=len(seen))
+            workspace.release()
         return vocabulary, vocabulary.fit_counts(seen.tokens, numbers)
 
     def _check_parameters(self):
