@@ -7,9 +7,12 @@ import tempfile
 import numpy as np
 import pytest
 
-from fastrnn.ngram import NGramLanguageModel, counting, workspace
+from fastrnn import text
+from fastrnn.ngram import NGramLanguageModel, counting, estimator, workspace
 from fastrnn.ngram.smoothing import SMOOTHINGS
 from fastrnn.ngram.workspace import Workspace, parse_bytes
+from fastrnn.reading import open_lines
+from fastrnn.text import close_sentences
 from tests.ngram_texts import fit, zipf_text
 
 
@@ -60,6 +63,31 @@ def test_limit_of_memory_and_more_text(small_pieces, tmp_path):
     model.save(tmp_path / "model.safetensors")
     for one in (model, NGramLanguageModel.load(tmp_path / "model.safetensors")):
         assert_same_model(one.partial_fit(pieces[2]), expected)
+
+
+def test_a_file_is_read_in_pieces_as_small_as_the_limit_asks_for(tmp_path, monkeypatch):
+    path, read, encoded = tmp_path / "text.txt", [], []
+    path.write_text("a b c d\n" * 1000)
+
+    def lines():
+        for line in open_lines(path):
+            read.append(4)
+            yield line
+
+    def recorded(ids, offsets, **options):
+        encoded.append(len(ids))
+        assert sum(read) - sum(encoded) <= 4
+        return close_sentences(ids, offsets, **options)
+
+    monkeypatch.setattr(estimator, "close_sentences", recorded)
+    monkeypatch.setattr(text, "_SAMPLE", 2)  # of which the script is found out
+    model = NGramLanguageModel(2, "add_k", memory_limit="20KB").fit(lines())
+    assert sum(encoded) == 4000
+    assert max(encoded) <= 104  # tokens of 200 bytes
+    encoded.clear()
+    read.clear()
+    assert_same_model(NGramLanguageModel(2, "add_k", memory_limit="20KB").fit(path), model)
+    assert max(encoded) <= 104
 
 
 def test_full_disk(small_pieces, temporary_folder, monkeypatch):
