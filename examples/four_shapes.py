@@ -31,6 +31,11 @@ class Network:
     parameters = property(lambda self: self._named("parameters"))
     grads = property(lambda self: self._named("grads"))
 
+    def make_writable(self):
+        """Copy the arrays that cannot be written to."""
+        for layer in self.layers.values():
+            layer.make_writable()
+
     def sparse_rows(self):
         """Return nothing: all gradients are dense."""
         return {}

@@ -1,5 +1,6 @@
 """Language models side by side on one text: what each costs, and how well it predicts."""
 
+import collections.abc
 import dataclasses
 import math
 import pathlib
@@ -7,9 +8,12 @@ import time
 import warnings
 
 from numba.core import event
+from sklearn.base import clone
 from sklearn.utils.validation import has_fit_parameter
 from tqdm import tqdm
 
+from fastrnn._checks import shown
+from fastrnn._html import table
 from fastrnn._optional import optional_module
 from fastrnn.persistence import replaced_file
 
@@ -22,10 +26,10 @@ class LanguageModelResult:
     ----------
     model : str
         The model's name.
-    kind : {"ngram", "rnn"}
-        Whether it counts n-grams or is a recurrent network.
+    kind : {"ngram", "rnn", "other"}
+        Whether it counts n-grams or is a recurrent network; others are made of such, or a cache.
     parameters : int
-        N-grams of all orders, or parameters of the network.
+        N-grams of all orders, or parameters of the network; of a model that is made of others, theirs together.
     bytes : int
         Memory of the learned arrays.
     fit_seconds : float
@@ -50,14 +54,32 @@ class LanguageModelResult:
     sample: str
 
 
+class LanguageModelComparison(list):
+    """A list of `LanguageModelResult`, best first, as `compare_language_models` returns it.
+
+    Attributes
+    ----------
+    models : dict of str to language model
+        The fitted models by name.
+    """
+
+    def __init__(self, results, models):
+        super().__init__(results)
+        self.models = models
+
+    def _repr_html_(self):
+        return table(_rows(self, False))
+
+
 def compare_language_models(models, train, valid, test, *, sample_length=40, random_state=None, verbose=0):
-    """Fit language models to one text and measure them on another.
+    """Fit copies of language models to one text and measure them on another.
 
     Parameters
     ----------
     models : dict of str to language model
-        Models by name, `NGramLanguageModel`, `RNNLanguageModel` or alike; they are fitted in place. Perplexities can
-        be compared only between models of the same tokens: give all of them one `vocabulary`.
+        Models by name, `NGramLanguageModel`, `RNNLanguageModel` or alike. They stay as they are: fitted are clones, as
+        scikit-learn makes them, which have learned nothing before. Perplexities can be compared only between models of
+        the same tokens: give all of them one `vocabulary`.
     train, valid, test : list of str
         Sentences, lines or documents to learn from, to stop early by, and to measure on.
     sample_length : int
@@ -69,13 +91,14 @@ def compare_language_models(models, train, valid, test, *, sample_length=40, ran
 
     Returns
     -------
-    list of LanguageModelResult
-        Best first: ordered by the perplexity on the test text.
+    LanguageModelComparison
+        A list of `LanguageModelResult`, best first: ordered by the perplexity on the test text. Its attribute
+        ``models`` has the fitted models by name.
 
     Raises
     ------
     ValueError
-        If a text is a bare string, or whatever a model's ``fit`` refuses.
+        If `models` is no dict, a text is a bare string, or whatever a model's ``fit`` refuses.
 
     Warns
     -----
@@ -91,12 +114,18 @@ def compare_language_models(models, train, valid, test, *, sample_length=40, ran
     >>> results = compare_language_models(models, lines, lines, lines)
     >>> [result.model for result in results]
     ['2-gram', '1-gram']
+    >>> results.models["2-gram"].predict(["the"]).tolist(), hasattr(models["2-gram"], "vocabulary_")
+    (['cat'], False)
     """
+    if not isinstance(models, collections.abc.Mapping):
+        raise ValueError(f"models must be a dict of names and language models, got {shown(models)}.")
     texts = {"train": train, "valid": valid, "test": test}
     for name, text in texts.items():
         if isinstance(text, str):
             raise ValueError(f"{name} must be a list of strings, string object received: put it into a list.")
-    results = []
+        if isinstance(text, collections.abc.Iterator):  # every model reads it
+            texts[name] = list(text)
+    models, results = {name: clone(model) for name, model in models.items()}, []
     with tqdm(models.items(), unit="model", leave=False, disable=None if verbose else True) as progress:
         for name, model in progress:
             progress.set_description(name)
@@ -104,7 +133,8 @@ def compare_language_models(models, train, valid, test, *, sample_length=40, ran
     vocabularies = [model.vocabulary_ for model in models.values()]
     if any(vocabulary != vocabularies[0] for vocabulary in vocabularies):
         warnings.warn("The models have different vocabularies, so their perplexities cannot be compared.", stacklevel=2)
-    return sorted(results, key=lambda result: (math.isnan(result.test_perplexity), result.test_perplexity))
+    results.sort(key=lambda result: (math.isnan(result.test_perplexity), result.test_perplexity))
+    return LanguageModelComparison(results, models)
 
 
 def _measure(name, model, texts, sample_length, random_state):
@@ -113,11 +143,11 @@ def _measure(name, model, texts, sample_length, random_state):
     _, fit_seconds = _timed(model.fit, texts["train"], **watched)
     valid_perplexity = model.perplexity(texts["valid"])
     test_perplexity, test_seconds = _timed(model.perplexity, texts["test"])
-    is_ngram = hasattr(model, "n_ngrams_")
+    kinds = {"n_ngrams_": "ngram", "n_parameters_": "rnn"}
     return LanguageModelResult(
         model=name,
-        kind="ngram" if is_ngram else "rnn",
-        parameters=int(sum(model.n_ngrams_) if is_ngram else model.n_parameters_),
+        kind=next((kind for attribute, kind in kinds.items() if hasattr(model, attribute)), "other"),
+        parameters=_count_parameters(model),
         bytes=int(model.nbytes_),
         fit_seconds=fit_seconds,
         valid_perplexity=float(valid_perplexity),
@@ -125,6 +155,15 @@ def _measure(name, model, texts, sample_length, random_state):
         tokens_per_second=test_perplexity.n_tokens / test_seconds,
         sample=model.sample(max_length=sample_length, random_state=random_state)[0],
     )
+
+
+def _count_parameters(model):
+    """Return how many numbers a model has learned, or those that it is made of."""
+    if hasattr(model, "n_ngrams_"):
+        return int(sum(model.n_ngrams_))
+    if hasattr(model, "n_parameters_"):
+        return int(model.n_parameters_)
+    return sum(map(_count_parameters, getattr(model, "models", [model.model] if hasattr(model, "model") else [])))
 
 
 def _timed(function, *args, **kwargs):
@@ -158,6 +197,16 @@ def format_results(results, characters=False):
     model  n-grams or parameters  memory  fit seconds  valid perplexity  test perplexity  tokens/s
     LSTM                  51,280  205 kB        12.25              8.10             8.00    90,000
     """
+    rows = _rows(results, characters)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join([row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))])
+        for row in rows
+    )
+
+
+def _rows(results, characters):
+    """Return the cells of a table: the headings, and a row a model."""
     headings = ["model", "n-grams or parameters", "memory", "fit seconds", "valid perplexity", "test perplexity"]
     headings += ["valid bits/char", "test bits/char"] * characters + ["tokens/s"]
     rows = [headings]
@@ -167,11 +216,7 @@ def format_results(results, characters=False):
         row += [f"{perplexity:,.2f}" for perplexity in perplexities]
         row += [f"{math.log2(perplexity):.3f}" for perplexity in perplexities if characters]
         rows.append([*row, f"{result.tokens_per_second:,.0f}"])
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join([row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))])
-        for row in rows
-    )
+    return rows
 
 
 def _format_bytes(n):
@@ -203,7 +248,7 @@ def plot_results(results, path, characters=False):
     axes = figure.add_subplot()
     for result in results:
         height = math.log2(result.test_perplexity) if characters else result.test_perplexity
-        marker = "s" if result.kind == "ngram" else "o"
+        marker = {"ngram": "s", "rnn": "o"}.get(result.kind, "^")
         axes.plot(result.bytes, height, marker, label=result.model, markersize=8, alpha=0.8)
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))

@@ -8,6 +8,7 @@ import pytest
 from matplotlib.image import imread
 from numba.core import event
 
+from fastrnn import CacheLanguageModel, InterpolatedLanguageModel
 from fastrnn.comparison import LanguageModelResult, compare_language_models, format_results, plot_results
 from fastrnn.text import Vocabulary
 from tests.fakes import NetworkModel, UnigramModel
@@ -23,9 +24,10 @@ def test_results_are_measured_and_ordered():
         "flat": UnigramModel(vocabulary=VOCABULARY, k=1e9),
         "counts": NetworkModel(vocabulary=VOCABULARY),
     }
-    best, worst = compare_language_models(models, TRAIN, VALID, TEST, sample_length=5, random_state=0)
+    results = compare_language_models(models, TRAIN, VALID, TEST, sample_length=5, random_state=0)
+    best, worst = results
     assert (best.model, best.kind, worst.model, worst.kind) == ("counts", "rnn", "flat", "ngram")
-    assert (best.parameters, best.bytes) == (7, models["counts"].nbytes_)
+    assert (best.parameters, best.bytes) == (7, results.models["counts"].nbytes_)
     # Of 12 counts: a 3 + 1, b 1 + 1, c 1 + 1, </s> 2 + 1, <unk> 1. TEST is a b </s> <unk> a a </s>.
     probabilities = np.array([4, 2, 3, 1, 4, 4, 3]) / 12
     assert best.test_perplexity == pytest.approx(np.exp(-np.log(probabilities).mean()))
@@ -33,13 +35,55 @@ def test_results_are_measured_and_ordered():
     assert worst.test_perplexity == pytest.approx(5)
     assert best.fit_seconds > 0
     assert best.tokens_per_second > 0
-    assert best.sample == models["counts"].sample(max_length=5, random_state=0)[0]
+    assert best.sample == results.models["counts"].sample(max_length=5, random_state=0)[0]
 
 
 def test_only_models_that_take_it_see_the_validation_text():
     models = {"network": NetworkModel(vocabulary=VOCABULARY), "ngrams": UnigramModel(vocabulary=VOCABULARY)}
-    compare_language_models(models, TRAIN, VALID, TEST)
-    assert models["network"].validation_text_ == VALID
+    results = compare_language_models(models, TRAIN, VALID, TEST)
+    assert results.models["network"].validation_text_ == VALID
+
+
+def test_the_models_that_are_given_stay_as_they_are():
+    fitted = UnigramModel(vocabulary=VOCABULARY).fit(["c c c"])
+    models = {"fitted": fitted, "new": UnigramModel(k=2.0, vocabulary=VOCABULARY)}
+    before = fitted.predict_proba([""])
+    results = compare_language_models(models, TRAIN, VALID, TEST)
+    np.testing.assert_array_equal(fitted.predict_proba([""]), before)
+    assert not hasattr(models["new"], "vocabulary_")
+    assert list(results.models) == ["fitted", "new"]
+    assert (results.models["new"].k, results.models["new"].vocabulary_) == (2.0, VOCABULARY)
+    expected = UnigramModel(vocabulary=VOCABULARY).fit(TRAIN).predict_proba([""])
+    np.testing.assert_array_equal(results.models["fitted"].predict_proba([""]), expected)
+
+
+def test_texts_may_be_generators():
+    models = {name: UnigramModel(vocabulary=VOCABULARY) for name in ("one", "two")}
+    results = compare_language_models(models, *(iter(text) for text in (TRAIN, VALID, TEST)))
+    expected = compare_language_models(models, TRAIN, VALID, TEST)
+    assert [result.test_perplexity for result in results] == [result.test_perplexity for result in expected]
+
+
+def test_models_that_are_made_of_others():
+    ngrams = UnigramModel(vocabulary=VOCABULARY).fit(TRAIN)
+    cache = CacheLanguageModel(window=3, vocabulary=VOCABULARY).fit()
+    models = {"mixture": InterpolatedLanguageModel([ngrams, cache]), "cache": CacheLanguageModel(vocabulary=VOCABULARY)}
+    results = {result.model: result for result in compare_language_models(models, TRAIN, VALID, TEST)}
+    assert {name: result.kind for name, result in results.items()} == {"cache": "other", "mixture": "other"}
+    assert (results["cache"].parameters, results["mixture"].parameters) == (0, sum(ngrams.n_ngrams_))
+
+
+def test_models_must_have_names():
+    with pytest.raises(ValueError, match=r"models must be a dict of names and language models, got \[UnigramModel"):
+        compare_language_models([UnigramModel()], TRAIN, VALID, TEST)
+
+
+def test_a_notebook_shows_a_table():
+    results = compare_language_models({"<b>&": UnigramModel(vocabulary=VOCABULARY)}, TRAIN, VALID, TEST)
+    shown = results._repr_html_()
+    assert shown.count("<tr>") == 2
+    assert "&lt;b&gt;&amp;</td>" in shown
+    assert f"{results[0].test_perplexity:,.2f}</td>" in shown
 
 
 @pytest.mark.parametrize("place", range(3))

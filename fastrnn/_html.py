@@ -1,0 +1,74 @@
+"""What notebooks show: tables, and texts whose tokens have grounds of colour; without scripts, everything escaped."""
+
+import html
+
+import numpy as np
+
+_AGAINST, _FOR = "214,96,77", "67,147,195"  # red and blue: told apart by all, and on light and dark pages
+
+
+def table(rows, caption=None):
+    """Return rows of cells as a table.
+
+    Parameters
+    ----------
+    rows : list of (list of str)
+        The first one is the heading. All columns but the first are aligned to the right.
+    caption : str or None, default=None
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> print(table([["model", "loss"], ["<a>", "0.5"]]))
+    <table>
+    <tr><th style="text-align:left">model</th><th style="text-align:right">loss</th></tr>
+    <tr><td style="text-align:left">&lt;a&gt;</td><td style="text-align:right">0.5</td></tr>
+    </table>
+    """
+    lines = ["<table>"] if caption is None else ["<table>", f"<caption>{html.escape(caption)}</caption>"]
+    for number, row in enumerate(rows):
+        tag = "td" if number else "th"
+        cells = [
+            f'<{tag} style="text-align:{"right" if column else "left"}">{html.escape(cell)}</{tag}>'
+            for column, cell in enumerate(row)
+        ]
+        lines.append(f"<tr>{''.join(cells)}</tr>")
+    return "\n".join([*lines, "</table>"])
+
+
+def coloured_text(tokens, values, title):
+    """Return a text whose tokens are on grounds of blue where their values are positive, of red where negative.
+
+    Parameters
+    ----------
+    tokens : list of str
+        Single characters stand without space between them, others with one.
+    values : array-like (T,)
+        The largest one has the strongest colour. Each is shown when the mouse is on its token.
+    title : str
+        A line above the text.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> print(coloured_text(["so", "dull"], [0.0, -2.0], "neg"))
+    <div><div><b>neg</b></div><div style="font-family:monospace;white-space:pre-wrap;line-height:1.6"><span \
+style="background-color:rgba(67,147,195,0.00)" title="+0">so</span> <span \
+style="background-color:rgba(214,96,77,0.80)" title="-2">dull</span></div></div>
+    """
+    values = np.asarray(values, np.float64)
+    largest = abs(values).max(initial=0) or 1.0
+    spans = [
+        f'<span style="background-color:rgba({_AGAINST if value < 0 else _FOR},{0.8 * abs(value) / largest:.2f})" '
+        f'title="{value:+.4g}">{html.escape(token)}</span>'
+        for token, value in zip(tokens, values, strict=True)
+    ]
+    space = "" if all(len(token) == 1 for token in tokens) else " "
+    style = "font-family:monospace;white-space:pre-wrap;line-height:1.6"
+    return f'<div><div><b>{html.escape(title)}</b></div><div style="{style}">{space.join(spans)}</div></div>'
