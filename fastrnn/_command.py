@@ -9,7 +9,7 @@ import sys
 import tempfile
 import uuid
 
-from fastrnn._tables import Format
+from fastrnn._tables import Format, read_table
 from fastrnn.reading import open_lines, text_files
 
 SHOWN = 5  # bad rows that are named, and labels
@@ -175,6 +175,22 @@ def add_encoding(parser):
     parser.add_argument("--encoding", type=_encoding, default="utf-8", metavar="NAME", help="(default: utf-8)")
 
 
+def add_checkpoint(parser):
+    """Add the checkpoint of a training to the arguments."""
+    parser.add_argument(
+        "--checkpoint", type=pathlib.Path, metavar="RUN", help="file that is written after each epoch; the same "
+        "command goes on from it after an interruption",
+    )  # fmt: skip
+    parser.add_argument("--checkpoint-minutes", type=number, metavar="X", help="write it every so often too")
+
+
+def checkpoint_options(arguments, files):
+    """Return the checkpoint as ``fit`` takes it, which must be none of the files that are read."""
+    if arguments.checkpoint:
+        check_output("--checkpoint", arguments.checkpoint, files)
+    return {"checkpoint": arguments.checkpoint, "checkpoint_minutes": arguments.checkpoint_minutes}
+
+
 def add_normalize(parser):
     """Add the normal form of Unicode to the arguments."""
     parser.add_argument(
@@ -183,7 +199,7 @@ def add_normalize(parser):
 
 
 def add_table(parser):
-    """Add how a table is written to the arguments, see `table_format`."""
+    """Add how a table is written to the arguments, see `load_table`."""
     parser.add_argument(
         "--delimiter", type=_delimiter, metavar="CHAR", help=r"between fields; \t is a tab (default: as FILE is named)"
     )
@@ -212,7 +228,12 @@ def _character(text):
 
 def table_format(arguments):
     """Return how a table is written, as far as the command line says so."""
-    return Format(arguments.delimiter, arguments.quote, arguments.header, arguments.encoding)
+    return Format(arguments.delimiter, arguments.quote, arguments.header)
+
+
+def load_table(arguments):
+    """Return the table that the command line names."""
+    return read_table(arguments.file, read_lines(arguments.file, arguments.encoding), table_format(arguments))
 
 
 def note(text):

@@ -8,10 +8,13 @@ from fastrnn._command import (
     SHOWN,
     UserError,
     add_action,
+    add_checkpoint,
     add_normalize,
     add_table,
     check_output,
+    checkpoint_options,
     count_of,
+    load_table,
     note,
     places_of,
     positive,
@@ -22,7 +25,7 @@ from fastrnn._command import (
 )
 from fastrnn._labels import label_text, labels_of_one_kind, match_labels, take_label
 from fastrnn._optional import optional_module
-from fastrnn._tables import Format, is_table, pick, read_table, take_text, text_column
+from fastrnn._tables import Format, is_table, pick, take_text, text_column
 
 _TABLE = "table: .csv, .tsv, .jsonl or .json, also .gz, .bz2 or .xz; - is standard input"
 
@@ -65,6 +68,7 @@ def _add_fit(actions):
         "--embedding", metavar="FILE", help="pretrained word vectors, a text file as of GloVe or word2vec"
     )
     add_normalize(parser)
+    add_checkpoint(parser)
     parser.add_argument("--class-weight", choices=["balanced"], help="give all classes the same weight")
     parser.add_argument("--seed", type=seed, default=0, metavar="N", help="(default: 0)")
 
@@ -93,13 +97,15 @@ def fit(arguments):
     from fastrnn.classification import MeanEmbeddingClassifier, RNNClassifier
 
     check_output("--output", arguments.output, [arguments.file])
+    checkpoint = checkpoint_options(arguments, [arguments.file])
     texts, labels = _read_labelled(arguments)
     labels = labels_of_one_kind(labels)
     options = {"random_state": arguments.seed, "verbose": 1}
     options |= {name: getattr(arguments, name) for name in ("class_weight", "normalize")}
     options |= {"embedding": arguments.embedding} if arguments.embedding else {}
     options |= {"max_iter": arguments.max_iter} if arguments.max_iter else {}
-    model = (MeanEmbeddingClassifier if arguments.network == "mean" else RNNClassifier)(**options).fit(texts, labels)
+    model = (MeanEmbeddingClassifier if arguments.network == "mean" else RNNClassifier)(**options)
+    model.fit(texts, labels, **checkpoint)
     save_model(model.set_params(embedding=None).save, arguments.output)
     counts = ", ".join(f"{label} {n:,}" for label, n in sorted(collections.Counter(map(label_text, labels)).items()))
     print(f"{len(texts):,} texts ({counts}), {len(model.vocabulary_):,} words, loss {model.loss_curve_[-1]:.3f}")
@@ -202,7 +208,7 @@ def load_classifier(path):
 
 def _read_labelled(arguments):
     """Return texts and labels of a table; rows that lack one are left out and reported on stderr."""
-    table = read_table(arguments.file, table_format(arguments))
+    table = load_table(arguments)
     takers = {text_column(table, arguments.text_column): take_text, _label_column(table, arguments): take_label}
     if len(takers) < 2:
         raise UserError(f"{table.name}: texts and labels are both to be read from column {next(iter(takers))!r}")
@@ -224,10 +230,10 @@ def _label_column(table, arguments):
 
 def _read_texts(arguments):
     """Return the texts to classify: the lines of a file, or a column of a table, all of whose rows are good."""
-    is_as_usual = table_format(arguments) == Format(encoding=arguments.encoding)
-    if arguments.text_column is None and is_as_usual and not is_table(arguments.file):
+    is_as_usual = arguments.text_column is None and table_format(arguments) == Format()
+    if is_as_usual and not is_table(arguments.file):
         return list(read_lines(arguments.file, arguments.encoding))
-    table = read_table(arguments.file, table_format(arguments))
+    table = load_table(arguments)
     (texts,), bad = pick(table, {text_column(table, arguments.text_column): take_text})
     if bad:
         raise UserError(f"{table.name}: {count_of(bad, 'row')} cannot be classified: {places_of(bad)}")

@@ -12,6 +12,7 @@ from fastrnn._command import (
     add_table,
     add_texts,
     count_of,
+    load_table,
     not_negative,
     note,
     number,
@@ -19,10 +20,9 @@ from fastrnn._command import (
     positive,
     read_lines,
     seed,
-    table_format,
 )
 from fastrnn._labels import on_one_line
-from fastrnn._tables import pick, read_table, take_text
+from fastrnn._tables import pick, take_text
 
 _COLUMNS = {"good": "sentence_good", "bad": "sentence_bad", "group": "UID"}  # and the names that BLiMP has for them
 
@@ -177,7 +177,7 @@ def pairs(read_model, arguments):
     """Print how often a model finds the good one of two sentences more probable."""
     from fastrnn.inspection import minimal_pairs
 
-    model, table = read_model(arguments), read_table(arguments.file, table_format(arguments))
+    model, table = read_model(arguments), load_table(arguments)
     names = [_pairs_column(table, arguments, column) for column in _COLUMNS]
     if names[-1] is None:
         names.pop()

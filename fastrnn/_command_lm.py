@@ -6,9 +6,11 @@ import pathlib
 from fastrnn._command import (
     Texts,
     add_action,
+    add_checkpoint,
     add_normalize,
     add_texts,
     check_output,
+    checkpoint_options,
     number,
     positive,
     save_model,
@@ -61,11 +63,7 @@ def _add_train(actions):
     add_normalize(parser)
     parser.add_argument("--sentences", action="store_true", help="each line stands alone (default: a running text)")
     parser.add_argument("--recipe", choices=["awd"], help="that of AWD-LSTM, where no other value is asked for")
-    parser.add_argument(
-        "--checkpoint", type=pathlib.Path, metavar="RUN", help="file that is written after each epoch; the same "
-        "command goes on from it after an interruption",
-    )  # fmt: skip
-    parser.add_argument("--checkpoint-minutes", type=number, metavar="X", help="write it every so often too")
+    add_checkpoint(parser)
     parser.add_argument("--seed", type=seed, metavar="N")
 
 
@@ -75,8 +73,7 @@ def train(arguments):
 
     read = [*arguments.files, *([arguments.valid] if arguments.valid else [])]
     check_output("--output", arguments.output, read)  # before the long work
-    if arguments.checkpoint:
-        check_output("--checkpoint", arguments.checkpoint, read)
+    checkpoint = checkpoint_options(arguments, read)
     text = Texts(arguments.files, arguments.encoding)
     if arguments.tokenizer in _SUBWORDS:  # it is read twice, which standard input cannot be
         text = list(text)
@@ -91,7 +88,6 @@ def train(arguments):
         verbose=1,
     )
     validation = Texts([arguments.valid], arguments.encoding) if arguments.valid else None
-    checkpoint = {"checkpoint": arguments.checkpoint, "checkpoint_minutes": arguments.checkpoint_minutes}
     model.fit(text, X_val=validation, **checkpoint)
     save_model(model.save, arguments.output)
     print(f"{arguments.output}: {model.n_parameters_:,} parameters, {len(model.vocabulary_) - 4:,} tokens, "

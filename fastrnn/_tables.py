@@ -4,12 +4,10 @@ import itertools
 import json
 import os
 import pathlib
-import sys
 import warnings
 from typing import NamedTuple
 
 from fastrnn._delimited import QUOTE, DelimitedReader, Misquoted
-from fastrnn.reading import open_lines
 
 _JSON = (".json", ".jsonl", ".ndjson")
 _DELIMITERS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
@@ -28,13 +26,11 @@ class Format(NamedTuple):
         if it seems to be left open, and for a sign as any other in a file with tabs that makes sense only without it.
     header : bool
         Whether the first row names the columns; else their names are "1", "2", and so on.
-    encoding : str
     """
 
     delimiter: str | None = None
     quote: str | None = None
     header: bool = True
-    encoding: str = "utf-8"
 
 
 class Row(NamedTuple):
@@ -87,13 +83,15 @@ def is_table(file):
     return _ending(file) in (*_JSON, *_DELIMITERS)
 
 
-def read_table(file, layout=None):
+def read_table(file, lines, layout=None):
     """Read a table.
 
     Parameters
     ----------
     file : str
-        The path, plain or compressed; "-" is standard input.
+        Its path, for the format and for messages; "-" is standard input.
+    lines : iterable of str
+        Its lines, without their ends.
     layout : Format or None
         None is the usual one.
 
@@ -104,19 +102,16 @@ def read_table(file, layout=None):
     Raises
     ------
     ValueError
-        The file is empty, is no text, or has a quotation mark that is not closed; the message names the line.
-    OSError
-        The file cannot be read.
+        The table is empty, is no JSON, or has a quotation mark that is not closed; the message names the line.
     """
-    layout = layout or Format()
-    lines = list(open_lines(sys.stdin.buffer if file == "-" else file, layout.encoding))
+    layout, lines = layout or Format(), list(lines)
     name = "standard input" if file == "-" else str(file)
     first = next((line.lstrip() for line in lines if line.strip()), None)
     if first is None:
         raise ValueError(f"{name}: the table is empty.")
     ending = _ending(file)
     if ending in _JSON or (ending not in _DELIMITERS and not layout.delimiter and first[0] in "{["):
-        if layout != Format(encoding=layout.encoding):
+        if layout != Format():
             raise ValueError(f"{name}: delimiters, quotation marks and headers are for tables that are not JSON.")
         return _read_objects(name, lines, is_array=first[0] == "[")
     delimiter = layout.delimiter or _DELIMITERS.get(ending) or ("\t" if "\t" in first else ",")

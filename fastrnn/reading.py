@@ -65,11 +65,13 @@ def open_lines(source, encoding="utf-8", errors="strict", keep_ends=False):
                 if number == 1:
                     line = line.removeprefix(_BYTE_ORDER_MARK)
                 yield line if keep_ends else _without_end(line)
-        except UnicodeDecodeError as error:
-            before = error.object[: error.start].decode(error.encoding, "ignore")
+        except UnicodeError as error:
+            used, reason = encoding, error  # UTF-16 without a byte order mark: it is not said where
+            if isinstance(error, UnicodeDecodeError):
+                used, reason = error.encoding, error.reason
+                number += error.object[: error.start].decode(used, "ignore").count("\n")
             raise ValueError(
-                f"{name}, line {number + 1 + before.count(chr(10))}: the text is not in {error.encoding} "
-                f"({error.reason}): give its encoding."
+                f"{name}, line {number + 1}: the text is not in {used} ({reason}): give its encoding."
             ) from None
         except (*_DAMAGED, OSError) as error:
             if isinstance(error, OSError) and error.errno is not None:

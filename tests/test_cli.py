@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import functools
+import gzip
 import json
 import os
 import pathlib
@@ -421,3 +422,54 @@ def test_output_that_cannot_be_written():
     with open("/dev/full", "w") as full, start_process("compare", "--help", stdout=full) as process:
         _, err = process.communicate(timeout=300)
     assert (process.returncode, err) == (2, "fastrnn: error: No space left on device\n")
+
+
+@pytest.fixture(scope="module")
+def wrong_files(tmp_path_factory):
+    """Return a folder with files that are no text or no model, and models of each command."""
+    folder = tmp_path_factory.mktemp("wrong")
+    texts = [text for text, _ in [("good", 1), ("bad", 0)] * 20]
+    MeanEmbeddingClassifier(max_iter=1, random_state=0).fit(texts, [1, 0] * 20).save(folder / "classify")
+    NGramLanguageModel(1, smoothing="add_k").fit(texts).save(folder / "ngram")
+    (folder / "good.txt").write_text("a good text\n" * 20)
+    (folder / "empty").touch()
+    (folder / "blank").write_text("\n \n")
+    (folder / "binary").write_bytes(bytes(range(256)) * 20)
+    (folder / "nul").write_bytes(b"text,label\na,b\na\0,b\n")
+    (folder / "latin-1").write_bytes(b"text,label\nna\xefve,1\n")
+    (folder / "damaged").write_bytes(gzip.compress(b"a text\n" * 1000)[:-20])
+    (folder / "cut").write_bytes((folder / "classify").read_bytes()[:-9])
+    (folder / "cut.arpa").write_text("\\data\\\nngram 1=9\n\n\\1-grams:\n-1 a\n")
+    (folder / "folder").mkdir()
+    return folder
+
+
+NO_TEXTS = ["missing", "folder", "empty", "blank", "binary", "nul", "latin-1", "damaged"]
+
+
+@pytest.mark.parametrize("file", NO_TEXTS)
+@pytest.mark.parametrize(
+    "arguments",
+    ["compare {}", "ngram fit {} -o out", "ngram score ngram {}", "ngram pairs ngram {}", "lm train {} -o out",
+     "lm train good.txt --valid {} -o out --cell rnn --hidden-size 4 --embedding-size 4 --max-iter 1",
+     "classify fit {} -o out", "classify predict classify {} --text-column text", "classify evaluate classify {}"],
+)  # fmt: skip
+def test_what_is_no_text_is_one_line(command, wrong_files, monkeypatch, arguments, file):
+    monkeypatch.chdir(wrong_files)
+    before = sorted(wrong_files.iterdir())
+    status, out, err = command(*arguments.format(file).split())
+    assert (status, out, err.count("\n"), sorted(wrong_files.iterdir())) == (2, "", 1, before)
+    assert err.startswith(f"fastrnn {' '.join(arguments.split()[: 1 if arguments[0:3] == 'com' else 2])}: error: ")
+    assert file in err
+
+
+@pytest.mark.parametrize("file", ["missing", "folder", "empty", "binary", "cut", "cut.arpa", "classify", "ngram"])
+@pytest.mark.parametrize("name", ["ngram", "lm", "classify"])
+def test_what_is_no_model_is_one_line(command, wrong_files, monkeypatch, name, file):
+    if name == file:
+        pytest.skip("this is one")
+    monkeypatch.chdir(wrong_files)
+    status, out, err = command(name, "predict" if name == "classify" else "score", file, "good.txt")
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith(f"fastrnn {name} ")
+    assert file in err

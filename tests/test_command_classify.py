@@ -79,6 +79,18 @@ def test_bad_rows_are_counted_and_named(fit, tmp_path):
     assert err == f"{path}: 3 rows left out: {named}"
 
 
+def test_a_checkpoint(fit, tmp_path):
+    data = table(tmp_path / "data.csv")
+    assert fit(data)[0] == 0
+    expected = load_classifier(tmp_path / "model").predict_proba(["a good film"])
+    for iterations in (1, 60):
+        assert fit(data, "--checkpoint", tmp_path / "run", "--max-iter", iterations)[0] == 0
+        assert (tmp_path / "run").exists()
+    assert load_classifier(tmp_path / "model").predict_proba(["a good film"]).tolist() == expected.tolist()
+    status, _, err = fit(data, "--checkpoint", data)
+    assert (status, "--checkpoint" in err, "would replace the text that is read" in err) == (2, True, True)
+
+
 @pytest.mark.parametrize(
     ("content", "says"),
     [

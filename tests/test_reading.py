@@ -105,6 +105,12 @@ def test_an_encoding_can_be_given(tmp_path):
         list(open_lines(path, encoding="latin-0"))
 
 
+def test_an_encoding_that_needs_a_byte_order_mark(tmp_path):
+    (tmp_path / "text.txt").write_bytes(b"a line\n")
+    with pytest.raises(ValueError, match=r"text\.txt, line 1: the text is not in utf-16 \(.* BOM\): give its encoding"):
+        list(open_lines(tmp_path / "text.txt", encoding="utf-16"))
+
+
 @pytest.mark.parametrize("n_before", [0, 1, 10_000])
 @pytest.mark.parametrize("way", ["path", "binary", "text"])
 def test_an_error_names_the_file_and_the_line(tmp_path, n_before, way):

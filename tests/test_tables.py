@@ -2,15 +2,14 @@
 
 import bz2
 import gzip
-import io
 import json
 import lzma
-import sys
 
 import pytest
 
 from fastrnn._labels import take_label
 from fastrnn._tables import Format, is_table, pick, read_table, take_text, text_column
+from fastrnn.reading import open_lines
 
 ROWS = [("a fine, good film", "pos"), ("dull\u2028\x85 and\x0cbad", "neg"), ('"so" 5" bad\n\ttwice', "neg")]
 LINES = "".join(json.dumps({"text": text, "label": label}, ensure_ascii=False) + "\n" for text, label in ROWS)
@@ -18,8 +17,12 @@ CSV = 'text,label\n"a fine, good film",pos\ndull\u2028\x85 and\x0cbad,neg\n"""so
 TSV = 'text\tlabel\na fine, good film\tpos\ndull\u2028\x85 and\x0cbad\tneg\n"""so"" 5"" bad\n\ttwice"\tneg\n'
 
 
+def table(path, layout=None, encoding="utf-8"):
+    return read_table(str(path), open_lines(path, encoding), layout)
+
+
 def read(path, layout=None):
-    return pick(read_table(str(path), layout), {"text": take_text, "label": take_label})
+    return pick(table(path, layout), {"text": take_text, "label": take_label})
 
 
 @pytest.fixture
@@ -58,19 +61,19 @@ def test_every_format_gives_the_same_rows(write, name, content):
     assert bad == []
 
 
-def test_standard_input(monkeypatch):
+def test_standard_input():
     for content in (CSV, TSV, LINES):
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content.encode())))
-        assert read("-")[0][1] == ["pos", "neg", "neg"]
+        result = read_table("-", content.split("\n"))
+        assert pick(result, {"label": take_label}) == ([["pos", "neg", "neg"]], [])
+    with pytest.raises(ValueError, match="standard input: the table is empty"):
+        read_table("-", [])
 
 
 def test_delimiter_quote_encoding_and_no_header(write):
     path = write("t.csv", "1;na\xefve;'a;b'\n2;x;y\n".encode("latin-1"))
-    table = read_table(str(path), Format(";", "'", header=False, encoding="latin-1"))
-    assert table.columns == ["1", "2", "3"]
-    assert pick(table, {"3": take_text, "2": take_text}) == ([["a;b", "y"], ["naïve", "x"]], [])
-    with pytest.raises(ValueError, match=r"t.csv, line 1: the text is not in utf-8"):
-        read_table(str(path))
+    result = table(path, Format(";", "'", header=False), "latin-1")
+    assert result.columns == ["1", "2", "3"]
+    assert pick(result, {"3": take_text, "2": take_text}) == ([["a;b", "y"], ["naïve", "x"]], [])
 
 
 def test_a_table_with_tabs_and_no_quotation(write):
@@ -136,12 +139,12 @@ def test_json_has_no_delimiters(write):
 
 
 def test_the_column_of_the_texts(write):
-    assert text_column(read_table(write("t.csv", "review\na\n")), None) == "review"
-    assert text_column(read_table(write("t.csv", "id,text\n1,a\n")), None) == "text"
-    table = read_table(write("t.csv", "id,review\n1,a\n"))
-    assert text_column(table, "review") == "review"
+    assert text_column(table(write("t.csv", "review\na\n")), None) == "review"
+    assert text_column(table(write("t.csv", "id,text\n1,a\n")), None) == "text"
+    result = table(write("t.csv", "id,review\n1,a\n"))
+    assert text_column(result, "review") == "review"
     with pytest.raises(ValueError, match=r"say with --text-column which .*; its columns are 'id', 'review'"):
-        text_column(table, None)
+        text_column(result, None)
 
 
 @pytest.mark.parametrize(("name", "expected"), [("a.TSV", True), ("b.csv.gz", True), ("c.gz", False), ("-", False)])
