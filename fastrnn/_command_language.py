@@ -54,6 +54,10 @@ def _add_score(parser):
     add_texts(parser)
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--lines", action="store_true", help="print log10 of the probability of each line instead")
+    what.add_argument(
+        "--tokens", action="store_true", help="print a table of all tokens instead: the number of the line, the token, "
+        "whether it is known, its surprisal in bits and its rank; each line is scored by itself",
+    )  # fmt: skip
     parser.add_argument(
         "--independent", action="store_true", help="score each line by itself, as the lines of an n-best list are"
     )
@@ -118,8 +122,13 @@ def _add_text(parser, what):
 
 
 def score(read_model, arguments):
-    """Print the perplexity of a text, or log10 of the probability of each line."""
+    """Print the perplexity of a text, or log10 of the probability of each line, or the surprisal of each token."""
+    if arguments.tokens and not arguments.bos:
+        raise UserError("--tokens and --no-bos cannot be asked for together: surprisal is that of whole sentences")
     model, texts = read_model(arguments), Texts(arguments.files, arguments.encoding)
+    if arguments.tokens:
+        _print_tokens(model, texts, arguments.eos)
+        return
     options = {name: getattr(arguments, name) for name in ("independent", "bos", "eos")}
     if arguments.lines:
         for value in model.score_samples(texts, **options):
@@ -129,6 +138,16 @@ def score(read_model, arguments):
     print(f"perplexity {float(perplexity):.4f}, without unknown words {perplexity.without_oov:.4f}")
     ends = "ends of lines counted, " if arguments.eos else ""
     print(f"{perplexity.n_tokens:,} tokens, {ends}{perplexity.n_oov:,} of them unknown")
+
+
+def _print_tokens(model, texts, eos):
+    from fastrnn.inspection import surprisal
+
+    print("line", "token", "known", "bits", "rank", sep="\t")
+    for line, text in enumerate(texts, start=1):
+        rows = list(zip(*surprisal(model, text), strict=True))
+        for token, known, bits, rank in rows if eos else rows[:-1]:
+            print(line, on_one_line(token), "yes" if known else "no", f"{bits:.4f}", rank, sep="\t")
 
 
 def generate(read_model, arguments):

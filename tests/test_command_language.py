@@ -6,7 +6,7 @@ import math
 import pytest
 
 from fastrnn import NGramLanguageModel, RNNLanguageModel
-from fastrnn.inspection import minimal_pairs
+from fastrnn.inspection import minimal_pairs, surprisal
 
 LINES = ["the dog sees a cat .", "the cat sees the old dog !", "", "a dog is a dog ."] * 6
 NEW = ["the dog sees a dog .", "", "a unicorn ."]
@@ -85,6 +85,23 @@ def test_lines(run, model, options, parameters):
     expected = model.score_samples(NEW, **parameters) / math.log(10)
     assert status == 0
     assert numbers(out) == pytest.approx(expected.tolist(), abs=1e-6)
+
+
+def test_tokens(run, model):
+    rows = []
+    for line, text in enumerate(NEW, start=1):
+        result = surprisal(model, text)
+        for token, known, bits, rank in zip(*result, strict=True):
+            rows.append([str(line), token, "yes" if known else "no", f"{bits:.4f}", str(rank)])
+    status, out, err = run("score", "--tokens", stdin=STDIN)
+    header, *table = [line.split("\t") for line in out.splitlines()]
+    assert (status, err, header, table) == (0, "", ["line", "token", "known", "bits", "rank"], rows)
+    assert ["3", "unicorn", "no"] in [row[:3] for row in table]
+    _, out, _ = run("score", "--tokens", "--no-eos", stdin=STDIN)
+    assert [line.split("\t") for line in out.splitlines()[1:]] == [row for row in rows if row[1] != "</s>"]
+    for options in (["--tokens", "--lines"], ["--tokens", "--no-bos"]):
+        status, out, err = run("score", *options, stdin=STDIN)
+        assert (status, out, err.count("\n")) == (2, "", 1)
 
 
 def test_generate(run, model):
