@@ -401,7 +401,16 @@ class GenerationMixin(GuardedMixin):
     def _context(self, tokens, state):
         """Return the state, of one row, after a list of tokens."""
         ids, offsets = self.vocabulary_.encode_corpus([tokens])
-        return self._read_contexts(ids, offsets) if state is None else self._read_on(state, ids)
+        if state is None:
+            return self._read_contexts(ids, offsets)
+        self._check_state(state)
+        return self._read_on(state, ids)
+
+    def _check_state(self, state):
+        if not self._is_state(state):
+            raise ValueError(
+                f"state must be what read, initial_state or advance of this model returned, got {shown(state)}."
+            )
 
     def _read_on(self, state, ids):
         """Return the state after further tokens, int32 (n_tokens,), for a state of one row."""

@@ -84,6 +84,9 @@ class WrappedLanguageModel(BaseLanguageModel):
     def _next_sentence(self, state):
         return self.model._next_sentence(state)
 
+    def _is_state(self, state):
+        return self.model._is_state(state)
+
     def _take(self, state, rows):
         return self.model._take(state, rows)
 

@@ -131,6 +131,10 @@ class BaseLanguageModel(FillingMixin, BaseEstimator, abc.ABC):
         """Return the state, of one row, that the next sentence begins with, from the one after ``</s>``."""
         return self.initial_state()
 
+    def _is_state(self, state):
+        """Return whether something may be a state of one row: kernels trust it, and it comes back from the user."""
+        return True
+
     @abc.abstractmethod
     def _take(self, state, rows):
         """Return the state of these rows (n_rows,) only, in this order, repetitions allowed."""
@@ -333,9 +337,11 @@ class BaseLanguageModel(FillingMixin, BaseEstimator, abc.ABC):
         Raises
         ------
         ValueError
-            If `token` is no string, or is ``<pad>`` or ``<s>``, which nothing predicts.
+            If `token` is no string, or is ``<pad>`` or ``<s>``, which nothing predicts, or if `state` is no state of
+            this model.
         """
         check_is_fitted(self)
+        self._check_state(state)
         if not isinstance(token, str) or token in (SPECIAL_TOKENS[PAD_ID], SPECIAL_TOKENS[START_ID]):
             raise ValueError(f"token must be a string other than '<pad>' and '<s>', got {shown(token)}.")
         ids = self.vocabulary_.encode([preprocess(token, self.lowercase, self.normalize)])

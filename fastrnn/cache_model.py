@@ -158,6 +158,11 @@ class CacheLanguageModel(BaseLanguageModel):
     def _next_sentence(self, state):
         return state if self.carry_state else super()._next_sentence(state)
 
+    def _is_state(self, state):
+        if not isinstance(state, np.ndarray) or state.dtype != np.int32 or state.shape != (1, self.window):
+            return False
+        return bool((state >= 0).all() and (state < len(self.vocabulary_)).all())
+
     def _take(self, state, rows):
         return state[rows]
 

@@ -204,6 +204,10 @@ class InterpolatedLanguageModel(BaseLanguageModel):
     def _next_sentence(self, state):
         return self._each("_next_sentence", state)
 
+    def _is_state(self, state):
+        is_list = isinstance(state, list | tuple) and len(state) == len(self.models)
+        return is_list and all(self._each("_is_state", state))
+
     def _take(self, state, rows):
         return self._each("_take", state, rows)
 

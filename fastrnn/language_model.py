@@ -617,6 +617,15 @@ class RNNLanguageModel(ExchangeMixin, BaseLanguageModel):
     def _next_sentence(self, state):
         return state if self.carry_state else super()._next_sentence(state)
 
+    def _is_state(self, state):
+        if not isinstance(state, tuple) or len(state) != 2:
+            return False
+        (h, recurrent), layer = state, self.network_.recurrent
+        parts = recurrent if isinstance(recurrent, tuple) else (recurrent,)
+        return np.shape(h) == (1, layer.output_size) and [np.shape(part)[:2] for part in parts] == [
+            (layer.num_layers, 1)
+        ] * len(layer.cell.states)
+
     def _take(self, state, rows):
         h, recurrent = state
         if isinstance(recurrent, tuple):

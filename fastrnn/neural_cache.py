@@ -139,6 +139,12 @@ class NeuralCacheLanguageModel(WrappedLanguageModel):
             keys, tokens = np.zeros_like(keys), np.full_like(tokens, PAD_ID)
         return self.model._next_sentence(state), keys, tokens
 
+    def _is_state(self, state):
+        if not isinstance(state, tuple) or len(state) != 3 or not self.model._is_state(state[0]):
+            return False
+        shapes = (1, self.size, self.model.network_.recurrent.output_size), (1, self.size)
+        return (np.shape(state[1]), np.shape(state[2])) == shapes
+
     def _take(self, state, rows):
         state, keys, tokens = state
         return self.model._take(state, rows), keys[rows], tokens[rows]

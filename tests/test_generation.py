@@ -374,3 +374,30 @@ def test_complete_refuses(model):
         model.complete("a", n=0)
     with pytest.raises(ValueError, match=r"prefix must be a string, got \['a'\]"):
         model.complete(["a"])
+
+
+# ----- states -------------------------------------------------------------------------------------------------------
+
+
+def test_a_state_of_another_model_is_refused(language_models):
+    """Kernels would look beyond the ends of arrays."""
+    others = {
+        "order": NGramLanguageModel(2, smoothing="witten_bell").fit(LINES),
+        "text": NGramLanguageModel(3, smoothing="witten_bell").fit(["w" * n + " x y z" for n in range(99)]),
+        "window": CacheLanguageModel(7).fit(LINES),
+        "size": RNNLanguageModel("rnn", 8, 12, max_iter=1, random_state=0, early_stopping=False).fit(LINES),
+    }
+    states = {name: model.read("the car y z") for name, model in {**others, **language_models}.items()}
+    states |= {"nothing": {}, "a list": [[1, 2]], "a string": "the car"}
+    same = {"network", "projected", "adaptive", "dynamic"}  # their states are arrays of the same shapes
+    for name, model in language_models.items():
+        for other, state in states.items():
+            if other == name or {name, other} <= same:
+                assert model.advance(state, "is")
+                continue
+            calls = (model.sample, model.stream, model.beam_search, lambda state, m=model: m.read("is", state),
+                     lambda state, m=model: m.complete("c", state=state), lambda state, m=model: m.advance(state, "a"),
+                     lambda state, m=model: m.fill("___", state=state))  # fmt: skip
+            for call in calls:
+                with pytest.raises(ValueError, match="state must be what read, initial_state or advance of this model"):
+                    call(state=state)

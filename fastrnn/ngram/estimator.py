@@ -478,6 +478,12 @@ class NGramLanguageModel(BaseLanguageModel):
             orders, offsets = orders[ids != END_ID], offsets - np.arange(len(offsets))
         return np.split(orders, offsets[1:-1]) if len(offsets) > 1 else []
 
+    def _is_state(self, state):
+        if not isinstance(state, np.ndarray) or state.dtype != np.int32 or state.shape != (1, self._table.order - 1):
+            return False
+        starts, (nodes,) = self._table.level_starts[:-1], state  # the node of the last k words is one of order k
+        return bool(((nodes == -1) | ((starts[:-1] <= nodes) & (nodes < starts[1:]))).all())
+
     def _take(self, state, rows):
         return state[rows]
 
