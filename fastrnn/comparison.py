@@ -5,14 +5,13 @@ import dataclasses
 import math
 import pathlib
 import time
-import warnings
 
 from numba.core import event
 from sklearn.base import clone
 from sklearn.utils.validation import has_fit_parameter
 from tqdm import tqdm
 
-from fastrnn._checks import shown
+from fastrnn._checks import shown, warn_caller
 from fastrnn._html import table
 from fastrnn._optional import optional_module
 from fastrnn.persistence import replaced_file
@@ -132,7 +131,7 @@ def compare_language_models(models, train, valid, test, *, sample_length=40, ran
             results.append(_measure(name, model, texts, sample_length, random_state))
     vocabularies = [model.vocabulary_ for model in models.values()]
     if any(vocabulary != vocabularies[0] for vocabulary in vocabularies):
-        warnings.warn("The models have different vocabularies, so their perplexities cannot be compared.", stacklevel=2)
+        warn_caller("The models have different vocabularies, so their perplexities cannot be compared.")
     results.sort(key=lambda result: (math.isnan(result.test_perplexity), result.test_perplexity))
     return LanguageModelComparison(results, models)
 

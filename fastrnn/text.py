@@ -8,13 +8,12 @@ import numbers
 import pathlib
 import re
 import unicodedata
-import warnings
 from collections import defaultdict
 from typing import NamedTuple
 
 import numpy as np
 
-from fastrnn._checks import check_choice, did_you_mean, shown
+from fastrnn._checks import check_choice, did_you_mean, shown, warn_caller
 from fastrnn._optional import optional_module
 from fastrnn.persistence import replaced_file
 from fastrnn.reading import check_encoding, check_texts, iterate_texts
@@ -476,10 +475,9 @@ def _warning_of_unspaced(texts, tokenizer):
         if size > _SAMPLE or len(sample) > _SAMPLE:
             break
     if _is_unspaced("\n".join(text[:_SAMPLE] for text in sample if isinstance(text, str))):
-        warnings.warn(
+        warn_caller(
             f"X is in a script without spaces between words, and tokenizer={tokenizer!r} takes all that stands between "
-            "two spaces or punctuation marks for a word: set tokenizer='chars', or give lists of words.",
-            stacklevel=2,
+            "two spaces or punctuation marks for a word: set tokenizer='chars', or give lists of words."
         )
     yield from sample
     yield from texts

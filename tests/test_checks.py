@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn.pipeline import make_pipeline
 
 from fastrnn import MeanEmbeddingClassifier, NGramLanguageModel, RNNClassifier
 from fastrnn._checks import check_choice, check_positive_integer, did_you_mean, shown
@@ -85,3 +86,16 @@ def test_a_choice_is_a_name_or_one_of_the_constants():
 def test_every_parameter_with_names_proposes_one(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_warnings_are_about_the_line_of_the_user():
+    texts = ["the cat sat on the mat"] * 3
+    pipeline = make_pipeline(NGramLanguageModel(order=2, smoothing="kneser_ney"))
+    calls = {
+        "cannot be estimated": lambda: pipeline.fit(texts),
+        "longer than max_length": lambda: RNNClassifier(max_length=2, hidden_size=3, max_iter=1).fit(texts, [0, 1, 0]),
+    }
+    for message, call in calls.items():
+        with pytest.warns(UserWarning, match=message) as warned:
+            call()
+        assert {warning.filename for warning in warned} == {__file__}

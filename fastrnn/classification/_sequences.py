@@ -137,20 +137,51 @@ def read_tokens(X, input, tokenizer, lowercase, normalize, encoding, max_length,
         X is not what `input` says: the message names the first element that is not.
     """
     if getattr(X, "ndim", 1) not in ((1,) if input == "text" else (1, 2)):
-        raise ValueError(f"X must be a list of {_ELEMENTS[input]} with input={input!r}, got shape {X.shape}.")
+        raise ValueError(
+            f"X must be a list of {_ELEMENTS[input]} with input={input!r}, got shape {X.shape}{_other_input(X, input)}."
+        )
+    if np.ma.is_masked(X):
+        raise ValueError(f"X must not be a masked array with masked values: give a list of {_ELEMENTS[input]}.")
     X = list(X) if getattr(X, "ndim", 1) == 2 else X  # ids
     X = list(iterate_texts(X, encoding, whole_files=True))
     is_text = [isinstance(element, str) for element in X]
     if input == "text" and not all(is_text):
         place = is_text.index(False)
-        raise ValueError(f"X[{place}] must be a string with input='text', got {shown(X[place])}.")
+        raise ValueError(
+            f"X[{place}] must be a string with input='text', got {shown(X[place])}{_other_input(X[place], input)}."
+        )
     if input == "tokens":
         if any(is_text):
             place = is_text.index(True)
             raise ValueError(f"X[{place}] must be a list of tokens with input='tokens', got {shown(X[place])}.")
-        X = [_with_strings(element) for element in X]
+        X = [_with_strings(element, place) for place, element in enumerate(X)]
     tokens = tokenize_corpus(X, tokenizer, lowercase, normalize, learning=learning)
     return _cut(tokens, max_length, truncation)
+
+
+def _kind(element):
+    """Return the kind of type, as NumPy calls it, of an array or list of strings or numbers; None of anything else."""
+    if isinstance(element, list | tuple) or hasattr(element, "shape"):
+        try:
+            element = np.asarray(element)
+        except (TypeError, ValueError):
+            return None
+        return element.dtype.kind if element.size and element.ndim else None
+    return None
+
+
+def _other_input(element, input):
+    """Return the end of a message that proposes the `input` that fits better."""
+    kind = _kind(element)
+    if input == "text" and kind in ("U", "O", "T") and getattr(element, "shape", ())[1:] == (1,):
+        return ": give its one column, X[:, 0]"
+    if kind in ("b", "i", "u", "f"):
+        return ": set input='series', which RNNClassifier and RNNRegressor have, for arrays of numbers"
+    if kind == "U" and input == "text":
+        return ": set input='tokens' for lists of tokens"
+    if element is None or (isinstance(element, numbers.Real) and element != element):
+        return ": leave missing texts out, or give '' for them"
+    return ": decode it first" if isinstance(element, bytes) else ""
 
 
 def _cut(tokens, max_length, truncation):
@@ -166,12 +197,17 @@ def _read_cut(X, options, learning=False):
     return _cut(tokens, options["max_length"], options["truncation"]), lengths
 
 
-def _with_strings(tokens):
+def _with_strings(tokens, place):
     """Return a list of tokens whose ids, if they are integers, are written as strings."""
     try:
         first = tokens[0] if len(tokens) else ""
     except (TypeError, KeyError, IndexError):
         return tokens  # refused by the tokenizer's check
+    if isinstance(first, float | np.floating):
+        raise ValueError(
+            f"X[{place}] must be a list of tokens, strings or whole numbers, with input='tokens', "
+            f"got {shown(tokens)}{_other_input(tokens, 'tokens')}."
+        )
     return [str(token) for token in tokens] if isinstance(first, numbers.Integral) else tokens
 
 

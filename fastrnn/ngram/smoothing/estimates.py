@@ -1,11 +1,11 @@
 """What methods of estimation take and return."""
 
 import logging
-import warnings
 from typing import NamedTuple
 
 import numpy as np
 
+from fastrnn._checks import warn_caller
 from fastrnn._jit import kernel
 from fastrnn.ngram.workspace import Workspace
 
@@ -73,4 +73,4 @@ def report_fallback(what, failed, used, fallback):
     if failed == [1]:  # characters, like any closed vocabulary, have no rare unigrams; it matters little
         _LOGGER.info("%s; %s.", problem, used)
     else:
-        warnings.warn(f"{problem}; {used}.", stacklevel=6)  # who called fit
+        warn_caller(f"{problem}; {used}.")
