@@ -261,7 +261,8 @@ def _parse_safetensors(memory):
 
 def _header_checksum(header, arrays):
     parts = [header, *(f"{name} {arrays[name].dtype.str} {arrays[name].shape}" for name in sorted(arrays))]
-    return f"{zlib.crc32(chr(0).join(parts).encode()):08x}"
+    content = chr(0).join(parts).encode(errors="surrogatepass")  # in a damaged header there may be anything
+    return f"{zlib.crc32(content):08x}"
 
 
 def _checksum(arrays):

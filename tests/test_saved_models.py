@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 
 import fastrnn
 from fastrnn import (
@@ -17,8 +18,9 @@ from fastrnn import (
     persistence,
 )
 
-LINES = ["the cat sat on the mat", "the dog sat on the log"] * 5
-LABELS = ["cat", "dog"] * 5
+HALF = "\ud83d"  # the first half of an emoji that was cut: nothing that UTF-8 can hold
+LINES = [f"the cat sat on the mat {HALF}", "the dog sat on the log"] * 5
+LABELS = [f"cat {HALF}", "dog"] * 5
 
 
 def _models():
@@ -67,7 +69,18 @@ def test_whole_files_come_back(model, path):
     expected = getattr(model, method)(LINES)
     for loaded in (type(model).load(path), fastrnn.load(path), fastrnn.load(str(path), verify=False)):
         assert type(loaded) is type(model)
+        assert HALF in loaded.vocabulary_
+        assert loaded.vocabulary_ == model.vocabulary_
         np.testing.assert_array_equal(getattr(loaded, method)(LINES), expected)
+
+
+@pytest.mark.parametrize("name", ["RNNLanguageModel", "RNNClassifier", "RNNRegressor", "MeanEmbeddingClassifier"])
+def test_a_checkpoint_holds_whatever_is_learned(models, name, path):
+    y = {"RNNLanguageModel": None, "RNNRegressor": [1.0, 2.5] * 5}.get(name, LABELS)
+    for _ in range(2):
+        model = clone(models[name]).fit(LINES, y, checkpoint=path)
+        assert model.loss_curve_ == models[name].loss_curve_
+        assert model.vocabulary_ == models[name].vocabulary_
 
 
 def test_what_is_written_is_that_of_the_model_itself(models):

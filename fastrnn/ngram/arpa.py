@@ -16,7 +16,7 @@ r"""ARPA files: n-gram models as text, in the format that every toolkit reads an
     \end\
 
 A line of an n-gram has log10 of its probability, its words and log10 of its backoff, which may be missing. By
-convention -99 is log10 of 0.
+convention -99 is log10 of 0. Words are in UTF-8, and so is half of a pair of surrogates, if a word has one in it.
 """
 
 import bz2
@@ -33,6 +33,7 @@ import numpy as np
 
 from fastrnn._jit import kernel
 from fastrnn.persistence import replaced_file
+from fastrnn.reading import decompressed
 from fastrnn.text import END_ID, PAD_ID, SPECIAL_TOKENS, START_ID, UNK_ID
 from fastrnn.word_table import WordTable, find_word
 
@@ -89,7 +90,7 @@ def read_arpa(path):
         If it is no ARPA file, or a damaged one. The message names the line.
     """
     with open(path, "rb") as raw:
-        lines = _Lines(path, _decompressed(raw))
+        lines = _Lines(path, decompressed(raw))
         counts, line = _read_counts(lines)
         tokens, words, levels, starts = [], None, [], []
         for k, count in enumerate(counts, start=1):
@@ -105,16 +106,6 @@ def read_arpa(path):
             line = lines.next()
         lines.require(line, rb"\end" + b"\\")
     return ArpaFile(tokens, levels, starts)
-
-
-def _decompressed(file):
-    """Return a binary file, decompressed if its content is compressed."""
-    magic = file.read(3)
-    file.seek(0)
-    for beginning, opener in ((b"\x1f\x8b", gzip.open), (b"BZh", bz2.open), (b"\xfd7z", lzma.open)):
-        if magic.startswith(beginning):
-            return opener(file)
-    return file
 
 
 class _Lines:
@@ -232,8 +223,16 @@ def _read_unigrams(lines):
         known = {_UPPER_UNK if word == _SPECIAL_WORDS[UNK_ID] else word: number for word, number in known.items()}
     ids = np.fromiter((known.setdefault(word, len(known)) for word in words), np.int32, len(words))
     _check_words(lines, words, ids, start)
-    tokens = [*SPECIAL_TOKENS, *(word.decode() for word in itertools.islice(known, len(SPECIAL_TOKENS), None))]
+    tokens = [*SPECIAL_TOKENS, *map(_decode, itertools.islice(known, len(SPECIAL_TOKENS), None))]
     return tokens, WordTable.of(known), _level(ids[:, np.newaxis], values)
+
+
+def _decode(word):
+    """Return a word as a str, None if it is no text in UTF-8."""
+    try:
+        return word.decode(errors="surrogatepass")
+    except UnicodeDecodeError:
+        return None
 
 
 def _check_words(lines, words, ids, start):
@@ -247,7 +246,7 @@ def _check_words(lines, words, ids, start):
         if number not in ids:
             lines.fail(f"the 1-grams have no {SPECIAL_TOKENS[number]}")
     for row, word in enumerate(words):
-        if b"\0" in word or word.decode(errors="ignore").encode() != word:
+        if b"\0" in word or _decode(word) is None:
             lines.fail(f"{_show(word)} is no text in UTF-8", start + row)
         if word == _SPECIAL_WORDS[PAD_ID]:
             lines.fail(f"the word {SPECIAL_TOKENS[PAD_ID]} is reserved", start + row)
@@ -428,7 +427,7 @@ def write_arpa(path, tokens, levels):
                 f"The token {token!r} cannot stand in an ARPA file, where white space separates words: "
                 "replace it in the text, by '_' for instance."
             )
-    words = WordTable.of(token.encode() for token in tokens)
+    words = WordTable.of(token.encode(errors="surrogatepass") for token in tokens)
     with replaced_file(path) as temporary, _compressed(temporary, pathlib.Path(path).suffix) as file:
         counts = "".join(f"ngram {k}={len(ids)}\n" for k, (ids, *_) in enumerate(levels, start=1))
         file.write(f"\\data\\\n{counts}".encode())

@@ -364,3 +364,12 @@ def test_reference_perplexity(kenlm_dir, data_dir):
     rows = [line.split("\t") for line in (kenlm_dir / "summary.tsv").read_text().splitlines()]
     (expected,) = (row[rows[0].index("ppl_test")] for row in rows if row[:3] == ["warandpeace", "3", "none"])
     assert model.perplexity(lines) == pytest.approx(float(expected), rel=1e-6)
+
+
+def test_words_that_cannot_be_encoded_come_back(tmp_path):
+    half, path = "\ud83d", tmp_path / "model.arpa"
+    model = NGramLanguageModel(2, "add_k", tokenizer="whitespace").fit([f"a {half} {half}b", "a b"])
+    model.to_arpa(path)
+    read = NGramLanguageModel.from_arpa(path)
+    assert read.vocabulary_ == model.vocabulary_
+    np.testing.assert_allclose(read.score_samples([f"a {half}"]), model.score_samples([f"a {half}"]), rtol=1e-6)
