@@ -8,7 +8,7 @@ QUOTE = '"'
 _LINES_LIKE_ROWS = 10  # so many lines of one field that all look like rows: its quotation mark was left open
 
 
-class Misquoted(Exception):
+class Misquoted(ValueError):
     """A quotation mark opens a field and is not closed as it should be.
 
     Attributes

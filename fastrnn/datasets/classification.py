@@ -1,11 +1,10 @@
 """Data sets of sentences, documents, series and sequences with labels."""
 
-import csv
-
 import numpy as np
 from sklearn.utils import Bunch
 
 from fastrnn._checks import check_choice
+from fastrnn._delimited import DelimitedReader
 from fastrnn.datasets._folder import find
 from fastrnn.reading import open_lines
 
@@ -195,8 +194,8 @@ def load_promoters():
 
 def _read_csv(name):
     """Return the rows of a table as lists of str, without white space around the fields."""
-    rows = csv.reader(open_lines(find(name), keep_ends=True))
-    return [[field.strip() for field in row] for row in rows if row]
+    rows = DelimitedReader(open_lines(find(name)), ",")
+    return [[field.strip() for field in fields] for _, fields in rows]
 
 
 def load_names():
