@@ -185,9 +185,11 @@ def add_checkpoint(parser):
 
 
 def checkpoint_options(arguments, files):
-    """Return the checkpoint as ``fit`` takes it, which must be none of the files that are read."""
+    """Return the checkpoint as ``fit`` takes it, which must be neither a file that is read nor the output."""
     if arguments.checkpoint:
         check_output("--checkpoint", arguments.checkpoint, files)
+        if arguments.checkpoint.resolve() == arguments.output.resolve():
+            raise UserError(f"--checkpoint {arguments.checkpoint}: is the file of --output")
     return {"checkpoint": arguments.checkpoint, "checkpoint_minutes": arguments.checkpoint_minutes}
 
 

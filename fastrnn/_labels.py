@@ -53,7 +53,8 @@ def label_text(label):
     str
         As in JSON, without quotation marks around text.
     """
-    label = label.item() if hasattr(label, "item") else label
+    if hasattr(label, "item") and label.dtype.kind != "M":  # a scalar of NumPy that is no date
+        label = label.item()
     text = json.dumps(label) if isinstance(label, bool | int | float) else str(label)
     return on_one_line(text)
 
@@ -92,14 +93,15 @@ def match_labels(labels, classes):
     [0, 1]
     """
     exact, by_meaning = {}, collections.defaultdict(list)
-    for index, value in enumerate(classes.tolist()):
+    classes = (classes.astype(str) if classes.dtype.kind == "M" else classes).tolist()
+    for index, value in enumerate(classes):
         exact[type(value), value] = index
         by_meaning[_meaning(value)].append(index)
     found = {}
     for label in dict.fromkeys((type(label), label) for label in labels):
         same = [exact[label]] if label in exact else by_meaning.get(_meaning(label[1]), [])
         if len(same) > 1:
-            names = " and ".join(repr(classes.tolist()[index]) for index in same)
+            names = " and ".join(repr(classes[index]) for index in same)
             raise ValueError(f"The label {label[1]!r} may stand for several classes of the model: {names}.")
         found[label] = same[0] if same else None
     return [found[type(label), label] for label in labels]

@@ -11,6 +11,7 @@ from fastrnn._delimited import QUOTE, DelimitedReader, Misquoted
 
 _JSON = (".json", ".jsonl", ".ndjson")
 _DELIMITERS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
+_OTHER_DELIMITERS = ";\t|"  # that may stand in a header where another one was expected
 _COMPRESSED = (".gz", ".bz2", ".xz")
 
 
@@ -177,7 +178,14 @@ def text_column(table, column):
     if column is not None:
         return column
     if len(table.columns) == 1:
-        return table.columns[0]
+        (name,) = table.columns
+        other = next((sign for sign in _OTHER_DELIMITERS if sign in name), None)
+        if other is not None:
+            raise ValueError(
+                f"{table.name}: the only column is {name!r}: say --delimiter {other!r} if these are several, or "
+                "--text-column if it holds the texts."
+            )
+        return name
     if "text" in table.columns:
         return "text"
     raise ValueError(f"{table.name}: say with --text-column which column holds the texts; {_columns_are(table)}.")

@@ -73,6 +73,7 @@ def test_pieces(run, folder, tmp_path, tokenizer):
         (["train", "{text}", "-o", "no/such/folder/m"], "--output no/such/folder/m: No such file or directory"),
         (["train", "{text}", "-o", "{text}"], "text.txt: would replace the text that is read"),
         (["train", "{text}", "-o", "{model}", "--valid", "{model}"], "would replace the text that is read"),
+        (["train", "{text}", "-o", "m", "--checkpoint", "./m"], "--checkpoint m: is the file of --output"),
         (["train", "{text}", "-o", "m", "--cell", "lstmm"], "did you mean 'lstm'"),
         (["train", "{text}", "-o", "m", "--hidden-size", "0"], "argument --hidden-size: expected an integer from 1"),
         (["train", "{text}", "-o", "m", "--dropout", "1"], "must be at least 0 and below 1, got 1.0"),

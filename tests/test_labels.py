@@ -22,6 +22,7 @@ from fastrnn._labels import label_text, labels_of_one_kind, match_labels, take_l
         ([1, True], [False, True], [None, 1]),  # 1 is a number
         (["nan", "inf", "1_0", "١"], [10, 1], [None] * 4),
         ([10**400], [1, 2], [None]),
+        (["2020-01-02", "2020"], np.array(["2020-01-02", "2021-01-01"], "datetime64[D]"), [0, None]),
     ],
 )
 def test_match(labels, classes, expected):
@@ -61,7 +62,14 @@ def test_labels_of_one_kind(labels, expected):
 
 @pytest.mark.parametrize(
     ("label", "text"),
-    [(np.True_, "true"), (np.str_("a"), "a"), (np.int64(3), "3"), (1.0, "1.0"), ("two\nlines\t", r"two\nlines\t")],
+    [
+        (np.True_, "true"),
+        (np.datetime64("2020-01-02", "ns"), "2020-01-02T00:00:00.000000000"),
+        (np.str_("a"), "a"),
+        (np.int64(3), "3"),
+        (1.0, "1.0"),
+        ("two\nlines\t", r"two\nlines\t"),
+    ],
 )
 def test_a_label_is_shown_on_one_line(label, text):
     assert label_text(label) == text

@@ -143,6 +143,10 @@ def test_the_column_of_the_texts(write):
     assert text_column(table(write("t.csv", "id,text\n1,a\n")), None) == "text"
     result = table(write("t.csv", "id,review\n1,a\n"))
     assert text_column(result, "review") == "review"
+    semicolons = table(write("t.csv", "id;text\n1;a\n"))
+    assert text_column(semicolons, "id;text") == "id;text"
+    with pytest.raises(ValueError, match=r"the only column is 'id;text': say --delimiter ';' if these are several"):
+        text_column(semicolons, None)
     with pytest.raises(ValueError, match=r"say with --text-column which .*; its columns are 'id', 'review'"):
         text_column(result, None)
 
