@@ -100,7 +100,9 @@ def _tokenizer(arguments, lines):
         return arguments.tokenizer
     from fastrnn.text import train_subwords
 
-    return train_subwords(lines, arguments.pieces, arguments.tokenizer, arguments.lowercase, arguments.normalize)
+    return train_subwords(
+        lines, arguments.pieces, arguments.tokenizer, arguments.lowercase, arguments.normalize, verbose=1
+    )
 
 
 def _read(arguments):

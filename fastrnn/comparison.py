@@ -9,11 +9,11 @@ import time
 from numba.core import event
 from sklearn.base import clone
 from sklearn.utils.validation import has_fit_parameter
-from tqdm import tqdm
 
 from fastrnn._checks import shown, warn_caller
 from fastrnn._html import table
 from fastrnn._optional import optional_module
+from fastrnn._progress import Progress
 from fastrnn.persistence import replaced_file
 
 
@@ -86,7 +86,7 @@ def compare_language_models(models, train, valid, test, *, sample_length=40, ran
     random_state : int, RandomState instance or None
         Seed of the samples; the models have their own.
     verbose : int
-        1 shows a progress bar on stderr if that is a terminal.
+        1 shows a progress bar on stderr. Where that is no terminal, it writes a line a model, through `logging`.
 
     Returns
     -------
@@ -125,10 +125,13 @@ def compare_language_models(models, train, valid, test, *, sample_length=40, ran
         if isinstance(text, collections.abc.Iterator):  # every model reads it
             texts[name] = list(text)
     models, results = {name: clone(model) for name, model in models.items()}, []
-    with tqdm(models.items(), unit="model", leave=False, disable=None if verbose else True) as progress:
-        for name, model in progress:
-            progress.set_description(name)
+    with Progress("comparison", verbose, "models", len(models)) as progress:
+        for name, model in models.items():
+            progress.describe(name)
             results.append(_measure(name, model, texts, sample_length, random_state))
+            seconds, perplexity = results[-1].fit_seconds, results[-1].test_perplexity
+            progress.update()
+            progress.line(f"{name}: perplexity {perplexity:.2f}, fitted in {seconds:.1f} s")
     vocabularies = [model.vocabulary_ for model in models.values()]
     if any(vocabulary != vocabularies[0] for vocabulary in vocabularies):
         warn_caller("The models have different vocabularies, so their perplexities cannot be compared.")

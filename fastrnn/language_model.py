@@ -148,8 +148,9 @@ class RNNLanguageModel(ExchangeMixin, BaseLanguageModel):
         Threads; None takes all cores, as far as the work is worth it. Results do not depend on it.
     device : {"cpu"}, default="cpu"
     verbose : int, default=0
-        1 shows a progress bar on stderr, if that is a terminal: loss, perplexity of the validation text, tokens a
-        second, and the time that is left of `max_iter` epochs.
+        1 shows a progress bar on stderr: loss, perplexity of the validation text, tokens a second, and the time that is
+        left of `max_iter` epochs. Where stderr is no terminal, it writes a line an epoch, through `logging` (the logger
+        ``fastrnn``, level INFO).
     recipe : {"awd"} or None, default=None
         Sets parameters that have their default values to those of a paper. "awd" is AWD-LSTM (Merity et al. 2017):
         ``tie_weights=True, locked_dropout=True, dropout=0.25, input_dropout=0.4, output_dropout=0.4,
@@ -438,7 +439,7 @@ class RNNLanguageModel(ExchangeMixin, BaseLanguageModel):
             is_finite=lambda n_batches: self._is_finite(network, *text, n_batches * settings.bptt_length),
             going_on=going_on,
             random_state=random_state,
-            progress=self.verbose > 0,
+            verbose=self.verbose,
             name=f"{self.cell} language model",
             unit="tokens",
             describe=lambda score: {"perplexity": f"{math.exp(min(-score, 99)):.1f}"},

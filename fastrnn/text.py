@@ -15,6 +15,7 @@ import numpy as np
 
 from fastrnn._checks import check_choice, did_you_mean, shown, warn_caller
 from fastrnn._optional import optional_module
+from fastrnn._progress import Progress
 from fastrnn.persistence import replaced_file
 from fastrnn.reading import check_encoding, check_texts, iterate_texts
 
@@ -235,7 +236,7 @@ def _library():
     return optional_module("tokenizers", "Subwords need the library")
 
 
-def train_subwords(X, vocab_size=8000, method="bpe", lowercase=False, normalize=None, encoding="utf-8"):
+def train_subwords(X, vocab_size=8000, method="bpe", lowercase=False, normalize=None, encoding="utf-8", verbose=0):
     """Learn from a text how to cut words into pieces, with the library tokenizers.
 
     Parameters
@@ -249,6 +250,8 @@ def train_subwords(X, vocab_size=8000, method="bpe", lowercase=False, normalize=
         chooses the pieces with which the text is most probable [2]_.
     lowercase, normalize, encoding
         As those of the model.
+    verbose : int
+        1 shows on stderr how many texts are read. Where that is no terminal, it writes lines, through `logging`.
 
     Returns
     -------
@@ -279,13 +282,17 @@ def train_subwords(X, vocab_size=8000, method="bpe", lowercase=False, normalize=
         unknown = SPECIAL_TOKENS[UNK_ID]
         trainer = library.trainers.UnigramTrainer(unk_token=unknown, special_tokens=[unknown], **options)
 
-    def texts():
+    def texts(progress):
         for index, text in enumerate(iterate_texts(X, encoding)):
             if not isinstance(text, str):
                 raise ValueError(f"X[{index}] must be a string, got {shown(text)}.")
             yield _without_surrogates(preprocess(text, lowercase, normalize))
+            progress.count(1)
+        progress.describe("choosing pieces")
 
-    tokenizer.train_from_iterator(texts(), trainer)
+    with Progress("subwords", verbose, "texts") as progress:
+        tokenizer.train_from_iterator(texts(progress), trainer)
+        progress.line(f"{tokenizer.get_vocab_size():,} pieces of {progress.n:,} texts, {progress.seconds:.1f} s")
     return tokenizer
 
 

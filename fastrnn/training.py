@@ -2,24 +2,20 @@
 
 import dataclasses
 import itertools
-import logging
 import math
 import time
 from typing import NamedTuple
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
-from tqdm.auto import tqdm
 
 from fastrnn._checks import check_choice, warn_caller
+from fastrnn._progress import Progress
 from fastrnn.checkpoint import generator_state, set_generator_state
 from fastrnn.kernels.clipping import clip_grad_norm, row_blocks, sum_of_squares
 
-_LOGGER = logging.getLogger(__name__)
-
 PLATEAU_FACTOR = 0.25  # what the learning rate is multiplied with after an epoch without improvement
 SCHEDULES = ("plateau", "cosine", "constant")
-_REPORT_SECONDS = 0.2  # between two changes of the figures behind the bar
 _CHECKED_BATCHES = 32  # of the training data, at most, whose outputs with the weights that are kept have to be finite
 
 
@@ -81,7 +77,7 @@ class Schedule:
 
 def train(network, optimizer, epochs, *, max_iter, clip_norm=None, validate=None, n_iter_no_change=None, tol=1e-3,
           schedule="plateau", warmup=0, accumulate_steps=1, rate_factor=None, average=None, is_finite=None,
-          going_on=False, checkpoint=None, random_state=None, progress=False, name="fit", unit="elements",
+          going_on=False, checkpoint=None, random_state=None, verbose=0, name="fit", unit="elements",
           describe=None):  # fmt: skip
     """Train a network, and leave it with its best weights.
 
@@ -129,10 +125,10 @@ def train(network, optimizer, epochs, *, max_iter, clip_norm=None, validate=None
         Where an interrupted training goes on from, and what it writes.
     random_state : RandomState instance or None, default=None
         What `epochs` draws from, for the checkpoint.
-    progress : bool, default=False
-        Whether to show a bar on stderr, if that is a terminal.
+    verbose : int, default=0
+        1 shows a bar, or where there is none a line an epoch, see `fastrnn._progress.Progress`.
     name : str, default="fit"
-        What the bar says.
+        What they say.
     unit : str, default="elements"
         What the loss is a mean of.
     describe : callable or None, default=None
@@ -150,18 +146,15 @@ def train(network, optimizer, epochs, *, max_iter, clip_norm=None, validate=None
     done = run.done
     try:
         try:
-            if checkpoint is not None:
-                run.restore()
-            with (
-                np.errstate(all="ignore"),
-                tqdm(desc=name, unit="step", disable=None if progress else True, leave=False) as bar,
-            ):
+            with np.errstate(all="ignore"), Progress(name, verbose) as progress:
+                run.restore(progress)
                 while done.epoch < max_iter and not done.stopped:
-                    loss = run.epoch(_Figures(bar, unit))
+                    figures = _Figures(progress, unit, run.shown)
+                    loss = run.epoch(figures)
                     score = run.finish_epoch(loss, validate, n_iter_no_change, tol)
-                    _LOGGER.info("%s: epoch %d, loss %.4f, score %.4f", name, done.epoch, loss, score)
                     if validate is not None:
                         run.shown = (describe or _plain_description)(score)
+                    figures.finish(done.epoch, max_iter, loss, run.shown)
         except (KeyboardInterrupt, DivergenceError) as stop:
             run.stop_early(stop)
         run.keep_best()
@@ -230,7 +223,7 @@ class _Run:
             done.loss += loss
             done.count += size
             done.step += 1
-            figures.update(size, done.loss / done.count if done.count else 0.0, self.shown)
+            figures.update(size, done.loss / done.count if done.count else 0.0)
             if self.checkpoint is not None and self.checkpoint.is_due():
                 self.save()
         return done.loss / max(done.count, 1)
@@ -328,9 +321,9 @@ class _Run:
             content["average"], groups["average"] = self.average.state()
         self.checkpoint.write(content, groups)
 
-    def restore(self):
+    def restore(self, progress):
         """Go on where the checkpoint is, if there is one."""
-        found = self.checkpoint.read()
+        found = self.checkpoint and self.checkpoint.read()
         if found is None:
             return
         content, groups = found
@@ -349,31 +342,36 @@ class _Run:
         self.schedule.rate = content["rate"]
         for field, value in content["done"].items():
             setattr(self.done, field, value)
-        _LOGGER.info("goes on from %s: epoch %d, step %d", self.checkpoint.path, self.done.epoch + 1, self.done.step)
+        progress.line(f"goes on from {self.checkpoint.path}: epoch {epochs + 1}, step {self.done.step + 1}")
 
 
 class _Figures:
-    """What the bar of a training shows: the loss, elements a second, and the last score."""
+    """What is shown of an epoch: the loss, elements a second, and the last score (`shown`)."""
 
-    def __init__(self, bar, unit):
-        self.bar, self.unit = bar, unit
-        self.count, self.start, self.last = 0, time.perf_counter(), -math.inf
+    def __init__(self, progress, unit, shown):
+        self.progress, self.unit, self.shown = progress, unit, shown
+        self.count, self.start = 0, time.perf_counter()
 
     def begin(self, total, done):
-        """Begin an epoch, when `done` steps of `total` are done, as far as is known."""
-        if self.bar.total is None:  # what a checkpoint had done took no time here
-            self.bar.initial = self.bar.last_print_n = done
-        self.bar.total, self.bar.n = total, done
+        """Begin when `done` steps of `total` are done, as far as is known."""
+        self.progress.begin(total, done)
 
-    def update(self, size, loss, shown):
+    def update(self, size, loss):
         """Count a step of `size` elements."""
         self.count += size
-        now = time.perf_counter()
-        if not self.bar.disable and now - self.last > _REPORT_SECONDS:
-            self.last = now
-            speed = self.count / max(now - self.start, 1e-9)
-            self.bar.set_postfix({"loss": f"{loss:.3f}", **shown, f"{self.unit}/s": f"{speed:,.0f}"}, refresh=False)
-        self.bar.update()
+        speed = f"{self.unit}/s"
+        self.progress.update(1, lambda: {"loss": f"{loss:.3f}", **self.shown, speed: f"{self._speed():,.0f}"})
+
+    def finish(self, epoch, max_iter, loss, shown):
+        """Write the line of a finished epoch."""
+        seconds = time.perf_counter() - self.start
+        parts = [f"loss {loss:.4f}", *(f"{name} {figure}" for name, figure in shown.items())]
+        self.progress.line(
+            f"epoch {epoch} of {max_iter}, {', '.join(parts)}, {self._speed():,.0f} {self.unit}/s, {seconds:.1f} s"
+        )
+
+    def _speed(self):
+        return self.count / max(time.perf_counter() - self.start, 1e-9)
 
 
 def _plain_description(score):

@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 from numba.core import config
-from tqdm.auto import tqdm
 
 from fastrnn import _jit
 from fastrnn._kernel_folders import delete_files, file_sizes, kept_files
+from fastrnn._progress import Progress
 from fastrnn.kernels.clipping import clip_grad_norm
 from fastrnn.kernels.threads import run
 from fastrnn.language_model import RNNLanguageModel
@@ -57,7 +57,7 @@ def warm_up(cells=("rnn", "gru", "lstm"), dtype="float32", progress=False):
     dtype : {"float32", "float64"}, default="float32"
         Type of the networks' numbers.
     progress : bool, default=False
-        Whether to show a bar on stderr, if that is a terminal.
+        Whether to show a bar on stderr, or lines where that is no terminal.
 
     Returns
     -------
@@ -82,13 +82,14 @@ def warm_up(cells=("rnn", "gru", "lstm"), dtype="float32", progress=False):
     begin, before, lost = time.perf_counter(), set(_jit.used_files), len(_jit.not_kept)
     tasks = {"n-grams": _use_ngrams, "optimizers": lambda: _use_optimizers(dtype)}
     tasks |= {cell: functools.partial(_use_cell, cell, dtype) for cell in cells}
-    with tqdm(total=len(tasks), desc="fastrnn warmup", disable=None if progress else True, leave=False) as bar:
+    with Progress("fastrnn warmup", progress, "tasks", len(tasks)) as shown:
         for name, use in tasks.items():
-            bar.set_postfix_str(name)
+            shown.describe(name)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # texts are too short for discounts; a full disk is an error here
                 use()
-            bar.update()
+            shown.update()
+            shown.line(f"{name} done, {shown.seconds:.1f} s")
     if len(_jit.not_kept) > lost:
         raise OSError(f"Compiled kernels could not be written: {_jit.not_kept[-1]}.")
     compiled = [path for path, here in _jit.used_files.items() if here and path not in before]

@@ -1,13 +1,15 @@
 import copy
 import itertools
+import logging
 import math
+import re
 import warnings
 
 import numpy as np
 import pytest
 from sklearn.exceptions import ConvergenceWarning
 
-from fastrnn import RNNLanguageModel, training
+from fastrnn import RNNLanguageModel, _progress
 from fastrnn.classification import MeanEmbeddingClassifier, RNNRegressor
 from fastrnn.dynamic_evaluation import DynamicEvaluation
 from fastrnn.optimizers import SGD, WeightAverage
@@ -273,8 +275,6 @@ def test_the_bar_tells_loss_score_speed_and_the_steps_that_are_left(monkeypatch)
     told = []
 
     class Bar:
-        disable = False
-
         def __init__(self, **options):
             self.total, self.n = None, 0
 
@@ -290,11 +290,25 @@ def test_the_bar_tells_loss_score_speed_and_the_steps_that_are_left(monkeypatch)
         def set_postfix(self, figures, refresh):
             told.append((self.n, self.total, figures))
 
-    monkeypatch.setattr(training, "tqdm", Bar)
-    monkeypatch.setattr(training, "_REPORT_SECONDS", 0)
-    run(Parabola(), max_iter=2, validate=lambda: -1.5, progress=True, unit="tokens")
+        def set_description(self, text):
+            pass
+
+    monkeypatch.setattr(_progress, "_bar_class", lambda: Bar)
+    monkeypatch.setattr(_progress, "_REPORT_SECONDS", 0)
+    run(Parabola(), max_iter=2, validate=lambda: -1.5, verbose=1, unit="tokens")
     assert [(n, total) for n, total, _ in told] == [(0, 4), (1, 4), (2, 4), (3, 4)]
     assert list(told[0][2]) == ["loss", "tokens/s"]
     assert told[0][2]["loss"] == "0.500"
     assert told[3][2]["valid"] == "1.500"
     assert float(told[3][2]["tokens/s"].replace(",", "")) > 0
+
+
+def test_a_line_is_logged_for_each_epoch(caplog):
+    run(Parabola(), max_iter=2, validate=lambda: -1.5, verbose=1, unit="tokens", name="parabola")
+    first, second = (record.getMessage() for record in caplog.records if "compiling" not in record.getMessage())
+    assert re.fullmatch(r"parabola: epoch 1 of 2, loss 0\.4525, valid 1\.500, [\d,]+ tokens/s, \d+\.\d s", first)
+    assert second.startswith("parabola: epoch 2 of 2, loss 0.2969")
+    caplog.clear()
+    with caplog.at_level(logging.DEBUG):
+        run(Parabola(), max_iter=2)
+    assert not caplog.records

@@ -247,8 +247,9 @@ class BaseSequenceEstimator(OnnxMixin, ClassNamePrefixFeaturesOutMixin, Transfor
             going_on=network is getattr(self, "network_", None),
             checkpoint=checkpoint,
             random_state=random_state,
-            progress=self.verbose > 0,
+            verbose=self.verbose,
             name=type(self).__name__,
+            unit="sequences",
         )
         curves = learned.loss_curve + history.loss_curve, learned.validation_scores + history.validation_scores
         self._set_fitted(_Learned(learned.reader, learned.target, network, *curves), optimizer)

@@ -193,7 +193,8 @@ class MeanEmbeddingClassifier(_Classifier):
         Threads; None takes all cores, as far as the work is worth it. Results do not depend on it.
     device : {"cpu"}, default="cpu"
     verbose : int, default=0
-        1 shows a progress bar on stderr, if that is a terminal.
+        1 shows a progress bar on stderr. Where that is no terminal, it writes a line an epoch, through `logging` (the
+        logger ``fastrnn``, level INFO).
 
     Attributes
     ----------
@@ -534,7 +535,8 @@ class RNNClassifier(ClassifierExchangeMixin, _Classifier, _Recurrent):
         Threads; None takes all cores, as far as the work is worth it. Results do not depend on it.
     device : {"cpu"}, default="cpu"
     verbose : int, default=0
-        1 shows a progress bar on stderr, if that is a terminal.
+        1 shows a progress bar on stderr. Where that is no terminal, it writes a line an epoch, through `logging` (the
+        logger ``fastrnn``, level INFO).
 
     Attributes
     ----------

@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from fastrnn._checks import check_choice, shown
+from fastrnn._progress import Progress
 from fastrnn.base import BaseLanguageModel
 from fastrnn.kernels.threads import effective_n_jobs, run, split
 from fastrnn.ngram.arpa import find_twice, read_arpa, write_arpa
@@ -97,6 +98,9 @@ class NGramLanguageModel(BaseLanguageModel):
         memory: an iterator, an open file for instance.
     n_jobs : int or None
         The number of threads; None for all cores.
+    verbose : int
+        1 shows on stderr how much of the text is read. Where that is no terminal, it writes lines, through `logging`
+        (the logger ``fastrnn``, level INFO).
 
     Attributes
     ----------
@@ -157,6 +161,7 @@ class NGramLanguageModel(BaseLanguageModel):
         quantize=False,
         memory_limit=None,
         n_jobs=None,
+        verbose=0,
     ):
         self.order = order
         self.smoothing = smoothing
@@ -175,6 +180,7 @@ class NGramLanguageModel(BaseLanguageModel):
         self.quantize = quantize
         self.memory_limit = memory_limit
         self.n_jobs = n_jobs
+        self.verbose = verbose
 
     def fit(self, X, y=None):
         """Learn from a text, and forget what was learned before.
@@ -223,11 +229,15 @@ class NGramLanguageModel(BaseLanguageModel):
         workspace = Workspace(parse_bytes("memory_limit", self.memory_limit), effective_n_jobs(self.n_jobs))
         seen = Vocabulary.from_tokens(seen.tokens)
         n_before = len(text)
-        text = workspace.concatenate(itertools.chain([text], self._encode_training_text(X, seen, workspace)), np.int32)
-        if len(text) == n_before:
-            raise ValueError("X is empty: a language model needs at least one sentence.")
-        vocabulary, ids = self._choose_vocabulary(seen, text, workspace)
-        table, estimates = self._estimate(text, ids, len(vocabulary), workspace)
+        with Progress(f"{self.order}-gram language model", self.verbose, "tokens") as progress:
+            new = self._encode_training_text(X, seen, workspace, progress)
+            text = workspace.concatenate(itertools.chain([text], new), np.int32)
+            if len(text) == n_before:
+                raise ValueError("X is empty: a language model needs at least one sentence.")
+            progress.describe("counting")
+            vocabulary, ids = self._choose_vocabulary(seen, text, workspace)
+            table, estimates = self._estimate(text, ids, len(vocabulary), workspace)
+            progress.line(f"{len(text):,} tokens, {table.level_starts[-1]:,} n-grams, {progress.seconds:.1f} s")
 
         self._seen, self._text = seen, text
         self._set_table(table)
@@ -254,7 +264,7 @@ class NGramLanguageModel(BaseLanguageModel):
         table = _make_table(Trie(*counts[:4]), kept, estimates, self.prune_entropy, workspace)
         return table.quantize() if self.quantize else table, estimates
 
-    def _encode_training_text(self, X, seen, workspace):
+    def _encode_training_text(self, X, seen, workspace, progress):
         """Yield the ids of X with ``<s>`` and ``</s>``, int32 (n_tokens,), in pieces; `seen` gets its tokens."""
         is_first = len(seen) == len(SPECIAL_TOKENS)
         token_lists = iterate_corpus(X, **self._text_options(), learning=is_first)
@@ -263,6 +273,7 @@ class NGramLanguageModel(BaseLanguageModel):
             size = min(size, 1 + workspace.memory_limit // _BYTES_PER_TOKEN)
         for ids, offsets in seen.extend_encode_batches(batches(token_lists, size)):
             yield close_sentences(ids, offsets, start=True)[0]
+            progress.count(len(ids))
 
     def _choose_vocabulary(self, seen, text, workspace):
         """Return the vocabulary of the model and its ids for the tokens of `seen`, int32 (n_seen,)."""
