@@ -579,8 +579,9 @@ class Vocabulary:
         ValueError
             If a token is no string, stands twice, or is a special token in the wrong place.
         """
-        if isinstance(tokens, str):
-            raise ValueError("tokens must be an iterable of strings, got a string.")
+        if isinstance(tokens, str | set | frozenset) or hasattr(type(tokens), "columns"):
+            kind = "string" if isinstance(tokens, str) else type(tokens).__name__
+            raise ValueError(f"tokens must be an iterable of strings in the order of their ids, got a {kind}.")
         tokens = list(tokens)
         if tuple(tokens[: len(SPECIAL_TOKENS)]) != SPECIAL_TOKENS:
             tokens[:0] = SPECIAL_TOKENS

@@ -229,7 +229,12 @@ def test_from_tokens():
         Vocabulary.from_tokens(["x", "<s>"])
     with pytest.raises(ValueError, match="tokens must be strings"):
         Vocabulary.from_tokens(["x", 1])
-    with pytest.raises(ValueError, match="tokens must be an iterable of strings, got a string"):
+    for tokens, kind in (({"a", "b"}, "set"), (Frame(text=["a"]), "Frame")):
+        with pytest.raises(ValueError, match=f"tokens must be an iterable of strings in the order .*, got a {kind}"):
+            Vocabulary.from_tokens(tokens)
+    with pytest.raises(
+        ValueError, match="tokens must be an iterable of strings in the order of their ids, got a string"
+    ):
         Vocabulary.from_tokens("xyz")
 
 

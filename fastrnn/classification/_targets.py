@@ -221,8 +221,15 @@ def restored_target(content, arrays):
 
 def _numbers(y):
     """Return y as float64 (n, K)."""
+    if not _is_array_like(y):
+        raise ValueError(f"y must be a list or an array of numbers, got {shown(y)}.")
     y = check_array(y, dtype=np.float64, ensure_2d=False, input_name="y")
     return y[:, None] if y.ndim == 1 else y
+
+
+def _is_array_like(y):
+    """Whether something has an order and values: not a mapping, a set or a string."""
+    return not isinstance(y, str | bytes) and (isinstance(y, collections.abc.Sequence) or hasattr(y, "__array__"))
 
 
 def label_array(y, name="y"):
@@ -248,7 +255,7 @@ def label_array(y, name="y"):
     """
     if scipy.sparse.issparse(y):
         return y.tocsr()
-    if isinstance(y, str | bytes) or not (isinstance(y, collections.abc.Sequence) or hasattr(y, "__array__")):
+    if not _is_array_like(y):
         raise ValueError(f"{name} must be a list or an array of labels, got {shown(y)}.")
     if np.ma.is_masked(y):
         raise ValueError(f"{name} has masked labels: leave out the sequences that have none.")

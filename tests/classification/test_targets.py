@@ -134,6 +134,12 @@ def test_what_is_no_list_of_labels_is_named(y):
         averaging().fit(TEXTS, y)
 
 
+@pytest.mark.parametrize("y", [{"a": 1}, {1.0, 2.0}, "1"])
+def test_what_is_no_list_of_numbers_is_named(y):
+    with pytest.raises(ValueError, match="y must be a list or an array of numbers, got"):
+        RNNRegressor("rnn", 4, 4, bidirectional=False).fit(TEXTS, y)
+
+
 def test_a_column_is_flattened_with_one_warning_in_the_name_of_the_caller():
     y = np.array([[0], [1]] * TIMES)
     with pytest.warns(DataConversionWarning, match="column-vector") as warned:
