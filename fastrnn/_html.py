@@ -2,8 +2,6 @@
 
 import html
 
-import numpy as np
-
 _AGAINST, _FOR = "214,96,77", "67,147,195"  # red and blue: told apart by all, and on light and dark pages
 
 
@@ -39,17 +37,20 @@ def table(rows, caption=None):
     return "\n".join([*lines, "</table>"])
 
 
-def coloured_text(tokens, values, title):
-    """Return a text whose tokens are on grounds of blue where their values are positive, of red where negative.
+def coloured_text(tokens, shares, tips, title, space=" "):
+    """Return a text whose tokens are on grounds of blue where their shares are positive, of red where negative.
 
     Parameters
     ----------
     tokens : list of str
-        Single characters stand without space between them, others with one.
-    values : array-like (T,)
-        The largest one has the strongest colour. Each is shown when the mouse is on its token.
+    shares : array-like (T,)
+        From -1 to 1: how strong the colour is.
+    tips : list of str
+        What is shown when the mouse is on a token.
     title : str
         A line above the text.
+    space : str, default=" "
+        What stands between the tokens.
 
     Returns
     -------
@@ -57,18 +58,15 @@ def coloured_text(tokens, values, title):
 
     Examples
     --------
-    >>> print(coloured_text(["so", "dull"], [0.0, -2.0], "neg"))
+    >>> print(coloured_text(["so", "dull"], [0.0, -1.0], ["0", "-2"], "neg"))
     <div><div><b>neg</b></div><div style="font-family:monospace;white-space:pre-wrap;line-height:1.6"><span \
-style="background-color:rgba(67,147,195,0.00)" title="+0">so</span> <span \
+style="background-color:rgba(67,147,195,0.00)" title="0">so</span> <span \
 style="background-color:rgba(214,96,77,0.80)" title="-2">dull</span></div></div>
     """
-    values = np.asarray(values, np.float64)
-    largest = abs(values).max(initial=0) or 1.0
     spans = [
-        f'<span style="background-color:rgba({_AGAINST if value < 0 else _FOR},{0.8 * abs(value) / largest:.2f})" '
-        f'title="{value:+.4g}">{html.escape(token)}</span>'
-        for token, value in zip(tokens, values, strict=True)
+        f'<span style="background-color:rgba({_AGAINST if share < 0 else _FOR},{0.8 * abs(share):.2f})" '
+        f'title="{html.escape(tip)}">{html.escape(token)}</span>'
+        for token, share, tip in zip(tokens, shares, tips, strict=True)
     ]
-    space = "" if all(len(token) == 1 for token in tokens) else " "
     style = "font-family:monospace;white-space:pre-wrap;line-height:1.6"
     return f'<div><div><b>{html.escape(title)}</b></div><div style="{style}">{space.join(spans)}</div></div>'

@@ -1,7 +1,8 @@
 """A look inside recurrent networks: how far gradients reach, what weights, gates and states do, as numbers and charts.
 
-Everything takes a fitted `RNNLanguageModel` with texts, or a recurrent layer with arrays; `minimal_pairs` and
-`surprisal` take any language model. The charts need matplotlib, which is imported when one is drawn.
+Everything takes a fitted `RNNLanguageModel`, `RNNClassifier` or `RNNRegressor` with texts or series, or a recurrent
+layer with arrays. `minimal_pairs` and `surprisal` take any language model, `explain` any classifier or regressor. The
+charts need matplotlib, which is imported when one is drawn.
 """
 
 from fastrnn.inspection._explain import Explanation, explain

@@ -1,4 +1,4 @@
-"""Which words make a classifier say what it says."""
+"""Which words, or which steps of a series, make a classifier say what it says."""
 
 import copy
 from typing import NamedTuple
@@ -7,10 +7,13 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from fastrnn._checks import shown
+from fastrnn._html import coloured_text
+from fastrnn.classification._base import BaseSequenceEstimator
 from fastrnn.classification._networks import MeanEmbeddingNetwork
 from fastrnn.classification._sequences import add_ngrams, read_tokens
 from fastrnn.inspection._hidden_states import place_tokens
-from fastrnn.inspection._plots import new_axes, show_text
+from fastrnn.inspection._inputs import last_step
+from fastrnn.inspection._plots import new_axes, printable, separator, show_text
 from fastrnn.text import UNK_ID
 
 _ANSI = {True: "\x1b[42m", False: "\x1b[41m"}  # grounds in green for, in red against
@@ -19,21 +22,29 @@ _FAINT = 0.1  # below this share of the largest contribution a word has no groun
 
 
 class Explanation(NamedTuple):
-    """What `explain` returns.
+    """What `explain` returns. A notebook shows it as the text, on blue what speaks for the class, on red what does not.
 
     Attributes
     ----------
-    tokens : list of str
-        The words that the model read.
-    contributions : ndarray (T,)
-        What each word adds to the output of the class, a logit.
+    tokens : list of str or None
+        The words that the model read; None for a series.
+    contributions : ndarray (T,) or (T, D)
+        What each word, or each number of a series, adds to the output.
     target : object
         The class, label number or output number that is explained.
     output : float
-        The output for the text.
+        The output: the logit of a class or label, or the number that a regressor predicts.
     baseline : float
-        The output for a text of unknown words; the contributions add up to the difference.
+        The output for a text of unknown words, or for a series that has the mean of the training series at each step;
+        the contributions add up to the difference.
     """
+
+    @property
+    def _steps(self):
+        """The words or the numbers of the steps, and what each contributes."""
+        if self.tokens is None:
+            return list(map(str, range(len(self.contributions)))), self.contributions.sum(axis=1)
+        return self.tokens, self.contributions
 
     tokens: list
     contributions: np.ndarray
@@ -42,21 +53,35 @@ class Explanation(NamedTuple):
     baseline: float
 
     def __str__(self):
-        width = max(map(len, self.tokens), default=0)
-        lines = [f"{token:<{width}} {value:+.3f}" for token, value in zip(self.tokens, self.contributions, strict=True)]
-        return "\n".join([f"{self.target}: {self.output:+.3f} (without words {self.baseline:+.3f})", *lines])
+        tokens, values = self._steps
+        width = max(map(len, tokens), default=0)
+        lines = [f"{token:<{width}} {value:+.3f}" for token, value in zip(tokens, values, strict=True)]
+        without = "of a mean series" if self.tokens is None else "without words"
+        return "\n".join([f"{self.target}: {self.output:+.3f} ({without} {self.baseline:+.3f})", *lines])
+
+    def _repr_html_(self):
+        tokens, values = self._steps
+        shares = values / (abs(values).max(initial=0) or 1.0)
+        tips = [f"{value:+.4g}" for value in values]
+        title = f"{self.target}: {self.output:+.3f}"
+        space = " " if self.tokens is None else separator(tokens)
+        return coloured_text([printable(token) for token in tokens], shares, tips, title, space)
 
     def to_ansi(self):
-        """Return the text for a terminal, words that speak for the class on green, those against it on red ground."""
-        largest = abs(self.contributions).max(initial=0)
+        """Return the text for a terminal, words that speak for the class on green, those against it on red ground.
+
+        Of a series the numbers of its steps stand there, from 0 on.
+        """
+        tokens, values = self._steps
+        largest = abs(values).max(initial=0)
         words = [
             f"{_ANSI[bool(value > 0)]}{token}\x1b[0m" if abs(value) > _FAINT * largest else token
-            for token, value in zip(self.tokens, self.contributions, strict=True)
+            for token, value in zip(tokens, values, strict=True)
         ]
         return " ".join(words)
 
     def plot(self, ax=None, *, width=80, cmap="RdYlGn"):
-        """Draw the text, coloured by the contributions.
+        """Draw the text, coloured by the contributions; of a series, an image with a row a feature, a column a step.
 
         Parameters
         ----------
@@ -70,28 +95,41 @@ class Explanation(NamedTuple):
         -------
         matplotlib Axes
         """
-        if not self.tokens:
-            raise ValueError("The text is empty.")
+        if not len(self.contributions):
+            raise ValueError("The text or series is empty.")
+        if self.tokens is None:
+            return self._plot_series(ax, cmap)
         places, lines = place_tokens(self.tokens, width)
         ax = new_axes(ax, figsize=(11, 0.9 + 0.27 * lines))
         show_text(ax, self.tokens, places, (width, lines), self.contributions, cmap)
         ax.set_title(f"{self.target}: {self.output:+.2f}", loc="left", fontsize="medium")
         return ax
 
+    def _plot_series(self, ax, cmap):
+        ax = new_axes(ax)
+        largest = abs(self.contributions).max() or 1.0
+        image = ax.imshow(self.contributions.T, cmap, vmin=-largest, vmax=largest, aspect="auto",
+                          interpolation="nearest")  # fmt: skip
+        ax.figure.colorbar(image, ax=ax, pad=0.01)
+        ax.set(xlabel="step", ylabel="feature", yticks=range(self.contributions.shape[1]))
+        ax.set_title(f"{self.target}: {self.output:+.2f}", loc="left", fontsize="medium")
+        return ax
+
 
 def explain(model, text, target=None, n_steps=64):
-    """Return what each word of a text contributes to a prediction.
+    """Return what each word of a text, or each step of a series, contributes to a prediction.
 
     Integrated gradients (Sundararajan, Taly and Yan, "Axiomatic attribution for deep networks", ICML 2017): the
     gradient of the output with respect to the words' vectors, averaged on the way from zeros (what an unknown word has)
-    to the vectors. An n-gram's share is divided equally among its words.
+    to the vectors. An n-gram's share is divided equally among its words. The way to a series begins at the mean of the
+    training series.
 
     Parameters
     ----------
-    model : MeanEmbeddingClassifier, RNNClassifier or RNNRegressor
-        Fitted to texts or tokens, without zoneout.
-    text : str or list of str
-        One text, as the model reads it.
+    model : MeanEmbeddingClassifier, RNNClassifier or RNNRegressor, or a pipeline or search that ends in one
+        Fitted, without zoneout.
+    text : str, list of str, or ndarray (T, D) or (T,)
+        One text or series, as the model reads it, or as the pipeline does.
     target : object, default=None
         The class whose output is explained (or the number of a label or output); None takes the predicted class.
     n_steps : int, default=64
@@ -111,12 +149,13 @@ def explain(model, text, target=None, n_steps=64):
     >>> result.target, result.tokens[result.contributions.argmax()]
     ('pos', 'fine')
     """
+    model, (text,) = last_step(model, [text])
+    if not isinstance(model, BaseSequenceEstimator):
+        raise TypeError(f"model must be a classifier or regressor of fastrnn, got {type(model).__name__}.")
     check_is_fitted(model, "network_")
-    if getattr(model, "input", "series") == "series":
-        raise ValueError("model must be one of texts or tokens: series have no words.")
     if np.any(getattr(model, "zoneout", 0.0)):
         raise ValueError("model must have zoneout=0: its gradient at prediction is not computed.")
-    (tokens,) = read_tokens([text], **model._reading())
+    tokens = None if model.input == "series" else read_tokens([text], **model._reading())[0]
     sequences = model._reader.read([text])
     outputs = model._outputs([text])[0]
     classes = getattr(model, "classes_", np.arange(len(outputs)))
@@ -125,7 +164,17 @@ def explain(model, text, target=None, n_steps=64):
     averaged = isinstance(network, MeanEmbeddingNetwork)
     method = _bag_contributions if averaged else _recurrent_contributions
     contributions, baseline = method(model, network, sequences, place, n_steps)
-    return Explanation(tokens, contributions, classes[place : place + 1].tolist()[0], float(outputs[place]), baseline)
+    contributions = contributions if tokens is None or contributions.ndim == 1 else contributions.sum(axis=1)
+    output, baseline, contributions = _in_units(model._target, place, float(outputs[place]), baseline, contributions)
+    return Explanation(tokens, contributions, classes[place : place + 1].tolist()[0], output, baseline)
+
+
+def _in_units(target, place, output, baseline, contributions):
+    """Return output, baseline and contributions in the units of what a regressor predicts."""
+    if target.kind != "values":
+        return output, baseline, contributions
+    mean, scale = float(target.mean[place]), float(target.scale[place])
+    return output * scale + mean, baseline * scale + mean, contributions * scale
 
 
 def _place(classes, target):
@@ -166,20 +215,22 @@ def _gradient(network, h, place, backward):
 
 
 def _recurrent_contributions(model, network, sequences, place, n_steps):
-    ids, lengths = sequences.padded(np.zeros(1, int))
-    x = network.embed(ids)  # (T, 1, D)
+    """Return what each number of the vectors (T, D) of a sequence contributes, and the baseline."""
+    steps, lengths = sequences.padded(np.zeros(1, int))
+    x = network.embed(steps)  # (T, 1, D)
     if not lengths[0]:
-        return np.zeros(0), float(network.outputs(sequences, np.zeros(1, int))[0, place])
+        return np.zeros((0, x.shape[2])), float(network.outputs(sequences, np.zeros(1, int))[0, place])
     baseline = network.layers["output"].forward(network.encode_steps(0 * x, lengths))[0, place]
     slope = np.zeros(x[:, 0].shape)  # (T, D)
     for shares in np.array_split(_shares(n_steps), -(-n_steps * len(x) // _MOST_STEPS)):
         scaled = np.ascontiguousarray(x * shares[None, :, None], x.dtype)  # (T, len(shares), D)
         h = network.encode_steps(scaled, np.repeat(lengths, len(shares)), training=True)
         slope += _gradient(network, h, place, network.steps_backward).sum(axis=1, dtype=np.float64) / n_steps
-    return (slope * x[:, 0]).sum(axis=1), float(baseline)
+    return slope * x[:, 0], float(baseline)
 
 
 def _bag_contributions(model, network, sequences, place, n_steps):
+    """Return what each word (T,) of a text contributes, and the baseline."""
     ids = sequences.values
     n_words = len(model.vocabulary_)
     bag = add_ngrams(sequences, model.ngram_range, n_words, model.n_buckets)

@@ -17,13 +17,13 @@ class GateActivations(NamedTuple):
     Attributes
     ----------
     values : ndarray (layers · directions, G, T, H)
-        The value of each gate at each token, for each hidden unit.
+        The value of each gate at each token or step, for each hidden unit.
     gates : tuple of str
         The names of the G gates, in the order of the weights: ``("i", "f", "g", "o")`` for an LSTM.
     names : tuple of str
         The layers and directions as in the names of parameters: ``"l0"``, ``"l0_reverse"``, ``"l1"``, ...
     tokens : list of str or None
-        The T tokens of the text; None if a layer was given an array.
+        The T tokens of the text; None for a series or an array.
     """
 
     values: np.ndarray
@@ -33,7 +33,7 @@ class GateActivations(NamedTuple):
 
 
 def gate_activations(model, text):
-    """Return the values of all gates at every token of a text.
+    """Return the values of all gates at every token of a text, or step of a series.
 
     They are computed in float64, with the cell's own equations from the states before each step. They are values behind
     the nonlinearity: from 0 to 1 for a gate proper, from -1 to 1 for what is let through (``g`` of an LSTM, ``n`` of a
@@ -42,10 +42,10 @@ def gate_activations(model, text):
 
     Parameters
     ----------
-    model : RNNLanguageModel or Recurrent
-        A fitted language model, or a recurrent layer.
+    model : RNNLanguageModel, RNNClassifier, RNNRegressor or Recurrent
+        A fitted model, perhaps in a pipeline, or a recurrent layer.
     text : str or list of str, or ndarray (T, D)
-        One text for a language model; one sequence for a layer.
+        One text or series, as a model reads it; one sequence for a layer.
 
     Returns
     -------

@@ -9,6 +9,8 @@ from fastrnn._checks import check_choice
 from fastrnn.inspection._inputs import read_inputs
 from fastrnn.inspection._plots import default_name, new_axes
 from fastrnn.inspection._unrolled import direction_names, unroll
+from fastrnn.language_model import RNNLanguageModel
+from fastrnn.layers import Pooling
 
 
 class GradientFlow(NamedTuple):
@@ -30,26 +32,30 @@ class GradientFlow(NamedTuple):
     names: tuple
 
 
-def gradient_flow(model, X, random_state=None):
+def gradient_flow(model, X, random_state=None, y=None):
     """Return the norm of the gradient of a loss at the end of a sequence by the states at every lag before it.
 
-    The loss of a language model is -log p of the last token of a text, given those before. For a recurrent layer it is
-    a random projection of the last output: the scalar product with a random vector of length 1, the same for all
-    sequences. For a layer that reads backwards that is the output at the first step, for one with two directions the
-    vector goes over both.
+    The loss of a language model is -log p of the last token of a text, given those before. Classifiers and regressors
+    have the loss that they are trained with; without `y`, a classifier that of what it predicts, and a regressor the
+    sum of its outputs. For a recurrent layer it is a random projection of the last output: the scalar product with a
+    random vector of length 1, the same for all sequences. For a layer that reads backwards that is the output at the
+    first step, for one with two directions the vector goes over both.
 
     The gradient by a state counts all its ways to the loss: through the next step and, for h, through the layer above.
-    It is that of the network at prediction, without dropout, computed in float64.
+    It is that of the network at prediction, without dropout, computed in float64. Pooling over all steps gives each of
+    them a short way to the loss.
 
     Parameters
     ----------
-    model : RNNLanguageModel or Recurrent
-        A fitted language model, or a recurrent layer (RNN, GRU, LSTM, ...).
+    model : RNNLanguageModel, RNNClassifier, RNNRegressor or Recurrent
+        A fitted model, perhaps in a pipeline, or a recurrent layer (RNN, GRU, LSTM, ...).
     X : iterable of (str or list of str), or array, or list of ndarray (T_i, D)
-        For a language model, texts of at least one token, each read on its own; for a layer, a batch in its layout
-        (T, B, D) or (B, T, D), or sequences of their own lengths.
+        For a model, texts of at least one token, each read on its own, or series, as it reads them; for a layer, a
+        batch in its layout (T, B, D) or (B, T, D), or sequences of their own lengths.
     random_state : int, RandomState instance or None, default=None
         Draws the projection for a layer.
+    y : array-like (n,) or (n, K), or None, default=None
+        What a classifier or regressor should predict.
 
     Returns
     -------
@@ -58,7 +64,7 @@ def gradient_flow(model, X, random_state=None):
     Raises
     ------
     ValueError
-        X is empty or a sequence is, or X has the wrong shape.
+        X is empty or a sequence is, or X has the wrong shape, or `y` is given for another model.
 
     References
     ----------
@@ -81,7 +87,10 @@ def gradient_flow(model, X, random_state=None):
     inputs = read_inputs(model, X)
     if not inputs.sequences:
         raise ValueError("X is empty: gradient_flow needs at least one sequence.")
-    is_text = inputs.tokens is not None
+    model = inputs.model
+    is_text, is_layer = isinstance(model, RNNLanguageModel), model is inputs.layer
+    if y is not None and (is_text or is_layer):
+        raise ValueError(f"y must be None for {'a language model' if is_text else 'a layer'}: it has another loss.")
     sequences = [sequence[:-1] for sequence in inputs.sequences] if is_text else inputs.sequences
     for b, sequence in enumerate(sequences):
         if not len(sequence):
@@ -89,8 +98,10 @@ def gradient_flow(model, X, random_state=None):
     unrolled = unroll(inputs.layer, sequences)
     if is_text:
         dy = _loss_gradient(model.network_.output, unrolled, [text[-1] for text in inputs.ids])
-    else:
+    elif is_layer:
         dy = _projection(unrolled, check_random_state(random_state))
+    else:
+        dy = _pooled_gradient(model, unrolled, y)
     d_states = unrolled.backward(dy)
     norms = [
         [_mean_norms(d, unrolled.lengths, trace.is_reverse) for d in of_trace]
@@ -130,6 +141,31 @@ def _loss_gradient(output, unrolled, targets):
     d_logits[texts, targets] -= 1
     dy[last, texts] = d_logits @ weight
     return dy
+
+
+def _pooled_gradient(model, unrolled, y):
+    """Return the gradient (T, B, H) of the sum of the losses of a classifier or regressor."""
+    network, target, lengths = model.network_, model._target, unrolled.lengths
+    kept = network.layers["pooling"]
+    pooling = Pooling(kept.size, kept.pooling, kept.bidirectional, dtype="float64", n_jobs=kept.n_jobs)
+    pooling.load_state_dict(kept)
+    h = pooling.forward(unrolled.y, lengths, training=True)
+    weight, bias = (network.layers["output"].parameters[name].astype(np.float64) for name in ("weight", "bias"))
+    outputs = h @ weight.T + bias
+    return pooling.backward(_output_gradient(target, outputs, y) @ weight)
+
+
+def _output_gradient(target, outputs, y):
+    """Return the gradient (B, K) of the sum of the losses by the outputs."""
+    if y is None and target.kind == "values":
+        return np.ones_like(outputs)
+    if y is None:
+        targets = outputs.argmax(axis=1) if target.kind == "classes" else (outputs > 0).astype(np.float64)
+    else:
+        targets = target.encode(y)
+    if len(targets) != len(outputs):
+        raise ValueError(f"y must have as many elements as X, {len(outputs)}, got {len(targets)}.")
+    return target.loss(outputs, targets, np.ones(len(outputs)))[1]
 
 
 def _mean_norms(d_state, lengths, is_reverse):
@@ -178,13 +214,13 @@ class GradientFlowDisplay:
         self.state = state
 
     @classmethod
-    def from_estimator(cls, estimator, X, *, state="h", random_state=None, name=None, ax=None, **kwargs):
+    def from_estimator(cls, estimator, X, *, y=None, state="h", random_state=None, name=None, ax=None, **kwargs):
         """Compute the gradient flow of a model and draw it.
 
         Parameters
         ----------
-        estimator, X, random_state
-            As `model`, X and `random_state` of `gradient_flow`.
+        estimator, X, y, random_state
+            As `model`, X, y and `random_state` of `gradient_flow`.
         state : str, default="h"
             Which of the states.
         name : str or None, default=None
@@ -198,7 +234,7 @@ class GradientFlowDisplay:
         -------
         GradientFlowDisplay
         """
-        flow = gradient_flow(estimator, X, random_state)
+        flow = gradient_flow(estimator, X, random_state, y)
         return cls(flow, default_name(estimator) if name is None else name, state).plot(ax, **kwargs)
 
     def plot(self, ax=None, **kwargs):

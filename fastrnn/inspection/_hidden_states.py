@@ -3,10 +3,12 @@
 from typing import NamedTuple
 
 from fastrnn._checks import check_choice
+from fastrnn._html import table
 from fastrnn.inspection._inputs import read_inputs, read_one
-from fastrnn.inspection._plots import default_name, direction_index, new_axes, show_text
+from fastrnn.inspection._plots import default_name, direction_index, new_axes, separator, show_text
 from fastrnn.inspection._unrolled import direction_names
-from fastrnn.text import END_ID, SPECIAL_TOKENS
+
+_SHOWN_SEQUENCES = 5  # in a notebook
 
 
 class HiddenStates(NamedTuple):
@@ -20,8 +22,19 @@ class HiddenStates(NamedTuple):
     names : tuple of str
         The layers and directions as in the names of parameters: ``"l0"``, ``"l0_reverse"``, ``"l1"``, ...
     tokens : list of (list of str) or None
-        The tokens of each text; None if a layer was given arrays.
+        The tokens of each text; None for series and arrays.
     """
+
+    def _repr_html_(self):
+        sizes = [["state", "layer", "sequence", "steps", "units", "mean", "least", "most"]]
+        for state, sequences in self.values.items():
+            for b, arrays in enumerate(sequences[:_SHOWN_SEQUENCES]):
+                for name, values in zip(self.names, arrays, strict=True):
+                    numbers = [values.mean(), values.min(), values.max()] if values.size else []
+                    row = [state, name, str(b), *map(str, values.shape), *(f"{number:+.3f}" for number in numbers)]
+                    sizes.append(row + [""] * (8 - len(row)))
+        n = len(next(iter(self.values.values())))
+        return table(sizes, f"Hidden states of {n:,} sequences" if n != 1 else "Hidden states of one sequence")
 
     values: dict
     names: tuple
@@ -36,11 +49,11 @@ def hidden_states(model, X):
 
     Parameters
     ----------
-    model : RNNLanguageModel or Recurrent
-        A fitted language model, or a recurrent layer.
+    model : RNNLanguageModel, RNNClassifier, RNNRegressor or Recurrent
+        A fitted model, perhaps in a pipeline, or a recurrent layer.
     X : iterable of (str or list of str), or array, or list of ndarray (T_i, D)
-        Texts for a language model; for a layer, a batch in its layout (T, B, D) or (B, T, D), or sequences of their own
-        lengths.
+        Texts or series, as a model reads them; for a layer, a batch in its layout (T, B, D) or (B, T, D), or sequences
+        of their own lengths.
 
     Returns
     -------
@@ -70,7 +83,7 @@ def _states_of(inputs):
 
 
 class HiddenStatesDisplay:
-    """A text, coloured by the activation of one hidden unit.
+    """A text, coloured by the activation of one hidden unit; or for a series, a chart of it against the steps.
 
     The picture that shows what single units of a language model watch: quotation marks, the place in a line, the number
     of a noun (Karpathy, Johnson and Fei-Fei, "Visualizing and understanding recurrent networks", 2015).
@@ -94,18 +107,19 @@ class HiddenStatesDisplay:
     activations : ndarray (T,)
         What the tokens are coloured by.
     boxes_ : list of matplotlib Rectangle
-        The ground of each token.
+        The ground of each token; none for a series.
     ax_ : matplotlib Axes
     figure_ : matplotlib Figure
     """
 
     def __init__(self, result, name, unit=None, layer="l0", state="h"):
-        if result.tokens is None or len(result.tokens) != 1:
-            raise ValueError("result must be that of a language model for one text.")
+        n = len(next(iter(result.values.values())))
+        if n != 1:
+            raise ValueError(f"result must be that of one text or series, got that of {n}.")
         check_choice("state", state, result.values)
         values = result.values[state][0][direction_index(layer, result.names)]  # (T, H)
         if not len(values):
-            raise ValueError("The text is empty.")
+            raise ValueError("The text or series is empty.")
         if unit is None:
             unit = int(values.var(axis=0).argmax())
         if not 0 <= unit < values.shape[1]:
@@ -119,12 +133,12 @@ class HiddenStatesDisplay:
 
     @classmethod
     def from_estimator(cls, estimator, text, *, unit=None, layer="l0", state="h", name=None, ax=None, **kwargs):
-        """Run a language model over a text and draw that coloured.
+        """Run a model over a text and draw that coloured, or over a series and draw the unit's activation.
 
         Parameters
         ----------
-        estimator : RNNLanguageModel
-        text : str or list of str
+        estimator, text
+            As `model` of `hidden_states`, and one text, or series or array (T, D).
         unit : int or None, default=None
             Which hidden unit; None takes the one that varies most on this text.
         layer : str, default="l0"
@@ -147,7 +161,7 @@ class HiddenStatesDisplay:
         return cls(result, name, unit, layer, state).plot(ax, **kwargs)
 
     def plot(self, ax=None, *, width=80, cmap="RdBu_r"):
-        """Draw the text.
+        """Draw the text, or the chart of a series.
 
         Parameters
         ----------
@@ -162,11 +176,18 @@ class HiddenStatesDisplay:
         -------
         HiddenStatesDisplay
         """
-        places, lines = place_tokens(self.result.tokens[0], width)
-        self.ax_ = new_axes(ax, figsize=(11, 0.9 + 0.27 * lines))
-        self.figure_ = self.ax_.figure
         title = f"{self.name}, unit {self.unit} of {self.state}, {self.layer}"
-        self.boxes_ = show_text(self.ax_, self.result.tokens[0], places, (width, lines), self.activations, cmap)
+        if self.result.tokens is None:
+            self.ax_, self.boxes_ = new_axes(ax), []
+            self.ax_.plot(self.activations)
+            self.ax_.set(xlabel="step", ylabel="activation")
+            self.ax_.grid(alpha=0.3)
+        else:
+            tokens = self.result.tokens[0]
+            places, lines = place_tokens(tokens, width)
+            self.ax_ = new_axes(ax, figsize=(11, 0.9 + 0.27 * lines))
+            self.boxes_ = show_text(self.ax_, tokens, places, (width, lines), self.activations, cmap)
+        self.figure_ = self.ax_.figure
         self.ax_.set_title(title, loc="left", fontsize="medium")
         return self
 
@@ -177,7 +198,7 @@ def place_tokens(tokens, width):
     Tokens that are single characters stand without space between them, others with one; ``</s>`` at the end tells
     nothing of that. A line break among them begins a new line.
     """
-    space = 0 if all(len(token) == 1 for token in tokens if token != SPECIAL_TOKENS[END_ID]) else 1
+    space = len(separator(tokens))
     places, line, column = [], 0, 0
     for token in tokens:
         if column and column + len(token) > width:

@@ -1,10 +1,13 @@
-"""What the functions of this package take: a recurrent layer with arrays, or a language model with texts."""
+"""The sequences that the recurrent layer of a model reads: a layer with arrays, or a model with texts or series."""
 
 from typing import NamedTuple
 
 import numpy as np
+from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
+from fastrnn.classification import RNNClassifier, RNNRegressor
+from fastrnn.classification._sequences import read_tokens
 from fastrnn.language_model import RNNLanguageModel
 from fastrnn.layers import Recurrent
 from fastrnn.text import tokenize_corpus
@@ -15,55 +18,85 @@ class Inputs(NamedTuple):
 
     Attributes
     ----------
+    model : RNNLanguageModel, RNNClassifier, RNNRegressor or Recurrent
+        The last step of a pipeline.
     layer : Recurrent
     sequences : list of ndarray (T_i, D)
         A language model's begin with the symbol that it reads before a text.
     tokens : list of (list of str), or None
-        The tokens of each text, None for arrays.
+        The tokens of each text, None for arrays and series.
     ids : list of ndarray, or None
         Their ids.
+    n_before : int
+        Steps before the first token: the symbol that begins a text of a language model.
     """
 
+    model: object
     layer: Recurrent
     sequences: list
-    tokens: list | None
-    ids: list | None
+    tokens: list | None = None
+    ids: list | None = None
+    n_before: int = 0
 
-    @property
-    def n_before(self):
-        """Steps before the first token: the symbol that begins a text."""
-        return 0 if self.tokens is None else 1
+
+def last_step(model, X=None):
+    """Return the model in a pipeline or search, and what it reads when that is given X."""
+    model = getattr(model, "best_estimator_", model)
+    if not isinstance(model, Pipeline):
+        return model, X
+    if X is not None and len(model.steps) > 1:
+        X = model[:-1].transform(X)
+    return last_step(model.steps[-1][1], X)
 
 
 def recurrent_layer(model):
-    """Return the recurrent layer of a model, which may be that layer."""
+    """Return the recurrent layer of a model, which may be that layer, or be the last step of a pipeline."""
+    model, _ = last_step(model)
     if isinstance(model, Recurrent):
         return model
     if isinstance(model, RNNLanguageModel):
         check_is_fitted(model, "network_")
         return model.network_.recurrent
-    raise TypeError(f"model must be a recurrent layer or an RNNLanguageModel, got {type(model).__name__}.")
+    if isinstance(model, RNNClassifier | RNNRegressor):
+        check_is_fitted(model, "network_")
+        return model.network_.layers["recurrent"]
+    raise TypeError(
+        "model must be an RNNLanguageModel, an RNNClassifier, an RNNRegressor or a recurrent layer, "
+        f"got {type(model).__name__}."
+    )
 
 
 def read_inputs(model, X):
     """Return the `Inputs` of many sequences, see `hidden_states` for what X may be."""
+    model, X = last_step(model, X)
     layer = recurrent_layer(model)
     if layer is model:
-        return Inputs(layer, _read_arrays(layer, X), None, None)
-    tokens = tokenize_corpus(X, **model._text_options())
-    ids, offsets = model.vocabulary_.encode_corpus(tokens)
-    ids = np.split(ids, offsets[1:-1]) if tokens else []
-    vectors = model.network_.embedding.parameters["weight"].astype(np.float64)
-    return Inputs(layer, [vectors[[model._start(), *text]] for text in ids], tokens, ids)
+        return Inputs(model, layer, _read_arrays(layer, X))
+    if isinstance(model, RNNLanguageModel):
+        tokens = tokenize_corpus(X, **model._text_options())
+        ids = _split(*model.vocabulary_.encode_corpus(tokens))
+        vectors = model.network_.embedding.parameters["weight"].astype(np.float64)
+        return Inputs(model, layer, [vectors[[model._start(), *text]] for text in ids], tokens, ids, n_before=1)
+    if model.input == "series":
+        series = model._reader.read(X)
+        return Inputs(model, layer, [part.astype(np.float64) for part in _split(series.values, series.offsets)])
+    tokens = read_tokens(X, **model._reading())
+    ids = _split(*model.vocabulary_.encode_corpus(tokens))
+    vectors = model.network_.layers["embedding"].parameters["weight"].astype(np.float64)
+    return Inputs(model, layer, [vectors[text] for text in ids], tokens, ids)
 
 
 def read_one(model, X):
-    """Return the `Inputs` of one text or of one array (T, D)."""
+    """Return the `Inputs` of one text, series or array (T, D)."""
     if isinstance(model, Recurrent):
         X = np.asarray(X)
         if X.ndim != 2:
             raise ValueError(f"X must be one sequence (T, {model.input_size}), got an array of shape {X.shape}.")
     return read_inputs(model, [X])
+
+
+def _split(values, offsets):
+    return np.split(values, offsets[1:-1]) if len(offsets) > 1 else []
 
 
 def _read_arrays(layer, X):

@@ -3,6 +3,8 @@
 from fastrnn._checks import check_choice
 from fastrnn._optional import optional_module
 from fastrnn.cells import CELLS
+from fastrnn.inspection._inputs import last_step
+from fastrnn.text import END_ID, SPECIAL_TOKENS
 
 _LABELLED_TOKENS = 80  # more would not be legible
 _MONOSPACE_ADVANCE = 0.61  # width of a character, in font sizes
@@ -24,6 +26,7 @@ def new_axes(ax=None, **options):
 
 def default_name(model):
     """Return the name of a model's cell."""
+    model, _ = last_step(model)
     if isinstance(model.cell, str):
         return model.cell
     return next((name for name, cell in CELLS.items() if cell is model.cell), type(model.cell).__name__)
@@ -92,6 +95,11 @@ def show_text(ax, tokens, places, size, activations, cmap, lowest=None):
         ax.text(column + len(token) / 2, line + 0.5, printable(token), ha="center", va="center", family="monospace",
                 color="white" if dark else "black", fontsize=points / _MONOSPACE_ADVANCE, parse_math=False)  # fmt: skip
     return boxes
+
+
+def separator(tokens):
+    """Return what stands between tokens in a text: nothing if they are single characters, but for ``</s>``."""
+    return "" if all(len(token) == 1 for token in tokens if token != SPECIAL_TOKENS[END_ID]) else " "
 
 
 def printable(token):

@@ -51,8 +51,8 @@ def singular_values(model):
 
     Parameters
     ----------
-    model : RNNLanguageModel or Recurrent
-        A fitted language model, or a recurrent layer.
+    model : RNNLanguageModel, RNNClassifier, RNNRegressor or Recurrent
+        A fitted model, perhaps in a pipeline, or a recurrent layer.
 
     Returns
     -------

@@ -1,18 +1,16 @@
 """How surprising each token of a text is to a language model."""
 
-import html
 from typing import NamedTuple
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from fastrnn._checks import shown
+from fastrnn._html import coloured_text
 from fastrnn.base import BaseLanguageModel
 from fastrnn.inspection._hidden_states import place_tokens
-from fastrnn.inspection._plots import new_axes, printable, show_text
+from fastrnn.inspection._plots import new_axes, printable, separator, show_text
 from fastrnn.text import END_ID, PAD_ID, SPECIAL_TOKENS, START_ID, UNK_ID, close_sentences
-
-_GROUND = "214,96,77"  # red, of the most surprising token
 
 
 class Surprisal(NamedTuple):
@@ -54,16 +52,10 @@ class Surprisal(NamedTuple):
         return f"{len(self.bits)} tokens of {self.bits.mean():.2f} bits"
 
     def _repr_html_(self):
-        spans = [
-            f'<span style="background-color:rgba({_GROUND},{0.8 * share:.2f})" '
-            f'title="{bits:.2f} bits, rank {rank}{mark}">{html.escape(printable(token))}</span>'
-            for token, bits, rank, mark, share in zip(
-                self.tokens, self.bits, self.ranks, self._marks(), self._shares(), strict=True
-            )
-        ]
-        space = "" if all(len(token) == 1 for token in self.tokens[:-1]) else " "
-        style = "font-family:monospace;white-space:pre-wrap;line-height:1.6"
-        return f'<div><div><b>{self._title()}</b></div><div style="{style}">{space.join(spans)}</div></div>'
+        tips = [f"{bits:.2f} bits, rank {rank}{mark}"
+                for bits, rank, mark in zip(self.bits, self.ranks, self._marks(), strict=True)]  # fmt: skip
+        shown_tokens = [printable(token) for token in self.tokens]
+        return coloured_text(shown_tokens, -np.asarray(self._shares()), tips, self._title(), separator(self.tokens))
 
     def plot(self, ax=None, **kwargs):
         """Draw the text with a darker ground behind tokens that surprise more.

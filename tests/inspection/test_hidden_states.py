@@ -6,7 +6,6 @@ from fastrnn import RNNLanguageModel
 from fastrnn.cells import CELLS
 from fastrnn.inspection import HiddenStatesDisplay, hidden_states
 from fastrnn.inspection._hidden_states import place_tokens
-from fastrnn.layers import LSTM
 from tests.inspection import slow
 from tests.inspection.conftest import TOPOLOGIES, random_layer, random_sequences
 
@@ -108,9 +107,7 @@ def test_display_names_what_is_wrong(model, options, message):
 
 
 def test_display_needs_a_text(model):
-    with pytest.raises(ValueError, match="The text is empty"):
+    with pytest.raises(ValueError, match="The text or series is empty"):
         HiddenStatesDisplay.from_estimator(model, "")
-    with pytest.raises(ValueError, match="a language model for one text"):
-        HiddenStatesDisplay.from_estimator(LSTM(3, 4), np.ones((5, 3)))
-    with pytest.raises(ValueError, match="a language model for one text"):
+    with pytest.raises(ValueError, match="result must be that of one text or series, got that of 2"):
         HiddenStatesDisplay(hidden_states(model, ["a key", "the key"]), "two")
