@@ -133,13 +133,13 @@ def print_use(texts, labels, rounds):
 
 def main():
     """Read the command line and run."""
-    import torch
-
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--sentences", type=int, help="take the first of the shuffled ones only")
     arguments = parser.parse_args()
+    import torch
+
     torch.set_num_threads(arguments.threads)
     reviews = load_movie_review_sentences()
     chosen = np.random.RandomState(0).permutation(len(reviews.data))[: arguments.sentences]

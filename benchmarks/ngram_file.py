@@ -1,11 +1,12 @@
 """Fit a file with a limit of memory, in a process of its own for each size, and print how much was resident at most.
 
-Usage: python -m benchmarks.ngram_file [MEGABYTES] [LIMIT]
+python -m benchmarks.ngram_file [MEGABYTES] [LIMIT]
 
 The lines of the file are those of `bench_ngram`, repeated in other orders: the model stays small, and what is resident
 beyond the process of the small file is what the text takes.
 """
 
+import argparse
 import pathlib
 import subprocess
 import sys
@@ -39,7 +40,7 @@ def peak(path, limit):
     return float(answer.stdout)
 
 
-def main(megabytes=60, limit="20MB"):
+def main(megabytes, limit):
     """Print the peaks with a small and with a large file, with the limit and without it."""
     with tempfile.TemporaryDirectory() as folder:
         small, large = pathlib.Path(folder, "small.txt"), pathlib.Path(folder, "large.txt")
@@ -54,4 +55,8 @@ def main(megabytes=60, limit="20MB"):
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:2]), *sys.argv[2:3])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("megabytes", type=int, nargs="?", default=60, metavar="MEGABYTES")
+    parser.add_argument("limit", nargs="?", default="20MB", metavar="LIMIT")
+    arguments = parser.parse_args()
+    main(arguments.megabytes, arguments.limit)

@@ -1,13 +1,13 @@
 """Fit a long text with a limit of memory, print how much was resident, and compare with a fit without the limit.
 
-Usage: python -m benchmarks.ngram_memory [TOKENS] [LIMIT] [lines|words]
+python -m benchmarks.ngram_memory [TOKENS] [LIMIT] [lines|words]
 
 The text is that of `bench_ngram`, its lines repeated and permuted; with "words" the words within the lines too, so that
 most n-grams are different.
 """
 
+import argparse
 import resource
-import sys
 import time
 
 import numpy as np
@@ -38,7 +38,7 @@ def fit(n_tokens, permuted, **parameters):
     return model
 
 
-def main(n_tokens=20_000_000, limit="500MB", permuted="lines"):
+def main(n_tokens, limit, permuted):
     """Print both fits."""
     fit(10_000, permuted, memory_limit=limit)  # compiles
     limited = fit(n_tokens, permuted, memory_limit=limit)
@@ -50,4 +50,9 @@ def main(n_tokens=20_000_000, limit="500MB", permuted="lines"):
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:2]), *sys.argv[2:])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("tokens", type=int, nargs="?", default=20_000_000, metavar="TOKENS")
+    parser.add_argument("limit", nargs="?", default="500MB", metavar="LIMIT")
+    parser.add_argument("permuted", nargs="?", choices=["lines", "words"], default="lines")
+    arguments = parser.parse_args()
+    main(arguments.tokens, arguments.limit, arguments.permuted)

@@ -1,10 +1,10 @@
 """Print how fast and how large an n-gram model is, in units of `np.sort` of 10,000,000 random int64 in the same run.
 
-Usage: python -m benchmarks.ngram_speed [ORDER]     (FASTRNN_DATA names the folder with the corpora)
+python -m benchmarks.ngram_speed [ORDER]     (FASTRNN_DATA names the folder with the corpora)
 """
 
+import argparse
 import statistics
-import sys
 
 import numpy as np
 
@@ -49,4 +49,6 @@ def main(order):
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 5)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("order", type=int, nargs="?", default=5, metavar="ORDER")
+    main(parser.parse_args().order)

@@ -1,14 +1,14 @@
 """Print how fast KenLM's Python module and this package score War and Peace (or Python's documentation).
 
-Usage: python -m benchmarks.versus_kenlm [ORDER]     (FASTRNN_DATA names the folder with the corpora)
+python -m benchmarks.versus_kenlm [ORDER]     (FASTRNN_DATA names the folder with the corpora)
 
 KenLM reads our ARPA file. Medians of rounds in which both take turns; `pip install kenlm` needs a compiler.
 """
 
+import argparse
 import math
 import pathlib
 import statistics
-import sys
 import tempfile
 
 from benchmarks.bench_ngram import load_lines, seconds
@@ -45,4 +45,6 @@ def main(order):
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 5)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("order", type=int, nargs="?", default=5, metavar="ORDER")
+    main(parser.parse_args().order)

@@ -441,14 +441,14 @@ def compare(pattern, threads, repeats):
 
 def main():
     """Read the command line and run."""
-    import torch
-
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", default="", metavar="PATTERN", help="regular expression that picks rows")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=9)
     parser.add_argument("--json", type=pathlib.Path, metavar="OUT", help="file for all results")
     arguments = parser.parse_args()
+    import torch
+
     torch.set_num_threads(arguments.threads)
     with threadpool_limits(arguments.threads, "blas"):
         results = compare(arguments.rows, arguments.threads, arguments.repeats)

@@ -1,4 +1,4 @@
-"""The examples run, and show what they promise; so does the README."""
+"""The examples run, and show what they promise."""
 
 import os
 import pathlib
@@ -9,8 +9,6 @@ import sys
 import numpy as np
 import pytest
 from matplotlib.image import imread
-
-from fastrnn import RNNLanguageModel
 
 EXAMPLES = pathlib.Path(__file__).parents[1] / "examples"
 
@@ -114,18 +112,6 @@ def test_every_example_is_tested():
         "which_sentence.py",
     }
     assert {path.name for path in EXAMPLES.glob("*.py")} == tested
-
-
-def test_readme(capsys, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)  # it saves a model
-    text = (EXAMPLES.parent / "README.md").read_text(encoding="utf-8")
-    names = {}
-    exec("\n".join(re.findall(r"```python\n(.*?)```", text, re.DOTALL)), names)
-    ngrams, lstm = names["ngrams"], names["lstm"]
-    assert ngrams.vocabulary_ == lstm.vocabulary_
-    assert capsys.readouterr().out.count("The value of") == 5
-    loaded = RNNLanguageModel.load("lstm.safetensors")
-    assert loaded.perplexity(names["test"]) == lstm.perplexity(names["test"])
 
 
 needs_data = pytest.mark.skipif("FASTRNN_DATA" not in os.environ, reason="needs the real data")
