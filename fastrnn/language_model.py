@@ -24,6 +24,7 @@ from fastrnn.text import END_ID, START_ID, Vocabulary
 
 _SCORING_STEPS = 64  # steps that are run at once when a text is scored
 _DRAWING_STEPS = 1024  # most tokens that are drawn in one go, an even number
+_CONTEXTS = 256  # that are read at once
 _SCORING_STREAM = 1000  # shortest stream into which a text is cut to be scored faster
 
 # What a recipe sets the parameters to that are left at their defaults.
@@ -575,13 +576,34 @@ class RNNLanguageModel(ExchangeMixin, BaseLanguageModel):
         return super()._held_weights() if self._tokens_at_once == 1 else self.network_.held_weights()
 
     def _read_contexts(self, ids, offsets):
+        blocks = [
+            self._read_block(ids, offsets[begin : begin + _CONTEXTS + 1])
+            for begin in range(0, max(1, len(offsets) - 1), _CONTEXTS)
+        ]
+        if len(blocks) == 1:
+            return blocks[0]
+        outputs, states = zip(*blocks, strict=True)
+        if isinstance(states[0], tuple):
+            states = tuple(np.concatenate(parts, axis=1) for parts in zip(*states, strict=True))
+        else:
+            states = np.concatenate(states, axis=1)
+        return np.concatenate(outputs), states
+
+    def _read_block(self, ids, offsets):
+        """Do as `_read_contexts`, all contexts at once, some steps at a time."""
         lengths = np.diff(offsets) + 1
         inputs = np.zeros((lengths.max(initial=1), len(lengths)), np.int32)
         inputs[0] = self._start()
         for column, (begin, end) in enumerate(itertools.pairwise(offsets)):
             inputs[1 : end - begin + 1, column] = ids[begin:end]
-        y, state = self.network_.hidden(inputs, lengths=lengths)
-        return y[lengths - 1, np.arange(len(lengths))], state
+        h, state = np.zeros((len(lengths), self.network_.recurrent.output_size), np.float32), None
+        for begin in range(0, len(inputs), _SCORING_STEPS):
+            part = inputs[begin : begin + _SCORING_STEPS]
+            steps = np.clip(lengths - begin, 0, len(part))
+            y, state = self.network_.hidden(part, state, steps)
+            (rows,) = np.nonzero(steps)
+            h[rows] = y[steps[rows] - 1, rows]
+        return h, state
 
     def _next_probabilities(self, state):
         return self.network_.output.probabilities(state[0]).astype(np.float64)
@@ -591,10 +613,10 @@ class RNNLanguageModel(ExchangeMixin, BaseLanguageModel):
         return y[0], state
 
     def _read_on(self, state, ids):
-        if not len(ids):
-            return state
-        y, state = self.network_.hidden(ids[:, np.newaxis], state[1])
-        return y[-1], state
+        for begin in range(0, len(ids), _SCORING_STEPS):
+            y, recurrent = self.network_.hidden(ids[begin : begin + _SCORING_STEPS, np.newaxis], state[1])
+            state = y[-1], recurrent
+        return state
 
     def _step(self, state, ids):
         return self.network_.output.log_probs(state[0], ids), self._advance(state, ids)

@@ -147,6 +147,20 @@ def test_contexts_give_the_probabilities_that_scoring_uses(carry_state):
     np.testing.assert_allclose(np.log(proba[np.arange(4), ids]), model.token_log_probs([sentence])[0], atol=1e-5)
 
 
+@pytest.mark.parametrize("options", [{"cell": "lstm"}, {"cell": "gru", "num_layers": 2}, {"carry_state": False}])
+def test_contexts_are_read_a_few_at_a_time(options, monkeypatch):
+    model = small(**{"cell": "rnn", **options}).fit(LINES)
+    contexts = ["the cat sat on the mat", "", "the " * 20, "a", "the dog " * 4, "cat"]
+    expected, long = model.predict_proba(contexts), model.predict_proba(["the cat " * 40])
+    monkeypatch.setattr("fastrnn.language_model._CONTEXTS", 4)
+    monkeypatch.setattr("fastrnn.language_model._SCORING_STEPS", 3)
+    np.testing.assert_array_equal(model.predict_proba(contexts), expected)
+    state = model.read("the cat " * 39, state=model.read("the cat"))
+    np.testing.assert_array_equal(model._next_probabilities(state), long)
+    np.testing.assert_allclose(model.predict_proba(["the cat " * 40] * 5), np.repeat(long, 5, axis=0), rtol=1e-5)
+    assert model.predict_proba([]).shape == (0, len(model.vocabulary_))
+
+
 def test_sampling_equals_predicting_again_from_the_longer_text():
     model = small(max_iter=6).fit(LINES)
     (text,) = model.sample(max_length=6, top_k=1, prompt="the")
