@@ -52,6 +52,19 @@ def shown(value):
     return text if len(text) <= 200 else text[:199] + "…"
 
 
+def is_missing(value):
+    """Return whether something stands for a value that is not there: None, NaN, NaT, pandas.NA.
+
+    Examples
+    --------
+    >>> [is_missing(value) for value in (None, float("nan"), 0, "")]
+    [True, True, False, False]
+    """
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return True
+    return isinstance(value, float | np.floating) and value != value
+
+
 def did_you_mean(value, choices):
     """Return the end of a message that proposes the one of several names that was probably meant.
 

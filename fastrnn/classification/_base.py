@@ -258,7 +258,12 @@ class BaseSequenceEstimator(OnnxMixin, ClassNamePrefixFeaturesOutMixin, Transfor
 
     def _weights(self, target, targets, sample_weight):
         """Return the weights of all examples, their mean 1, as float32 (n,)."""
-        weights = np.ones(len(targets)) if sample_weight is None else np.asarray(sample_weight, np.float64)
+        if np.ma.is_masked(sample_weight):
+            raise ValueError("sample_weight has masked values: give 0 to examples that shall not count.")
+        try:
+            weights = np.ones(len(targets)) if sample_weight is None else np.asarray(sample_weight, np.float64)
+        except (TypeError, ValueError):
+            raise ValueError(f"sample_weight must be numbers, got {shown(sample_weight)}.") from None
         if weights.ndim == 0:
             weights = np.full(len(targets), float(weights))
         if weights.ndim != 1:
@@ -277,6 +282,8 @@ class BaseSequenceEstimator(OnnxMixin, ClassNamePrefixFeaturesOutMixin, Transfor
         sequences, targets = _read(learned.reader, X, "X_val"), learned.target.encode(y)
         _check_lengths("X_val and y_val", X, sequences, targets)
         weights = learned.target.weights(targets, getattr(self, "class_weight", None)).astype(np.float32)
+        if not weights.any():
+            raise ValueError("class_weight leaves no example of X_val with a weight above 0.")
         return _Data(self._features(learned.reader, sequences), targets, weights, np.arange(len(targets)))
 
     def _split(self, data, random_state):

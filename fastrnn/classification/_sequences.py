@@ -4,10 +4,10 @@ import numbers
 
 import numpy as np
 
-from fastrnn._checks import shown
+from fastrnn._checks import is_missing, shown
 from fastrnn.batching import sentence_groups
 from fastrnn.persistence import plain_parameter
-from fastrnn.reading import iterate_texts
+from fastrnn.reading import check_texts, iterate_texts
 from fastrnn.text import UNK_ID, Vocabulary, tokenize_corpus
 
 _MOST_STEPS = 1 << 15  # padded steps of a batch: what a batch of long sequences takes of memory is bounded
@@ -136,6 +136,8 @@ def read_tokens(X, input, tokenizer, lowercase, normalize, encoding, max_length,
     ValueError
         X is not what `input` says: the message names the first element that is not.
     """
+    if hasattr(type(X), "columns"):
+        check_texts(X)  # which refuses a table
     if getattr(X, "ndim", 1) not in ((1,) if input == "text" else (1, 2)):
         raise ValueError(
             f"X must be a list of {_ELEMENTS[input]} with input={input!r}, got shape {X.shape}{_other_input(X, input)}."
@@ -179,7 +181,7 @@ def _other_input(element, input):
         return ": set input='series', which RNNClassifier and RNNRegressor have, for arrays of numbers"
     if kind == "U" and input == "text":
         return ": set input='tokens' for lists of tokens"
-    if element is None or (isinstance(element, numbers.Real) and element != element):
+    if is_missing(element):
         return ": leave missing texts out, or give '' for them"
     return ": decode it first" if isinstance(element, bytes) else ""
 

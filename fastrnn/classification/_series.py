@@ -7,7 +7,7 @@ import scipy.sparse
 from sklearn.utils import check_array
 
 from fastrnn._arrays import to_array
-from fastrnn._checks import shown
+from fastrnn._checks import is_missing, shown
 from fastrnn.classification._sequences import Sequences
 
 _EXPECTED = "X must be a list of arrays (T, D) of numbers with input='series'"
@@ -109,12 +109,14 @@ def _listed(X):
         return X  # which scikit-learn's check refuses
     if isinstance(X, str | bytes | collections.abc.Mapping | set | frozenset):
         raise ValueError(f"{_EXPECTED}, got {shown(X) if isinstance(X, str | bytes) else 'a ' + type(X).__name__}.")
-    if isinstance(X, collections.abc.Iterator | tuple):
+    if isinstance(X, collections.abc.Iterator | collections.abc.Sequence):
         X = list(X)
     if not isinstance(X, list):
         if np.ma.is_masked(X):
             raise ValueError(_no_mask("X"))
-        X = to_array(X) if hasattr(X, "__array__") else X
+        if not hasattr(X, "__array__"):
+            raise ValueError(f"{_EXPECTED}, got a {type(X).__name__}.")
+        X = to_array(X)
     if isinstance(X, np.ndarray) and (X.dtype.kind in "US" or (X.dtype == object and X.ndim == 1)):
         X = list(X)
     if isinstance(X, list):
@@ -156,6 +158,9 @@ def _read_one(part, i, columns):
         part = to_array(given)
         if part.dtype.kind not in "biufO":
             raise TypeError
+        if part.dtype.kind == "O" and part.size:  # of nullable columns
+            filled = [np.nan if is_missing(value) else value for value in part.flat]
+            part = np.array(filled, object).reshape(part.shape)
         part = part.astype(np.float64)
     except (TypeError, ValueError):
         raise ValueError(

@@ -11,7 +11,7 @@ from sklearn.utils import check_array
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
-from fastrnn._checks import did_you_mean, shown, warn_caller
+from fastrnn._checks import did_you_mean, is_missing, shown, warn_caller
 from fastrnn.classification._sequences import restored_classes, stored_classes
 
 _ONE_EACH = "one label (a string or a number) for each sequence, or an indicator matrix (n, K) of 0 and 1"
@@ -157,6 +157,7 @@ class ValuesTarget:
     def encode(self, y):
         """Return standardised numbers, float64 (n, K)."""
         y = _numbers(y)
+        y = y[:, None] if y.ndim == 1 else y
         if y.shape[1:] != self.mean.shape:
             raise ValueError(f"y must have {self.n_outputs} columns, got shape {y.shape}.")
         return (y - self.mean) / self.scale
@@ -206,8 +207,10 @@ def learn_values(y):
     if y is None:
         raise ValueError("This estimator requires y to be passed, but the target y is None.")
     values = _numbers(y)
+    n_dims = values.ndim
+    values = values[:, None] if n_dims == 1 else values
     scale = values.std(axis=0)
-    return ValuesTarget(values.mean(axis=0), np.where(scale > 0, scale, 1.0), np.asarray(y).ndim)
+    return ValuesTarget(values.mean(axis=0), np.where(scale > 0, scale, 1.0), n_dims)
 
 
 def restored_target(content, arrays):
@@ -220,16 +223,24 @@ def restored_target(content, arrays):
 
 
 def _numbers(y):
-    """Return y as float64 (n, K)."""
-    if not _is_array_like(y):
-        raise ValueError(f"y must be a list or an array of numbers, got {shown(y)}.")
-    y = check_array(y, dtype=np.float64, ensure_2d=False, input_name="y")
-    return y[:, None] if y.ndim == 1 else y
+    """Return y as float64 (n, K) or (n,)."""
+    if not scipy.sparse.issparse(y):  # which the check below refuses
+        y = _as_array(y, "y", "numbers")
+    if y.dtype.kind in "OSTU":
+        _refuse_missing(y, _is_each(is_missing, y), "y")
+        other = np.argwhere(~_is_each(lambda value: isinstance(value, numbers.Real), y))
+        if len(other):
+            value = shown(y[tuple(other[0])])
+            raise ValueError(f"y must be numbers, as many for each sequence, got {value} at row {other[0][0]}.")
+        y = y.astype(np.float64)
+    if y.dtype.kind == "f" and not scipy.sparse.issparse(y):
+        _refuse_missing(y, ~np.isfinite(y), "y")
+    return check_array(y, dtype=np.float64, ensure_2d=False, input_name="y")
 
 
-def _is_array_like(y):
-    """Whether something has an order and values: not a mapping, a set or a string."""
-    return not isinstance(y, str | bytes) and (isinstance(y, collections.abc.Sequence) or hasattr(y, "__array__"))
+def _is_each(condition, array):
+    """Return whether a condition holds for each element, in the shape of the array."""
+    return np.array([condition(value) for value in array.flat], bool).reshape(array.shape)
 
 
 def label_array(y, name="y"):
@@ -255,12 +266,8 @@ def label_array(y, name="y"):
     """
     if scipy.sparse.issparse(y):
         return y.tocsr()
-    if not _is_array_like(y):
-        raise ValueError(f"{name} must be a list or an array of labels, got {shown(y)}.")
-    if np.ma.is_masked(y):
-        raise ValueError(f"{name} has masked labels: leave out the sequences that have none.")
     is_list = not hasattr(y, "__array__")
-    y = np.asarray(y, object if is_list else None)  # "a" beside NaN or 1 in a list must not become strings
+    y = _as_array(y, name, "labels")
     if y.ndim > 2:
         raise ValueError(f"{name} must be {_ONE_EACH}, got an array of shape {y.shape}.")
     if y.dtype.kind not in "fMOST":
@@ -270,17 +277,24 @@ def label_array(y, name="y"):
     elif y.dtype.kind == "M":
         _refuse_missing(y, np.isnat(y), name)
     elif not _are_strings(y, name) or is_list or y.dtype.kind == "T":
-        return np.array(y.tolist())
+        return label_array(np.array(y.tolist()), name)
     return y
+
+
+def _as_array(y, name, what):
+    """Return an array; one of objects for a list, in which "a" beside NaN or 1 must not become strings."""
+    if isinstance(y, str | bytes) or not (isinstance(y, collections.abc.Sequence) or hasattr(y, "__array__")):
+        raise ValueError(f"{name} must be a list or an array of {what}, got {shown(y)}.")
+    if np.ma.is_masked(y):
+        raise ValueError(f"{name} has masked values: leave out the sequences that have none.")
+    return np.asarray(y, None if hasattr(y, "__array__") else object)
 
 
 def _are_strings(y, name):
     """Whether an array of objects holds strings, not booleans and numbers; ValueError if it holds anything else."""
-    is_text, is_number = (
-        np.array([isinstance(label, kinds) for label in y.flat], bool).reshape(y.shape)
-        for kinds in (str, (bool, np.bool_, numbers.Real))
-    )
-    _refuse_missing(y, np.array([_is_missing(label) for label in y.flat], bool).reshape(y.shape), name)
+    is_text = _is_each(lambda label: isinstance(label, str), y)
+    is_number = _is_each(lambda label: isinstance(label, bool | np.bool_ | numbers.Real), y)
+    _refuse_missing(y, _is_each(is_missing, y), name)
     other = np.argwhere(~is_text & ~is_number)
     if len(other):
         label = y[tuple(other[0])]
@@ -296,19 +310,12 @@ def _are_strings(y, name):
     return bool(is_text.any())
 
 
-def _is_missing(label):
-    """Whether something stands for a label that is not there: None, NaN, NaT, pandas.NA."""
-    if label is None or type(label).__name__ in ("NAType", "NaTType"):
-        return True
-    return isinstance(label, float | np.floating) and not np.isfinite(label)
-
-
 def _refuse_missing(y, missing, name):
     places = np.argwhere(missing)
     if len(places):
         value = y[tuple(places[0])]
         text = "NaN" if isinstance(value, float | np.floating) and np.isnan(value) else shown(value).strip("'")
-        raise ValueError(f"{name} holds {text} at row {places[0][0]}: every sequence needs a label.")
+        raise ValueError(f"{name} holds {text} at row {places[0][0]}: leave out the sequences that have none.")
 
 
 def _plain(labels):

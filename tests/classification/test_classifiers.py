@@ -48,6 +48,16 @@ def averaging(**options):
 BOTH = pytest.mark.parametrize("make", [recurrent, averaging], ids=["recurrent", "averaging"])
 
 
+class Table:
+    """A table with named columns, as of pandas."""
+
+    ndim, shape = 2, (2, 1)
+    columns = ("text",)
+
+    def __iter__(self):
+        return iter(self.columns)
+
+
 def series(n=20, seed=0, size=2):
     """Return series of 3 to 9 steps that rise or fall."""
     random = np.random.RandomState(seed)
@@ -305,6 +315,8 @@ def test_a_class_with_one_example_is_learned_with_early_stopping():
         ({}, np.array([["good"], ["bad"]]), r"got shape \(2, 1\): give its one column, X\[:, 0\]"),
         ({"input": "tokens"}, [[0.5, 1.5], [2.0]], r"X\[0\] must be .*, got \[0.5, 1.5\]: set input='series'"),
         ({"input": "tokens"}, np.ma.array([[1, 2]] * 2, mask=[[0, 1]] * 2), "X must not be a masked array"),
+        ({}, Table(), r"got a Table, a table: give the column with the texts, X=frame\['text'\]"),
+        ({"input": "tokens"}, Table(), "got a Table, a table: give the column with the texts"),
         ({}, 5, "X must be an iterable of strings or of lists of tokens, got 5"),
         ({}, Frame(text=["a", "b"]), r"got a Frame, a table: give the column with the texts, X=frame\['text'\]"),
         ({}, {"a": 0, "b": 1}, "got a dict, which iterates over its keys"),

@@ -27,6 +27,13 @@ class Table:
         return np.array(self.values, dtype)
 
 
+class GroupBy:
+    """Groups of a table, which iterate as pairs of a name and a table."""
+
+    def __iter__(self):
+        return iter([("a", ONE), ("b", TWO)])
+
+
 def assert_series(X, expected, **options):
     series = read_series(X, **options)
     assert len(series) == len(expected)
@@ -64,6 +71,7 @@ def test_padding_with_nan_is_read_as_the_length():
         ([ONE, "text"], "error", r"X must be a list of arrays .*, got the text 'text' as X\[1\]"),
         (np.array(["1", "2"]), "error", r"got the text '1' as X\[0\]"),
         ({"a": ONE}, "error", "X must be a list of arrays"),
+        (GroupBy(), "error", r"X must be a list of arrays \(T, D\) .*, got a GroupBy\."),
         ([ONE, TWO + 1j], "error", r"X\[1\] must be an array \(T, D\) of numbers .*, got an array of shape \(1, 2\)"),
         ([ONE, [["a", "b"]]], "error", r"X\[1\] must be an array \(T, D\) of numbers .*, got \[\['a', 'b'\]\]"),
         ([ONE, np.array([["2020-01-01", "2020-01-02"]], "M8[D]")], "error", r"X\[1\] must be an array"),
@@ -87,6 +95,8 @@ def test_lists_of_tables_of_iterators_and_of_empty_series():
     assert_series(separate, [[[1.0], [2.0]], [[3.0], [4.0]]])
     assert_series([[], ONE], [np.empty((0, 2)), ONE])
     assert_series(np.ma.array(PADDED[:, :1]), [ONE[:1], TWO])
+    nullable = np.array([[1, 2], [None, None]], object)
+    assert_series([Table(nullable, "ab"), ONE], [ONE[:1], ONE], missing="pad")
 
 
 def options(**others):

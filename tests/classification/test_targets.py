@@ -102,14 +102,14 @@ def test_a_number_is_not_the_string_that_looks_like_it(classes, others):
 @pytest.mark.parametrize(
     ("y", "message"),
     [
-        (["a", None], "y holds None at row 1: every sequence needs a label"),
+        (["a", None], "y holds None at row 1: leave out the sequences that have none"),
         (["a", float("nan")], "y holds NaN at row 1"),
         ([1.0, np.nan], "y holds NaN at row 1"),
         (np.array([1.0, np.nan]), "y holds NaN at row 1"),
         (np.array(["a", np.float64("nan")], object), "y holds NaN at row 1"),
         ([1, np.inf], "y holds inf at row 1"),
         (np.array(["2020-01-01", "NaT"], "M8[D]"), "y holds NaT at row 1"),
-        (np.ma.array([0, 1], mask=[False, True]), "y has masked labels"),
+        (np.ma.array([0, 1], mask=[False, True]), "y has masked values"),
         ([1, "a"], "y must have labels of one type, got 'a' at row 1 and 1 at row 0"),
         ([np.str_("a"), np.int64(1)], "got 'a' at row 0 and 1 at row 1"),
         ([b"a", b"b"], r"y must be one label .*, got b'a' at row 0\."),
@@ -126,6 +126,39 @@ def test_wrong_labels_are_named(y, message):
     y = repeated(y)
     with pytest.raises(ValueError, match=message):
         averaging().fit(TEXTS, y)
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        ([1.0, None], "y holds None at row 1: leave out the sequences that have none"),
+        ([1.0, float("nan")], "y holds NaN at row 1"),
+        (np.array([[1.0, 2.0], [np.inf, 1.0]]), "y holds inf at row 1"),
+        (np.ma.array([0, 1], mask=[False, True]), "y has masked values"),
+        ([1.0, "a"], "y must be numbers, as many for each sequence, got 'a' at row 1"),
+        (np.array(["1.5", "2.5"]), "y must be numbers, as many for each sequence, got '1.5' at row 0"),
+        ([[1.0, 2.0], [1.0]], r"y must be numbers, as many for each sequence, got \[1.0, 2.0\] at row 0"),
+        ({1: 2.0}, "y must be a list or an array of numbers, got"),
+    ],
+)
+def test_wrong_numbers_are_named(y, message):
+    with pytest.raises(ValueError, match=message):
+        RNNRegressor(hidden_size=3, max_iter=1).fit(["a", "b"], y)
+
+
+@pytest.mark.parametrize(
+    ("weight", "message"),
+    [
+        (np.ma.array([1, 2], mask=[False, True]), "sample_weight has masked values"),
+        (["a", "b"], r"sample_weight must be numbers, got \['a', 'b'\]"),
+        ([1.0, None], "sample_weight must be finite"),
+    ],
+)
+def test_wrong_weights_are_named(weight, message):
+    with pytest.raises(ValueError, match=message):
+        averaging().fit(["a", "b"], [0, 1], sample_weight=weight)
+    with pytest.raises(ValueError, match="class_weight leaves no example of X_val"):
+        averaging(class_weight={0: 0}).fit(["a", "b"], [0, 1], X_val=["a"], y_val=[0])
 
 
 @pytest.mark.parametrize("y", ["ab" * TIMES, {"a": 1}, {"a", "b"}, iter([0, 1] * TIMES), 5])
