@@ -26,6 +26,12 @@ def to_array(value):
         return tensor.float().numpy()
 
 
+def keras_weights(weights):
+    """Return the list of arrays of a Keras layer or model, or such a list, as arrays."""
+    weights = weights.get_weights() if hasattr(weights, "get_weights") else weights
+    return [to_array(weight) for weight in weights]
+
+
 def weights_of(module):
     """Return the arrays of a state dict, or of a module that has one.
 
@@ -45,7 +51,7 @@ def weights_of(module):
     """
     state_dict = module.state_dict() if hasattr(module, "state_dict") else module
     if not hasattr(state_dict, "items"):
-        raise ValueError(f"state_dict must be a mapping of names to arrays, or a module, got a {_kind(module)}.")
+        raise ValueError(f"state_dict must be a mapping of names to arrays, or a module, got {_kind(module)}.")
     arrays = {}
     for name, value in state_dict.items():
         try:
@@ -53,7 +59,7 @@ def weights_of(module):
         except (TypeError, ValueError):
             array = np.array(None)
         if array.dtype.kind not in "fiub" and array.dtype.name != "bfloat16":
-            raise ValueError(f"state_dict[{name!r}] must be a tensor or an array of numbers, got a {_kind(value)}.")
+            raise ValueError(f"state_dict[{name!r}] must be a tensor or an array of numbers, got {_kind(value)}.")
         arrays[name] = array
     return arrays
 

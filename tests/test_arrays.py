@@ -20,11 +20,11 @@ def test_tensors_become_arrays(bfloat16):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ([1, 2], "state_dict must be a mapping of names to arrays, or a module, got a list"),
-        ({"epoch": None}, r"state_dict\['epoch'\] must be a tensor or an array of numbers, got a NoneType"),
-        ({"state": {"weight": VALUES}}, r"state_dict\['state'\] must be .*, got a dict"),
-        ({"name": "model"}, r"state_dict\['name'\] must be .*, got a str"),
-        ({"ragged": [[1], [1, 2]]}, r"state_dict\['ragged'\] must be .*, got a list"),
+        ([1, 2], "state_dict must be a mapping of names to arrays, or a module, got list"),
+        ({"epoch": None}, r"state_dict\['epoch'\] must be a tensor or an array of numbers, got NoneType"),
+        ({"state": {"weight": VALUES}}, r"state_dict\['state'\] must be .*, got dict"),
+        ({"name": "model"}, r"state_dict\['name'\] must be .*, got str"),
+        ({"ragged": [[1], [1, 2]]}, r"state_dict\['ragged'\] must be .*, got list"),
     ],
 )
 def test_what_is_no_state_dict_is_named(given, message):

@@ -24,7 +24,8 @@ class ClassifierExchangeMixin(GuardedMixin):
         -------
         dict of str to ndarray
             Copies of the weights, for ``load_state_dict`` after ``torch.from_numpy``. Rows of the embedding are in the
-            order of ``vocabulary_.tokens``, those of the output in that of ``classes_``.
+            order of ``vocabulary_.tokens``, those of the output in that of ``classes_``. Those of series have their
+            standardization in the first layer: the module reads series as they are.
 
         Raises
         ------
@@ -36,11 +37,10 @@ class ClassifierExchangeMixin(GuardedMixin):
         if self.pooling == "attention":
             raise ValueError("pooling must not be 'attention' for torch, which has no such layer.")
         names = {"embedding": embedding, "recurrent": recurrent, "output": output}
-        return {
-            f"{names[part]}.{key}": array
-            for part, layer in self.network_.layers.items() if part in names
-            for key, array in layer.state_dict().items()
-        }  # fmt: skip
+        weights = {part: layer.state_dict() for part, layer in self.network_.layers.items() if part in names}
+        if self.input == "series":
+            _standardize(weights["recurrent"], self._reader)
+        return {f"{names[part]}.{key}": array for part, arrays in weights.items() for key, array in arrays.items()}
 
     @classmethod
     def from_torch(
@@ -56,8 +56,9 @@ class ClassifierExchangeMixin(GuardedMixin):
         classes : sequence or None
             The class of each output; of a single output, whose sigmoid is a probability, the two classes, the one that
             it is the probability of last. None is for several labels at once, a sigmoid each.
-        tokens : sequence of (str or int) or None
-            The token of each row of the embedding. None takes the numbers of the rows: X is lists of these ids.
+        tokens : sequence of (str or int), mapping of str to int, or None
+            The token of each row of the embedding, or the row of each token. None takes the numbers of the rows: X is
+            lists of these ids.
         special_tokens : dict of str to str or None
             What ``<unk>`` and ``<pad>`` are called in `tokens` where they are not called so; vectors of zeros stand in
             for those that are missing.
@@ -81,7 +82,7 @@ class ClassifierExchangeMixin(GuardedMixin):
             The weights are not those of such a module.
         """
         names = {"embedding": embedding, "recurrent": recurrent, "output": output}
-        parts, found = find_parts(state_dict, names, classifier=True)
+        parts, cell = find_parts(state_dict, names, cell, classifier=True)
         target, order = _find_target(parts, classes)
         parts |= {name: parts[name][order] for name in ("output.weight", "output.bias")}
         sizes = {**recurrent_params(parts), "bidirectional": "recurrent.weight_ih_l0_reverse" in parts}
@@ -98,7 +99,16 @@ class ClassifierExchangeMixin(GuardedMixin):
             vocabulary, parts = place_tokens(parts, tokens, special_tokens, classifier=True)
             content["reader"] = {"tokens": vocabulary.tokens}
             sizes["embedding_size"] = parts["embedding.weight"].shape[1]
-        return cls._unpack({"cell": cell or found, **params, **sizes}, content, parts)
+        return cls._unpack({"cell": cell, **params, **sizes}, content, parts)
+
+
+def _standardize(weights, reader):
+    """Change the weights of the first layer so that it reads what is not standardized."""
+    for end in ("", "_reverse"):
+        if f"weight_ih_l0{end}" in weights:
+            weight = weights[f"weight_ih_l0{end}"] / reader.scale
+            weights[f"bias_ih_l0{end}"] -= (weight @ reader.mean).astype(np.float32)
+            weights[f"weight_ih_l0{end}"] = weight.astype(np.float32)
 
 
 def _find_target(parts, classes):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fastrnn._arrays import to_array
+from fastrnn._arrays import keras_weights
 from fastrnn.cells import CELLS
 
 # The gates in Keras' order, under the names that they have here; irnn is an RNN with a rectifier.
@@ -58,7 +58,7 @@ def from_keras(layer, weights):
     ----------
     layer : Recurrent
         As for `to_keras`, of the same sizes.
-    weights : list of array-like
+    weights : list of array-like, or Keras layer
         What ``get_weights`` of the Keras layers return, as `to_keras` does.
 
     Raises
@@ -68,7 +68,7 @@ def from_keras(layer, weights):
         changed then.
     """
     name, expected = _keras_name(layer), [weight.shape for weight in to_keras(layer)]
-    weights = [to_array(weight) for weight in weights]
+    weights = keras_weights(weights)
     given = [weight.shape for weight in weights]
     if given != expected:
         raise ValueError(f"weights must have the shapes {expected}, got {given}.")

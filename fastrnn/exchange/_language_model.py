@@ -5,7 +5,7 @@ import json
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from fastrnn._arrays import to_array
+from fastrnn._arrays import keras_weights
 from fastrnn._use import GuardedMixin
 from fastrnn.exchange._keras import from_keras, to_keras
 from fastrnn.exchange._onnx import Graph, add_recurrent, check_layer, state_inputs, state_outputs
@@ -57,8 +57,9 @@ class ExchangeMixin(GuardedMixin):
         ----------
         state_dict : module, or mapping of str to (tensor or array-like)
             The module, or its ``state_dict()``. Tensors may be of any floating-point type.
-        tokens : sequence of (str or int)
-            The token of each row of the embedding and of the output; ids are taken as strings.
+        tokens : sequence of (str or int), or mapping of str to int
+            The token of each row of the embedding and of the output, or the row of each token. Ids are taken as
+            strings: texts are then lists of ``"17"`` and the like.
         special_tokens : dict of str to str or None
             What ``</s>``, ``<unk>``, ``<s>`` and ``<pad>`` are called in `tokens` where they are not called so,
             ``{"</s>": "<eos>"}`` for instance. There must be one for ``</s>``; the others have no probability if they
@@ -83,8 +84,8 @@ class ExchangeMixin(GuardedMixin):
             The weights are not those of such a module.
         """
         names = {"embedding": embedding, "recurrent": recurrent, "output": output}
-        parts, found = find_parts(state_dict, names)
-        return cls._from_parts(parts, cell or found, tokens, special_tokens, params)
+        parts, cell = find_parts(state_dict, names, cell)
+        return cls._from_parts(parts, cell, tokens, special_tokens, params)
 
     def to_keras(self):
         """Return the weights as a list for ``set_weights`` of a Keras model.
@@ -110,7 +111,7 @@ class ExchangeMixin(GuardedMixin):
 
         Parameters
         ----------
-        weights : list of array-like
+        weights : list of array-like, or Keras model
             What ``get_weights()`` returns.
         tokens, special_tokens, **params
             As in `from_torch`.
@@ -127,7 +128,7 @@ class ExchangeMixin(GuardedMixin):
         ValueError
             The weights are not those of such a model.
         """
-        weights = [np.asarray(to_array(weight), np.float32) for weight in weights]
+        weights = [np.asarray(weight, np.float32) for weight in keras_weights(weights)]
         n_layers, rest = divmod(len(weights) - 3, 3)
         if n_layers < 1 or rest:
             raise ValueError(

@@ -1,13 +1,15 @@
 """Modules of torch: which entries of a state dict are embedding, recurrent layers and output."""
 
+import collections.abc
+
 import numpy as np
 
 from fastrnn._arrays import weights_of
-from fastrnn._checks import shown
+from fastrnn._checks import check_choice, shown, warn_caller
+from fastrnn.cells import CELLS
 from fastrnn.text import SPECIAL_TOKENS, Vocabulary
 
 _TORCH_CELLS = ("rnn", "rnn_relu", "irnn", "gru", "lstm")
-_CELLS = {1: "rnn", 3: "gru", 4: "lstm"}  # by the number of gates
 # The logit of a token that the other model does not have: it has no probability, but its logarithm is finite.
 _NO_LOGIT = -1e4
 
@@ -21,7 +23,7 @@ def check_torch(model):
             raise ValueError(f"{name} must be {none} for torch, whose layers have no such thing.")
 
 
-def find_parts(module, names, classifier=False):
+def find_parts(module, names, cell=None, classifier=False):
     """Return the arrays of a network, by our names, and the cell that they belong to.
 
     Parameters
@@ -31,6 +33,8 @@ def find_parts(module, names, classifier=False):
         instance.
     names : dict
         The prefixes "embedding", "recurrent" and "output", or None where they are to be found.
+    cell : str or None
+        Its name, if that is known.
     classifier : bool
         Whether a second direction is allowed, and an embedding may be missing.
 
@@ -50,11 +54,20 @@ def find_parts(module, names, classifier=False):
     parts["output.weight"] = _matrix(others, f"{output}.weight", _output_size(parts), "the recurrent layers return")
     parts["output.bias"] = others.get(f"{output}.bias", np.zeros(len(parts["output.weight"]), np.float32))
     matrices = {key: array for key, array in others.items() if key != f"{output}.weight"}
+    embedding = None
     if names["embedding"] or not classifier or any(key.endswith(".weight") for key in matrices):
         embedding = names["embedding"] or _find(matrices, "weight", "embedding")
         size = parts["recurrent.weight_ih_l0"].shape[1]
         parts["embedding.weight"] = _matrix(others, f"{embedding}.weight", size, "the recurrent layers read")
-    return parts, _find_cell(module, recurrent, parts)
+    _warn_of_unused(arrays, recurrent, output, embedding)
+    return parts, _find_cell(module, recurrent, parts, cell)
+
+
+def _warn_of_unused(arrays, *prefixes):
+    """Say which arrays are none of the parts: perhaps a layer that the model does not have."""
+    unused = sorted(key for key in arrays if key.rpartition(".")[0] not in prefixes)
+    if unused:
+        warn_caller(f"state_dict has arrays that are not used: {shown(unused)}.")
 
 
 def _recurrent_parts(arrays, recurrent, bidirectional):
@@ -65,7 +78,7 @@ def _recurrent_parts(arrays, recurrent, bidirectional):
     if "weight_ih_l0" not in layers or "weight_hh_l0" not in layers:
         raise ValueError(f"state_dict must have {recurrent}.weight_ih_l0 and {recurrent}.weight_hh_l0.")
     rows, hidden = len(layers["weight_hh_l0"]), _hidden_size(layers)
-    if rows % hidden or rows // hidden not in _CELLS:
+    if rows % hidden or rows // hidden not in (1, 3, 4):
         raise ValueError(f"{recurrent}.weight_hh_l0 must have 1, 3 or 4 times {hidden} rows, got {rows}.")
     for name in [name for name in layers if name.startswith("weight_ih")]:  # torch may have no biases
         for bias in ("bias_ih", "bias_hh"):
@@ -83,12 +96,15 @@ def _output_size(parts):
     return parts["recurrent.weight_hh_l0"].shape[1] * (1 + ("recurrent.weight_ih_l0_reverse" in parts))
 
 
-def _find_cell(module, recurrent, parts):
-    """Return the cell by its number of gates, and by the module's nonlinearity where there is a module."""
-    hidden = recurrent_params(parts)["hidden_size"]
-    cell = _CELLS[len(parts["recurrent.weight_hh_l0"]) // hidden]
+def _find_cell(module, recurrent, parts, cell):
+    """Return the cell by its name, or by its number of gates and the nonlinearity where there is a module."""
+    gates = len(parts["recurrent.weight_hh_l0"]) // recurrent_params(parts)["hidden_size"]
+    fitting = [name for name in _TORCH_CELLS if len(CELLS[name].gates) == gates]
+    if cell is not None:
+        check_choice("cell", cell, fitting)
+        return cell
     layer = module.get_submodule(recurrent) if hasattr(module, "get_submodule") else None
-    return "rnn_relu" if getattr(layer, "nonlinearity", None) == "relu" else cell
+    return "rnn_relu" if getattr(layer, "nonlinearity", None) == "relu" else fitting[0]
 
 
 def _matrix(arrays, key, columns, what):
@@ -137,8 +153,8 @@ def place_tokens(parts, tokens, special_tokens, classifier=False):
     ----------
     parts : dict
         As from `find_parts`.
-    tokens : sequence of (str or int)
-        The token of each row; ids are taken as strings, as in texts that are lists of ids.
+    tokens : sequence of (str or int), or mapping of str to int
+        The token of each row, or the row of each token; ids are taken as strings, as in texts that are lists of ids.
     special_tokens : dict of str to str, or None
         What ``</s>``, ``<unk>`` and the like are called in `tokens`; they may be missing there, but for the ``</s>`` of
         a language model.
@@ -150,7 +166,7 @@ def place_tokens(parts, tokens, special_tokens, classifier=False):
     vocabulary : Vocabulary
     parts : dict
     """
-    tokens = [str(token) for token in tokens]
+    tokens = [str(token) for token in _by_row(tokens)]
     special = {ours: str(theirs) for ours, theirs in (special_tokens or {}).items()}
     rows = len(parts["embedding.weight"])
     predicts_tokens = {name: missing for name, missing in (("output.weight", 0), ("output.bias", _NO_LOGIT))
@@ -175,3 +191,13 @@ def place_tokens(parts, tokens, special_tokens, classifier=False):
         placed[name] = parts[name][places]
         placed[name][np.array(places) < 0] = missing
     return vocabulary, placed
+
+
+def _by_row(tokens):
+    """Return the tokens in the order of their rows."""
+    if not isinstance(tokens, collections.abc.Mapping):
+        return tokens
+    by_row = sorted(tokens, key=tokens.get)
+    if [tokens[token] for token in by_row] != list(range(len(tokens))):
+        raise ValueError(f"tokens must map each token to its row, from 0 to {len(tokens) - 1}, got {shown(tokens)}.")
+    return by_row

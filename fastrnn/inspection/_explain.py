@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from fastrnn._checks import shown
+from fastrnn._checks import check_positive_integer, shown
 from fastrnn._html import coloured_text
 from fastrnn.classification._base import BaseSequenceEstimator
 from fastrnn.classification._networks import MeanEmbeddingNetwork
@@ -153,6 +153,9 @@ def explain(model, text, target=None, n_steps=64):
     if not isinstance(model, BaseSequenceEstimator):
         raise TypeError(f"model must be a classifier or regressor of fastrnn, got {type(model).__name__}.")
     check_is_fitted(model, "network_")
+    check_positive_integer("n_steps", n_steps)
+    if model.input == "text" and not isinstance(text, str):
+        raise ValueError(f"text must be one string for a model with input='text', got {shown(text)}.")
     if np.any(getattr(model, "zoneout", 0.0)):
         raise ValueError("model must have zoneout=0: its gradient at prediction is not computed.")
     tokens = None if model.input == "series" else read_tokens([text], **model._reading())[0]

@@ -75,7 +75,7 @@ def _gates_of(trace):
     def by_gate(product, bias):
         """Return (G, T, H) of rows (T, G · H)."""
         rows = product + parameters.get(bias, 0)
-        return rows.reshape(len(rows), len(cell.gates), -1).swapaxes(0, 1)
+        return rows.reshape(len(rows), len(cell.gates), rows.shape[1] // len(cell.gates)).swapaxes(0, 1)
 
     return cell_gates(
         cell,

@@ -49,6 +49,17 @@ def test_shapes_are_those_of_keras(name):
     assert len(to_keras(cls(3, 4, bias=False, random_state=0, **options))) == 2
 
 
+def test_a_layer_of_keras_is_taken_too():
+    class KerasLayer:
+        def get_weights(self):
+            return random_weights(layer)
+
+    layer = GRU(3, 4, random_state=0)
+    from_keras(layer, KerasLayer())
+    for weight, expected in zip(to_keras(layer), random_weights(layer), strict=True):
+        np.testing.assert_array_equal(weight, expected.astype(np.float32))
+
+
 def test_learned_initial_states_stay():
     layer = GRU(3, 4, learn_initial_state=True, random_state=0)
     layer.parameters["initial_h"][...] = 2

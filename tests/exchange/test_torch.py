@@ -66,6 +66,13 @@ def test_rows_stand_in_the_order_of_the_vocabulary():
     assert np.isfinite(model.score_samples(["a zzz"])).all()
 
 
+def test_tokens_may_be_a_mapping_to_rows():
+    weights, by_row = state_dict(), {token: row for row, token in reversed(list(enumerate(TOKENS)))}
+    model = RNNLanguageModel.from_torch(weights, by_row, special_tokens=EOS)
+    expected = RNNLanguageModel.from_torch(weights, TOKENS, special_tokens=EOS)
+    np.testing.assert_array_equal(model.score_samples(["a b", "d zzz"]), expected.score_samples(["a b", "d zzz"]))
+
+
 def test_parts_are_found_or_named():
     odd = state_dict(embedding="model.words", recurrent="model.core", output="head")
     first = RNNLanguageModel.from_torch(odd, TOKENS, special_tokens=EOS)
@@ -73,7 +80,8 @@ def test_parts_are_found_or_named():
     with pytest.raises(ValueError, match=r"2 keys that end in \.bias: name the part with output=…, one of"):
         RNNLanguageModel.from_torch(more, TOKENS, special_tokens=EOS)
     names = {"embedding": "model.words", "recurrent": "model.core", "output": "head"}
-    second = RNNLanguageModel.from_torch(more, TOKENS, special_tokens=EOS, **names)
+    with pytest.warns(UserWarning, match=r"arrays that are not used: \['other\.bias', 'other\.weight'\]"):
+        second = RNNLanguageModel.from_torch(more, TOKENS, special_tokens=EOS, **names)
     np.testing.assert_array_equal(first.score_samples(["a b"]), second.score_samples(["a b"]))
     without = RNNLanguageModel.from_torch(state_dict(bias=False), TOKENS, special_tokens=EOS)
     assert not without.network_.recurrent.parameters["bias_ih_l0"].any()
@@ -94,6 +102,8 @@ def changed(**changes):
         (changed(), {"special_tokens": None}, "tokens has no '</s>': say which token ends a sentence"),
         (changed(), {"special_tokens": {"</s>": "<end>"}}, "special_tokens must map .* got </s>: <end>"),
         (changed(), {"special_tokens": {"eos": "<eos>"}}, "special_tokens must map .* got eos: <eos>"),
+        (changed(), {"cell": "gru"}, "cell must be one of 'rnn', 'rnn_relu', 'irnn', got 'gru'"),
+        (changed(), {"tokens": dict.fromkeys(TOKENS, 0)}, "tokens must map each token to its row, from 0 to 5, got"),
         (changed(), {"output": "head"}, "state_dict has no 'head.weight', got the keys"),
         (changed(**{"rnn.weight_hh_l0": None}), {}, r"state_dict must have rnn\.weight_ih_l0 and rnn\.weight_hh_l0"),
         (changed(**{"rnn.weight_ih_l0": None}), {}, r"state_dict has no keys that end in \.weight_ih_l0"),
@@ -222,6 +232,15 @@ def test_series_classifiers():
 def test_wrong_classifiers(weights, options, message):
     with pytest.raises(ValueError, match=message):
         RNNClassifier.from_torch(weights, **{"classes": CLASSES, **options})
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_series_are_standardized_by_the_weights(bidirectional):
+    X = 50 + [20, 0.5] * np.random.default_rng(0).standard_normal((6, 5, 2))
+    model = RNNClassifier("rnn", input="series", bidirectional=bidirectional, **OPTIONS).fit(X, [0, 1, 2] * 2)
+    back = RNNClassifier.from_torch(model.to_torch(), [0, 1, 2])
+    np.testing.assert_allclose(back.predict_proba(X), model.predict_proba(X), atol=1e-5)
+    assert not back._reader.mean.any()
 
 
 def test_integer_ids():

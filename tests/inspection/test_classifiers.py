@@ -71,6 +71,7 @@ def test_gates_and_weights(of_texts, of_series):
     z, n = gates.values[0, 1, 0], gates.values[0, 2, 0]
     np.testing.assert_allclose((1 - z) * n, h[0, 0], atol=1e-6)  # the first step begins with zeros
     assert gate_activations(of_series, series()[0]).values.shape == (1, 3, 5, 4)
+    assert gate_activations(of_texts, "").values.shape == (4, 3, 0, 4)
     layer = of_series.network_.layers["recurrent"]
     np.testing.assert_array_equal(singular_values(of_series).values, singular_values(layer).values)
 

@@ -63,6 +63,10 @@ def test_an_empty_text_has_no_contributions(kind):
 
 
 def test_what_cannot_be_explained_is_named():
+    with pytest.raises(ValueError, match=r"text must be one string for a model with input='text', got \['a film'\]"):
+        explain(fitted("averaging"), ["a film"])
+    with pytest.raises(ValueError, match="n_steps must be an integer of at least 1, got 0"):
+        explain(fitted("averaging"), "a film", n_steps=0)
     with pytest.raises(ValueError, match=r"target must be one of \['neg', 'pos'\], got 'other'"):
         explain(fitted("averaging"), "a film", target="other")
     with pytest.raises(ValueError, match="zoneout=0"):
