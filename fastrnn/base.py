@@ -31,8 +31,8 @@ from fastrnn.word_table import encode_texts
 class Perplexity(float):
     """A perplexity, which knows what it was measured on.
 
-    Its value is exp(-mean natural-log probability) over all tokens, ``</s>`` included, ``<s>`` not, tokens out of the
-    vocabulary counted with the probability of ``<unk>`` (or not at all, if they were excluded).
+    Its value is exp(-mean natural-log probability) over all tokens, ``</s>`` included (but with ``eos=False``), ``<s>``
+    not, tokens out of the vocabulary counted with the probability of ``<unk>`` (or not, if they were excluded).
 
     Attributes
     ----------

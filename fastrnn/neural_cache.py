@@ -109,10 +109,11 @@ class NeuralCacheLanguageModel(WrappedLanguageModel):
         n, size = len(offsets) - 1, self.model.network_.recurrent.output_size
         keys, tokens = np.zeros((n, self.size, size), np.float32), np.full((n, self.size), PAD_ID, np.int32)
         for row, (begin, end) in enumerate(itertools.pairwise(offsets.tolist())):
-            count = min(end - begin, self.size)
+            count, latest = min(end - begin, self.size), keys[row, :0]
+            for h in _outputs(self.model, ids[begin:end], np.array([0, end - begin]), alone=False, bos=True):
+                latest = np.concatenate([latest, h])[-self.size :]
             if count:  # the latest stands last
-                (h,) = _outputs(self.model, ids[begin:end], np.array([0, end - begin]), alone=True, bos=True)
-                keys[row, -count:], tokens[row, -count:] = h[-count:], ids[end - count : end]
+                keys[row, -count:], tokens[row, -count:] = latest, ids[end - count : end]
         return state, keys, tokens
 
     def _next_probabilities(self, state):
@@ -170,26 +171,39 @@ def _outputs(model, ids, offsets, alone, bos):
 
     Sentences that stand `alone` begin with an output of zeros where they do so without ``<s>``, without `bos`.
     """
-    network, start = model.network_, model._start()
     if not alone:
-        inputs, state = np.concatenate([np.array([start], np.int32), ids[:-1]]), None
-        for begin in range(0, len(ids), _STEPS):
-            h, state = network.hidden(inputs[begin : begin + _STEPS, np.newaxis], state)
-            yield h[:, 0]
+        yield from _running_outputs(model, ids, bos)
         return
     for first in range(0, len(offsets) - 1, _SENTENCES):
         bounds = offsets[first : first + _SENTENCES + 1]
         lengths = np.diff(bounds)
+        if lengths.max() * len(lengths) > _STEPS * _SENTENCES:  # long ones
+            for begin, end in itertools.pairwise(bounds):
+                yield from _running_outputs(model, ids[begin:end], bos)
+            continue
         inputs = np.zeros((lengths.max(), len(lengths)), np.int32)
-        inputs[0] = start
+        inputs[0] = model._start()
         for column, (begin, end) in enumerate(itertools.pairwise(bounds)):
             inputs[1 : end - begin, column] = ids[begin : end - 1]
-        if bos:
-            h, _ = network.hidden(inputs, lengths=lengths)
-        else:
-            h, _ = network.hidden(inputs[1:], lengths=lengths - 1)
-            h = np.concatenate([np.zeros_like(h, shape=(1, *h.shape[1:])), h])
+        h, _ = _first_outputs(model, inputs, lengths, bos)
         yield np.concatenate([h[:length, column] for column, length in enumerate(lengths)])
+
+
+def _running_outputs(model, ids, bos):
+    """Do as `_outputs` for a text that is read in one go."""
+    inputs, state = np.concatenate([np.array([model._start()], np.int32), ids])[: len(ids), np.newaxis], None
+    for begin in range(0, len(inputs), _STEPS):
+        part = inputs[begin : begin + _STEPS]
+        h, state = model.network_.hidden(part, state) if begin else _first_outputs(model, part, None, bos)
+        yield h[:, 0]
+
+
+def _first_outputs(model, inputs, lengths, bos):
+    """Return the outputs (T, B, H) and the state after inputs that begin with ``<s>``, left out without `bos`."""
+    if bos:
+        return model.network_.hidden(inputs, None, lengths)
+    h, state = model.network_.hidden(inputs[1:], None, None if lengths is None else lengths - 1)
+    return np.concatenate([np.zeros_like(h, shape=(1, *h.shape[1:])), h]), state
 
 
 def _recall(h, keys, tokens, targets, first, theta):

@@ -62,7 +62,8 @@ def test_log_probabilities_by_the_definition(network, carry_state, size, theta, 
     np.testing.assert_allclose(log_probs, expected, atol=1e-5)
 
 
-def test_contexts(network):
+def test_contexts(network, monkeypatch):
+    monkeypatch.setattr("fastrnn.neural_cache._STEPS", 2)
     model = NeuralCacheLanguageModel(network, 3, 1.0, 0.4)
     proba = model.predict_proba(["", "red pears red pears red", "sea"])
     np.testing.assert_allclose(proba.sum(axis=1), 1, atol=1e-6)
@@ -83,6 +84,20 @@ def test_a_sentence_by_itself_begins_with_an_empty_cache(network):
     np.testing.assert_allclose(alone[:3], first, atol=1e-5)
     second = NeuralCacheLanguageModel(network, 50, 1.0, 0.4).token_log_probs(["red pears red"])[0]
     np.testing.assert_allclose(alone[3:], second, atol=1e-5)
+
+
+@pytest.mark.parametrize("bos", [True, False])
+def test_long_sentences_are_read_one_by_one(network, bos, monkeypatch):
+    model = NeuralCacheLanguageModel(network, 9, 1.0, 0.4)
+    texts = [*TEST, " ".join(LINES[:4])]
+    expected = model.score_samples(texts, independent=True, bos=bos)
+    monkeypatch.setattr("fastrnn.neural_cache._STEPS", 4)
+    monkeypatch.setattr("fastrnn.neural_cache._SENTENCES", 3)
+    actual = model.score_samples(texts, independent=True, bos=bos)
+    np.testing.assert_allclose(actual, expected, rtol=1e-5)
+    alone = [model.score_samples([text], independent=True, bos=bos)[0] for text in texts]
+    np.testing.assert_array_equal(actual, alone)
+    assert model.score_samples([], independent=True, bos=bos).shape == model.score_samples([]).shape == (0,)
 
 
 def test_mixtures_with_ngrams_and_caches(network, tmp_path):
