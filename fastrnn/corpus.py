@@ -68,8 +68,20 @@ def read_corpus(X, vocabulary, tokenizer="words", lowercase=False, normalize=Non
 def read_ids(X, vocabulary):
     """Return the `Corpus` of a text that is given as ids, see `read_corpus`; None if X is something else."""
     if isinstance(X, os.PathLike) and pathlib.Path(X).suffix == ".npy":
-        X = np.load(X, mmap_mode="r")
+        X = _load_ids(X)
     return _check_ids(X, vocabulary) if isinstance(X, np.ndarray) and X.dtype.kind in "iu" else None
+
+
+def _load_ids(path):
+    """Return the array of ids in a ``.npy`` file, mapped."""
+    try:
+        ids = np.load(path, mmap_mode="r")
+    except (EOFError, ValueError) as error:
+        raise ValueError(f"{path} is no .npy file of ids: {error}") from None
+    if not isinstance(ids, np.ndarray) or ids.dtype.kind not in "iu":
+        kind = ids.dtype if isinstance(ids, np.ndarray) else type(ids).__name__
+        raise ValueError(f"{path} must hold ids, an array of integers, got {kind}.")
+    return ids
 
 
 def write_token_file(path, X, vocabulary, tokenizer="words", lowercase=False, normalize=None, encoding="utf-8"):

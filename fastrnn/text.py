@@ -199,14 +199,14 @@ def _wrap(tokenizer):
     unknown, decoder = getattr(tokenizer.model, "unk_token", None), tokenizer.decoder
 
     def split(text):
-        tokens = tokenizer.encode(_without_surrogates(text), add_special_tokens=False).tokens
+        tokens = tokenizer.encode(without_surrogates(text), add_special_tokens=False).tokens
         return [SPECIAL_TOKENS[UNK_ID] if token == unknown else token for token in tokens]
 
     return Tokenizer(split, " ".join if decoder is None else decoder.decode, spaces_lead=True)
 
 
-def _without_surrogates(text):
-    """Return a text with replacement characters in the place of single surrogates, which the library refuses."""
+def without_surrogates(text):
+    """Return a text with replacement characters in the place of single surrogates, which nothing can show or encode."""
     if not _has_surrogates(text):
         return text
     return text.encode("utf-16-le", errors="surrogatepass").decode("utf-16-le", errors="replace")
@@ -286,7 +286,7 @@ def train_subwords(X, vocab_size=8000, method="bpe", lowercase=False, normalize=
         for index, text in enumerate(iterate_texts(X, encoding)):
             if not isinstance(text, str):
                 raise ValueError(f"X[{index}] must be a string, got {shown(text)}.")
-            yield _without_surrogates(preprocess(text, lowercase, normalize))
+            yield without_surrogates(preprocess(text, lowercase, normalize))
             progress.count(1)
         progress.describe("choosing pieces")
 

@@ -117,3 +117,22 @@ def test_reserved_tokens_are_named_wherever_they_stand(small_pieces):
 def test_a_token_file_is_npy(tmp_path):
     with pytest.raises(ValueError, match=r"path must end in \.npy"):
         write_token_file(tmp_path / "ids.bin", LINES, Vocabulary())
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", r"text\.npy is no \.npy file of ids: No data left"),
+        (b"the cat sat", r"text\.npy is no \.npy file of ids: "),
+        (np.ones(3), r"text\.npy must hold ids, an array of integers, got float64"),
+        (np.array(["a"]), r"text\.npy must hold ids, an array of integers, got <U1"),
+    ],
+)
+def test_what_is_no_file_of_ids_is_named(tmp_path, content, message):
+    path = tmp_path / "text.npy"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        np.save(path, content)
+    with pytest.raises(ValueError, match=message):
+        read_corpus(path, Vocabulary.from_tokens(["the"]))

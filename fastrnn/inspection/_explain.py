@@ -54,6 +54,7 @@ class Explanation(NamedTuple):
 
     def __str__(self):
         tokens, values = self._steps
+        tokens = list(map(printable, tokens))
         width = max(map(len, tokens), default=0)
         lines = [f"{token:<{width}} {value:+.3f}" for token, value in zip(tokens, values, strict=True)]
         without = "of a mean series" if self.tokens is None else "without words"
@@ -76,7 +77,7 @@ class Explanation(NamedTuple):
         largest = abs(values).max(initial=0)
         words = [
             f"{_ANSI[bool(value > 0)]}{token}\x1b[0m" if abs(value) > _FAINT * largest else token
-            for token, value in zip(tokens, values, strict=True)
+            for token, value in zip(map(printable, tokens), values, strict=True)
         ]
         return " ".join(words)
 

@@ -4,7 +4,7 @@ from fastrnn._checks import check_choice
 from fastrnn._optional import optional_module
 from fastrnn.cells import CELLS
 from fastrnn.inspection._inputs import last_step
-from fastrnn.text import END_ID, SPECIAL_TOKENS
+from fastrnn.text import END_ID, SPECIAL_TOKENS, without_surrogates
 
 _LABELLED_TOKENS = 80  # more would not be legible
 _MONOSPACE_ADVANCE = 0.61  # width of a character, in font sizes
@@ -103,5 +103,5 @@ def separator(tokens):
 
 
 def printable(token):
-    """Return a token as it is written in a chart, with line breaks and tabs visible."""
-    return token.replace("\n", "⏎").replace("\t", "⇥")
+    """Return a token as it can be written in a chart, with line breaks and tabs visible."""
+    return without_surrogates(token).replace("\n", "⏎").replace("\t", "⇥")

@@ -71,3 +71,18 @@ def test_what_cannot_be_explained_is_named():
         explain(fitted("averaging"), "a film", target="other")
     with pytest.raises(ValueError, match="zoneout=0"):
         explain(RNNClassifier(hidden_size=9, embedding_size=7, zoneout=0.1, max_iter=1).fit(TEXTS, LABELS), "a film")
+
+
+def test_half_of_an_emoji_is_shown(pyplot):
+    half = "\ud83d"
+    model = MeanEmbeddingClassifier(5, max_iter=1, random_state=0).fit([f"fine {half}", "dull"] * 4, ["p", "n"] * 4)
+    result = explain(model, f"fine {half}")
+    assert result.tokens == ["fine", half]
+    for shown in (
+        str(result),
+        result.to_ansi(),
+        result._repr_html_(),
+        *(box.get_text() for box in result.plot().texts),
+    ):
+        shown.encode()
+    pyplot.gcf().canvas.draw()
