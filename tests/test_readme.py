@@ -52,7 +52,7 @@ def folder(tmp_path):
         with open(tmp_path / name, "w", newline="", encoding="utf-8") as file:
             rows = [("a fine film", "pos"), ("truly fine", "pos"), ("a dull film", "neg"), ("so dull", "neg")] * 25
             csv.writer(file).writerows([("review", "mood"), *rows])
-    (tmp_path / "pairs.tsv").write_text("the value is found\tthe value are found\n", encoding="utf-8")
+    (tmp_path / "pairs.tsv").write_text("good\tbad\nthe value is found\tthe value are found\n", encoding="utf-8")
     command = tmp_path / "bin/fastrnn"
     command.parent.mkdir()
     command.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m fastrnn "$@"\n')
