@@ -11,8 +11,10 @@ from fastrnn.kernels.generation import LayerStep
 from fastrnn.kernels.rows import add_rows
 from fastrnn.kernels.threads import compiled_for, run_kernel, split, worth
 from fastrnn.layers._packing import FLOPS_PER_ELEMENT, Embedded, gather
-from fastrnn.layers._plan import Plan, make_plan, memory, memory_key
-from fastrnn.layers._weights import Drawn
+from fastrnn.layers._plan import Plan, make_plan, memory_key, new_memory
+from fastrnn.layers._weights import NOTHING_DRAWN, Drawn
+
+_NO_MASKS = recurrence.Masks(None, None)
 
 
 class Pass(NamedTuple):
@@ -80,7 +82,7 @@ class Direction:
         Pass
         """
         plan = self._plan(packing, None if isinstance(x, Embedded) else x.shape[1], keep, drawn, held is not None)
-        written = memory(room, plan.memory)
+        written = room.made(plan.memory, new_memory, plan.memory)
         self._set_initial(written, packing.batch, initial, drawn)
         weights = self.weights.forward(room, drawn) if held is None else held.weights
         masks = self._masks(drawn)
@@ -137,7 +139,8 @@ class Direction:
 
         With `vectors` the first layer's table has a row for each of them.
         """
-        written = memory(room, memory_key(self.weights, 2 * batch, batch, drawn))
+        key = memory_key(self.weights, 2 * batch, batch, drawn)
+        written = room.made(key, new_memory, key)
         self._set_initial(written, batch, initial, drawn)
         if vectors is None:
             table = room.take("step inputs", batch, self.weights.spans[1])
@@ -147,7 +150,8 @@ class Direction:
 
     def _plan(self, packing, columns, keep, drawn, held):
         """Return where and how a pass is computed; the same as for the pass before, if that was alike."""
-        key = (packing, columns, keep, *(part is None for part in drawn), held, self.n_jobs)
+        weight_hh, recurrent, update = drawn
+        key = (packing, columns, keep, weight_hh is None, recurrent is None, update is None, held, self.n_jobs)
         last = self._last_plan
         if last is None or last[0] != key:
             compiled = self._compiled.setdefault(key[1:], {})  # batches differ in sizes, not in types
@@ -183,6 +187,8 @@ class Direction:
         return wide
 
     def _masks(self, drawn):
+        if drawn is NOTHING_DRAWN:
+            return _NO_MASKS
         recurrent = None if drawn.recurrent is None else self._padded(drawn.recurrent)
         update = None if drawn.update is None else np.stack([self._padded(values) for values in drawn.update])
         return recurrence.Masks(recurrent, update)

@@ -1,6 +1,5 @@
 """What all layers share: named parameters, gradients beside them, and their exchange as a state dict."""
 
-import contextlib
 import threading
 
 import numpy as np
@@ -131,19 +130,18 @@ class Layer:
         generator = getattr(self, "_random", None)
         return [] if generator is None else [generator]
 
-    @contextlib.contextmanager
-    def _alone(self, method):
-        """Refuse that two threads train the layer at once."""
+    def _begin_training(self, method):
+        """Refuse that two threads train the layer at once, until `_end_training`."""
         thread = threading.get_ident()
         if self._trainer.setdefault("thread", thread) != thread:  # this tests and sets in one step
             raise RuntimeError(
                 f"{type(self).__name__}.{method} was called while another thread trains the same layer: train a copy "
                 "in each thread."
             )
-        try:
-            yield
-        finally:
-            self._trainer.clear()
+
+    def _end_training(self):
+        """Let other threads train the layer."""
+        self._trainer.clear()
 
     def _keep(self, *what):
         """Keep what `backward` needs. Only training does: a prediction changes nothing that a layer holds."""

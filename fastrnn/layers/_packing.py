@@ -168,11 +168,12 @@ class Packing:
         return states if self.order is None else states[..., self.order, :]
 
     def unsort(self, states):
-        """Return states (…, batch, n) from packed order back in the batch's order."""
+        """Return a list of states (…, batch, n) from packed order back in the batch's order."""
         if self.order is None:
             return states
-        unsorted = np.empty_like(states)
-        unsorted[..., self.order, :] = states
+        unsorted = [np.empty_like(state) for state in states]
+        for state, packed in zip(unsorted, states, strict=True):
+            state[..., self.order, :] = packed
         return unsorted
 
     def shards(self, parts):

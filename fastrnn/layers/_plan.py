@@ -21,7 +21,7 @@ class Plan(NamedTuple):
     parts: list  # what each thread does, see `kernels.recurrence`
     chunk: int
     schedule: recurrence.Schedule
-    memory: object  # the key of the arrays that forward writes in a room, see `memory`
+    memory: object  # the key of the arrays that forward writes in a room, see `new_memory`
     last: object  # rows of the final states in the memory's states: a slice or an array
     backward_chunks: list  # see `_backward_chunks`
     compiled: dict  # the entry point of each kernel for the types that all passes of such plans have
@@ -108,12 +108,8 @@ def memory_key(weights, rows, gate_rows, drawn):
     )
 
 
-def memory(room, key):
-    """Return the arrays that a forward pass writes, in its room."""
-    return room.made(key, _memory, key)
-
-
-def _memory(room, key):
+def new_memory(room, key):
+    """Return the arrays that a forward pass writes, in its room; `Room.made` finds them again by the key."""
     states = room.take("states", key.states, key.rows, key.padded)
     return recurrence.Memory(
         gates=room.take("gates", key.gate_rows, key.width),

@@ -81,7 +81,7 @@ class DirectionWeights:
         self.parameters, self.grads, self.suffix = parameters, grads, suffix
         self._weight_ih, self._weight_hh, self._weight_hr = (f"weight_{kind}_{suffix}" for kind in ("ih", "hh", "hr"))
         weight_ih = parameters[self._weight_ih]
-        self.dtype, self.lanes = weight_ih.dtype, lanes_of(weight_ih)
+        self.columns, self.dtype, self.lanes = weight_ih.shape[1], weight_ih.dtype, lanes_of(weight_ih)
         self.padded = -(-hidden // self.lanes) * self.lanes
         self.late_slots = declared(cell, "late_slots")
         # A row of a multiple of 2 KB would put a column of all rows into a few sets of the cache.
@@ -98,13 +98,12 @@ class DirectionWeights:
         self.n_units = count_units(cell)
         self.input_runs, self.recurrent_runs = self._runs(cell.input_slots), self._runs(cell.recurrent_slots)
         self.recurrent_rows = len(cell.recurrent_slots) * hidden  # of W_hh; those for the late slots follow
-        self._recurrent_panels = self.spans[3] * (-(-output // self.lanes) * self.lanes)
         self._no_rows, self._no_units = np.empty((0, output), self.dtype), np.zeros((1, self.padded), self.dtype)
         slots = {"bias_ih": cell.input_slots, "bias_hh": cell.recurrent_slots + self.late_slots}
         self.biases = [
             (f"{name}_{suffix}", _runs(places)) for name, places in slots.items() if f"{name}_{suffix}" in parameters
         ]
-        self._bias_key = _key("bias", len(cell.slots), self.padded, hidden, *(runs for _, runs in self.biases))
+        self._written = _key(len(cell.slots), hidden, output, self.columns, *self.spans, *(r for _, r in self.biases))
         self._bias_terms = None  # set whole
         self._as_they_are = {}  # parameters that need no other type or order
 
@@ -122,16 +121,18 @@ class DirectionWeights:
     def forward(self, room, drawn):
         """Return the weights for a forward pass, with room for the panels that the threads pack."""
         weight, (recurrent, late) = self._parameter(self._weight_ih), self._recurrent_weights(drawn)
+        input_panels, recurrent_panels, bias, bias_parts = room.made(self._written, self._new_arrays)
+        self._add_biases(bias, bias_parts)
         return recurrence.Weights(
             weight,
             recurrent,
             self.input_runs,
             self.recurrent_runs,
-            room.take("input panels", self.spans[1] * weight.shape[1]),
-            room.take("recurrent panels", self._recurrent_panels),
+            input_panels,
+            recurrent_panels,
             None if late is None else self._packed_late(room, late, True),
             self._projection(room, True) if self.has_projection else None,
-            self._bias(room),
+            bias,
             self._units(room) if self.n_units else self._no_units,
         )
 
@@ -185,9 +186,18 @@ class DirectionWeights:
             weight = weight * drawn.weight_hh
         return (weight[: self.recurrent_rows], weight[self.recurrent_rows :]) if self.late_slots else (weight, None)
 
-    def _bias(self, room):
-        """Return the sum of both biases, slot by slot: (slots · padded,)."""
-        total, parts = room.made(self._bias_key, self._bias_parts)
+    def _new_arrays(self, room):
+        """Return the arrays that a forward pass writes: panels, the sum of the biases, and the parts of that."""
+        total = room.take("bias", len(self.cell.slots), self.padded)
+        return (
+            room.take("input panels", self.spans[1] * self.columns),
+            room.take("recurrent panels", self.spans[3] * (-(-self.output // self.lanes) * self.lanes)),
+            total.reshape(-1),
+            [total[begin:end, : self.hidden] for _, runs in self.biases for begin, end, _ in runs],
+        )
+
+    def _add_biases(self, total, parts):
+        """Compute the sum of both biases, slot by slot: (slots · padded,)."""
         total.fill(0)
         arrays = [self.parameters[name] for name, _ in self.biases]
         terms = self._bias_terms
@@ -199,12 +209,6 @@ class DirectionWeights:
             ]  # fmt: skip
         for part, term in zip(parts, terms[1], strict=True):
             np.add(part, term, out=part)
-        return total
-
-    def _bias_parts(self, room):
-        """Return the sum of the biases, (slots · padded,), and the parts of it that each term is added to."""
-        total = room.take("bias", len(self.cell.slots), self.padded)
-        return total.reshape(-1), [total[begin:end, : self.hidden] for _, runs in self.biases for begin, end, _ in runs]
 
     def _units(self, room):
         """Return the parameters of each unit: (unit parameters, padded)."""

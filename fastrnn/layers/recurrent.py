@@ -253,13 +253,16 @@ class Recurrent(Layer):
         if training:
             if self._held.value is not None:
                 raise RuntimeError("Nothing can be trained while held_weights is in force.")
-            with self._alone("forward"):
+            self._begin_training("forward")
+            try:
                 rows, final, collected, passes = self._run(rows, initial, packing, shape, True, return_all_states)
                 self._keep(passes, packing, y_shape, x_shape, learned, lengths if listed else None)
+            finally:
+                self._end_training()
         else:
             rows, final, collected, _ = self._run(rows, initial, packing, shape, False, return_all_states)
         y = rows.reshape(y_shape) if self._ends(self.num_layers - 1) else packing.unpack(rows, y_shape, self.n_jobs)
-        result = self._cut(y, lengths) if listed else y, self._state([packing.unsort(part) for part in final])
+        result = self._cut(y, lengths) if listed else y, self._state(packing.unsort(final))
         if return_all_states:
             result += (self._state([np.stack(parts) for parts in zip(*collected, strict=True)]),)
         return result
@@ -373,15 +376,18 @@ class Recurrent(Layer):
         if dy.shape != y_shape:
             raise ValueError(f"dy must have the shape of the output, {y_shape}, got {dy.shape}.")
         d_final = self._initial(dstate, packing.batch, packing, "dstate")
-        with self._alone("backward"):
+        self._begin_training("backward")
+        try:
             self._forget()
             dx, d_initial = self._run_back(passes, dy, d_final, packing, x_shape is None)
-            if learned:
-                for name, values in zip(self.cell.states, d_initial, strict=True):
-                    self.grads[f"initial_{name}"] += values.sum(axis=1)
+        finally:
+            self._end_training()
+        if learned:
+            for name, values in zip(self.cell.states, d_initial, strict=True):
+                self.grads[f"initial_{name}"] += values.sum(axis=1)
         dx = dx if x_shape is None else packing.unpack(dx, x_shape, self.n_jobs)
         dx = dx if lengths is None else self._cut(dx, lengths)
-        return dx, self._state([packing.unsort(part) for part in d_initial])
+        return dx, self._state(packing.unsort(d_initial))
 
     def _run_back(self, passes, dy, d_final, packing, embedded):
         """Run back through all layers; return the gradients of the packed inputs and of the initial states."""
