@@ -9,6 +9,7 @@ import sys
 import tempfile
 import uuid
 
+from fastrnn._optional import optional_module
 from fastrnn._tables import Format, read_table
 from fastrnn.reading import open_lines, text_files
 
@@ -119,12 +120,21 @@ def check_output(option, path, files):
     if path.is_dir():
         raise UserError(f"{option} {path}: is a directory")
     if any(path.exists() and pathlib.Path(file).exists() and path.samefile(file) for file in files):
-        raise UserError(f"{option} {path}: would replace the text that is read")
+        raise UserError(f"{option} {path}: would replace a file that is read")
     try:
         with tempfile.TemporaryFile(dir=path.parent):
             pass
     except OSError as error:
         raise UserError(f"{option} {path}: {error.strerror}") from error
+
+
+def check_picture(option, path, files):
+    """Raise UserError if matplotlib cannot draw into a file, or `check_output` refuses it."""
+    check_output(option, path, files)
+    bases = optional_module("matplotlib.backend_bases", f"{option} needs")
+    endings = bases.FigureCanvasBase.get_supported_filetypes()
+    if path.suffix[1:].lower() not in endings:
+        raise UserError(f"{option} {path}: the file's name must end in one of .{', .'.join(sorted(endings))}")
 
 
 def save_model(save, path):

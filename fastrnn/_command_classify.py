@@ -12,6 +12,7 @@ from fastrnn._command import (
     add_normalize,
     add_table,
     check_output,
+    check_picture,
     checkpoint_options,
     count_of,
     load_table,
@@ -132,7 +133,7 @@ def evaluate(arguments):
     from sklearn.metrics import classification_report, confusion_matrix
 
     if arguments.plot:
-        check_output("--plot", arguments.plot, [arguments.file, arguments.model])
+        check_picture("--plot", arguments.plot, [arguments.file, arguments.model])
     model = load_classifier(arguments.model)
     texts, labels = _read_labelled(arguments)
     labels = _named_labels(arguments.file, labels, model.classes_)
@@ -179,7 +180,7 @@ def _plot(matrix, names, path):
     figure = library.Figure(figsize=(2.5 + 0.6 * len(names), 2 + 0.6 * len(names)), layout="constrained")
     ConfusionMatrixDisplay(matrix, display_labels=names).plot(ax=figure.add_subplot(), xticks_rotation=90)
     with replaced_file(path) as temporary:
-        figure.savefig(temporary, format=path.suffix[1:] or "png", dpi=150)
+        figure.savefig(temporary, format=path.suffix[1:], dpi=150)
 
 
 def load_classifier(path):

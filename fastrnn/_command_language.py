@@ -177,7 +177,7 @@ def fill(read_model, arguments):
     def words(text):
         found = model.fill(text, n=arguments.number, blank=arguments.blank, candidates=arguments.candidates)
         if not found.exact:
-            note(f"compared are the {found.n_candidates:,} words that are the most probable ones before the blank")
+            note(f"only the {found.n_candidates:,} words most probable after the text before the blank were compared")
         return found
 
     _print_words(arguments, words)
@@ -205,6 +205,8 @@ def pairs(read_model, arguments):
     (good, bad, *groups), left_out = pick(table, dict.fromkeys(names, take_text))
     if left_out:
         note(f"{table.name}: {count_of(left_out, 'row')} left out: {places_of(left_out)}")
+    if not good:
+        raise UserError(f"{table.name}: there is no row to read")
     oov = "exclude" if arguments.known_only else "include"
     result = minimal_pairs(model, good, bad, groups[0] if groups else None, oov)
     if result.n_excluded:

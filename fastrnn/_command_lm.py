@@ -18,6 +18,7 @@ from fastrnn._command import (
 )
 from fastrnn._command_language import add_uses
 
+_LARGEST_EXPONENT = 709  # math.exp raises above it
 _SUBWORDS = ("bpe", "unigram")
 _TOKENIZERS = ("words", "whitespace", "chars", "bytes", *_SUBWORDS)
 
@@ -90,8 +91,10 @@ def train(arguments):
     validation = Texts([arguments.valid], arguments.encoding) if arguments.valid else None
     model.fit(text, X_val=validation, **checkpoint)
     save_model(model.save, arguments.output)
+    loss = -max(model.validation_scores_)
+    perplexity = math.exp(loss) if loss < _LARGEST_EXPONENT else math.inf
     print(f"{arguments.output}: {model.n_parameters_:,} parameters, {len(model.vocabulary_) - 4:,} tokens, "
-          f"validation perplexity {math.exp(-max(model.validation_scores_)):.2f}")  # fmt: skip
+          f"validation perplexity {perplexity:.2f}")  # fmt: skip
 
 
 def _tokenizer(arguments, lines):

@@ -17,8 +17,7 @@ import warnings
 
 import fastrnn
 from fastrnn import _command_classify, _command_lm, _command_ngram
-from fastrnn._command import Texts, UserError, add_encoding, check_output, orders, positive, seed
-from fastrnn._optional import optional_module
+from fastrnn._command import Texts, UserError, add_encoding, check_output, check_picture, orders, positive, seed
 
 # A token that is seen once in the training text becomes <unk>, so that every model learns what to expect of a word it
 # does not know; otherwise the unknown words of the test text are a matter of luck for a network.
@@ -304,18 +303,10 @@ def build_models(arguments, vocabulary):
 
 def _check_outputs(arguments):
     """Find out before the long work whether its results can be written."""
-    for option, path in (("--json", arguments.json), ("--plot", arguments.plot)):
-        if path is not None:
-            check_output(option, path, arguments.files)
-    if arguments.plot:
-        _check_picture(arguments.plot)
-
-
-def _check_picture(path):
-    bases = optional_module("matplotlib.backend_bases", "--plot needs")
-    endings = bases.FigureCanvasBase.get_supported_filetypes()
-    if path.suffix[1:].lower() not in endings:
-        raise UserError(f"--plot {path}: the file's name must end in one of .{', .'.join(sorted(endings))}")
+    if arguments.json is not None:
+        check_output("--json", arguments.json, arguments.files)
+    if arguments.plot is not None:
+        check_picture("--plot", arguments.plot, arguments.files)
 
 
 def _read(arguments):

@@ -291,7 +291,12 @@ def train_subwords(X, vocab_size=8000, method="bpe", lowercase=False, normalize=
         progress.describe("choosing pieces")
 
     with Progress("subwords", verbose, "texts") as progress:
-        tokenizer.train_from_iterator(texts(progress), trainer)
+        try:
+            tokenizer.train_from_iterator(texts(progress), trainer)
+        except Exception as error:
+            if type(error) is not Exception:  # the library raises nothing more precise
+                raise
+            raise ValueError(f"No {vocab_size} pieces can be learned from X: {error}.") from None
         progress.line(f"{tokenizer.get_vocab_size():,} pieces of {progress.n:,} texts, {progress.seconds:.1f} s")
     return tokenizer
 

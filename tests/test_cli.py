@@ -205,7 +205,7 @@ class TestMistakes:
         self.check(run, "--json", tmp_path, says="is a directory")
 
     def test_output_would_replace_the_text(self, run, text_file):
-        self.check(run, text_file, "--json", text_file, says="would replace the text")
+        self.check(run, text_file, "--json", text_file, says="would replace a file")
         assert text_file.read_text() == TEXT
 
     def test_matplotlib_is_missing(self, run, monkeypatch, tmp_path):
@@ -321,7 +321,7 @@ def test_ctrl_c_while_a_network_trains(docs_file, tmp_path):
         time.sleep(2)
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=300)
-    assert (process.returncode, err) == (130, "fastrnn compare: interrupted\n")
+    assert (process.returncode, err.splitlines()[-1]) == (130, "fastrnn compare: interrupted")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -463,11 +463,13 @@ def test_what_is_no_text_is_one_line(command, wrong_files, monkeypatch, argument
     assert file in err
 
 
-@pytest.mark.parametrize("file", ["missing", "folder", "empty", "binary", "cut", "cut.arpa", "classify", "ngram"])
-@pytest.mark.parametrize("name", ["ngram", "lm", "classify"])
+NO_MODELS = ["missing", "folder", "empty", "binary", "cut", "cut.arpa", "classify", "ngram"]
+
+
+@pytest.mark.parametrize(
+    ("name", "file"), [(name, file) for name in ("ngram", "lm", "classify") for file in NO_MODELS if file != name]
+)
 def test_what_is_no_model_is_one_line(command, wrong_files, monkeypatch, name, file):
-    if name == file:
-        pytest.skip("this is one")
     monkeypatch.chdir(wrong_files)
     status, out, err = command(name, "predict" if name == "classify" else "score", file, "good.txt")
     assert (status, out, err.count("\n")) == (2, "", 1)

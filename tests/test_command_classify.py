@@ -88,7 +88,7 @@ def test_a_checkpoint(fit, tmp_path):
         assert (tmp_path / "run").exists()
     assert load_classifier(tmp_path / "model").predict_proba(["a good film"]).tolist() == expected.tolist()
     status, _, err = fit(data, "--checkpoint", data)
-    assert (status, "--checkpoint" in err, "would replace the text that is read" in err) == (2, True, True)
+    assert (status, "--checkpoint" in err, "would replace a file that is read" in err) == (2, True, True)
 
 
 @pytest.mark.parametrize(
@@ -216,6 +216,13 @@ def test_labels_that_are_no_class(run, model, tmp_path):
     status, out, err = run("evaluate", model, data, *COLUMNS)
     assert (status, out, err.count("\n")) == (2, "", 1)
     assert err.endswith("no label is a class of the model: labels are 1, 0; classes are neg, pos\n")
+
+
+def test_a_picture_that_cannot_be_drawn(run, model, tmp_path):
+    for name in ("confusion.txt", "confusion"):
+        status, out, err = run("evaluate", model, table(tmp_path / "t.csv"), *COLUMNS, "--plot", tmp_path / name)
+        assert (status, out, err.count("\n")) == (2, "", 1)
+        assert "the file's name must end in one of" in err
 
 
 def test_a_class_with_a_line_end_is_one_line(run, tmp_path):

@@ -130,7 +130,7 @@ def test_fill(run, model):
     status, out, err = run("fill", "-n", 2, "--candidates", 3, stdin=b"the ___ sees a dog\na ___\n")
     expected = [" ".join(word for word, _ in model.fill(t, 2, candidates=3)) for t in ("the ___ sees a dog", "a ___")]
     assert (status, out) == (0, "\n".join(expected) + "\n")
-    assert err == "compared are the 3 words that are the most probable ones before the blank\n" * 2
+    assert err == ("only the 3 words most probable after the text before the blank were compared\n" * 2)
     status, out, err = run("fill", "no blank")
     assert (status, out, err.count("\n")) == (2, "", 1)
 
@@ -168,6 +168,7 @@ def test_pairs(run, model, tmp_path):
         ("a,b\n1,2\n", ["--good-column", "a", "--bad-column", "a"], "each column can be one thing only"),
         ("good,bad\na,b\n", ["--group-column", "kind"], "has no column 'kind'"),
         ("", [], "the table is empty"),
+        ("good,bad\n", [], "there is no row to read"),
     ],
 )
 def test_tables_of_pairs(run, tmp_path, content, options, says):

@@ -57,6 +57,19 @@ def test_several_files_and_a_checkpoint(run, folder, tmp_path):
     assert model.score(["the dog", "a cat"]) == pytest.approx(expected.score(["the dog", "a cat"]), rel=1e-4)
 
 
+def test_a_perplexity_beyond_all_numbers(run, folder, tmp_path):
+    status, out, _ = run("train", folder / "text.txt", "-o", tmp_path / "m", *SMALL, "--learning-rate", 1e30)
+    assert (status, out.endswith("validation perplexity inf\n")) == (0, True)
+
+
+def test_too_few_pieces(run, folder, tmp_path):
+    pytest.importorskip("tokenizers")
+    options = ["--tokenizer", "unigram", "--pieces", 1]
+    status, out, err = run("train", folder / "text.txt", "-o", tmp_path / "m", *options)
+    assert (status, out) == (2, "")
+    assert err.splitlines()[-1].startswith("fastrnn lm train: error: No 1 pieces can be learned from X: ")
+
+
 @pytest.mark.parametrize("tokenizer", ["bytes", "bpe"])
 def test_pieces(run, folder, tmp_path, tokenizer):
     pytest.importorskip("tokenizers")
@@ -71,8 +84,8 @@ def test_pieces(run, folder, tmp_path, tokenizer):
     [
         (["train", "none.txt", "-o", "m"], "none.txt: No such file or directory"),
         (["train", "{text}", "-o", "no/such/folder/m"], "--output no/such/folder/m: No such file or directory"),
-        (["train", "{text}", "-o", "{text}"], "text.txt: would replace the text that is read"),
-        (["train", "{text}", "-o", "{model}", "--valid", "{model}"], "would replace the text that is read"),
+        (["train", "{text}", "-o", "{text}"], "text.txt: would replace a file that is read"),
+        (["train", "{text}", "-o", "{model}", "--valid", "{model}"], "would replace a file that is read"),
         (["train", "{text}", "-o", "m", "--checkpoint", "./m"], "--checkpoint m: is the file of --output"),
         (["train", "{text}", "-o", "m", "--cell", "lstmm"], "did you mean 'lstm'"),
         (["train", "{text}", "-o", "m", "--hidden-size", "0"], "argument --hidden-size: expected an integer from 1"),

@@ -71,7 +71,7 @@ def test_convert(run, model, text, tmp_path, name):
     [
         (["fit", "none.txt", "-o", "m"], "none.txt: No such file or directory"),
         (["fit", "{text}", "-o", "no/such/folder/m"], "--output no/such/folder/m: No such file or directory"),
-        (["fit", "{text}", "-o", "{text}"], "text.txt: would replace the text that is read"),
+        (["fit", "{text}", "-o", "{text}"], "text.txt: would replace a file that is read"),
         (["fit", "{text}", "-o", "m", "--order", "17"], "argument --order: expected an integer from 1 to 16, got '17'"),
         (["fit", "{text}", "-o", "m", "--smoothing", "good"], "smoothing must be one of"),
         (["fit", "{text}", "-o", "m", "--prune", "0,x"], "argument --prune: expected an integer from 0"),
