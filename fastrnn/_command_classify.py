@@ -107,7 +107,7 @@ def fit(arguments):
     options |= {"max_iter": arguments.max_iter} if arguments.max_iter else {}
     model = (MeanEmbeddingClassifier if arguments.network == "mean" else RNNClassifier)(**options)
     model.fit(texts, labels, **checkpoint)
-    save_model(model.set_params(embedding=None).save, arguments.output)
+    save_model(model.set_params(embedding=None, verbose=0).save, arguments.output)
     counts = ", ".join(f"{label} {n:,}" for label, n in sorted(collections.Counter(map(label_text, labels)).items()))
     print(f"{len(texts):,} texts ({counts}), {len(model.vocabulary_):,} words, loss {model.loss_curve_[-1]:.3f}")
     print(f"written to {arguments.output}")

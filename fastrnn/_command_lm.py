@@ -89,7 +89,7 @@ def train(arguments):
         verbose=1,
     )
     validation = Texts([arguments.valid], arguments.encoding) if arguments.valid else None
-    model.fit(text, X_val=validation, **checkpoint)
+    model.fit(text, X_val=validation, **checkpoint).set_params(verbose=0)  # who reads it decides anew
     save_model(model.save, arguments.output)
     loss = -max(model.validation_scores_)
     perplexity = math.exp(loss) if loss < _LARGEST_EXPONENT else math.inf
