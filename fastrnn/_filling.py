@@ -7,6 +7,8 @@ from fastrnn._checks import shown
 from fastrnn._generation import Completion, GenerationMixin, check_integer, largest
 from fastrnn.text import END_ID, SPECIAL_TOKENS, get_tokenizer
 
+_ROWS = 256  # candidates at a time, at most: a state may be large
+
 
 class Fillings(list):
     """What `fill` returns: the words that fit best, best first, a list of `Completion`.
@@ -94,7 +96,7 @@ class FillingMixin(GenerationMixin):
     def _scores_behind(self, context, words, following):
         """Return the log probability (n_words,) of the tokens `following` after a context of one row and each word."""
         scores = np.empty(len(words))
-        for rows in self._row_blocks(len(words)):
+        for rows in self._row_blocks(len(words), _ROWS):
             state = self._advance(self._take(context, np.zeros(len(rows), np.intp)), words[rows])
             ids = np.broadcast_to(following, (len(rows), len(following)))
             scores[rows] = self._continuation_log_probs(state, ids).sum(axis=1)

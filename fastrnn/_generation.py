@@ -445,9 +445,9 @@ class GenerationMixin(GuardedMixin):
             raise ValueError(f"top_p must be a number above 0 and at most 1, got {shown(top_p)}.")
         return make_choice(temperature, top_k, top_p, len(self.vocabulary_))
 
-    def _row_blocks(self, n):
+    def _row_blocks(self, n, most=_BLOCK):
         """Cut the rows 0 to n - 1 into blocks whose probabilities over the vocabulary fit into bounded memory."""
-        size = max(1, _BLOCK // len(self.vocabulary_))
+        size = max(1, min(_BLOCK // len(self.vocabulary_), most))
         return [np.arange(start, min(start + size, n)) for start in range(0, n, size)]
 
 
