@@ -143,22 +143,21 @@ def save_model(save, path):
     Raises
     ------
     UserError
-        It was saved elsewhere: the message says where.
-    OSError
-        It could not be saved anywhere.
+        It was saved elsewhere, or nowhere: the message says where.
     """
     try:
         save(path)
     except OSError as error:
-        for folder in (pathlib.Path.cwd(), pathlib.Path(tempfile.gettempdir())):
+        reason = error.strerror or str(error)
+        reason = reason if error.filename is None else f"{path}: {reason}"
+        folders = pathlib.Path.cwd(), pathlib.Path(tempfile.gettempdir())
+        for folder in folders:
             other = folder / path.name
             other = other.with_name(f"{uuid.uuid4().hex[:8]}-{path.name}") if other.exists() else other
             with contextlib.suppress(OSError):
                 save(other)
-                reason = error.strerror or str(error)
-                reason = reason if error.filename is None else f"{path}: {reason}"
                 raise UserError(f"{reason}; the model was saved as {other} instead") from error
-        raise
+        raise UserError(f"{reason}; nor could the model be saved in {folders[0]} or {folders[1]}") from error
 
 
 def add_action(actions, name, run, summary):

@@ -43,17 +43,10 @@ class LanguageNetwork:
         self._state = None
         self._packed_output = Shared()
 
-    def __setstate__(self, state):
-        vars(self).update(state)
-        if self.tie_weights:  # joblib makes two of an array that stands in two places
-            self.output.tie(self.embedding)
-
     def make_writable(self):
         """Copy the arrays that cannot be written to, before they are trained, see `fastrnn.layers.Layer`."""
         for layer in (self.embedding, self.recurrent, self.output):
             layer.make_writable()
-        if self.tie_weights:
-            self.output.tie(self.embedding)
 
     def _named(self, attribute):
         """Return parameters or gradients of all layers in one dict; a tied weight stands under the embedding only."""

@@ -542,7 +542,8 @@ class RNNLanguageModel(ExchangeMixin, BaseLanguageModel):
 
     def _is_finite(self, network, ids, offsets, steps):
         """Return whether log probabilities are finite at the beginning of a text, `steps` of as many streams."""
-        offsets = np.unique(np.minimum(offsets, steps * self.batch_size))
+        end = min(len(ids), steps * self.batch_size)
+        offsets = np.append(offsets[: np.searchsorted(offsets, end)], end)
         return bool(np.isfinite(self._log_probs(network, ids[: offsets[-1]], offsets)).all())
 
     def _token_log_probs(self, ids, offsets):

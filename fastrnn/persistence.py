@@ -65,7 +65,7 @@ def writing_temporary_file():
     try:
         yield
     except OSError as error:
-        advice = "in writing a temporary file: set TMPDIR to a folder with more space"
+        advice = "for a temporary file (set TMPDIR to a folder with more space)"
         raise OSError(error.errno, f"{error.strerror or error} {advice}", tempfile.gettempdir()) from None
 
 

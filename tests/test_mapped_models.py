@@ -9,8 +9,8 @@ from sklearn.model_selection import cross_validate
 
 from fastrnn import DynamicEvaluation, InterpolatedLanguageModel, NGramLanguageModel, RNNLanguageModel
 from fastrnn.classification import MeanEmbeddingClassifier, RNNClassifier, RNNRegressor
-from fastrnn.layers import Dense, Pooling
-from fastrnn.layers.large_softmax import AdaptiveSoftmax
+from fastrnn.layers import Dense, Embedding, Pooling
+from fastrnn.layers.large_softmax import AdaptiveSoftmax, SampledSoftmax
 from fastrnn.layers.softmax import ProjectedSoftmax, Softmax
 from fastrnn.optimizers import SGD
 
@@ -111,6 +111,23 @@ def test_layers_made_of_layers_keep_sharing_their_arrays(way, tmp_path):
             for inner, outer in names.items():
                 assert part.parameters[inner] is other.parameters[outer]
                 assert part.grads[inner] is other.grads[outer]
+
+
+def test_layers_by_themselves_go_on_learning(tmp_path):
+    pairs = [(Embedding(10, 4, random_state=0), softmax) for softmax in (Softmax(4, 10), SampledSoftmax(4, 10))]
+    ids, targets = np.arange(6), np.arange(6) + 1
+    for embedding, softmax in pairs:
+        softmax.tie(embedding)
+        for way in WAYS:
+            twins = (embedding, softmax), way((embedding, softmax), tmp_path)
+            for table, output in twins:
+                for layer in (table, output):
+                    layer.zero_grad()
+                assert output.parameters["weight"] is table.parameters["weight"]
+                _, dx = output.loss_and_gradient(table.forward(ids, training=True), targets)
+                table.backward(dx)
+                SGD(0.1).step(table.parameters, table.grads)
+            np.testing.assert_array_equal(twins[0][0].parameters["weight"], twins[1][0].parameters["weight"])
 
 
 def test_an_optimizer_names_parameters_that_cannot_be_changed(tmp_path):

@@ -31,7 +31,7 @@ class Layer:
         The gradients, with the same keys and shapes; `backward` adds to them.
     """
 
-    _members = ()  # layers that this one is made of, with the names of their arrays there and here
+    _members = ()  # layers that this one shares arrays with, with the names of these there and here
 
     def __init__(self, *, dtype="float32", random_state=None, n_jobs=None):
         if dtype not in ("float32", "float64", np.float32, np.float64):
@@ -55,12 +55,12 @@ class Layer:
         self.grads[name] = np.zeros(self.parameters[name].shape, self.dtype)
 
     def _add_part(self, layer, names):
-        """Share the arrays of a layer that this one is made of; `names` are its own, and those that they have here."""
+        """Share arrays of a layer, in most cases one that this one is made of; `names` are those there, and here."""
         self._members = [*self._members, (layer, names)]
         self._share()
 
     def _share(self):
-        """Take the arrays of the layers that this one is made of."""
+        """Take the arrays that are shared from the layers that have them."""
         for layer, names in self._members:
             for attribute in ("parameters", "grads"):
                 arrays = getattr(layer, attribute)
@@ -164,6 +164,7 @@ class Layer:
         self._kept = None
 
     def zero_grad(self):
-        """Set all gradients to zero."""
+        """Set all gradients to zero; arrays that cannot be written to are copied first, see `make_writable`."""
+        self.make_writable()
         for gradient in self.grads.values():
             gradient.fill(0)

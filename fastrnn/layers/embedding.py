@@ -162,5 +162,6 @@ class Embedding(Layer):
         if self.rows is None:
             super().zero_grad()
         else:
+            self.make_writable()
             self.grads["weight"][self.rows] = 0
             self.rows = np.empty(0, np.int64)

@@ -254,6 +254,7 @@ class SampledSoftmax(Softmax):
 
     def zero_grad(self):
         """Set the gradients to zero: only the rows that were written."""
+        self.make_writable()
         for gradient in self.grads.values():
             gradient[self.rows] = 0
         self.rows = np.empty(0, np.int64)

@@ -257,5 +257,6 @@ class EmbeddingBag(Layer):
 
     def zero_grad(self):
         """Set the gradient to zero: only the rows that were written."""
+        self.make_writable()
         self.grads["weight"][self.rows] = 0
         self.rows = np.empty(0, np.int64)

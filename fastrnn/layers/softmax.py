@@ -69,8 +69,7 @@ class Softmax(Dense):
                 f"embedding must have a weight of shape {expected.shape} and type {expected.dtype}, "
                 f"got {weight.shape} and {weight.dtype}."
             )
-        self.parameters["weight"] = weight
-        self.grads["weight"] = embedding.grads["weight"]
+        self._add_part(embedding, {"weight": "weight"})
         embedding.rows = None
 
     def log_probs(self, x, targets):
@@ -242,6 +241,7 @@ class ProjectedSoftmax(Layer):
 
     def zero_grad(self):
         """Set all gradients to zero."""
+        self.make_writable()
         self._project.zero_grad()
         self.classes.zero_grad()
 

@@ -102,7 +102,7 @@ def test_full_disk(small_pieces, temporary_folder, monkeypatch):
         reserve(file, nbytes)
 
     monkeypatch.setattr(workspace, "_reserve", fail_later)
-    with pytest.raises(OSError, match=f"No space left on device in writing .*TMPDIR.*: '{temporary_folder}'"):
+    with pytest.raises(OSError, match=f"No space left on device for a temporary file .*TMPDIR.*: '{temporary_folder}'"):
         model.fit(zipf_text(2, 2000, 300))
     np.testing.assert_array_equal(model.score_samples(zipf_text(1, 5, 300)), before)
     assert list(temporary_folder.iterdir()) == []
