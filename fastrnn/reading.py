@@ -64,7 +64,9 @@ def open_lines(source, encoding="utf-8", errors="strict", keep_ends=False):
             for number, line in enumerate(lines, start=1):
                 if number == 1:
                     line = line.removeprefix(_BYTE_ORDER_MARK)
-                yield line if keep_ends else _without_end(line)
+                if not keep_ends:
+                    line = line[:-2] if line.endswith("\r\n") else line.rstrip("\n")
+                yield line
         except UnicodeError as error:
             used, reason = encoding, error  # UTF-16 without a byte order mark: it is not said where
             if isinstance(error, UnicodeDecodeError):
@@ -282,10 +284,6 @@ def _cut(parts):
         yield from (f"{line}\n" for line in lines)
     if rest:
         yield rest
-
-
-def _without_end(line):
-    return line.removesuffix("\n").removesuffix("\r") if line.endswith("\n") else line
 
 
 def _name_of(source):

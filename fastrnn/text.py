@@ -417,7 +417,7 @@ def iterate_corpus(
     if learning and isinstance(tokenizer, str) and tokenizer in ("words", "whitespace"):
         texts = _warning_of_unspaced(texts, tokenizer)
     for index, element in enumerate(texts):
-        yield tokens_of(element, f"X[{index}]")
+        yield tokens_of(element, index)
 
 
 def batches(token_lists, n_tokens):
@@ -449,7 +449,7 @@ def batches(token_lists, n_tokens):
 
 
 def _tokenizing(tokenizer, lowercase, normalize):
-    """Return a function that returns the tokens of a text or list of tokens; it also takes the name of that."""
+    """Return a function of a text or list of tokens, and of its index or name, that returns the tokens."""
     split = get_tokenizer(tokenizer).split
     prepare = functools.partial(preprocess, lowercase=lowercase, normalize=normalize)
     as_they_are = not (lowercase or normalize)
@@ -458,9 +458,9 @@ def _tokenizing(tokenizer, lowercase, normalize):
         if not isinstance(element, str):
             tokens = _check_tokens(element, name)
             return list(tokens if as_they_are and not _has_surrogates("".join(tokens)) else map(prepare, tokens))
-        tokens = split(prepare(element))
+        tokens = split(element if as_they_are and not _has_surrogates(element) else prepare(element))
         if not (split is _split_whitespace or (isinstance(tokens, list) and _all_str(tokens))):
-            raise ValueError(f"tokenizer must return a list of str, got {shown(tokens)} for {name}.")
+            raise ValueError(f"tokenizer must return a list of str, got {shown(tokens)} for {_named(name)}.")
         return tokens
 
     return tokens_of
@@ -471,10 +471,10 @@ def _check_tokens(element, name):
     if isinstance(element, np.ndarray) and element.ndim == 1:
         element = element.tolist()
     if not isinstance(element, list | tuple):
-        raise ValueError(f"{name} must be a string or a list of tokens, got {shown(element)}.")
+        raise ValueError(f"{_named(name)} must be a string or a list of tokens, got {shown(element)}.")
     if not _all_str(element):
         place, token = next((p, t) for p, t in enumerate(element) if not isinstance(t, str))
-        raise ValueError(f"{name}[{place}] must be a token (a string), got {shown(token)}.")
+        raise ValueError(f"{_named(name)}[{place}] must be a token (a string), got {shown(token)}.")
     return element
 
 
@@ -501,6 +501,10 @@ def _is_unspaced(text):
     others = len(re.findall(r"\S", text)) - letters
     spaces = len(re.findall(f"(?<={_UNSPACED})[ \u200b]+(?={_UNSPACED})", text))
     return letters > others and spaces < letters / 10
+
+
+def _named(name):
+    return name if isinstance(name, str) else f"X[{name}]"
 
 
 def _all_str(tokens):
