@@ -159,9 +159,10 @@ def check_training(settings):
     Parameters
     ----------
     settings : object
-        Has the attributes ``alpha``, ``clip_norm``, ``validation_fraction`` and ``device``.
+        Has the attributes ``learning_rate_init``, ``alpha``, ``clip_norm``, ``validation_fraction`` and ``device``.
     """
-    check_not_negative("alpha", settings.alpha)
+    for name in ("learning_rate_init", "alpha"):
+        check_not_negative(name, getattr(settings, name))
     if settings.clip_norm is not None and not (isinstance(settings.clip_norm, numbers.Real) and settings.clip_norm > 0):
         raise ValueError(f"clip_norm must be None or a number above 0, got {shown(settings.clip_norm)}.")
     fraction = settings.validation_fraction

@@ -415,12 +415,12 @@ class WeightAverage:
 
 
 def _at_least_zero(name, value):
-    if not value >= 0:
+    if not isinstance(value, numbers.Real) or not value >= 0:
         raise ValueError(f"{name} must be at least 0, got {shown(value)}.")
     return value
 
 
 def _fraction(name, value):
-    if not 0 <= value < 1:
+    if not isinstance(value, numbers.Real) or not 0 <= value < 1:
         raise ValueError(f"{name} must be at least 0 and below 1, got {shown(value)}.")
     return value

@@ -69,6 +69,7 @@ class BaseSequenceEstimator(OnnxMixin, ClassNamePrefixFeaturesOutMixin, Transfor
     """
 
     _inputs = ("text", "tokens", "series")
+    _fixed = ("input", "lowercase", "normalize", "max_length", "truncation")  # what another fit would need
 
     @abc.abstractmethod
     def _learn_target(self, y, classes):
@@ -342,6 +343,8 @@ class BaseSequenceEstimator(OnnxMixin, ClassNamePrefixFeaturesOutMixin, Transfor
 
     def _set_fitted(self, learned, optimizer):
         """Set the learned attributes."""
+        if learned.network is not getattr(self, "network_", None):
+            self._fitted_params = {name: getattr(self, name) for name in self._fixed}
         self._reader, self._target, self.network_ = learned.reader, learned.target, learned.network
         self.loss_curve_, self.validation_scores_ = learned.loss_curve, learned.validation_scores
         self._optimizer = optimizer
@@ -402,7 +405,8 @@ class BaseSequenceEstimator(OnnxMixin, ClassNamePrefixFeaturesOutMixin, Transfor
     def save(self, path):
         """Write the fitted model to one safetensors file, which holds no code.
 
-        Pretrained vectors stand there as they were learned; the parameter `embedding` is None after `load`.
+        Pretrained vectors stand there as they were learned; the parameter `embedding` is None after `load`. Parameters
+        that were set after `fit`, and that another `fit` would need, stand there as they were in `fit`.
 
         Parameters
         ----------
@@ -415,7 +419,8 @@ class BaseSequenceEstimator(OnnxMixin, ClassNamePrefixFeaturesOutMixin, Transfor
             If a parameter is no plain value (a callable tokenizer for instance): the message says what to do.
         """
         check_is_fitted(self, "network_")
-        params = {name: plain_parameter(name, value) for name, value in self.get_params(deep=False).items()
+        values = {**self.get_params(deep=False), **self._fitted_params}
+        params = {name: plain_parameter(name, value) for name, value in values.items()
                   if name not in (*_NOT_STORED, "tokenizer")}  # fmt: skip
         params["tokenizer"] = plain_parameter("tokenizer", tokenizer_to_plain(self.tokenizer))
         weights = getattr(self, "class_weight", None)
@@ -488,8 +493,8 @@ class BaseSequenceEstimator(OnnxMixin, ClassNamePrefixFeaturesOutMixin, Transfor
             check_positive_integer(name, getattr(self, name))
         if self.max_iter != "auto":
             check_positive_integer("max_iter", self.max_iter)
-        if self.max_length not in (None, "auto"):
-            check_positive_integer("max_length", self.max_length)
+        if self._most_steps() is not None:
+            check_positive_integer("max_length", self._most_steps())
         check_not_negative("tol", self.tol)
         check_training(self)
 

@@ -222,6 +222,7 @@ class MeanEmbeddingClassifier(_Classifier):
     """
 
     _inputs = ("text", "tokens")
+    _fixed = (*BaseSequenceEstimator._fixed, "hidden_layer_sizes", "ngram_range", "n_buckets")
     _embedding_scale = 0.1
 
     def __init__(
@@ -298,7 +299,12 @@ class MeanEmbeddingClassifier(_Classifier):
         super()._check_parameters()
         check_positive_integer("n_buckets", self.n_buckets)
         low_high = self.ngram_range
-        if not (isinstance(low_high, tuple | list) and len(low_high) == 2 and 1 <= low_high[0] <= low_high[1]):
+        if not (
+            isinstance(low_high, tuple | list)
+            and len(low_high) == 2
+            and all(isinstance(n, numbers.Integral) for n in low_high)
+            and 1 <= low_high[0] <= low_high[1]
+        ):
             raise ValueError(f"ngram_range must be a pair (fewest, most) of integers from 1 on, got {shown(low_high)}.")
         sizes = self.hidden_layer_sizes
         if not (isinstance(sizes, tuple | list) and all(isinstance(n, numbers.Integral) and n > 0 for n in sizes)):
@@ -321,7 +327,9 @@ class MeanEmbeddingClassifier(_Classifier):
                                     random_state=random_state, **options)  # fmt: skip
 
     def _features(self, reader, sequences):
-        return add_ngrams(sequences, self.ngram_range, len(reader.vocabulary), self.n_buckets)
+        fitted = reader is getattr(self, "_reader", None)
+        params = self._fitted_params if fitted else vars(self)
+        return add_ngrams(sequences, params["ngram_range"], len(reader.vocabulary), params["n_buckets"])
 
     def _groups(self, sequences, rows, random_state=None):
         """Return the rows of each batch: bags need no sequences of similar lengths."""
@@ -333,6 +341,8 @@ class MeanEmbeddingClassifier(_Classifier):
 class _Recurrent(BaseSequenceEstimator):
     """What the recurrent classifier and the recurrent regressor share."""
 
+    _fixed = (*BaseSequenceEstimator._fixed, "cell", "hidden_size", "num_layers", "bidirectional", "pooling", "zoneout",
+              "proj_size", "residual", "missing")  # fmt: skip
     _embedding_scale = 0.1
 
     def __init__(

@@ -11,6 +11,7 @@ from fastrnn._checks import is_missing, shown
 from fastrnn.classification._sequences import Sequences
 
 _EXPECTED = "X must be a list of arrays (T, D) of numbers with input='series'"
+_FARTHEST = 1e30  # deviations from the mean: products with weights stay finite in float32
 _OTHER_END = {"end": "start", "start": "end"}  # what is kept where the other end is cut off
 
 
@@ -43,9 +44,12 @@ class SeriesReader:
         steps = np.concatenate(parts)
         if not len(steps):
             raise ValueError("X holds 0 steps: at least one series with a step is required.")
-        scale = steps.std(axis=0)
+        with np.errstate(over="ignore", invalid="ignore"):
+            mean, scale = steps.mean(axis=0), steps.std(axis=0)
+        if not (np.isfinite(mean).all() and np.isfinite(scale).all()):
+            raise ValueError(f"X must have numbers whose squares are finite, got {shown(abs(steps).max())}.")
         scale[scale <= 1e-10 * (abs(steps).max(axis=0) + 1e-300)] = 1
-        reader = cls(steps.mean(axis=0), scale, options, columns)
+        reader = cls(mean, scale, options, columns)
         return reader, reader._encode(parts)
 
     def read(self, X):
@@ -55,7 +59,17 @@ class SeriesReader:
     def _encode(self, parts):
         steps = np.concatenate([np.empty((0, self.n_features)), *parts])
         offsets = np.concatenate([[0], np.cumsum([len(part) for part in parts])]).astype(np.int64)
-        sequences = Sequences(((steps - self.mean) / self.scale).astype(np.float32), offsets)
+        with np.errstate(over="ignore"):
+            rows = (steps - self.mean) / self.scale
+        far = (abs(rows) > _FARTHEST).any(axis=1)
+        if far.any():
+            step = int(far.argmax())
+            i = int(np.searchsorted(offsets, step, side="right")) - 1
+            raise ValueError(
+                f"X[{i}] must have numbers near those of the training, got {shown(abs(steps[step]).max())} at step "
+                f"{step - offsets[i]}, which is no finite number in float32 when it is standardised."
+            )
+        sequences = Sequences(rows.astype(np.float32), offsets)
         return sequences.truncated(self.options["max_length"], _OTHER_END[self.options["truncation"]])
 
     def get_learned(self):
@@ -87,7 +101,7 @@ def read_series(X, missing="error", n_features=None, columns=None):
         X is not such, or not finite: the message names the first series, and the step, that is not.
     """
     X = _listed(X)
-    if isinstance(X, list) and _are_separate(X):
+    if isinstance(X, list) and (_are_separate(X) or (not X and n_features)):
         parts = [_read_one(part, i, columns) for i, part in enumerate(X)]
     else:
         X = check_array(X, dtype=np.float64, allow_nd=True, ensure_all_finite=False, input_name="X")
@@ -98,7 +112,9 @@ def read_series(X, missing="error", n_features=None, columns=None):
         n_features = next((part.shape[1] for part in parts if len(part)), 1)
     for i, part in enumerate(parts):
         if len(part) and part.shape[1] != n_features:
-            raise ValueError(f"X[{i}] must have shape (T, {n_features}) like the others, got {part.shape}.")
+            is_one = isinstance(X, np.ndarray) and X.ndim == 2 and X.shape[1] == n_features
+            advice = ": put a single series into a list, [X]" if is_one else ""
+            raise ValueError(f"X[{i}] must have shape (T, {n_features}) like the others, got {part.shape}{advice}.")
     parts = [part if len(part) else np.empty((0, n_features)) for part in parts]
     return [_without_padding(part, i, missing) for i, part in enumerate(parts)]
 

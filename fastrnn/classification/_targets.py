@@ -209,8 +209,11 @@ def learn_values(y):
     values = _numbers(y)
     n_dims = values.ndim
     values = values[:, None] if n_dims == 1 else values
-    scale = values.std(axis=0)
-    return ValuesTarget(values.mean(axis=0), np.where(scale > 0, scale, 1.0), n_dims)
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean, scale = values.mean(axis=0), values.std(axis=0)
+    if not (np.isfinite(mean).all() and np.isfinite(scale).all()):
+        raise ValueError(f"y must have numbers whose squares are finite, got {shown(abs(values).max())}.")
+    return ValuesTarget(mean, np.where(scale > 0, scale, 1.0), n_dims)
 
 
 def restored_target(content, arrays):

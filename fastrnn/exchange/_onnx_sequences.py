@@ -78,8 +78,9 @@ def _write_recurrent(model, path):
 
 def _write_averaging(model, path):
     """Write a fitted `MeanEmbeddingClassifier` without n-grams to an ONNX file."""
-    if tuple(model.ngram_range) != (1, 1):
-        raise ValueError(f"ngram_range must be (1, 1) for ONNX, which cannot hash n-grams, got {model.ngram_range}.")
+    ngram_range = model._fitted_params["ngram_range"]
+    if tuple(ngram_range) != (1, 1):
+        raise ValueError(f"ngram_range must be (1, 1) for ONNX, which cannot hash n-grams, got {ngram_range}.")
     network, graph = model.network_, Graph()
     ids, _, alive = _read(graph, model)
     is_unknown = graph.add("Equal", ids, _integer(graph, UNK_ID))
@@ -114,10 +115,10 @@ def _read(graph, model):
         x = graph.input("tokens", np.int64, ("B", "T"))
     lengths = graph.input("lengths", np.int64, ("B",))
     n_steps, places = _places(graph, x, axis=1)
-    most = model._most_steps()
+    most = model._reader.options["max_length"]
     if most is not None:
         whole, lengths = lengths, graph.add("Min", lengths, _integer(graph, [most]))
-        if model.truncation == "start":
+        if model._fitted_params["truncation"] == "start":
             x = _shifted(graph, x, places, n_steps, graph.add("Sub", whole, lengths), model)
     alive = graph.add("Less", _with_axis(graph, places, 0), _with_axis(graph, lengths, 1))
     mask, zero = (_with_axis(graph, alive, 2), np.float32(0)) if is_series else (alive, np.int64(0))

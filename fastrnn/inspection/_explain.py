@@ -10,7 +10,7 @@ from fastrnn._checks import check_positive_integer, shown
 from fastrnn._html import coloured_text
 from fastrnn.classification._base import BaseSequenceEstimator
 from fastrnn.classification._networks import MeanEmbeddingNetwork
-from fastrnn.classification._sequences import add_ngrams, read_tokens
+from fastrnn.classification._sequences import read_tokens
 from fastrnn.inspection._hidden_states import place_tokens
 from fastrnn.inspection._inputs import last_step
 from fastrnn.inspection._plots import new_axes, printable, separator, show_text
@@ -159,7 +159,7 @@ def explain(model, text, target=None, n_steps=64):
         raise ValueError(f"text must be one string for a model with input='text', got {shown(text)}.")
     if np.any(getattr(model, "zoneout", 0.0)):
         raise ValueError("model must have zoneout=0: its gradient at prediction is not computed.")
-    tokens = None if model.input == "series" else read_tokens([text], **model._reading())[0]
+    tokens = None if model.input == "series" else read_tokens([text], **model._reader.options)[0]
     sequences = model._reader.read([text])
     outputs = model._outputs([text])[0]
     classes = getattr(model, "classes_", np.arange(len(outputs)))
@@ -236,8 +236,7 @@ def _recurrent_contributions(model, network, sequences, place, n_steps):
 def _bag_contributions(model, network, sequences, place, n_steps):
     """Return what each word (T,) of a text contributes, and the baseline."""
     ids = sequences.values
-    n_words = len(model.vocabulary_)
-    bag = add_ngrams(sequences, model.ngram_range, n_words, model.n_buckets)
+    bag = model._features(model._reader, sequences)
     weight = network.layers["embedding"].parameters["weight"]
     mean = network.layers["embedding"].forward(bag.values, bag.offsets)  # (1, D)
     baseline = network.layers["output"].forward(network.encode_means(0 * mean))[0, place]
@@ -246,7 +245,7 @@ def _bag_contributions(model, network, sequences, place, n_steps):
     slope = _gradient(network, h, place, network.means_backward).mean(axis=0, dtype=np.float64)
     contributions = np.zeros(len(ids))
     values = weight[bag.values].astype(np.float64) @ slope / max(len(bag.values), 1)
-    for owners, value in zip(_owners(ids, model.ngram_range), values, strict=True):
+    for owners, value in zip(_owners(ids, model._fitted_params["ngram_range"]), values, strict=True):
         contributions[owners] += value / len(owners)
     return contributions, float(baseline)
 

@@ -80,7 +80,7 @@ def read_inputs(model, X):
     if model.input == "series":
         series = model._reader.read(X)
         return Inputs(model, layer, [part.astype(np.float64) for part in _split(series.values, series.offsets)])
-    tokens = read_tokens(X, **model._reading())
+    tokens = read_tokens(X, **model._reader.options)
     ids = _split(*model.vocabulary_.encode_corpus(tokens))
     vectors = model.network_.layers["embedding"].parameters["weight"].astype(np.float64)
     return Inputs(model, layer, [vectors[text] for text in ids], tokens, ids)

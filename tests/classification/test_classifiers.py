@@ -369,14 +369,15 @@ def test_wrong_targets_are_named(make, arguments, message):
     [("pooling", "sum"), ("max_length", 0), ("truncation", "middle"), ("hidden_size", 0), ("batch_size", 1.5),
      ("alpha", -1), ("clip_norm", 0), ("validation_fraction", 1.0), ("device", "tpu"), ("optimizer", "lbfgs"),
      ("cell", "lstn"), ("activity_penalty", -1), ("tol", "small"), ("tokenizer", "letters"), ("dropout", 1.0),
-     ("max_iter", "many")],
+     ("max_iter", "many"), ("learning_rate_init", None), ("learning_rate_init", "fast")],
 )  # fmt: skip
 def test_wrong_parameters_are_named(option, value):
     with pytest.raises(ValueError, match=f"{option}.* must be"):
         recurrent(**{option: value}).fit(X, Y)
 
 
-@pytest.mark.parametrize(("option", "value"), [("ngram_range", (2, 1)), ("n_buckets", 0), ("hidden_layer_sizes", (0,)),
+@pytest.mark.parametrize(("option", "value"), [("ngram_range", (2, 1)), ("ngram_range", (1, 2.5)),
+                                               ("max_length", "auto"), ("n_buckets", 0), ("hidden_layer_sizes", (0,)),
                                                ("input", "series")])  # fmt: skip
 def test_wrong_parameters_of_the_averaging_network_are_named(option, value):
     with pytest.raises(ValueError, match=f"{option} must be"):
@@ -516,6 +517,25 @@ def test_a_broken_file_of_vectors_names_the_line(tmp_path):
 
 
 # ------------------------------------------------------------------------------------------------- with scikit-learn
+
+
+@pytest.mark.parametrize(
+    ("make", "changed"),
+    [(recurrent, {"hidden_size": 4}), (recurrent, {"cell": "gru"}), (recurrent, {"pooling": "mean"}),
+     (recurrent, {"input": "tokens"}), (recurrent, {"max_length": 1}), (recurrent, {"lowercase": False}),
+     (averaging, {"n_buckets": 10**6}), (averaging, {"ngram_range": (1, 3)}),
+     (averaging, {"hidden_layer_sizes": (3,)})],
+)  # fmt: skip
+def test_parameters_set_after_fit_change_nothing_until_the_next_fit(make, changed, tmp_path):
+    model = make(max_iter=1, warm_start=True).fit(X, Y)
+    texts = ["GOOD film", "a good bad film"]
+    expected = model.predict_proba(texts)
+    model.set_params(**changed)
+    np.testing.assert_array_equal(model.predict_proba(texts), expected)
+    model.save(tmp_path / "model")
+    np.testing.assert_array_equal(type(model).load(tmp_path / "model").predict_proba(texts), expected)
+    if "n_buckets" in changed or "ngram_range" in changed:
+        assert model.fit(X, Y).predict_proba(texts).shape == expected.shape
 
 
 @BOTH

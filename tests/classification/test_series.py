@@ -130,3 +130,25 @@ def test_columns_must_be_those_of_the_training(tmp_path):
         np.testing.assert_array_equal(fitted.predict_proba(tables), model.predict_proba([ONE, TWO]))
         with pytest.raises(ValueError, match=r"X\[0\] must have the columns \['x', 'y'\] in this order"):
             fitted.predict([Table(ONE, ("y", "x"))])
+
+
+def test_numbers_that_are_too_large_are_refused():
+    X = np.random.RandomState(0).randn(6, 3, 2)
+    model = RNNClassifier(**options()).fit(X, [0, 1] * 3)
+    far = X.copy()
+    far[4, 1, 0] = 1e300
+    with pytest.raises(ValueError, match=r"X\[4\] must have numbers near those of the training, got 1e\+300 at step 1"):
+        model.predict_proba(far)
+    with pytest.raises(ValueError, match=r"X must have numbers whose squares are finite, got 1e\+300"):
+        RNNClassifier(**options()).fit(far, [0, 1] * 3)
+    with pytest.raises(ValueError, match=r"y must have numbers whose squares are finite, got 1e\+300"):
+        RNNRegressor(**options()).fit(X, [1e300, -1e300] * 3)
+
+
+def test_one_series_and_no_series():
+    X = np.random.RandomState(0).randn(6, 3, 2)
+    model = RNNClassifier(**options()).fit(X, [0, 1] * 3)
+    with pytest.raises(ValueError, match=r"got \(2, 1\): put a single series into a list, \[X\]"):
+        model.predict(X[0])
+    assert model.predict_proba([X[0]]).shape == (1, 2)
+    assert model.predict_proba([]).shape == (0, 2)
