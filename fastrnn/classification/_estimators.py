@@ -12,7 +12,7 @@ from fastrnn.classification._networks import MeanEmbeddingNetwork, RecurrentNetw
 from fastrnn.classification._sequences import add_ngrams
 from fastrnn.classification._targets import label_array, learn_classes, learn_values
 from fastrnn.classification._vectors import read_vectors
-from fastrnn.exchange._classifier import ClassifierExchangeMixin
+from fastrnn.exchange._sequences import ClassifierExchangeMixin, RegressorExchangeMixin
 
 _LONG_TEXT = 2000  # tokens of a text that a recurrent network reads with max_length="auto"
 
@@ -667,7 +667,7 @@ class RNNClassifier(ClassifierExchangeMixin, _Classifier, _Recurrent):
         self.class_weight = class_weight
 
 
-class RNNRegressor(RegressorMixin, _Recurrent):
+class RNNRegressor(RegressorExchangeMixin, RegressorMixin, _Recurrent):
     """Recurrent regressor: predicts one or several numbers of a text or series.
 
     Embedding (of texts) → recurrent layers → pooling over the steps → dense; half the squared error of the

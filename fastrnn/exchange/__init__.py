@@ -1,8 +1,8 @@
 """Weights to and from torch and Keras, and networks as ONNX files.
 
-A layer's `state_dict` and `load_state_dict` are torch's already. Language models have ``to_torch``, ``from_torch``,
-``to_keras``, ``from_keras`` and ``to_onnx`` as methods; classifiers and regressors have ``to_onnx``, recurrent
-classifiers ``to_torch`` and ``from_torch`` too. No other library is needed but for ONNX files (package onnx).
+A layer's `state_dict` and `load_state_dict` are torch's already. Recurrent language models, classifiers and regressors
+have ``to_torch``, ``from_torch``, ``to_keras``, ``from_keras`` and ``to_onnx`` as methods. No other library is needed
+but for ONNX files (package onnx).
 """
 
 from fastrnn.exchange._keras import from_keras, to_keras

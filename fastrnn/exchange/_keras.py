@@ -4,6 +4,7 @@ import numpy as np
 
 from fastrnn._arrays import keras_weights
 from fastrnn.cells import CELLS
+from fastrnn.layers import Recurrent
 
 # The gates in Keras' order, under the names that they have here; irnn is an RNN with a rectifier.
 _GATES = {"rnn": "h", "rnn_relu": "h", "irnn": "h", "gru": "zrn", "gru_reset_before": "zrn", "lstm": "ifgo"}
@@ -81,6 +82,46 @@ def from_keras(layer, weights):
             both = bias if name == "gru" else (bias, np.zeros_like(bias))
             state_dict[f"bias_ih_{suffix}"], state_dict[f"bias_hh_{suffix}"] = (part[back] for part in both)
     layer.load_state_dict({**layer.state_dict(), **state_dict})  # beside it, learned initial states
+
+
+def keras_parts(weights, classifier=False):
+    """Return the arrays of a network, by our names, and the cell that they belong to.
+
+    Parameters
+    ----------
+    weights : list of array-like, or Keras model
+        Of an Embedding, of one or more SimpleRNN, GRU or LSTM, and of a Dense layer.
+    classifier : bool
+        Whether the recurrent layers may have two directions, and an embedding may be missing.
+
+    Returns
+    -------
+    parts : dict of str to ndarray
+        As from `fastrnn.exchange._torch.find_parts`.
+    cell : str
+    """
+    weights = [np.asarray(weight, np.float32) for weight in keras_weights(weights)]
+    embeds = 1 if not classifier or len(weights) % 3 == 0 else 0
+    n_triples, rest = divmod(len(weights) - 2 - embeds, 3)
+    if n_triples < 1 or rest:
+        embedding, sizes = ("an Embedding (of texts)", "5, 6, 8, 9") if classifier else ("an Embedding", "6, 9")
+        raise ValueError(
+            f"weights must be those of {embedding}, of one or more recurrent layers with biases and of a Dense layer: "
+            f"{sizes}, … arrays, got {len(weights)}."
+        )
+    *recurrent, kernel, bias = weights[embeds:]
+    hidden = len(recurrent[1])
+    gates = recurrent[1].shape[1] // hidden
+    if gates not in (1, 3, 4):
+        columns = recurrent[1].shape[1]
+        raise ValueError(f"weights[{1 + embeds}] must have 1, 3 or 4 times {hidden} columns, got {columns}.")
+    directions = 2 if classifier and len(kernel) == 2 * hidden else 1
+    cell = {1: "rnn", 3: "gru" if recurrent[2].ndim == 2 else "gru_reset_before", 4: "lstm"}[gates]
+    layer = Recurrent(cell, len(recurrent[0]), hidden, max(1, n_triples // directions), bidirectional=directions == 2)
+    from_keras(layer, recurrent)
+    parts = {f"recurrent.{name}": array for name, array in layer.state_dict().items()}
+    parts |= {"embedding.weight": weights[0]} if embeds else {}
+    return {**parts, "output.weight": kernel.T, "output.bias": bias}, cell
 
 
 def find_name(layer):

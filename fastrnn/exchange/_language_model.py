@@ -5,12 +5,10 @@ import json
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from fastrnn._arrays import keras_weights
 from fastrnn._use import GuardedMixin
-from fastrnn.exchange._keras import from_keras, to_keras
+from fastrnn.exchange._keras import keras_parts, to_keras
 from fastrnn.exchange._onnx import Graph, add_recurrent, check_layer, state_inputs, state_outputs
 from fastrnn.exchange._torch import check_torch, find_parts, place_tokens, recurrent_params
-from fastrnn.layers import GRU, LSTM, RNN
 
 
 class ExchangeMixin(GuardedMixin):
@@ -128,25 +126,7 @@ class ExchangeMixin(GuardedMixin):
         ValueError
             The weights are not those of such a model.
         """
-        weights = [np.asarray(weight, np.float32) for weight in keras_weights(weights)]
-        n_layers, rest = divmod(len(weights) - 3, 3)
-        if n_layers < 1 or rest:
-            raise ValueError(
-                "weights must be those of an Embedding, of one or more recurrent layers with biases and of a Dense "
-                f"layer: 6, 9, … arrays, got {len(weights)}."
-            )
-        embedding, *recurrent, kernel, bias = weights
-        hidden = len(recurrent[1])
-        gates = recurrent[1].shape[1] // hidden
-        if gates not in (1, 3, 4):
-            raise ValueError(f"weights[2] must have 1, 3 or 4 times {hidden} columns, got {recurrent[1].shape[1]}.")
-        kinds = {1: (RNN, "rnn"), 3: (GRU, "gru" if recurrent[2].ndim == 2 else "gru_reset_before"), 4: (LSTM, "lstm")}
-        layer_class, found = kinds[gates]
-        options = {"reset_after": found == "gru"} if gates == 3 else {}
-        layer = layer_class(len(recurrent[0]), hidden, n_layers, **options)
-        from_keras(layer, recurrent)
-        parts = {f"recurrent.{name}": array for name, array in layer.state_dict().items()}
-        parts |= {"embedding.weight": embedding, "output.weight": kernel.T, "output.bias": bias}
+        parts, found = keras_parts(weights)
         return cls._from_parts(parts, cell or found, tokens, special_tokens, params)
 
     def to_onnx(self, path):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from fastrnn import RNNLanguageModel
+from fastrnn import RNNClassifier, RNNLanguageModel, RNNRegressor
 from fastrnn.exchange import from_keras, to_keras
 from fastrnn.layers import GRU, LSTM, RNN, Recurrent
 from tests import reference_keras
@@ -136,3 +136,59 @@ def test_language_models_there_and_back(name, cell):
     np.testing.assert_allclose(back[-2][:, place], weights[-2], rtol=1e-6)
     for ours, theirs in zip(back[1:-2], weights[1:-2], strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-6)
+
+
+# ----- classifiers and regressors -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["rnn", "gru", "lstm"])
+def test_bidirectional_classifiers(name, x):
+    cls, options, formula = LAYERS[name]
+    layer = cls(3, 4, num_layers=2, bidirectional=True, random_state=0, **options)
+    rng = np.random.default_rng(2)
+    weights = [*random_weights(layer), rng.standard_normal((8, 3)), rng.standard_normal(3)]
+    model = RNNClassifier.from_keras(weights, ["b", "a", "c"], pooling="mean")
+    first = reference_keras.bidirectional(formula, x, weights[:3], weights[3:6])
+    second = reference_keras.bidirectional(formula, first, weights[6:9], weights[9:12])
+    logits = second.mean(axis=0) @ weights[-2] + weights[-1]
+    expected = (np.exp(logits) / np.exp(logits).sum())[[1, 0, 2]]
+    np.testing.assert_allclose(model.predict_proba([x])[0], expected, atol=1e-5)
+    for back, weight in zip(model.to_keras()[:12], weights, strict=False):
+        np.testing.assert_allclose(back, weight, rtol=1e-6)
+
+
+def test_texts_of_classifiers():
+    rng = np.random.default_rng(2)
+    weights = [
+        rng.standard_normal((5, 3)),
+        *random_weights(RNN(3, 4)),
+        rng.standard_normal((4, 1)),
+        rng.standard_normal(1),
+    ]
+    model = RNNClassifier.from_keras(weights, ["no", "yes"], pooling="last")
+    h = reference_keras.simple_rnn(weights[0][[2, 0, 4]], *weights[1:4])[-1]
+    expected = 1 / (1 + np.exp(-(h @ weights[-2] + weights[-1])))  # the sigmoid of the only output
+    np.testing.assert_allclose(model.predict_proba([[2, 0, 4]])[0, 1], expected[0], atol=1e-5)
+    np.testing.assert_allclose(model.to_keras()[0][4:], weights[0], rtol=1e-6)
+    with pytest.raises(ValueError, match=r"weights must be those of an Embedding \(of texts\), .* arrays, got 7"):
+        RNNClassifier.from_keras([*weights, 1], ["no", "yes"])
+
+
+def test_regressors(x):
+    X, y = 20 + 3 * np.random.default_rng(0).standard_normal((6, 5, 3)), np.arange(6) * 100.0
+    options = {"hidden_size": 4, "max_iter": 1, "random_state": 0}
+    for targets in (y, np.stack([y, -y], axis=1)):
+        model = RNNRegressor("rnn", input="series", **options).fit(X, targets)
+        for back in (RNNRegressor.from_keras(model.to_keras()), RNNRegressor.from_torch(model.to_torch())):
+            assert back.predict(X).shape == targets.shape
+            np.testing.assert_allclose(back.predict(X), model.predict(X), rtol=1e-4)
+
+
+def test_classifiers_that_keras_has_not(x):
+    labels, options = [0, 1], {"hidden_size": 4, "input": "series", "max_iter": 1}
+    for params, message in (
+        ({"cell": "rnn", "pooling": "attention"}, "pooling must not be 'attention' for Keras"),
+        ({"cell": "rnn", "zoneout": 0.1}, "Keras has no recurrent layer with zoneout"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            RNNClassifier(**params, **options).fit([x, -x], labels).to_keras()

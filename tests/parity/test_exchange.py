@@ -305,6 +305,7 @@ def test_texts_in_onnxruntime(options, onnxruntime):
     np.testing.assert_allclose(probabilities, model.predict_proba(TEXTS), atol=1e-5)
 
 
+@pytest.mark.filterwarnings("ignore:.*longer than max_length")
 @pytest.mark.parametrize("truncation", ["start", "end"])
 def test_truncation_in_onnxruntime(truncation, onnxruntime):
     options = {"max_length": 4, "truncation": truncation, **SMALL}
