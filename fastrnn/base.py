@@ -228,7 +228,8 @@ class BaseLanguageModel(FillingMixin, BaseEstimator, abc.ABC):
             otherwise goes on from one sentence to the next. The other sentences then change no bit of its score.
         bos : bool
             Whether each sentence begins as one does, after ``<s>``. Otherwise it is scored by itself with nothing
-            before it: an n-gram model begins with unigrams, a network with the bias of its output.
+            before it: an n-gram model begins with unigrams (which are those of unseen contexts: all equal with
+            "add_k", 0 with "mle"), a network with the bias of its output.
         eos : bool
             Whether the end of each sentence, ``</s>``, is scored as a token.
 
@@ -240,12 +241,12 @@ class BaseLanguageModel(FillingMixin, BaseEstimator, abc.ABC):
         Examples
         --------
         >>> from fastrnn import NGramLanguageModel
-        >>> model = NGramLanguageModel(2, smoothing="mle").fit(["a b", "b c"])
+        >>> model = NGramLanguageModel(2, smoothing="witten_bell").fit(["a b", "b c"])
         >>> import numpy as np
         >>> np.exp(model.score_samples(["a b", "b"])).round(2)
-        array([0.25, 0.25])
+        array([0.08, 0.15])
         >>> np.exp(model.score_samples(["a b", "b"], bos=False, eos=False)).round(2)
-        array([0.17, 0.33])
+        array([0.12, 0.28])
         """
         _, offsets, log_probs = self._score_tokens(X, independent, bos, eos)
         sums = np.zeros(len(offsets) - 1)
