@@ -27,6 +27,9 @@ _DRAWING_STEPS = 1024  # most tokens that are drawn in one go, an even number
 _CONTEXTS = 256  # that are read at once
 _SCORING_STREAM = 1000  # shortest stream into which a text is cut to be scored faster
 
+# Parameters that the weights are bound to: if they are set after a fit, a file still has those of the fit.
+_FIXED = ("cell", "embedding_size", "hidden_size", "num_layers", "tie_weights", "residual", "zoneout", "proj_size",
+          "softmax", "softmax_cutoffs", "recipe")  # fmt: skip
 # What a recipe sets the parameters to that are left at their defaults.
 RECIPES = {
     "awd": {
@@ -376,6 +379,9 @@ class RNNLanguageModel(ExchangeMixin, BaseLanguageModel):
         options = {"max_iter": 1, "schedule": "constant"}
         return self._train(settings, text, None, vocabulary, going_on, optimizer, options)
 
+    def _stored_params(self):
+        return {**super()._stored_params(), **self._fitted_params}
+
     def _settings(self):
         """Return the parameters that are used: those of the recipe in the place of default values."""
         check_choice("recipe", self.recipe, (None, *RECIPES))
@@ -501,6 +507,8 @@ class RNNLanguageModel(ExchangeMixin, BaseLanguageModel):
 
     def _set_fitted(self, network, vocabulary, optimizer, history, going_on):
         """Set the learned attributes; a fit that goes on adds to the curves."""
+        if network is not getattr(self, "network_", None):
+            self._fitted_params = {name: getattr(self, name) for name in _FIXED}
         before = (self.loss_curve_, self.validation_scores_) if going_on else ([], [])
         self.network_, self.vocabulary_, self._optimizer = network, vocabulary, optimizer
         self.loss_curve_ = before[0] + history.loss_curve

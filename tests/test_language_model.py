@@ -460,3 +460,14 @@ def test_before_fit():
     with pytest.raises(NotFittedError):
         small().score(LINES)
     assert not hasattr(small(), "n_parameters_")
+
+
+@pytest.mark.parametrize("changed", [{"hidden_size": 5}, {"cell": "gru"}, {"num_layers": 2}, {"tie_weights": True},
+                                     {"zoneout": 0.3}, {"recipe": "awd"}, {"embedding_size": 4}])  # fmt: skip
+def test_parameters_set_after_fit_change_nothing_until_the_next_fit(changed, tmp_path):
+    model = small(max_iter=1, embedding_size=9).fit(LINES)
+    expected = model.score_samples(LINES[:3])
+    model.set_params(**changed)
+    np.testing.assert_array_equal(model.score_samples(LINES[:3]), expected)
+    model.save(tmp_path / "model")
+    np.testing.assert_array_equal(RNNLanguageModel.load(tmp_path / "model").score_samples(LINES[:3]), expected)
