@@ -110,6 +110,30 @@ class GuardedMixin:
         return ()
 
 
+def reads(function):
+    """Return a function of a model that is refused while another thread trains the model.
+
+    Parameters
+    ----------
+    function : callable
+        Its first argument is the model, or a pipeline or search with it.
+    """
+    name, use, find = function.__name__, Use, _models_in
+
+    def guarded(model, *arguments, **options):
+        with use((), find(model), name):
+            return function(model, *arguments, **options)
+
+    return _in_its_place(guarded, function)
+
+
+def _models_in(model):
+    """Return the guarded objects in a model, which may be a pipeline or a search."""
+    model = getattr(model, "best_estimator_", model)
+    steps = getattr(model, "steps", None)
+    return members_of([step for _, step in steps] if steps and isinstance(steps, list) else [model])
+
+
 def _guarded(method, name):
     """Return a method that is carried out as the use of its object."""
     trains, use = name in TRAINING, Use
@@ -120,11 +144,13 @@ def _guarded(method, name):
         with use(trained, read, f"{type(self).__name__}.{name}"):
             return method(self, *arguments, **options)
 
-    # In the globals of its module the doctests of a method are found.
-    guarded = types.FunctionType(
-        guarded.__code__, method.__globals__, name, guarded.__defaults__, guarded.__closure__
-    )  # fmt: skip
-    return functools.update_wrapper(guarded, method)
+    return _in_its_place(guarded, method)
+
+
+def _in_its_place(guarded, function):
+    """Return a function that looks like the one it calls, and has its module's globals: so its doctests are found."""
+    guarded = types.FunctionType(guarded.__code__, function.__globals__, function.__name__, None, guarded.__closure__)
+    return functools.update_wrapper(guarded, function)
 
 
 def _forget_users():

@@ -331,6 +331,7 @@ def test_what_is_being_trained_is_used_by_no_other_thread(language_models, name,
         error = meanwhile(train, lambda other=other: getattr(model, other)(TEXTS))
         kind = type(model).__name__
         assert error.startswith(f"{kind}.{other} was called while another thread trains the same {kind}"), error
+    assert "trains the same" in meanwhile(train, lambda: inspection.surprisal(model, TEXTS[0]))
     assert meanwhile(train, lambda: copy.deepcopy(model).predict(TEXTS)) is None
     assert meanwhile(train, lambda: model.get_params()) is None
 

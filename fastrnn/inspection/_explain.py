@@ -8,6 +8,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastrnn._checks import check_positive_integer, shown
 from fastrnn._html import coloured_text
+from fastrnn._use import reads
 from fastrnn.classification._base import BaseSequenceEstimator
 from fastrnn.classification._networks import MeanEmbeddingNetwork
 from fastrnn.classification._sequences import read_tokens
@@ -117,6 +118,7 @@ class Explanation(NamedTuple):
         return ax
 
 
+@reads
 def explain(model, text, target=None, n_steps=64):
     """Return what each word of a text, or each step of a series, contributes to a prediction.
 

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fastrnn._use import reads
 from fastrnn.cells._cell import declared
 from fastrnn.inspection._cell_gates import cell_gates
 from fastrnn.inspection._inputs import read_one
@@ -32,6 +33,7 @@ class GateActivations(NamedTuple):
     tokens: list | None
 
 
+@reads
 def gate_activations(model, text):
     """Return the values of all gates at every token of a text, or step of a series.
 

@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from fastrnn._checks import check_choice
+from fastrnn._use import reads
 from fastrnn.inspection._inputs import read_inputs
 from fastrnn.inspection._plots import default_name, new_axes
 from fastrnn.inspection._unrolled import direction_names, unroll
@@ -32,6 +33,7 @@ class GradientFlow(NamedTuple):
     names: tuple
 
 
+@reads
 def gradient_flow(model, X, random_state=None, y=None):
     """Return the norm of the gradient of a loss at the end of a sequence by the states at every lag before it.
 

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from fastrnn._checks import check_choice
 from fastrnn._html import table
+from fastrnn._use import reads
 from fastrnn.inspection._inputs import read_inputs, read_one
 from fastrnn.inspection._plots import default_name, direction_index, new_axes, separator, show_text
 from fastrnn.inspection._unrolled import direction_names
@@ -41,6 +42,7 @@ class HiddenStates(NamedTuple):
     tokens: list | None
 
 
+@reads
 def hidden_states(model, X):
     """Return all states of a recurrent network at every step: h, and c where the cell has one.
 

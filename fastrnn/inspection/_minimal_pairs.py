@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from fastrnn._checks import check_choice
+from fastrnn._use import reads
 from fastrnn.inspection._plots import new_axes
 from fastrnn.text import UNK_ID
 
@@ -44,6 +45,7 @@ class MinimalPairs(NamedTuple):
     bad_scores: np.ndarray
 
 
+@reads
 def minimal_pairs(model, good, bad, groups=None, oov="include"):
     """Return how often a language model finds the good one of two sentences more probable.
 

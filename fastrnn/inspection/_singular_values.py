@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fastrnn._use import reads
 from fastrnn.cells._cell import count_units, declared
 from fastrnn.inspection._cell_gates import cell_gates
 from fastrnn.inspection._inputs import recurrent_layer
@@ -35,6 +36,7 @@ class SingularValues(NamedTuple):
     verdicts: tuple
 
 
+@reads
 def singular_values(model):
     """Return the singular values of the recurrent weights, gate by gate, and what theory says to them.
 

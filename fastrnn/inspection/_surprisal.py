@@ -7,6 +7,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastrnn._checks import shown
 from fastrnn._html import coloured_text
+from fastrnn._use import reads
 from fastrnn.base import BaseLanguageModel
 from fastrnn.inspection._hidden_states import place_tokens
 from fastrnn.inspection._plots import new_axes, printable, separator, show_text
@@ -74,6 +75,7 @@ class Surprisal(NamedTuple):
         return SurprisalDisplay(self).plot(ax, **kwargs)
 
 
+@reads
 def surprisal(model, text):
     """Return how surprising each token of a text is to a language model.
 
