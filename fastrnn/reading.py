@@ -171,9 +171,10 @@ def check_texts(X):
     if not isinstance(X, os.PathLike) and not hasattr(X, "__iter__") and not hasattr(X, "__getitem__"):
         raise ValueError(f"X must be an iterable of strings or of lists of tokens, got {shown(X)}.")
     if getattr(X, "ndim", 1) != 1:
+        given = f"shape {tuple(X.shape)}" if hasattr(X, "shape") else f"a {kind}"
         raise ValueError(
-            f"X must have one dimension, with a text in each place, got shape {tuple(X.shape)}: give one column, "
-            "X[:, 0] for instance, or X.tolist() if each row is a list of tokens."
+            f"X must have one dimension, with a text in each place, got {given}: give one column, X[:, 0] for "
+            "instance, or X.tolist() if each row is a list of tokens."
         )
     if hasattr(X, "__len__") and len(X) and all(map(_is_name_of_file, X)):
         raise ValueError(

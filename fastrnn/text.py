@@ -470,7 +470,7 @@ def _check_tokens(element, name):
     """Return a list or tuple of tokens; raise ValueError if an element is none."""
     if isinstance(element, np.ndarray) and element.ndim == 1:
         element = element.tolist()
-    if not isinstance(element, list | tuple):
+    if not isinstance(element, list | tuple) or hasattr(element, "_fields"):  # the row of a table
         raise ValueError(f"{_named(name)} must be a string or a list of tokens, got {shown(element)}.")
     if not _all_str(element):
         place, token = next((p, t) for p, t in enumerate(element) if not isinstance(t, str))

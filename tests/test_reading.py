@@ -7,6 +7,7 @@ import io
 import lzma
 import pathlib
 import tempfile
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -194,6 +195,7 @@ def test_files_of_another_encoding_are_texts(tmp_path):
         (Bunch(data=["a"], target=[0]), "got a Bunch, which iterates over its keys"),
         ({"a", "b"}, "X must be an iterable of texts in a certain order, got a set: give a list"),
         (np.array([["a"], ["b"]]), r"X must have one dimension, .*, got shape \(2, 1\): give one column, X\[:, 0\]"),
+        (SimpleNamespace(ndim=2, __iter__=iter), "X must have one dimension, .*, got a SimpleNamespace"),
         (np.array("a"), r"X must have one dimension, .*, got shape \(\)"),
         (None, "X must be an iterable of strings or of lists of tokens, got None"),
     ],

@@ -3,6 +3,7 @@
 import copy
 import json
 import re
+from collections import namedtuple
 
 import numpy as np
 import pytest
@@ -124,6 +125,7 @@ def test_corpus_copies_token_lists():
         (None, "X must be an iterable of strings or of lists of tokens, got None"),
         (3, "X must be an iterable of strings or of lists of tokens, got 3"),
         (["a", None], r"X\[1\] must be a string or a list of tokens, got None"),
+        ([namedtuple("Row", "text label")("a", "b")], r"X\[0\] must be a string or a list of tokens, got Row\("),
         (["a", b"b"], r"X\[1\] must be a string or a list of tokens, got b'b'"),
         ([["a", 1.5]], r"X\[0\]\[1\] must be a token \(a string\), got 1.5"),
         ([["a"], [["b"]]], r"X\[1\]\[0\] must be a token \(a string\), got \['b'\]"),
