@@ -19,6 +19,8 @@ from fastrnn._progress import Progress
 from fastrnn.persistence import replaced_file
 from fastrnn.reading import check_encoding, check_texts, iterate_texts
 
+# 2^64 / golden ratio: spreads neighbouring ids in the hashes of n-grams (Knuth 1973).
+NGRAM_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 SPECIAL_TOKENS = ("<pad>", "<unk>", "<s>", "</s>")
 PAD_ID, UNK_ID, START_ID, END_ID = range(4)
 

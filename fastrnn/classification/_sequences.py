@@ -8,10 +8,9 @@ from fastrnn._checks import is_missing, shown
 from fastrnn.batching import sentence_groups
 from fastrnn.persistence import plain_parameter
 from fastrnn.reading import check_texts, iterate_texts
-from fastrnn.text import UNK_ID, Vocabulary, tokenize_corpus
+from fastrnn.text import NGRAM_MULTIPLIER, UNK_ID, Vocabulary, tokenize_corpus
 
 _MOST_STEPS = 1 << 15  # padded steps of a batch: what a batch of long sequences takes of memory is bounded
-_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: spreads neighbouring ids (Knuth 1973)
 
 
 class Sequences:
@@ -237,11 +236,11 @@ def add_ngrams(sequences, ngram_range, n_words, n_buckets):
     hashes, complete = ids.astype(np.uint64), known
     for n in range(2, ngram_range[1] + 1):
         last = slice(n - 1, None)
-        hashes = (hashes[:-1] * _MULTIPLIER) ^ ids[last].astype(np.uint64)
+        hashes = (hashes[:-1] * NGRAM_MULTIPLIER) ^ ids[last].astype(np.uint64)
         complete = complete[:-1] & known[last]
         if n >= ngram_range[0]:
             chosen = np.flatnonzero(complete & (text[last] == text[: len(complete)]))
-            mixed = (hashes[chosen] * _MULTIPLIER) >> np.uint64(32)
+            mixed = (hashes[chosen] * NGRAM_MULTIPLIER) >> np.uint64(32)
             parts.append((n_words + mixed % np.uint64(n_buckets)).astype(np.int32))
             owners.append(text[last][chosen])
     owner = np.concatenate(owners)

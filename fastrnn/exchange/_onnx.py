@@ -9,7 +9,7 @@ from fastrnn._optional import optional_module
 from fastrnn.exchange._keras import find_name
 from fastrnn.persistence import replaced_file
 
-_OPSET, _IR_VERSION = 17, 8  # what runtimes from 2022 on read
+_IR_VERSION = 8  # as version 17 of the operators, what runtimes from 2022 on read
 # ONNX' operator, its gates in its order and its attributes, for each cell that it can say. A gate with a minus has the
 # negative weights: σ(−z) = 1 − σ(z). The gate "open" is 1 whatever it reads.
 _OPERATORS = {
@@ -189,8 +189,8 @@ def _direction_weights(layer, suffix, gates):
 class Graph:
     """An ONNX graph that grows node by node."""
 
-    def __init__(self):
-        self.onnx = _library()
+    def __init__(self, opset=17):
+        self.onnx, self.opset = _library(), opset
         self.nodes, self.inputs, self.outputs, self.initializers = [], [], [], []
 
     def kind(self, dtype):
@@ -232,7 +232,7 @@ class Graph:
         helper = self.onnx.helper
         graph = helper.make_graph(self.nodes, "fastrnn", self.inputs, self.outputs, self.initializers)
         model = helper.make_model(
-            graph, opset_imports=[helper.make_opsetid("", _OPSET)], ir_version=_IR_VERSION, producer_name="fastrnn"
+            graph, opset_imports=[helper.make_opsetid("", self.opset)], ir_version=_IR_VERSION, producer_name="fastrnn"
         )
         helper.set_model_props(model, metadata or {})
         self.onnx.checker.check_model(model)

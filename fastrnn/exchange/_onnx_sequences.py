@@ -7,7 +7,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastrnn._use import GuardedMixin
 from fastrnn.exchange._onnx import Graph, add_recurrent, check_layer
-from fastrnn.text import UNK_ID
+from fastrnn.text import NGRAM_MULTIPLIER, UNK_ID
+
+_OPSET_OF_XOR = 18
 
 
 class OnnxMixin(GuardedMixin):
@@ -36,7 +38,7 @@ class OnnxMixin(GuardedMixin):
         ------
         ValueError
             ONNX cannot say what the model computes: a cell with layer normalization or with peepholes that all see the
-            state before, zoneout, n-grams.
+            state before, zoneout.
         ImportError
             The package onnx is not installed.
 
@@ -46,7 +48,7 @@ class OnnxMixin(GuardedMixin):
         >>> import pytest
         >>> onnx = pytest.importorskip("onnx")
         >>> from fastrnn import MeanEmbeddingClassifier
-        >>> model = MeanEmbeddingClassifier(ngram_range=(1, 1), max_iter=1).fit(["a fine film", "so dull"], ["+", "-"])
+        >>> model = MeanEmbeddingClassifier(n_buckets=100, max_iter=1).fit(["a fine film", "so dull"], ["+", "-"])
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     model.to_onnx(pathlib.Path(folder, "model.onnx"))
         ...     written = onnx.load(pathlib.Path(folder, "model.onnx"))
@@ -77,23 +79,51 @@ def _write_recurrent(model, path):
 
 
 def _write_averaging(model, path):
-    """Write a fitted `MeanEmbeddingClassifier` without n-grams to an ONNX file."""
-    ngram_range = model._fitted_params["ngram_range"]
-    if tuple(ngram_range) != (1, 1):
-        raise ValueError(f"ngram_range must be (1, 1) for ONNX, which cannot hash n-grams, got {ngram_range}.")
-    network, graph = model.network_, Graph()
+    """Write a fitted `MeanEmbeddingClassifier` to an ONNX file."""
+    network, (fewest, most) = model.network_, model.ngram_range
+    graph = Graph(opset=17 if most == 1 else _OPSET_OF_XOR)
     ids, _, alive = _read(graph, model)
-    is_unknown = graph.add("Equal", ids, _integer(graph, UNK_ID))
-    known = graph.add("And", alive, graph.add("Not", is_unknown))
-    vectors = graph.add("Gather", graph.constant(network.layers["embedding"].parameters["weight"]), ids, axis=0)
-    zero = graph.constant(np.float32(0))
-    masked = graph.add("Where", _with_axis(graph, known, 2), vectors, zero)
-    counts = graph.add("ReduceSum", graph.add("Cast", known, to=graph.kind(np.float32)), _integer(graph, [1]))  # (B, 1)
-    counts = graph.add("Max", counts, graph.constant(np.float32(1)))
-    h = graph.add("Div", graph.add("ReduceSum", masked, _integer(graph, [1]), keepdims=0), counts)
+    known = graph.add("And", alive, graph.add("Not", graph.add("Equal", ids, _integer(graph, UNK_ID))))
+    bags = [(ids, known)] if fewest == 1 else []
+    bags += [bag for n, bag in _ngrams(graph, model, ids, known, most) if n >= fewest]
+    weight = graph.constant(network.layers["embedding"].parameters["weight"])
+    sums, counts = zip(*(_sum_of_vectors(graph, weight, *bag) for bag in bags), strict=True)
+    count = graph.add("Max", graph.add("Sum", *counts), graph.constant(np.float32(1)))
+    h = graph.add("Div", graph.add("Sum", *sums), count)
     for dense, _ in network.hidden:
         h = graph.add("Relu", _dense(graph, h, dense))
     _predict(graph, model, h, path)
+
+
+def _ngrams(graph, model, ids, known, most):
+    """Yield, for each n from 2 on, n and the names of the ids (B, T - n + 1) of n-grams, and whether they count.
+
+    The ids are those of `fastrnn.classification._sequences.add_ngrams`.
+    """
+    words = hashes = graph.add("Cast", ids, to=graph.kind(np.uint64))
+    complete, multiplier = known, graph.constant(NGRAM_MULTIPLIER)
+    for n in range(2, most + 1):
+        before, last = (0, -1), (n - 1, np.iinfo(np.int64).max)
+        hashes = graph.add("Mul", _columns(graph, hashes, *before), multiplier)
+        hashes = graph.add("BitwiseXor", hashes, _columns(graph, words, *last))
+        complete = graph.add("And", _columns(graph, complete, *before), _columns(graph, known, *last))
+        mixed = graph.add("BitShift", graph.add("Mul", hashes, multiplier), graph.constant(np.uint64(32)),
+                          direction="RIGHT")  # fmt: skip
+        bucket = graph.add("Mod", mixed, graph.constant(np.uint64(model.n_buckets)))
+        bucket = graph.add("Cast", bucket, to=graph.kind(np.int64))
+        yield n, (graph.add("Add", bucket, _integer(graph, len(model.vocabulary_))), complete)
+
+
+def _columns(graph, x, begin, end):
+    return graph.add("Slice", x, *(_integer(graph, [value]) for value in (begin, end, 1)))
+
+
+def _sum_of_vectors(graph, weight, ids, counts):
+    """Return the names of the sum (B, D) of the vectors of ids (B, T), of those that count, and of their number."""
+    vectors = graph.add("Gather", weight, ids, axis=0)
+    masked = graph.add("Where", _with_axis(graph, counts, 2), vectors, graph.constant(np.float32(0)))
+    number = graph.add("ReduceSum", graph.add("Cast", counts, to=graph.kind(np.float32)), _integer(graph, [1]))
+    return graph.add("ReduceSum", masked, _integer(graph, [1]), keepdims=0), number  # (B, D), (B, 1)
 
 
 def _read(graph, model):

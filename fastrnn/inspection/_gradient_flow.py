@@ -1,5 +1,6 @@
 """How far back the gradient of a recurrent network reaches."""
 
+import copy
 from typing import NamedTuple
 
 import numpy as np
@@ -131,10 +132,7 @@ def _loss_gradient(output, unrolled, targets):
     dy, texts, last = np.zeros_like(unrolled.y), np.arange(len(targets)), unrolled.lengths - 1
     x = unrolled.y[last, texts]  # (B, H)
     if not hasattr(output, "logit_map"):  # an adaptive softmax
-        kept = {name: gradient.copy() for name, gradient in output.grads.items()}
-        dy[last, texts] = output.loss_and_gradient(x, np.array(targets))[1]
-        for name, gradient in kept.items():
-            output.grads[name][...] = gradient
+        dy[last, texts] = copy.deepcopy(output).loss_and_gradient(x, np.array(targets))[1]  # the model's is only read
         return dy
     weight, bias = (part.astype(np.float64) for part in output.logit_map())
     logits = x @ weight.T + bias  # (B, V)

@@ -338,12 +338,19 @@ def test_regressors_in_onnxruntime(n_outputs, onnxruntime):
     np.testing.assert_allclose(values, expected, rtol=1e-6, atol=1e-5)
 
 
-def test_averages_in_onnxruntime(onnxruntime, tmp_path):
-    model = MeanEmbeddingClassifier(8, (5,), (1, 1), max_iter=1, random_state=0).fit(LINES, ["x", "y", "z"] * 5)
+@pytest.mark.parametrize("ngram_range", [(1, 1), (1, 2), (2, 3)])
+def test_averages_in_onnxruntime(ngram_range, onnxruntime, tmp_path):
+    options = {"n_buckets": 1000, "max_iter": 1, "random_state": 0}
+    model = MeanEmbeddingClassifier(8, (5,), ngram_range, **options).fit(LINES, ["x", "y", "z"] * 5)
     randomize(model.network_.all_parameters)
     tokens, lengths = padded_ids(model, TEXTS)
-    (probabilities,) = onnxruntime(model.to_onnx)(None, {"tokens": tokens, "lengths": lengths})
+    run = onnxruntime(model.to_onnx)
+    (probabilities,) = run(None, {"tokens": tokens, "lengths": lengths})
     np.testing.assert_allclose(probabilities, model.predict_proba(TEXTS), atol=1e-5)
+    for text in TEXTS:  # shorter than an n-gram, and without padding
+        ids = model.vocabulary_.encode(text.split()).astype(np.int64)[None]
+        (probabilities,) = run(None, {"tokens": ids, "lengths": np.array([ids.size])})
+        np.testing.assert_allclose(probabilities, model.predict_proba([text]), atol=1e-5)
     properties = pytest.importorskip("onnx").load(tmp_path / "model.onnx").metadata_props
     metadata = {entry.key: json.loads(entry.value) for entry in properties}
     assert metadata == {"classes": ["x", "y", "z"], "vocabulary": model.vocabulary_.tokens}
