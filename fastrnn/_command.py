@@ -11,7 +11,7 @@ import uuid
 
 from fastrnn._optional import optional_module
 from fastrnn._tables import Format, read_table
-from fastrnn.reading import open_lines, text_files
+from fastrnn.reading import decompressed, open_lines, text_files
 
 SHOWN = 5  # bad rows that are named, and labels
 
@@ -107,10 +107,10 @@ def read_lines(file, encoding):
 
 
 def standard_input():
-    """Return standard input as a binary file."""
+    """Return standard input as a binary file, decompressed if it is compressed."""
     if sys.stdin is None:
         raise UserError("standard input is closed")
-    return sys.stdin.buffer
+    return decompressed(sys.stdin.buffer)
 
 
 def check_output(option, path, files):

@@ -36,7 +36,7 @@ def command(capsys, monkeypatch):
     """
 
     def run(*arguments, stdin=b""):
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(stdin))))
         try:
             status = cli.main(list(map(str, arguments)))
         except SystemExit as end:  # argparse

@@ -2,6 +2,7 @@
 
 import csv
 import functools
+import gzip
 import json
 
 import numpy as np
@@ -121,6 +122,14 @@ def test_lines_end_nowhere_but_at_the_line_end(run, model, tmp_path):
     path.write_text("")
     assert run("predict", model, path) == (0, "", "")
     assert run("predict", model, "--proba", stdin=b"") == (0, "", "")
+
+
+def test_a_table_on_standard_input(run, model, tmp_path):
+    content = table(tmp_path / "t.csv").read_bytes()
+    for stdin in (content, gzip.compress(content)):
+        status, out, _ = run("predict", model, "-", "--text-column", "review", stdin=stdin)
+        assert (status, out) == (0, "pos\nneg\n" * 20)
+        assert "accuracy                         1.0000" in run("evaluate", model, "-", *COLUMNS, stdin=stdin)[1]
 
 
 def test_latin_1_is_refused_or_asked_for(run, model):
