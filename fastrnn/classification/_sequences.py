@@ -4,6 +4,7 @@ import numbers
 
 import numpy as np
 
+from fastrnn._arrays import to_array
 from fastrnn._checks import is_missing, shown
 from fastrnn.batching import sentence_groups
 from fastrnn.persistence import plain_parameter
@@ -200,6 +201,7 @@ def _read_cut(X, options, learning=False):
 
 def _with_strings(tokens, place):
     """Return a list of tokens whose ids, if they are integers, are written as strings."""
+    tokens = to_array(tokens) if hasattr(tokens, "detach") else tokens
     try:
         first = tokens[0] if len(tokens) else ""
     except (TypeError, KeyError, IndexError):

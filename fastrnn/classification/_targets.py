@@ -182,8 +182,8 @@ class ValuesTarget:
         return {"kind": self.kind, "n_dims": self.n_dims}, {"target.mean": self.mean, "target.scale": self.scale}
 
 
-def learn_classes(y, classes=None):
-    """Return the target that the labels y are of; `classes` are all that may come."""
+def learn_classes(y, given=None):
+    """Return the target that the labels y are of; the classes that are given are all that may come."""
     if y is None:
         raise ValueError("This estimator requires y to be passed, but the target y is None.")
     y = label_array(y)
@@ -194,11 +194,10 @@ def learn_classes(y, classes=None):
         return LabelsTarget(y.shape[1])
     labels = _column(y)
     check_classification_targets(labels)
-    classes = np.unique(labels if classes is None else _column(label_array(classes, "classes")))
+    classes = np.unique(labels if given is None else _column(label_array(given, "classes")))
     if len(classes) < 2:
-        raise ValueError(
-            f"y has one class only, {shown(classes[0])}: a classifier needs at least two classes to tell apart."
-        )
+        name = "y has one class" if given is None else "classes holds one"
+        raise ValueError(f"{name} only, {shown(classes[0])}: a classifier needs at least two classes to tell apart.")
     return ClassTarget(classes)
 
 
@@ -290,7 +289,10 @@ def _as_array(y, name, what):
         raise ValueError(f"{name} must be a list or an array of {what}, got {shown(y)}.")
     if np.ma.is_masked(y):
         raise ValueError(f"{name} has masked values: leave out the sequences that have none.")
-    return np.asarray(y, None if hasattr(y, "__array__") else object)
+    if hasattr(y, "__array__"):
+        return np.asarray(y)
+    is_scalar = (getattr(value, "shape", None) == () and not isinstance(value, np.generic) for value in y)
+    return np.asarray([value.item() if scalar else value for value, scalar in zip(y, is_scalar, strict=True)], object)
 
 
 def _are_strings(y, name):

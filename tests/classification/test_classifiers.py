@@ -48,6 +48,24 @@ def averaging(**options):
 BOTH = pytest.mark.parametrize("make", [recurrent, averaging], ids=["recurrent", "averaging"])
 
 
+class Tensor:
+    """A tensor as torch has it, whose elements are tensors."""
+
+    def __init__(self, values):
+        self.values = values
+
+    def __len__(self):
+        return len(self.values)
+
+    def detach(self):
+        return self
+
+    cpu = detach
+
+    def numpy(self):
+        return np.array(self.values)
+
+
 class Table:
     """A table with named columns, as of pandas."""
 
@@ -245,8 +263,9 @@ def test_integers_are_tokens():
     model = recurrent(input="tokens", max_iter=1).fit(ids, Y)
     strings = [[str(token) for token in text] for text in ids]
     np.testing.assert_array_equal(model.predict_proba([np.array(text) for text in ids]), model.predict_proba(strings))
-    np.testing.assert_array_equal(model.predict_proba(np.array([[3, 4], [4, 3]])),
-                                  model.predict_proba([["3", "4"], ["4", "3"]]))  # fmt: skip
+    expected = model.predict_proba([["3", "4"], ["4", "3"]])
+    np.testing.assert_array_equal(model.predict_proba(np.array([[3, 4], [4, 3]])), expected)
+    np.testing.assert_array_equal(model.predict_proba([Tensor([3, 4]), Tensor([4, 3])]), expected)
 
 
 @pytest.mark.filterwarnings("ignore:.* are longer than")

@@ -58,6 +58,7 @@ def repeated(y):
         (Series([3, 1], np.int64), np.array([1, 3])),
         (np.array(["2020-01-02", "2020-01-01"], "M8[D]"), np.array(["2020-01-01", "2020-01-02"], "M8[D]")),
         (np.ma.array([1, 0]), np.array([0, 1])),
+        ([np.array(1), np.array(0)], np.array([0, 1])),
     ],
 )
 def test_labels_of_every_type_come_back_from_a_file(y, classes, tmp_path):
@@ -179,6 +180,12 @@ def test_a_column_is_flattened_with_one_warning_in_the_name_of_the_caller():
         model = averaging(max_iter=1).fit(TEXTS, y)
     assert [warning.filename for warning in warned] == [__file__]
     assert model.classes_.tolist() == [0, 1]
+
+
+def test_classes_that_may_come_are_checked_like_labels():
+    for classes, message in ([0], "classes holds one only, 0"), ([0, None], "classes holds None at row 1"):
+        with pytest.raises(ValueError, match=message):
+            averaging().partial_fit(TEXTS, [0, 1] * TIMES, classes=classes)
 
 
 # ------------------------------------------------------------------------------------------------- labels of the steps
