@@ -1,8 +1,7 @@
-"""What the subcommands of ``fastrnn`` share: the error of the user, types of arguments, texts."""
+"""What the subcommands of ``fastrnn`` share: the error of the user, types of arguments, texts, tables, outputs."""
 
 import argparse
 import contextlib
-import itertools
 import math
 import pathlib
 import sys
@@ -11,7 +10,7 @@ import uuid
 
 from fastrnn._optional import optional_module
 from fastrnn._tables import Format, read_table
-from fastrnn.reading import decompressed, open_lines, text_files
+from fastrnn.reading import check_encoding, decompressed, open_lines, text_files
 
 SHOWN = 5  # bad rows that are named, and labels
 
@@ -51,9 +50,8 @@ def not_negative(text):
 
 def _encoding(text):
     try:
-        "".encode(text)
-        b"".decode(text)
-    except LookupError:
+        check_encoding(text)
+    except ValueError:
         raise argparse.ArgumentTypeError(f"expected the name of an encoding, got {text!r}") from None
     return text
 
@@ -84,18 +82,15 @@ class Texts:
         self.files, self.encoding = files, encoding
 
     def __iter__(self):
-        """Yield the lines; raise UserError for a file that is empty or no text."""
-        for file in itertools.chain.from_iterable(map(_files, self.files)):
+        """Yield the lines; raise UserError for a file that is no text, or if what is named has no text in it."""
+        for name in self.files:
             is_empty = True
-            for line in read_lines(file, self.encoding):
-                is_empty = is_empty and not line.strip()
-                yield line
+            for file in [name] if name == "-" else text_files(pathlib.Path(name)):
+                for line in read_lines(file, self.encoding):
+                    is_empty = is_empty and not line.strip()
+                    yield line
             if is_empty:
-                raise UserError(f"{file}: the file is empty" if file != "-" else "standard input is empty")
-
-
-def _files(file):
-    return ["-"] if file == "-" else text_files(pathlib.Path(file))
+                raise UserError(f"{name}: there is no text in it" if name != "-" else "standard input is empty")
 
 
 def read_lines(file, encoding):

@@ -167,7 +167,7 @@ class TestMistakes:
     @pytest.mark.parametrize("content", [b"", b" \n\n\t\n"])
     def test_empty_file(self, run, tmp_path, content):
         (tmp_path / "empty.txt").write_bytes(content)
-        self.check(run, tmp_path / "empty.txt", says="empty.txt: the file is empty")
+        self.check(run, tmp_path / "empty.txt", says="empty.txt: there is no text in it")
 
     @pytest.mark.parametrize(
         ("content", "says"),

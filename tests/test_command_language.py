@@ -59,14 +59,14 @@ def numbers(out):
 def test_perplexity(run, model, tmp_path):
     (tmp_path / "folder").mkdir()
     for number, line in enumerate(NEW):
-        (tmp_path / "folder" / f"{number}.txt").write_text(line + "\n" if line else "\n a\n")
+        (tmp_path / "folder" / f"{number}.txt").write_text(line + "\n")
     perplexity = model.perplexity(NEW)
     expected = (
         f"perplexity {float(perplexity):.4f}, without unknown words {perplexity.without_oov:.4f}\n"
         f"{perplexity.n_tokens} tokens, ends of lines counted, 1 of them unknown\n"
     )
     assert run("score", stdin=STDIN) == run("score", "-", stdin=STDIN) == (0, expected, "")
-    perplexity = model.perplexity([NEW[0], "", " a", NEW[2]], eos=False)
+    perplexity = model.perplexity(NEW, eos=False)
     status, out, _ = run("score", "--no-eos", tmp_path / "folder")
     assert (status, out.split()[1].rstrip(",")) == (0, f"{float(perplexity):.4f}")
     assert "ends of lines" not in out
