@@ -260,6 +260,8 @@ def plot_results(results, path, characters=False):
     axes.set_ylabel("bits a character on the test text" if characters else "perplexity on the test text")
     axes.margins(0.1)
     axes.grid(alpha=0.3)
-    figure.legend(loc="outside right upper")  # beside the points: names on top of them would hide each other
+    legend = figure.legend(loc="outside right upper")  # beside the points: names on top of them would hide each other
+    for text in legend.get_texts():
+        text.set_parse_math(False)  # a "$" begins no formula
     with replaced_file(path) as temporary:
         figure.savefig(temporary, format=pathlib.Path(path).suffix[1:], dpi=150)

@@ -64,6 +64,7 @@ def test_word_vectors_may_be_tensors(bfloat16):
     options = {"freeze_embedding": True, "ngram_range": (1, 1), "max_iter": 1}
     for embedding in (
         (words, Tensor(VALUES, bfloat16)),
+        (words, Module({"weight": VALUES}, bfloat16)),
         (words, [Tensor(row, bfloat16) for row in VALUES]),
         {word: Tensor(row, bfloat16) for word, row in zip(words, VALUES, strict=True)},
     ):

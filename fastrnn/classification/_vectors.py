@@ -8,7 +8,7 @@ import re
 
 import numpy as np
 
-from fastrnn._arrays import to_array
+from fastrnn._arrays import to_array, weights_of
 from fastrnn._checks import shown
 from fastrnn.reading import open_lines
 
@@ -68,7 +68,9 @@ def read_vectors(embedding):
 
 
 def _as_array(vectors):
-    """Return vectors as float32 (n, D)."""
+    """Return vectors, or those of an embedding layer, as float32 (n, D)."""
+    if hasattr(vectors, "state_dict"):
+        vectors = weights_of(vectors)["weight"]
     try:
         vectors = [to_array(vector) for vector in vectors] if isinstance(vectors, list | tuple) else to_array(vectors)
         return np.asarray(vectors, np.float32)

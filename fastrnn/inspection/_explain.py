@@ -104,7 +104,7 @@ class Explanation(NamedTuple):
         places, lines = place_tokens(self.tokens, width)
         ax = new_axes(ax, figsize=(11, 0.9 + 0.27 * lines))
         show_text(ax, self.tokens, places, (width, lines), self.contributions, cmap)
-        ax.set_title(f"{self.target}: {self.output:+.2f}", loc="left", fontsize="medium")
+        ax.set_title(f"{self.target}: {self.output:+.2f}", loc="left", fontsize="medium", parse_math=False)
         return ax
 
     def _plot_series(self, ax, cmap):
@@ -114,7 +114,7 @@ class Explanation(NamedTuple):
                           interpolation="nearest")  # fmt: skip
         ax.figure.colorbar(image, ax=ax, pad=0.01)
         ax.set(xlabel="step", ylabel="feature", yticks=range(self.contributions.shape[1]))
-        ax.set_title(f"{self.target}: {self.output:+.2f}", loc="left", fontsize="medium")
+        ax.set_title(f"{self.target}: {self.output:+.2f}", loc="left", fontsize="medium", parse_math=False)
         return ax
 
 

@@ -152,7 +152,7 @@ class GateActivationsDisplay:
         size = (float(np.clip(2.5 + 0.25 * steps, 5, 14)), 1 + 1.7 * gates)
         self.axes_ = new_axes(nrows=gates, sharex=True, squeeze=False, figsize=size)[:, 0]
         self.figure_ = self.axes_[0].figure
-        self.figure_.suptitle(f"{self.name}, {self.layer}")
+        self.figure_.suptitle(f"{self.name}, {self.layer}", parse_math=False)
         tokens = self.result.tokens
         self.images_ = [
             show_activations(ax, gate, tokens if ax is self.axes_[-1] else None, kind, **kwargs)

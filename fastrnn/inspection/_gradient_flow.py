@@ -9,7 +9,7 @@ from sklearn.utils import check_random_state
 from fastrnn._checks import check_choice
 from fastrnn._use import reads
 from fastrnn.inspection._inputs import read_inputs
-from fastrnn.inspection._plots import default_name, new_axes
+from fastrnn.inspection._plots import add_legend, default_name, new_axes
 from fastrnn.inspection._unrolled import direction_names, unroll
 from fastrnn.language_model import RNNLanguageModel
 from fastrnn.layers import Pooling
@@ -266,5 +266,5 @@ class GradientFlowDisplay:
         self.ax_.set_xlabel("lag: steps back from the loss")
         self.ax_.set_ylabel(f"norm of dL/d{self.state}")
         self.ax_.grid(alpha=0.3)
-        self.ax_.legend()
+        add_legend(self.ax_)
         return self

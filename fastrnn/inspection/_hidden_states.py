@@ -190,7 +190,7 @@ class HiddenStatesDisplay:
             self.ax_ = new_axes(ax, figsize=(11, 0.9 + 0.27 * lines))
             self.boxes_ = show_text(self.ax_, tokens, places, (width, lines), self.activations, cmap)
         self.figure_ = self.ax_.figure
-        self.ax_.set_title(title, loc="left", fontsize="medium")
+        self.ax_.set_title(title, loc="left", fontsize="medium", parse_math=False)
         return self
 
 

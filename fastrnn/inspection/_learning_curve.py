@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from fastrnn.inspection._plots import default_name, new_axes
+from fastrnn.inspection._plots import add_legend, default_name, new_axes
 
 
 class LearningCurveDisplay:
@@ -90,5 +90,5 @@ class LearningCurveDisplay:
         if perplexity:
             self.ax_.set_yscale("log")
         self.ax_.grid(alpha=0.3)
-        self.ax_.legend()
+        add_legend(self.ax_)
         return self

@@ -7,7 +7,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastrnn._checks import check_choice
 from fastrnn._use import reads
-from fastrnn.inspection._plots import new_axes
+from fastrnn.inspection._plots import add_legend, new_axes
 from fastrnn.text import UNK_ID
 
 
@@ -182,5 +182,5 @@ class MinimalPairsDisplay:
         self.ax_.set_xlim(-0.02, 1.02)
         self.ax_.set_xlabel("share of pairs judged right")
         self.ax_.grid(axis="x", alpha=0.3)
-        self.ax_.legend()
+        add_legend(self.ax_)
         return self

@@ -24,6 +24,12 @@ def new_axes(ax=None, **options):
     return pyplot.subplots(**{"layout": "constrained", **options})[1]
 
 
+def add_legend(ax):
+    """Add a legend whose names stand there as they are: a "$" begins no formula."""
+    for text in ax.legend().get_texts():
+        text.set_parse_math(False)
+
+
 def default_name(model):
     """Return the name of a model's cell."""
     model, _ = last_step(model)

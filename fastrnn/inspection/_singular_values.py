@@ -8,7 +8,7 @@ from fastrnn._use import reads
 from fastrnn.cells._cell import count_units, declared
 from fastrnn.inspection._cell_gates import cell_gates
 from fastrnn.inspection._inputs import recurrent_layer
-from fastrnn.inspection._plots import default_name, new_axes
+from fastrnn.inspection._plots import add_legend, default_name, new_axes
 from fastrnn.inspection._unrolled import direction_names
 
 _ROUNDING = 1e-5  # of a product that is 1 exactly, with orthogonal weights
@@ -189,5 +189,5 @@ class SingularValuesDisplay:
         self.ax_.set_ylabel("singular value × largest slope")
         self.ax_.set_ylim(bottom=0)
         self.ax_.grid(alpha=0.3)
-        self.ax_.legend()
+        add_legend(self.ax_)
         return self

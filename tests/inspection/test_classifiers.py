@@ -14,6 +14,7 @@ from fastrnn.inspection import (
     GateActivationsDisplay,
     GradientFlowDisplay,
     HiddenStatesDisplay,
+    LearningCurveDisplay,
     SingularValuesDisplay,
     explain,
     gate_activations,
@@ -125,6 +126,20 @@ def test_displays(of_texts, of_series, pyplot):
     pipeline = make_pipeline(FunctionTransformer(), of_series)
     assert len(SingularValuesDisplay.from_estimator(pipeline).lines_) == 3
     assert explain(of_series, series()[0]).plot().images[0].get_array().shape == (2, 5)
+
+
+def test_names_with_dollars_are_no_formulas(of_texts, pyplot):
+    name = "$a_{$"
+    displays = [
+        HiddenStatesDisplay.from_estimator(of_texts, "a film", name=name),
+        GateActivationsDisplay.from_estimator(of_texts, "a film", name=name),
+        GradientFlowDisplay.from_estimator(of_texts, ["a film"], name=name),
+        SingularValuesDisplay.from_estimator(of_texts, name=name),
+        LearningCurveDisplay.from_estimator(of_texts, name=name),
+    ]
+    explanation = explain(of_texts, "a film")._replace(target=name).plot()
+    for figure in (*(display.figure_ for display in displays), explanation.figure):
+        figure.canvas.draw()
 
 
 def test_notebooks_show_hidden_states(of_texts):
