@@ -44,7 +44,7 @@ class Progress:
             if make_bar is None:
                 self._context.enter_context(_visible_lines())
             else:
-                options = {"desc": self.name, "unit": self.unit, "total": self.total, "leave": False}
+                options = {"desc": self.name, "unit": f" {self.unit}", "total": self.total, "leave": False}
                 self._bar = self._context.enter_context(make_bar(**options))
             self._context.enter_context(_watched_compiler(self.compiling))
         return self
@@ -93,7 +93,7 @@ class Progress:
         """Say that a kernel is being compiled (1), which may compile others, or that it is done (-1)."""
         self._compiling += more
         if self._bar is not None and self._compiling in (0, 1):
-            self._bar.set_description(f"{self.name} (compiling)" if self._compiling else self.name)
+            self._bar.set_description_str(f"{self.name} (compiling)" if self._compiling else self.name)
         elif self._bar is None and not self._has_compiled:
             self.line("compiling kernels")
         self._has_compiled = True

@@ -290,7 +290,7 @@ def test_the_bar_tells_loss_score_speed_and_the_steps_that_are_left(monkeypatch)
         def set_postfix(self, figures, refresh):
             told.append((self.n, self.total, figures))
 
-        def set_description(self, text):
+        def set_description_str(self, text):
             pass
 
     monkeypatch.setattr(_progress, "_bar_class", lambda: Bar)

@@ -237,7 +237,7 @@ class NGramLanguageModel(BaseLanguageModel):
             progress.describe("counting")
             vocabulary, ids = self._choose_vocabulary(seen, text, workspace)
             table, estimates = self._estimate(text, ids, len(vocabulary), workspace)
-            progress.line(f"{len(text):,} tokens, {table.level_starts[-1]:,} n-grams, {progress.seconds:.1f} s")
+            progress.line(f"{len(text):,} tokens, {table.level_starts[-1] - 1:,} n-grams, {progress.seconds:.1f} s")
 
         self._seen, self._text = seen, text
         self._set_table(table)
