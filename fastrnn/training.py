@@ -142,7 +142,7 @@ def train(network, optimizer, epochs, *, max_iter, clip_norm=None, validate=None
     run = _Run(network, optimizer, epochs, Schedule(schedule, optimizer.learning_rate, warmup), max_iter, average)
     run.clip_norm, run.accumulate_steps, run.rate_factor = clip_norm, accumulate_steps, rate_factor
     run.is_finite, run.checkpoint, run.random_state = is_finite, checkpoint, random_state
-    before = _Before(network, optimizer, random_state) if going_on else None
+    run.before = _Before(run.kept, network, optimizer, random_state) if going_on else None
     done = run.done
     try:
         try:
@@ -162,8 +162,8 @@ def train(network, optimizer, epochs, *, max_iter, clip_norm=None, validate=None
             checkpoint.close()
     except BaseException:
         _copy(run.kept, network.parameters)
-        if before is not None:
-            before.restore(network, optimizer, random_state)
+        if run.before is not None:
+            run.before.restore(network, optimizer, random_state)
         raise
     return History(done.loss_curve, done.validation_scores)
 
@@ -187,8 +187,8 @@ class _Done:
 class _Before:
     """All that a training changes, as it was."""
 
-    def __init__(self, network, optimizer, random_state):
-        self.weights, self.optimizer = _copy(network.parameters), optimizer.state_dict()
+    def __init__(self, weights, network, optimizer, random_state):
+        self.weights, self.optimizer = weights, optimizer.state_dict()
         self.network, self.random_state = network.training_state(), generator_state(random_state)
 
     def restore(self, network, optimizer, random_state):
@@ -257,13 +257,11 @@ class _Run:
             score = -loss if validate is None else validate()
             if not math.isfinite(score):
                 raise DivergenceError("The loss became infinite or NaN")
-            if not _all_finite(parameters) or (
-                validate is None and self.is_finite is not None and not self.is_finite(1)
-            ):
+            if not (_all_finite(parameters) and (validate is not None or self._has_finite_outputs())):
                 raise DivergenceError("The weights or the outputs became infinite or NaN")
             if validate is None or score > done.best:
                 done.best = score
-                _copy(parameters, self.kept)
+                self._keep(parameters)
         finally:
             if average is not None:
                 average.exchange(parameters)
@@ -284,6 +282,19 @@ class _Run:
             self.drawn_from = generator_state(self.random_state)
             self.save()
         return score
+
+    def _has_finite_outputs(self):
+        """Return whether the outputs for a batch are finite; a single epoch is checked when it is kept."""
+        return self.is_finite is None or self.max_iter == 1 or self.is_finite(1)
+
+    def _keep(self, parameters):
+        """Keep weights: as they are, if no further step will change them, or a copy."""
+        if self.done.epoch + 1 == self.max_iter and self.average is None:
+            self.kept = parameters
+        elif self.before is not None and self.kept is self.before.weights:
+            self.kept = _copy(parameters)
+        else:
+            _copy(parameters, self.kept)
 
     def stop_early(self, stop):
         """Warn that the training ends with the epochs before, because of an interrupt or because it diverged."""
@@ -388,5 +399,6 @@ def _copy(source, target=None):
     if target is None:
         return {name: array.copy() for name, array in source.items()}
     for name, array in source.items():
-        target[name][...] = array
+        if target[name] is not array:
+            target[name][...] = array
     return target

@@ -154,7 +154,7 @@ def test_what_diverges_leaves_the_model_as_it_was():
         for way in ("partial_fit", "fit"):
             model.set_params(learning_rate_init=1e30, warm_start=True)
             model._optimizer.learning_rate = 1e30
-            with pytest.raises(ValueError, match="infinite or NaN in the first epoch"):
+            with pytest.raises(ValueError, match=r"infinite or NaN.* nothing was learned"):
                 getattr(model, way)(*data)
         model.set_params(learning_rate_init=twin.learning_rate_init)
         model._optimizer.learning_rate = twin._optimizer.learning_rate
