@@ -78,7 +78,7 @@ class CacheLanguageModel(BaseLanguageModel):
 
         Parameters
         ----------
-        X : iterable of (str or list of str) or None
+        X : iterable of (str, list of str or os.PathLike), os.PathLike, file object, or None
             A sentence, line or document each; None will do with a given vocabulary.
         y : None
             Ignored.
@@ -94,7 +94,7 @@ class CacheLanguageModel(BaseLanguageModel):
 
         Parameters
         ----------
-        X : iterable of (str or list of str)
+        X : iterable of (str, list of str or os.PathLike), os.PathLike, or file object
             A sentence, line or document each.
         y : None
             Ignored.

@@ -90,7 +90,7 @@ class DynamicEvaluation(WrappedLanguageModel):
 
         Parameters
         ----------
-        X : iterable of (str or list of str) or None
+        X : iterable of (str, list of str or os.PathLike), os.PathLike, file object, or None
             The text that the model was trained on, or a part of it.
         y : None
             Ignored.

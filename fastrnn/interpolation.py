@@ -81,7 +81,7 @@ class InterpolatedLanguageModel(BaseLanguageModel):
 
         Parameters
         ----------
-        X : iterable of (str or list of str) or None
+        X : iterable of (str, list of str or os.PathLike), os.PathLike, file object, or None
             A held-out text, which no model was fitted to: a sentence, line or document each. Not needed if weights are
             given.
         y : None
@@ -110,7 +110,7 @@ class InterpolatedLanguageModel(BaseLanguageModel):
 
         Parameters
         ----------
-        X : iterable of (str or list of str)
+        X : iterable of (str, list of str or os.PathLike), os.PathLike, or file object
             A held-out text: a sentence, line or document each.
         y : None
             Ignored.

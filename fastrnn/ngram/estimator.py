@@ -187,9 +187,9 @@ class NGramLanguageModel(BaseLanguageModel):
 
         Parameters
         ----------
-        X : iterable of (str or list of str), or os.PathLike
+        X : iterable of (str, list of str or os.PathLike), os.PathLike, or file object
             A sentence, line or document each; a `pathlib.Path` stands for the lines of a text file, or of all
-            ``.txt`` files of a folder, which are read as they are needed.
+            ``.txt`` files of a folder, an open file for its lines. They are read as they are needed.
         y : None
             Ignored.
 
@@ -207,9 +207,9 @@ class NGramLanguageModel(BaseLanguageModel):
 
         Parameters
         ----------
-        X : iterable of (str or list of str), or os.PathLike
+        X : iterable of (str, list of str or os.PathLike), os.PathLike, or file object
             A sentence, line or document each; a `pathlib.Path` stands for the lines of a text file, or of all
-            ``.txt`` files of a folder, which are read as they are needed.
+            ``.txt`` files of a folder, an open file for its lines. They are read as they are needed.
         y : None
             Ignored.
 
@@ -471,9 +471,9 @@ class NGramLanguageModel(BaseLanguageModel):
 
         Parameters
         ----------
-        X : iterable of (str or list of str), or os.PathLike
+        X : iterable of (str, list of str or os.PathLike), os.PathLike, or file object
             A sentence, line or document each; a `pathlib.Path` stands for the lines of a text file, or of all
-            ``.txt`` files of a folder, which are read as they are needed.
+            ``.txt`` files of a folder, an open file for its lines. They are read as they are needed.
         bos, eos : bool
             As in `score_samples`.
 
