@@ -140,11 +140,12 @@ def save_model(save, path):
     UserError
         It was saved elsewhere, or nowhere: the message says where.
     """
+    from fastrnn.persistence import unwritten
+
     try:
         save(path)
     except OSError as error:
-        reason = error.strerror or str(error)
-        reason = reason if error.filename is None else f"{path}: {reason}"
+        reason = unwritten(path, error)
         folders = pathlib.Path.cwd(), pathlib.Path(tempfile.gettempdir())
         for folder in folders:
             other = folder / path.name

@@ -9,7 +9,7 @@ import time
 import numpy as np
 
 from fastrnn._checks import shown, warn_caller
-from fastrnn.persistence import load_model, save_model
+from fastrnn.persistence import load_model, save_model, unwritten
 from fastrnn.text import tokenizer_to_plain
 
 # What results do not depend on, what a training may go on with another value of, and what digests stand for.
@@ -49,6 +49,7 @@ class Checkpoint:
         self.digests = {}
         self.written, self.failure = time.monotonic(), None
         self._found = self._began = None
+        self._has_warned = False
 
     def begin(self, random_state):
         """Draw from a random state what the first call of the training drew, or note what this one does."""
@@ -84,8 +85,9 @@ class Checkpoint:
         try:
             save_model(self.path, self.name, self._identity(), {**content, "began": self._began}, arrays)
         except OSError as error:
-            failure = error.strerror or str(error)
-            if self.failure is None:
+            failure = unwritten(self.path, error)
+            if not self._has_warned:
+                self._has_warned = True
                 warn_caller(f"checkpoint {failure}. The training goes on, and tries again later.", RuntimeWarning)
         self.written, self.failure = time.monotonic(), failure
 

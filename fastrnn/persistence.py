@@ -51,12 +51,26 @@ def replaced_file(path):
     except OSError as error:
         if error.filename not in (None, str(temporary)):  # what is read meanwhile
             raise
-        if error.strerror is None:
-            raise OSError(f"{path} cannot be written: {error}") from None
-        reason = error.strerror[0].lower() + error.strerror[1:]
-        raise OSError(error.errno, f"{path} cannot be written: {reason}") from None
+        message = unwritten(path, error)
+        raise (OSError(message) if error.errno is None else OSError(error.errno, message)) from None
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def unwritten(path, error):
+    """Say that a file cannot be written, and why, for an OSError that may say so already.
+
+    Examples
+    --------
+    >>> unwritten("m.st", OSError(28, "No space left on device"))
+    'm.st cannot be written: no space left on device'
+    """
+    reason = error.strerror or str(error)
+    if reason.startswith(f"{path} "):
+        return reason
+    if error.errno is not None:
+        reason = reason[0].lower() + reason[1:]
+    return f"{path} cannot be written: {reason}"
 
 
 @contextlib.contextmanager

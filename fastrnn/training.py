@@ -341,7 +341,8 @@ class _Run:
         epochs = content["done"]["epoch"]
         if epochs > self.max_iter:
             raise ValueError(
-                f"checkpoint {self.checkpoint.path} has {epochs} finished epochs, more than max_iter={self.max_iter}."
+                f"checkpoint {self.checkpoint.path} has {epochs} finished epochs, more than max_iter={self.max_iter}: "
+                f"set max_iter to at least {epochs}, or remove the file to begin anew."
             )
         _copy(groups["weights"], self.network.parameters)
         _copy(groups["kept"], self.kept)

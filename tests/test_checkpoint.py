@@ -244,8 +244,11 @@ def test_a_full_disk_does_not_end_the_training(tmp_path, monkeypatch):
 
     def limited(*arguments):
         saved.append(None)
-        if len(saved) in full:
-            raise OSError(errno.ENOSPC, f"{path} cannot be written: no space left on device")
+        if len(saved) in full:  # as where a file cannot be made, and where it cannot be written
+            message = (
+                "No space left on device" if len(saved) % 2 else f"{path} cannot be written: no space left on device"
+            )
+            raise OSError(errno.ENOSPC, message)
         original(*arguments)
 
     monkeypatch.setattr(checkpoint, "save_model", limited)
