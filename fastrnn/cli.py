@@ -199,12 +199,14 @@ def _add_warmup(commands):
 
 
 def _cells(text):
+    from fastrnn._checks import did_you_mean
     from fastrnn.cells import CELLS
 
     cells = list(dict.fromkeys(text.split(","))) if text else []
     for cell in cells:
         if cell not in CELLS:
-            raise argparse.ArgumentTypeError(f"expected cells among {', '.join(CELLS)}, got {cell!r}")
+            proposal = did_you_mean(cell, CELLS).rstrip(".")
+            raise argparse.ArgumentTypeError(f"expected cells among {', '.join(CELLS)}, got {cell!r}{proposal}")
     return cells
 
 

@@ -83,6 +83,7 @@ def test_what_was_done_is_one_line(capsys):
     ("arguments", "says"),
     [
         (["--cells", "lstm,elman"], "argument --cells: expected cells among rnn, "),
+        (["--cells", "lstm,GRU"], "got 'GRU': did you mean 'gru'?"),
         (["--dtype", "float16"], "argument --dtype: invalid choice: 'float16'"),
     ],
 )
