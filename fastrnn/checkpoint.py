@@ -1,5 +1,6 @@
 """Checkpoints: a file from which an interrupted training goes on, to the same weights bit for bit."""
 
+import contextlib
 import json
 import numbers
 import os
@@ -9,7 +10,7 @@ import time
 import numpy as np
 
 from fastrnn._checks import shown, warn_caller
-from fastrnn.persistence import load_model, save_model, unwritten
+from fastrnn.persistence import load_model, remove_abandoned, save_model, unwritten
 from fastrnn.text import tokenizer_to_plain
 
 # What results do not depend on, what a training may go on with another value of, and what digests stand for.
@@ -45,6 +46,8 @@ class Checkpoint:
         self.path = pathlib.Path(path)
         if not self.path.parent.is_dir():
             raise FileNotFoundError(f"checkpoint must lie in a folder that exists, got {shown(str(path))}.")
+        with contextlib.suppress(OSError):  # a folder that others own
+            remove_abandoned(self.path)
         self.name, self.identity, self.minutes = f"{name} checkpoint", identity, minutes
         self.digests = {}
         self.written, self.failure = time.monotonic(), None

@@ -376,7 +376,7 @@ def _write_outputs(arguments, data, results, characters):
         if arguments.plot:
             plot_results(results, arguments.plot, characters)
     except OSError as error:
-        raise UserError(f"the results could not be written: {error}") from error
+        raise UserError(f"the results could not be written: {_message(error)}") from error
 
 
 def _finite(result):

@@ -1,6 +1,7 @@
 """Files on disk: written whole or not at all, and a saved model as one safetensors file that holds no code."""
 
 import contextlib
+import glob
 import json
 import math
 import mmap
@@ -54,6 +55,13 @@ def replaced_file(path):
         message = unwritten(path, error)
         raise (OSError(message) if error.errno is None else OSError(error.errno, message)) from None
     finally:
+        temporary.unlink(missing_ok=True)
+
+
+def remove_abandoned(path):
+    """Remove the temporary files of `replaced_file` that a killed process left; nobody else may be writing `path`."""
+    path = pathlib.Path(path)
+    for temporary in path.parent.glob(f".{glob.escape(path.name)}.????????.tmp"):
         temporary.unlink(missing_ok=True)
 
 

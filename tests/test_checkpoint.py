@@ -188,8 +188,10 @@ def test_after_a_kill_the_same_call_ends_with_the_same_weights(tmp_path):
     process.send_signal(signal.SIGKILL)
     process.communicate(timeout=60)
     assert process.returncode == -signal.SIGKILL
+    (tmp_path / ".run.safetensors.0123abcd.tmp").touch()  # as if it was killed while it wrote
     resumed = RNNLanguageModel(**options).fit(LINES, checkpoint=path)
     assert_same(resumed, RNNLanguageModel(**options).fit(LINES))
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_checkpoint_of_something_else_is_refused(tmp_path):
