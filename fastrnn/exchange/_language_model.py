@@ -35,7 +35,7 @@ class ExchangeMixin(GuardedMixin):
             torch has no such module: a cell that is not its, residual connections, zoneout, an adaptive softmax.
         """
         check_is_fitted(self)
-        check_torch(self)
+        check_torch(self.network_.recurrent)
         weight, bias = self._logit_map("torch")
         return {
             **{f"{embedding}.{key}": array for key, array in self.network_.embedding.state_dict().items()},

@@ -80,7 +80,7 @@ def _write_recurrent(model, path):
 
 def _write_averaging(model, path):
     """Write a fitted `MeanEmbeddingClassifier` to an ONNX file."""
-    network, (fewest, most) = model.network_, model.ngram_range
+    network, (fewest, most) = model.network_, model._fitted_params["ngram_range"]
     graph = Graph(opset=17 if most == 1 else _OPSET_OF_XOR)
     ids, _, alive = _read(graph, model)
     known = graph.add("And", alive, graph.add("Not", graph.add("Equal", ids, _integer(graph, UNK_ID))))
@@ -109,7 +109,7 @@ def _ngrams(graph, model, ids, known, most):
         complete = graph.add("And", _columns(graph, complete, *before), _columns(graph, known, *last))
         mixed = graph.add("BitShift", graph.add("Mul", hashes, multiplier), graph.constant(np.uint64(32)),
                           direction="RIGHT")  # fmt: skip
-        bucket = graph.add("Mod", mixed, graph.constant(np.uint64(model.n_buckets)))
+        bucket = graph.add("Mod", mixed, graph.constant(np.uint64(model._fitted_params["n_buckets"])))
         bucket = graph.add("Cast", bucket, to=graph.kind(np.int64))
         yield n, (graph.add("Add", bucket, _integer(graph, len(model.vocabulary_))), complete)
 
@@ -138,7 +138,7 @@ def _read(graph, model):
     alive : str
         Whether each step (B, T) is before the end of its sequence.
     """
-    is_series = model.input == "series"
+    is_series = not hasattr(model._reader, "vocabulary")
     if is_series:
         x = graph.input("series", np.float32, ("B", "T", model.n_features_in_))
     else:
@@ -165,7 +165,7 @@ def _shifted(graph, x, places, n_steps, starts, model):
     """Move each sequence of x so that it begins at its step of `starts` (B,)."""
     moved = graph.add("Add", _with_axis(graph, places, 0), _with_axis(graph, starts, 1))
     moved = graph.add("Min", moved, graph.add("Sub", n_steps, _integer(graph, [1])))  # (B, T)
-    if model.input == "series":
+    if not hasattr(model._reader, "vocabulary"):
         moved = graph.add("Expand", _with_axis(graph, moved, 2), graph.add("Shape", x))
     return graph.add("GatherElements", x, moved, axis=1)
 

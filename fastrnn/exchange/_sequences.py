@@ -37,7 +37,7 @@ class SequenceExchangeMixin(GuardedMixin):
             torch has no such module: a cell that is not its, residual connections, zoneout, attention.
         """
         check_is_fitted(self, "network_")
-        check_torch(self)
+        check_torch(self.network_.layers["recurrent"])
         names = {"embedding": embedding, "recurrent": recurrent, "output": output}
         return {f"{names[part]}.{key}": array for part, arrays in self._plain_weights("torch").items()
                 for key, array in arrays.items()}  # fmt: skip
@@ -66,11 +66,11 @@ class SequenceExchangeMixin(GuardedMixin):
 
     def _plain_weights(self, library):
         """Return copies of the weights of each layer, the standardization of series and numbers in them."""
-        if self.pooling == "attention":
+        if self.network_.layers["pooling"].pooling == "attention":
             raise ValueError(f"pooling must not be 'attention' for {library}, which has no such layer.")
         parts = ("embedding", "recurrent", "output")
         weights = {part: layer.state_dict() for part, layer in self.network_.layers.items() if part in parts}
-        if self.input == "series":
+        if "embedding" not in weights:
             _standardize(weights["recurrent"], self._reader)
         if self._target.kind == "values":
             scale, output = self._target.scale, weights["output"]
@@ -81,6 +81,10 @@ class SequenceExchangeMixin(GuardedMixin):
     @classmethod
     def _from_parts(cls, parts, cell, target, tokens, special_tokens, params):
         """Return a fitted estimator of arrays under our names; `target` is what a file keeps of it."""
+        if params.get("pooling") == "attention":
+            raise ValueError(
+                "pooling must be 'last', 'mean' or 'max', got 'attention', which is no part of the weights."
+            )
         sizes = {**recurrent_params(parts), "bidirectional": "recurrent.weight_ih_l0_reverse" in parts}
         content = {"class_weight": None, "reader": {}, "target": target, "loss_curve": [], "validation_scores": []}
         if "embedding.weight" not in parts:

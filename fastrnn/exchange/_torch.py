@@ -7,6 +7,7 @@ import numpy as np
 from fastrnn._arrays import weights_of
 from fastrnn._checks import check_choice, shown, warn_caller
 from fastrnn.cells import CELLS
+from fastrnn.exchange._keras import find_name
 from fastrnn.text import SPECIAL_TOKENS, Vocabulary
 
 _TORCH_CELLS = ("rnn", "rnn_relu", "irnn", "gru", "lstm")
@@ -14,12 +15,13 @@ _TORCH_CELLS = ("rnn", "rnn_relu", "irnn", "gru", "lstm")
 _NO_LOGIT = -1e4
 
 
-def check_torch(model):
-    """Raise ValueError unless torch has the recurrent layers of an estimator."""
-    if model.cell not in _TORCH_CELLS:
-        raise ValueError(f"cell must be one of {_TORCH_CELLS} for torch, got {shown(model.cell)}.")
+def check_torch(layer):
+    """Raise ValueError unless torch has a recurrent layer of an estimator."""
+    name = find_name(layer)
+    if name not in _TORCH_CELLS:
+        raise ValueError(f"cell must be one of {_TORCH_CELLS} for torch, got {shown(name or layer.cell)}.")
     for name, none in (("residual", False), ("zoneout", 0.0)):
-        if np.any(getattr(model, name)):
+        if np.any(getattr(layer, name)):
             raise ValueError(f"{name} must be {none} for torch, whose layers have no such thing.")
 
 

@@ -13,7 +13,7 @@ from fastrnn.classification._base import BaseSequenceEstimator
 from fastrnn.classification._networks import MeanEmbeddingNetwork
 from fastrnn.classification._sequences import read_tokens
 from fastrnn.inspection._hidden_states import place_tokens
-from fastrnn.inspection._inputs import last_step
+from fastrnn.inspection._inputs import last_step, reading
 from fastrnn.inspection._plots import new_axes, printable, separator, show_text
 from fastrnn.text import UNK_ID
 
@@ -152,16 +152,21 @@ def explain(model, text, target=None, n_steps=64):
     >>> result.target, result.tokens[result.contributions.argmax()]
     ('pos', 'fine')
     """
+    with reading(model, "explain"):
+        return _explanation(model, text, target, n_steps)
+
+
+def _explanation(model, text, target, n_steps):
     model, (text,) = last_step(model, [text])
     if not isinstance(model, BaseSequenceEstimator):
         raise TypeError(f"model must be a classifier or regressor of fastrnn, got {type(model).__name__}.")
     check_is_fitted(model, "network_")
     check_positive_integer("n_steps", n_steps)
-    if model.input == "text" and not isinstance(text, str):
+    if model._reader.options.get("input") == "text" and not isinstance(text, str):
         raise ValueError(f"text must be one string for a model with input='text', got {shown(text)}.")
-    if np.any(getattr(model, "zoneout", 0.0)):
+    if np.any(getattr(model.network_.layers.get("recurrent"), "zoneout", 0.0)):
         raise ValueError("model must have zoneout=0: its gradient at prediction is not computed.")
-    tokens = None if model.input == "series" else read_tokens([text], **model._reader.options)[0]
+    tokens = None if not hasattr(model._reader, "vocabulary") else read_tokens([text], **model._reader.options)[0]
     sequences = model._reader.read([text])
     outputs = model._outputs([text])[0]
     classes = getattr(model, "classes_", np.arange(len(outputs)))

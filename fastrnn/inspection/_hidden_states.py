@@ -5,7 +5,7 @@ from typing import NamedTuple
 from fastrnn._checks import check_choice
 from fastrnn._html import table
 from fastrnn._use import reads
-from fastrnn.inspection._inputs import read_inputs, read_one
+from fastrnn.inspection._inputs import read_inputs, read_one, reading
 from fastrnn.inspection._plots import default_name, direction_index, new_axes, separator, show_text
 from fastrnn.inspection._unrolled import direction_names
 
@@ -70,7 +70,8 @@ def hidden_states(model, X):
     >>> result.names, [values.shape for values in result.values["c"]]
     (('l0', 'l1'), [(2, 5, 8), (2, 7, 8)])
     """
-    return _states_of(read_inputs(model, X))
+    with reading(model, "hidden_states"):
+        return _states_of(read_inputs(model, X))
 
 
 def _states_of(inputs):

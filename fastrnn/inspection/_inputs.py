@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
+from fastrnn._use import Use, members_of
 from fastrnn.classification import RNNClassifier, RNNRegressor
 from fastrnn.classification._sequences import read_tokens
 from fastrnn.language_model import RNNLanguageModel
@@ -49,6 +50,11 @@ def last_step(model, X=None):
     return last_step(model.steps[-1][1], X)
 
 
+def reading(model, what):
+    """Return a context in which no other thread can train a model; `what` is the name of the function, for messages."""
+    return Use((), members_of([last_step(model)[0]]), what)
+
+
 def recurrent_layer(model):
     """Return the recurrent layer of a model, which may be that layer, or be the last step of a pipeline."""
     model, _ = last_step(model)
@@ -77,7 +83,7 @@ def read_inputs(model, X):
         ids = _split(*model.vocabulary_.encode_corpus(tokens))
         vectors = model.network_.embedding.parameters["weight"].astype(np.float64)
         return Inputs(model, layer, [vectors[[model._start(), *text]] for text in ids], tokens, ids, n_before=1)
-    if model.input == "series":
+    if not hasattr(model._reader, "vocabulary"):
         series = model._reader.read(X)
         return Inputs(model, layer, [part.astype(np.float64) for part in _split(series.values, series.offsets)])
     tokens = read_tokens(X, **model._reader.options)

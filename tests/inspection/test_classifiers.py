@@ -1,5 +1,7 @@
 """Recurrent classifiers and regressors, with texts, tokens and series, and in pipelines."""
 
+import threading
+
 import numpy as np
 import pytest
 from scipy.special import softmax
@@ -10,6 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from fastrnn import RNNClassifier, RNNRegressor
+from fastrnn._use import Use
 from fastrnn.inspection import (
     GateActivationsDisplay,
     GradientFlowDisplay,
@@ -197,3 +200,22 @@ def test_regressors_are_explained_in_their_units():
     np.testing.assert_allclose(result.output, model.predict(X[:1])[0], rtol=1e-6)
     np.testing.assert_allclose(result.contributions.sum(), result.output - result.baseline, atol=0.2)
     assert result.target == 0
+
+
+def test_models_that_another_thread_trains_are_not_read(of_texts):
+    functions = [explain, gate_activations, gradient_flow, hidden_states]
+    messages = []
+
+    def read():
+        for function in functions:
+            try:
+                function(of_texts, "a film" if function in (explain, gate_activations) else ["a film"])
+            except RuntimeError as error:
+                messages.append(str(error))
+
+    with Use((of_texts,), (), "RNNClassifier.fit"):
+        thread = threading.Thread(target=read)
+        thread.start()
+        thread.join()
+    assert [message.split(" ")[0] for message in messages] == [function.__name__ for function in functions]
+    assert all("another thread trains the same RNNClassifier" in message for message in messages)
