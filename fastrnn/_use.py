@@ -131,7 +131,9 @@ def _models_in(model):
     """Return the guarded objects in a model, which may be a pipeline or a search."""
     model = getattr(model, "best_estimator_", model)
     steps = getattr(model, "steps", None)
-    return members_of([step for _, step in steps] if steps and isinstance(steps, list) else [model])
+    if not isinstance(steps, list):
+        return members_of([model])
+    return tuple(part for _, step in steps for part in _models_in(step))
 
 
 def _guarded(method, name):

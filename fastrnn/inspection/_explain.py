@@ -13,7 +13,7 @@ from fastrnn.classification._base import BaseSequenceEstimator
 from fastrnn.classification._networks import MeanEmbeddingNetwork
 from fastrnn.classification._sequences import read_tokens
 from fastrnn.inspection._hidden_states import place_tokens
-from fastrnn.inspection._inputs import last_step, reading
+from fastrnn.inspection._inputs import last_step
 from fastrnn.inspection._plots import new_axes, printable, separator, show_text
 from fastrnn.text import UNK_ID
 
@@ -40,18 +40,18 @@ class Explanation(NamedTuple):
         the contributions add up to the difference.
     """
 
+    tokens: list | None
+    contributions: np.ndarray
+    target: object
+    output: float
+    baseline: float
+
     @property
     def _steps(self):
         """The words or the numbers of the steps, and what each contributes."""
         if self.tokens is None:
             return list(map(str, range(len(self.contributions)))), self.contributions.sum(axis=1)
         return self.tokens, self.contributions
-
-    tokens: list
-    contributions: np.ndarray
-    target: object
-    output: float
-    baseline: float
 
     def __str__(self):
         tokens, values = self._steps
@@ -152,11 +152,6 @@ def explain(model, text, target=None, n_steps=64):
     >>> result.target, result.tokens[result.contributions.argmax()]
     ('pos', 'fine')
     """
-    with reading(model, "explain"):
-        return _explanation(model, text, target, n_steps)
-
-
-def _explanation(model, text, target, n_steps):
     model, (text,) = last_step(model, [text])
     if not isinstance(model, BaseSequenceEstimator):
         raise TypeError(f"model must be a classifier or regressor of fastrnn, got {type(model).__name__}.")

@@ -7,7 +7,7 @@ import numpy as np
 from fastrnn._use import reads
 from fastrnn.cells._cell import declared
 from fastrnn.inspection._cell_gates import cell_gates
-from fastrnn.inspection._inputs import read_one, reading
+from fastrnn.inspection._inputs import read_one
 from fastrnn.inspection._plots import default_name, direction_index, new_axes, show_activations
 from fastrnn.inspection._unrolled import direction_names, unroll
 
@@ -62,12 +62,11 @@ def gate_activations(model, text):
     >>> gates.tokens, gates.gates, gates.values.shape
     (['the', 'dog', 'sat'], ('r', 'z', 'n'), (1, 3, 3, 8))
     """
-    with reading(model, "gate_activations"):
-        inputs = read_one(model, text)
-        unrolled = unroll(inputs.layer, inputs.sequences)
-        values = np.stack([_gates_of(trace)[:, inputs.n_before :] for trace in unrolled.traces])
-        tokens = None if inputs.tokens is None else inputs.tokens[0]
-        return GateActivations(values, inputs.layer.cell.gates, direction_names(inputs.layer), tokens)
+    inputs = read_one(model, text)
+    unrolled = unroll(inputs.layer, inputs.sequences)
+    values = np.stack([_gates_of(trace)[:, inputs.n_before :] for trace in unrolled.traces])
+    tokens = None if inputs.tokens is None else inputs.tokens[0]
+    return GateActivations(values, inputs.layer.cell.gates, direction_names(inputs.layer), tokens)
 
 
 def _gates_of(trace):

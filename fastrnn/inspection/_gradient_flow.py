@@ -8,7 +8,7 @@ from sklearn.utils import check_random_state
 
 from fastrnn._checks import check_choice
 from fastrnn._use import reads
-from fastrnn.inspection._inputs import read_inputs, reading
+from fastrnn.inspection._inputs import read_inputs
 from fastrnn.inspection._plots import add_legend, default_name, new_axes
 from fastrnn.inspection._unrolled import direction_names, unroll
 from fastrnn.language_model import RNNLanguageModel
@@ -87,31 +87,30 @@ def gradient_flow(model, X, random_state=None, y=None):
     >>> bool(np.isclose(flow.norms[0, 0, 0], 1)), bool(flow.norms[0, 0, 29] < 1e-6)
     (True, True)
     """
-    with reading(model, "gradient_flow"):
-        inputs = read_inputs(model, X)
-        if not inputs.sequences:
-            raise ValueError("X is empty: gradient_flow needs at least one sequence.")
-        model = inputs.model
-        is_text, is_layer = isinstance(model, RNNLanguageModel), model is inputs.layer
-        if y is not None and (is_text or is_layer):
-            raise ValueError(f"y must be None for {'a language model' if is_text else 'a layer'}: it has another loss.")
-        sequences = [sequence[:-1] for sequence in inputs.sequences] if is_text else inputs.sequences
-        for b, sequence in enumerate(sequences):
-            if not len(sequence):
-                raise ValueError(f"X[{b}] is empty: there is no last step.")
-        unrolled = unroll(inputs.layer, sequences)
-        if is_text:
-            dy = _loss_gradient(model.network_.output, unrolled, [text[-1] for text in inputs.ids])
-        elif is_layer:
-            dy = _projection(unrolled, check_random_state(random_state))
-        else:
-            dy = _pooled_gradient(model, unrolled, y)
-        d_states = unrolled.backward(dy)
-        norms = [
-            [_mean_norms(d, unrolled.lengths, trace.is_reverse) for d in of_trace]
-            for of_trace, trace in zip(d_states, unrolled.traces, strict=True)
-        ]
-        return GradientFlow(np.swapaxes(norms, 0, 1), inputs.layer.cell.states, direction_names(inputs.layer))
+    inputs = read_inputs(model, X)
+    if not inputs.sequences:
+        raise ValueError("X is empty: gradient_flow needs at least one sequence.")
+    model = inputs.model
+    is_text, is_layer = isinstance(model, RNNLanguageModel), model is inputs.layer
+    if y is not None and (is_text or is_layer):
+        raise ValueError(f"y must be None for {'a language model' if is_text else 'a layer'}: it has another loss.")
+    sequences = [sequence[:-1] for sequence in inputs.sequences] if is_text else inputs.sequences
+    for b, sequence in enumerate(sequences):
+        if not len(sequence):
+            raise ValueError(f"X[{b}] is empty: there is no last step.")
+    unrolled = unroll(inputs.layer, sequences)
+    if is_text:
+        dy = _loss_gradient(model.network_.output, unrolled, [text[-1] for text in inputs.ids])
+    elif is_layer:
+        dy = _projection(unrolled, check_random_state(random_state))
+    else:
+        dy = _pooled_gradient(model, unrolled, y)
+    d_states = unrolled.backward(dy)
+    norms = [
+        [_mean_norms(d, unrolled.lengths, trace.is_reverse) for d in of_trace]
+        for of_trace, trace in zip(d_states, unrolled.traces, strict=True)
+    ]
+    return GradientFlow(np.swapaxes(norms, 0, 1), inputs.layer.cell.states, direction_names(inputs.layer))
 
 
 def _projection(unrolled, random_state):

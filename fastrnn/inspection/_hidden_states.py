@@ -5,7 +5,7 @@ from typing import NamedTuple
 from fastrnn._checks import check_choice
 from fastrnn._html import table
 from fastrnn._use import reads
-from fastrnn.inspection._inputs import read_inputs, read_one, reading
+from fastrnn.inspection._inputs import read_inputs, read_one
 from fastrnn.inspection._plots import default_name, direction_index, new_axes, separator, show_text
 from fastrnn.inspection._unrolled import direction_names
 
@@ -26,6 +26,10 @@ class HiddenStates(NamedTuple):
         The tokens of each text; None for series and arrays.
     """
 
+    values: dict
+    names: tuple
+    tokens: list | None
+
     def _repr_html_(self):
         sizes = [["state", "layer", "sequence", "steps", "units", "mean", "least", "most"]]
         for state, sequences in self.values.items():
@@ -36,10 +40,6 @@ class HiddenStates(NamedTuple):
                     sizes.append(row + [""] * (8 - len(row)))
         n = len(next(iter(self.values.values())))
         return table(sizes, f"Hidden states of {n:,} sequences" if n != 1 else "Hidden states of one sequence")
-
-    values: dict
-    names: tuple
-    tokens: list | None
 
 
 @reads
@@ -70,8 +70,7 @@ def hidden_states(model, X):
     >>> result.names, [values.shape for values in result.values["c"]]
     (('l0', 'l1'), [(2, 5, 8), (2, 7, 8)])
     """
-    with reading(model, "hidden_states"):
-        return _states_of(read_inputs(model, X))
+    return _states_of(read_inputs(model, X))
 
 
 def _states_of(inputs):

@@ -6,7 +6,6 @@ import numpy as np
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from fastrnn._use import Use, members_of
 from fastrnn.classification import RNNClassifier, RNNRegressor
 from fastrnn.classification._sequences import read_tokens
 from fastrnn.language_model import RNNLanguageModel
@@ -48,11 +47,6 @@ def last_step(model, X=None):
     if X is not None and len(model.steps) > 1:
         X = model[:-1].transform(X)
     return last_step(model.steps[-1][1], X)
-
-
-def reading(model, what):
-    """Return a context in which no other thread can train a model; `what` is the name of the function, for messages."""
-    return Use((), members_of([last_step(model)[0]]), what)
 
 
 def recurrent_layer(model):

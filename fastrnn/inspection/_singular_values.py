@@ -7,7 +7,7 @@ import numpy as np
 from fastrnn._use import reads
 from fastrnn.cells._cell import count_units, declared
 from fastrnn.inspection._cell_gates import cell_gates
-from fastrnn.inspection._inputs import reading, recurrent_layer
+from fastrnn.inspection._inputs import recurrent_layer
 from fastrnn.inspection._plots import add_legend, default_name, new_axes
 from fastrnn.inspection._unrolled import direction_names
 
@@ -74,15 +74,14 @@ def singular_values(model):
     >>> result.verdicts
     ('vanishing', 'vanishing', 'can explode')
     """
-    with reading(model, "singular_values"):
-        layer = recurrent_layer(model)
-        cell, names, values = layer.cell, [], []
-        for direction in direction_names(layer):
-            values += list(np.linalg.svd(_recurrent_matrices(layer, direction), compute_uv=False))
-            names += [f"{direction}.{gate}" for gate in cell.gates]
-        slopes = np.tile(largest_slopes(cell), layer.num_layers * layer.directions)
-        verdicts = tuple(_verdict(slope * s[0]) for s, slope in zip(values, slopes, strict=True))
-        return SingularValues(tuple(names), np.array(values), slopes, verdicts)
+    layer = recurrent_layer(model)
+    cell, names, values = layer.cell, [], []
+    for direction in direction_names(layer):
+        values += list(np.linalg.svd(_recurrent_matrices(layer, direction), compute_uv=False))
+        names += [f"{direction}.{gate}" for gate in cell.gates]
+    slopes = np.tile(largest_slopes(cell), layer.num_layers * layer.directions)
+    verdicts = tuple(_verdict(slope * s[0]) for s, slope in zip(values, slopes, strict=True))
+    return SingularValues(tuple(names), np.array(values), slopes, verdicts)
 
 
 def _recurrent_matrices(layer, direction):

@@ -202,5 +202,5 @@ class SurprisalDisplay:
         values = np.minimum(bits, largest)
         self.boxes_ = show_text(self.ax_, tokens, places, (width, lines), values, cmap, lowest=0)
         title = ", ".join(filter(None, [self.name, self.result._title()]))
-        self.ax_.set_title(title, loc="left", fontsize="medium")
+        self.ax_.set_title(title, loc="left", fontsize="medium", parse_math=False)
         return self
