@@ -65,6 +65,11 @@ def is_missing(value):
     return isinstance(value, float | np.floating) and value != value
 
 
+def is_frame(value):
+    """Return whether something is a table with named columns: a DataFrame of pandas or polars, for instance."""
+    return hasattr(type(value), "columns")
+
+
 def did_you_mean(value, choices):
     """Return the end of a message that proposes the one of several names that was probably meant.
 

@@ -9,10 +9,10 @@ import tempfile
 import uuid
 
 from fastrnn._optional import optional_module
-from fastrnn._tables import Format, read_table
+from fastrnn._tables import Format, pick, read_table
 from fastrnn.reading import check_encoding, decompressed, open_lines, text_files
 
-SHOWN = 5  # bad rows that are named, and labels
+_SHOWN = 5  # bad rows, labels and the like that are named
 
 
 class UserError(Exception):
@@ -253,7 +253,27 @@ def count_of(things, name):
     return f"{len(things):,} {name}{'' if len(things) == 1 else 's'}"
 
 
+def some_of(texts, separator=", "):
+    """Return the first few texts, and whether there are more."""
+    return separator.join(texts[:_SHOWN]) + (f"{separator}…" if len(texts) > _SHOWN else "")
+
+
 def places_of(bad):
     """Return the places of some bad rows of a table, see `pick`, and what is wrong there."""
-    shown = "; ".join(f"{place} ({wrong})" for place, wrong in bad[:SHOWN])
-    return shown + ("; …" if len(bad) > SHOWN else "")
+    return some_of([f"{place} ({wrong})" for place, wrong in bad], "; ")
+
+
+def pick_good(table, columns):
+    """Return the values of columns as `pick` does; bad rows are left out and reported on stderr.
+
+    Raises
+    ------
+    UserError
+        No row is good.
+    """
+    values, bad = pick(table, columns)
+    if bad:
+        note(f"{table.name}: {count_of(bad, 'row')} left out: {places_of(bad)}")
+    if not values[0]:
+        raise UserError(f"{table.name}: there is no row to read")
+    return values

@@ -5,7 +5,6 @@ import pathlib
 
 import fastrnn
 from fastrnn._command import (
-    SHOWN,
     UserError,
     add_action,
     add_checkpoint,
@@ -17,11 +16,13 @@ from fastrnn._command import (
     count_of,
     load_table,
     note,
+    pick_good,
     places_of,
     positive,
     read_lines,
     save_model,
     seed,
+    some_of,
     table_format,
 )
 from fastrnn._labels import label_text, labels_of_one_kind, match_labels, take_label
@@ -162,10 +163,9 @@ def _named_labels(file, labels, classes):
         label_text(label) for label, place in zip(labels, places, strict=True) if place is None
     )
     if unknown:
-        shown = ", ".join(unknown_label for unknown_label, _ in unknown.most_common(SHOWN))
-        shown += ", …" if len(unknown) > SHOWN else ""
+        shown = some_of([label for label, _ in unknown.most_common()])
         if unknown.total() == len(labels):
-            names = ", ".join(map(label_text, classes[:SHOWN])) + (", …" if len(classes) > SHOWN else "")
+            names = some_of(list(map(label_text, classes)))
             raise UserError(f"{file}: no label is a class of the model: labels are {shown}; classes are {names}")
         note(f"{file}: {unknown.total():,} of {len(labels):,} labels are no class of the model: {shown}")
     return [label_text(label if place is None else classes[place]) for label, place in zip(labels, places, strict=True)]
@@ -184,7 +184,7 @@ def _plot(matrix, names, path):
 
 
 def load_classifier(path):
-    """Return the classifier that a file holds, of whichever class.
+    """Return the classifier that a file holds.
 
     Parameters
     ----------
@@ -213,12 +213,7 @@ def _read_labelled(arguments):
     takers = {text_column(table, arguments.text_column): take_text, _label_column(table, arguments): take_label}
     if len(takers) < 2:
         raise UserError(f"{table.name}: texts and labels are both to be read from column {next(iter(takers))!r}")
-    (texts, labels), bad = pick(table, takers)
-    if bad:
-        note(f"{table.name}: {count_of(bad, 'row')} left out: {places_of(bad)}")
-    if not texts:
-        raise UserError(f"{table.name}: there is no row to read")
-    return texts, labels
+    return pick_good(table, takers)
 
 
 def _label_column(table, arguments):

@@ -11,18 +11,17 @@ from fastrnn._command import (
     add_encoding,
     add_table,
     add_texts,
-    count_of,
     load_table,
     not_negative,
     note,
     number,
-    places_of,
+    pick_good,
     positive,
     read_lines,
     seed,
 )
 from fastrnn._labels import on_one_line
-from fastrnn._tables import pick, take_text
+from fastrnn._tables import take_text
 
 _COLUMNS = {"good": "sentence_good", "bad": "sentence_bad", "group": "UID"}  # and the names that BLiMP has for them
 
@@ -202,11 +201,7 @@ def pairs(read_model, arguments):
         names.pop()
     if len({*names}) < len(names):
         raise UserError(f"{table.name}: each column can be one thing only, got {', '.join(map(repr, names))}")
-    (good, bad, *groups), left_out = pick(table, dict.fromkeys(names, take_text))
-    if left_out:
-        note(f"{table.name}: {count_of(left_out, 'row')} left out: {places_of(left_out)}")
-    if not good:
-        raise UserError(f"{table.name}: there is no row to read")
+    good, bad, *groups = pick_good(table, dict.fromkeys(names, take_text))
     oov = "exclude" if arguments.known_only else "include"
     result = minimal_pairs(model, good, bad, groups[0] if groups else None, oov)
     if result.n_excluded:

@@ -4,15 +4,15 @@ import itertools
 import json
 import os
 import pathlib
-import warnings
 from typing import NamedTuple
 
+from fastrnn._checks import warn_caller
 from fastrnn._delimited import QUOTE, DelimitedReader, Misquoted
+from fastrnn.reading import suffix_of
 
 _JSON = (".json", ".jsonl", ".ndjson")
 _DELIMITERS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
 _OTHER_DELIMITERS = ";\t|"  # that may stand in a header where another one was expected
-_COMPRESSED = (".gz", ".bz2", ".xz")
 
 
 class Format(NamedTuple):
@@ -209,9 +209,7 @@ def take_text(value):
 
 
 def _ending(file):
-    """Return the ending of a file's name in lower case, without that of a compression."""
-    path = pathlib.PurePath(os.fspath(file).lower())
-    return (path.with_suffix("") if path.suffix in _COMPRESSED else path).suffix
+    return suffix_of(pathlib.PurePath(os.fspath(file).lower()))
 
 
 def _columns_are(table):
@@ -259,10 +257,8 @@ def _read_fields(name, lines, delimiter, layout):
         if not is_plain or layout.quote is not None:
             advice = "close it, or say --quote none if quotation marks are nothing but text"
             raise ValueError(f"{name}, line {error.line}: {error}: {advice}.") from None
-        warnings.warn(
-            f"{name}: quotation marks are taken as text, for the one that opens in line {error.line} is not closed.",
-            UserWarning,
-            stacklevel=3,
+        warn_caller(
+            f"{name}: quotation marks are taken as text, for the one that opens in line {error.line} is not closed."
         )
     width = len(rows[0][1])
     columns = rows.pop(0)[1] if layout.header else [str(number) for number in range(1, width + 1)]

@@ -15,7 +15,7 @@ import pathlib
 import zlib
 from collections.abc import Mapping
 
-from fastrnn._checks import shown
+from fastrnn._checks import is_frame, shown
 
 _CHARACTERS_AT_ONCE = 1 << 16
 _BYTE_ORDER_MARK = "\ufeff"
@@ -156,7 +156,7 @@ def check_texts(X):
             f"Iterable over raw text documents expected, {kind} object received: put it into a list, or give a "
             "pathlib.Path if it is the name of a file."
         )
-    if hasattr(type(X), "columns"):
+    if is_frame(X):
         raise ValueError(
             f"X must be an iterable of texts, got a {kind}, a table: give the column with the texts, X=frame['text'] "
             "for instance."
@@ -216,8 +216,26 @@ def text_files(path):
 
 
 def _is_text_file(name):
-    stem = name.with_suffix("") if name.suffix in _COMPRESSED else name
-    return stem.suffix == ".txt" and not any(part.startswith(".") for part in name.parts)
+    return suffix_of(name) == ".txt" and not any(part.startswith(".") for part in name.parts)
+
+
+def suffix_of(path):
+    """Return how a file's name ends, without the ending of a compression.
+
+    Parameters
+    ----------
+    path : pathlib.PurePath
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> suffix_of(pathlib.PurePath("reviews.tsv.gz"))
+    '.tsv'
+    """
+    return (path.with_suffix("") if path.suffix in _COMPRESSED else path).suffix
 
 
 def check_encoding(encoding):

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastrnn._checks import check_choice, did_you_mean, shown, warn_caller
+from fastrnn._checks import check_choice, did_you_mean, is_frame, shown, warn_caller
 from fastrnn._optional import optional_module
 from fastrnn._progress import Progress
 from fastrnn.persistence import replaced_file
@@ -590,7 +590,7 @@ class Vocabulary:
         ValueError
             If a token is no string, stands twice, or is a special token in the wrong place.
         """
-        if isinstance(tokens, str | set | frozenset) or hasattr(type(tokens), "columns"):
+        if isinstance(tokens, str | set | frozenset) or is_frame(tokens):
             kind = "string" if isinstance(tokens, str) else type(tokens).__name__
             raise ValueError(f"tokens must be an iterable of strings in the order of their ids, got a {kind}.")
         tokens = list(tokens)

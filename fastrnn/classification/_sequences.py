@@ -5,7 +5,7 @@ import numbers
 import numpy as np
 
 from fastrnn._arrays import to_array
-from fastrnn._checks import is_missing, shown
+from fastrnn._checks import is_frame, is_missing, shown
 from fastrnn.batching import sentence_groups
 from fastrnn.persistence import plain_parameter
 from fastrnn.reading import check_texts, iterate_texts
@@ -136,8 +136,8 @@ def read_tokens(X, input, tokenizer, lowercase, normalize, encoding, max_length,
     ValueError
         X is not what `input` says: the message names the first element that is not.
     """
-    if hasattr(type(X), "columns"):
-        check_texts(X)  # which refuses a table
+    if is_frame(X):
+        check_texts(X)  # which refuses it
     if getattr(X, "ndim", 1) not in ((1,) if input == "text" else (1, 2)):
         raise ValueError(
             f"X must be a list of {_ELEMENTS[input]} with input={input!r}, got shape {X.shape}{_other_input(X, input)}."

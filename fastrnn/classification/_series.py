@@ -7,7 +7,7 @@ import scipy.sparse
 from sklearn.utils import check_array
 
 from fastrnn._arrays import to_array
-from fastrnn._checks import is_missing, shown
+from fastrnn._checks import is_frame, is_missing, shown
 from fastrnn.classification._sequences import Sequences
 
 _EXPECTED = "X must be a list of arrays (T, D) of numbers with input='series'"
@@ -160,7 +160,7 @@ def _are_separate(X):
 
 def _columns(part):
     """Return the names of a table's columns, or None if it has none."""
-    names = list(part.columns) if hasattr(type(part), "columns") else []
+    names = list(part.columns) if is_frame(part) else []
     return names if names and all(isinstance(name, str) for name in names) else None
 
 

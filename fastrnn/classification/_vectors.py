@@ -9,7 +9,7 @@ import re
 import numpy as np
 
 from fastrnn._arrays import to_array, weights_of
-from fastrnn._checks import shown
+from fastrnn._checks import is_frame, shown
 from fastrnn.reading import open_lines
 
 _SPACE = " \t\v\f\r"  # of ASCII: other spaces, no-break ones for instance, are part of a word
@@ -38,7 +38,7 @@ def read_vectors(embedding):
     if isinstance(embedding, str | os.PathLike):
         path = pathlib.Path(embedding)
         return _read_file(str(path), path.stat().st_mtime_ns)
-    if hasattr(type(embedding), "columns"):
+    if is_frame(embedding):
         raise ValueError(
             f"embedding must be a mapping of words to vectors or a pair (words, array), got a "
             f"{type(embedding).__name__}: give (frame.index, frame.to_numpy()) for instance."
