@@ -146,6 +146,22 @@ def warn_caller(message, category=UserWarning):
     warnings.warn(message, category, stacklevel=level)
 
 
+def check_fitted(estimator, attribute):
+    """Raise NotFittedError unless an estimator has the attribute that its fit sets.
+
+    Scikit-learn's own check takes longer than a short prediction: it is only asked where the attribute is missing.
+
+    Parameters
+    ----------
+    estimator : BaseEstimator
+    attribute : str
+    """
+    if attribute not in vars(estimator):
+        from sklearn.utils.validation import check_is_fitted
+
+        check_is_fitted(estimator)
+
+
 def check_positive_integer(name, value):
     """Raise ValueError unless a parameter is an integer of at least 1 (and no boolean)."""
     if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:

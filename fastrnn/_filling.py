@@ -1,9 +1,8 @@
 """Words for a blank in a text: those that fit best between what stands before it and behind it."""
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
-from fastrnn._checks import shown
+from fastrnn._checks import check_fitted, shown
 from fastrnn._generation import Completion, GenerationMixin, check_integer, largest
 from fastrnn.text import END_ID, SPECIAL_TOKENS, get_tokenizer
 
@@ -73,7 +72,7 @@ class FillingMixin(GenerationMixin):
         >>> model.fill("the ___ barks").exact
         True
         """
-        check_is_fitted(self)
+        check_fitted(self, "vocabulary_")
         check_integer("n", n)
         check_integer("candidates", candidates)
         left, right = self._sides_of_blank(text, blank)

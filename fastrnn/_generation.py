@@ -7,9 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted
 
-from fastrnn._checks import shown
+from fastrnn._checks import check_fitted, shown
 from fastrnn._use import GuardedMixin, Use
 from fastrnn.kernels.sampling import draw_tokens, make_choice
 from fastrnn.text import END_ID, PAD_ID, START_ID, UNK_ID, get_tokenizer, preprocess, tokenize
@@ -82,7 +81,7 @@ class GenerationMixin(GuardedMixin):
         >>> model.sample(state=state, max_length=1, top_k=1)
         ['b']
         """
-        check_is_fitted(self)
+        check_fitted(self, "vocabulary_")
         return self._context(self._tokens_of_prompt("text", text), state)
 
     def sample(
@@ -130,7 +129,7 @@ class GenerationMixin(GuardedMixin):
         list of str
             The texts, each with its prompt. ``<pad>``, ``<unk>`` and ``<s>`` are never drawn.
         """
-        check_is_fitted(self)
+        check_fitted(self, "vocabulary_")
         check_integer("n", n)
         check_integer("max_length", max_length)
         choice = self._check_choice(temperature, top_k, top_p)
@@ -181,7 +180,7 @@ class GenerationMixin(GuardedMixin):
         e
         l
         """
-        check_is_fitted(self)
+        check_fitted(self, "vocabulary_")
         check_integer("max_length", max_length)
         choice = self._check_choice(temperature, top_k, top_p)
         random_state, stops = check_random_state(random_state), self._stop_sequences(stop)
@@ -276,7 +275,7 @@ class GenerationMixin(GuardedMixin):
         >>> [(text, round(log_prob, 3)) for text, log_prob in model.beam_search(n=2)]
         [('a b', -0.405), ('a c', -1.099)]
         """
-        check_is_fitted(self)
+        check_fitted(self, "vocabulary_")
         for name, value in (("beam_width", beam_width), ("max_length", max_length), ("n", n)):
             check_integer(name, value)
         if n > beam_width:
@@ -348,7 +347,7 @@ class GenerationMixin(GuardedMixin):
         >>> model.complete("the cat ", n=1)[0].word
         'sat'
         """
-        check_is_fitted(self)
+        check_fitted(self, "vocabulary_")
         check_integer("n", n)
         if not isinstance(prefix, str):
             raise ValueError(f"prefix must be a string, got {shown(prefix)}.")

@@ -19,10 +19,12 @@ _users = {}  # by the id of each object in use
 
 
 class _Users:
-    """The threads in the methods of an object, and how deep: a method may call others."""
+    """The threads in the methods of an object, each as often as it is in one: a method may call others."""
+
+    __slots__ = ("readers", "trainers")
 
     def __init__(self):
-        self.trainer, self.depth, self.readers = None, 0, {}
+        self.trainers, self.readers = [], []
 
 
 class Use:
@@ -46,34 +48,31 @@ class Use:
         self.trained, self.read, self.what = trained, read, what
 
     def __enter__(self):
-        self.thread = threading.get_ident()
+        self.thread = thread = threading.get_ident()
         with _lock:
-            for one in (*self.trained, *self.read):
-                self._check(one, any(one is other for other in self.trained))
             for one in self.trained:
-                users = _users.setdefault(id(one), _Users())
-                users.trainer, users.depth = self.thread, users.depth + 1
+                self._check(one, True)
             for one in self.read:
-                readers = _users.setdefault(id(one), _Users()).readers
-                readers[self.thread] = readers.get(self.thread, 0) + 1
+                self._check(one, False)
+            for one in self.trained:
+                _users.setdefault(id(one), _Users()).trainers.append(thread)
+            for one in self.read:
+                users = _users.get(id(one))
+                if users is None:
+                    users = _users[id(one)] = _Users()
+                users.readers.append(thread)
 
     def __exit__(self, *error):
         with _lock:
             for one in self.trained:
-                users = _users[id(one)]
-                users.depth -= 1
-                users.trainer = self.thread if users.depth else None
-                self._forget(one, users)
+                self._leave(one, _users[id(one)].trainers)
             for one in self.read:
-                users = _users[id(one)]
-                users.readers[self.thread] -= 1
-                if not users.readers[self.thread]:
-                    del users.readers[self.thread]
-                self._forget(one, users)
+                self._leave(one, _users[id(one)].readers)
 
-    @staticmethod
-    def _forget(one, users):
-        if not (users.depth or users.readers):
+    def _leave(self, one, threads):
+        threads.remove(self.thread)
+        users = _users[id(one)]
+        if not (users.trainers or users.readers):
             del _users[id(one)]
 
     def _check(self, one, trained):
@@ -81,12 +80,12 @@ class Use:
         if users is None:
             return
         name = type(one).__name__
-        if users.trainer not in (None, self.thread):
+        if users.trainers and users.trainers[0] != self.thread:
             raise RuntimeError(
                 f"{self.what} was called while another thread trains the same {name}: wait until that has ended, or "
                 "use a copy in each thread."
             )
-        if trained and users.readers.keys() - {self.thread}:
+        if trained and any(reader != self.thread for reader in users.readers):
             raise RuntimeError(
                 f"{self.what} was called while another thread uses the same {name}: wait until that has ended, or "
                 "train a copy."

@@ -4,9 +4,8 @@ import abc
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import check_is_fitted
 
-from fastrnn._checks import check_choice, shown
+from fastrnn._checks import check_choice, check_fitted, shown
 from fastrnn._filling import FillingMixin
 from fastrnn.corpus import read_ids
 from fastrnn.persistence import load_model, plain_parameter, rebuilt, save_model
@@ -171,7 +170,7 @@ class BaseLanguageModel(FillingMixin, BaseEstimator, abc.ABC):
 
     def _encode(self, X):
         """Return ids (n_tokens,) and offsets (n_sentences + 1,) of a text for a fitted model."""
-        check_is_fitted(self)
+        check_fitted(self, "vocabulary_")
         if self.tokenizer == "whitespace":
             encoded = encode_texts(X, self.vocabulary_, self.lowercase, self.normalize)
             if encoded is not None:
@@ -180,7 +179,7 @@ class BaseLanguageModel(FillingMixin, BaseEstimator, abc.ABC):
 
     def _score_tokens(self, X, independent=False, bos=True, eos=True):
         """Return ids, offsets and natural log probabilities of the tokens of X, ``</s>`` after each sentence."""
-        check_is_fitted(self)
+        check_fitted(self, "vocabulary_")
         corpus = read_ids(X, self.vocabulary_)
         if corpus is None:
             ids, offsets = close_sentences(*self._encode(X))
@@ -249,6 +248,8 @@ class BaseLanguageModel(FillingMixin, BaseEstimator, abc.ABC):
         array([0.12, 0.28])
         """
         _, offsets, log_probs = self._score_tokens(X, independent, bos, eos)
+        if eos:  # every sentence has a token
+            return np.add.reduceat(log_probs, offsets[:-1])
         sums = np.zeros(len(offsets) - 1)
         filled = offsets[:-1] < offsets[1:]
         sums[filled] = np.add.reduceat(log_probs, offsets[:-1][filled])
@@ -341,7 +342,7 @@ class BaseLanguageModel(FillingMixin, BaseEstimator, abc.ABC):
             If `token` is no string, or is ``<pad>`` or ``<s>``, which nothing predicts, or if `state` is no state of
             this model.
         """
-        check_is_fitted(self)
+        check_fitted(self, "vocabulary_")
         self._check_state(state)
         if not isinstance(token, str) or token in (SPECIAL_TOKENS[PAD_ID], SPECIAL_TOKENS[START_ID]):
             raise ValueError(f"token must be a string other than '<pad>' and '<s>', got {shown(token)}.")
@@ -398,7 +399,7 @@ class BaseLanguageModel(FillingMixin, BaseEstimator, abc.ABC):
         ValueError
             If a parameter is no plain value (a callable tokenizer for instance): the message says what to do.
         """
-        check_is_fitted(self)
+        check_fitted(self, "vocabulary_")
         save_model(path, type(self).__name__, *self._pack())
 
     def _stored_params(self):

@@ -149,6 +149,17 @@ def iterate_texts(X, encoding="utf-8", whole_files=False):
 
 def check_texts(X):
     """Raise ValueError if something cannot stand for a collection of texts, whatever its elements are."""
+    if not isinstance(X, list | tuple):
+        _check_kind(X)
+    if hasattr(X, "__len__") and len(X) and all(map(_is_name_of_file, X)):
+        raise ValueError(
+            f"X holds names of files, {shown(next(iter(X)))} for instance, where texts are expected: give a "
+            "pathlib.Path for each."
+        )
+
+
+def _check_kind(X):
+    """Raise ValueError if something iterates over other things than texts, or not in a certain order."""
     kind = type(X).__name__
     if isinstance(X, str | bytes | bytearray):
         kind = "string" if isinstance(X, str) else kind
@@ -175,11 +186,6 @@ def check_texts(X):
         raise ValueError(
             f"X must have one dimension, with a text in each place, got {given}: give one column, X[:, 0] for "
             "instance, or X.tolist() if each row is a list of tokens."
-        )
-    if hasattr(X, "__len__") and len(X) and all(map(_is_name_of_file, X)):
-        raise ValueError(
-            f"X holds names of files, {shown(next(iter(X)))} for instance, where texts are expected: give a "
-            "pathlib.Path for each."
         )
 
 

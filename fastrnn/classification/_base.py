@@ -8,10 +8,17 @@ import numpy as np
 import scipy.sparse
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted
 
 from fastrnn import training
-from fastrnn._checks import check_choice, check_not_negative, check_positive_integer, check_training, shown, warn_caller
+from fastrnn._checks import (
+    check_choice,
+    check_fitted,
+    check_not_negative,
+    check_positive_integer,
+    check_training,
+    shown,
+    warn_caller,
+)
 from fastrnn.checkpoint import open_checkpoint
 from fastrnn.classification._networks import Batch
 from fastrnn.classification._sequences import Sequences, TextReader
@@ -371,7 +378,7 @@ class BaseSequenceEstimator(OnnxMixin, ClassNamePrefixFeaturesOutMixin, Transfor
 
     def _outputs(self, X):
         """Return the outputs of the last layer, float64 (n, K)."""
-        check_is_fitted(self, "network_")
+        check_fitted(self, "network_")
         return self._predict_rows(X, self._target.n_outputs, self.network_.outputs)
 
     def transform(self, X):
@@ -385,19 +392,19 @@ class BaseSequenceEstimator(OnnxMixin, ClassNamePrefixFeaturesOutMixin, Transfor
         -------
         float64 array (n, H)
         """
-        check_is_fitted(self, "network_")
+        check_fitted(self, "network_")
         return self._predict_rows(X, self._n_features_out, self.network_.encode)
 
     @property
     def n_parameters_(self):
         """Number of parameters."""
-        check_is_fitted(self, "network_")
+        check_fitted(self, "network_")
         return sum(array.size for array in self.network_.all_parameters.values())
 
     @property
     def nbytes_(self):
         """Bytes of the parameters."""
-        check_is_fitted(self, "network_")
+        check_fitted(self, "network_")
         return sum(array.nbytes for array in self.network_.all_parameters.values())
 
     # --------------------------------------------------------------------------------------------------------- files
@@ -418,7 +425,7 @@ class BaseSequenceEstimator(OnnxMixin, ClassNamePrefixFeaturesOutMixin, Transfor
         ValueError
             If a parameter is no plain value (a callable tokenizer for instance): the message says what to do.
         """
-        check_is_fitted(self, "network_")
+        check_fitted(self, "network_")
         values = {**self.get_params(deep=False), **self._fitted_params}
         params = {name: plain_parameter(name, value) for name, value in values.items()
                   if name not in (*_NOT_STORED, "tokenizer")}  # fmt: skip

@@ -4,9 +4,8 @@ import itertools
 import numbers
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
-from fastrnn._checks import check_choice, shown
+from fastrnn._checks import check_choice, check_fitted, shown
 from fastrnn._progress import Progress
 from fastrnn.base import BaseLanguageModel
 from fastrnn.kernels.threads import effective_n_jobs, run, split
@@ -317,7 +316,7 @@ class NGramLanguageModel(BaseLanguageModel):
     @property
     def nbytes_(self):
         """Return the bytes of the arrays that probabilities are looked up in."""
-        check_is_fitted(self)
+        check_fitted(self, "vocabulary_")
         return self._table.nbytes
 
     @classmethod
@@ -386,7 +385,7 @@ class NGramLanguageModel(BaseLanguageModel):
         ValueError
             If a token cannot stand in such a file: a space for instance.
         """
-        check_is_fitted(self)
+        check_fitted(self, "vocabulary_")
         (ids, log_probs, backoffs), *longer = self._table.levels()
         log_probs = np.where(ids[:, 0] == START_ID, np.float32(self._start_log_prob), log_probs)
         known = (ids[:, 0] != UNK_ID) | (log_probs > -np.inf)
