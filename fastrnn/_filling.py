@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from fastrnn._checks import check_fitted, shown
-from fastrnn._generation import Completion, GenerationMixin, check_integer, largest
+from fastrnn._checks import check_fitted, check_positive_integer, shown
+from fastrnn._generation import Completion, GenerationMixin, largest
 from fastrnn.text import END_ID, SPECIAL_TOKENS, get_tokenizer
 
 _ROWS = 256  # candidates at a time, at most: a state may be large
@@ -73,8 +73,8 @@ class FillingMixin(GenerationMixin):
         True
         """
         check_fitted(self, "vocabulary_")
-        check_integer("n", n)
-        check_integer("candidates", candidates)
+        check_positive_integer("n", n)
+        check_positive_integer("candidates", candidates)
         left, right = self._sides_of_blank(text, blank)
         context = self._context(left, state)
         with np.errstate(divide="ignore"):  # probability 0

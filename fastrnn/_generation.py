@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.utils import check_random_state
 
-from fastrnn._checks import check_fitted, shown
+from fastrnn._checks import check_fitted, check_not_negative, check_positive_integer, shown
 from fastrnn._use import GuardedMixin, Use
 from fastrnn.kernels.sampling import draw_tokens, make_choice
 from fastrnn.text import END_ID, PAD_ID, START_ID, UNK_ID, get_tokenizer, preprocess, tokenize
@@ -130,8 +130,8 @@ class GenerationMixin(GuardedMixin):
             The texts, each with its prompt. ``<pad>``, ``<unk>`` and ``<s>`` are never drawn.
         """
         check_fitted(self, "vocabulary_")
-        check_integer("n", n)
-        check_integer("max_length", max_length)
+        check_positive_integer("n", n)
+        check_positive_integer("max_length", max_length)
         choice = self._check_choice(temperature, top_k, top_p)
         random_state, stops = check_random_state(random_state), self._stop_sequences(stop)
         prompt = self._tokens_of_prompt("prompt", prompt)
@@ -181,7 +181,7 @@ class GenerationMixin(GuardedMixin):
         l
         """
         check_fitted(self, "vocabulary_")
-        check_integer("max_length", max_length)
+        check_positive_integer("max_length", max_length)
         choice = self._check_choice(temperature, top_k, top_p)
         random_state, stops = check_random_state(random_state), self._stop_sequences(stop)
         context = self._context(self._tokens_of_prompt("prompt", prompt), state)
@@ -277,11 +277,10 @@ class GenerationMixin(GuardedMixin):
         """
         check_fitted(self, "vocabulary_")
         for name, value in (("beam_width", beam_width), ("max_length", max_length), ("n", n)):
-            check_integer(name, value)
+            check_positive_integer(name, value)
         if n > beam_width:
             raise ValueError(f"n must be at most beam_width={beam_width}, got {shown(n)}.")
-        if not isinstance(length_penalty, numbers.Real) or not 0 <= length_penalty < np.inf:
-            raise ValueError(f"length_penalty must be a number of at least 0, got {shown(length_penalty)}.")
+        check_not_negative("length_penalty", length_penalty)
         stops, prompt = self._stop_sequences(stop), self._tokens_of_prompt("prompt", prompt)
         found = self._search(self._context(prompt, state), beam_width, max_length, n, length_penalty, stops)
         join = get_tokenizer(self.tokenizer).join
@@ -348,7 +347,7 @@ class GenerationMixin(GuardedMixin):
         'sat'
         """
         check_fitted(self, "vocabulary_")
-        check_integer("n", n)
+        check_positive_integer("n", n)
         if not isinstance(prefix, str):
             raise ValueError(f"prefix must be a string, got {shown(prefix)}.")
         prefix = preprocess(prefix, self.lowercase, self.normalize)
@@ -436,10 +435,9 @@ class GenerationMixin(GuardedMixin):
         return [ids for ids in (self.vocabulary_.encode(tokens).tolist() for tokens in sequences) if UNK_ID not in ids]
 
     def _check_choice(self, temperature, top_k, top_p):
-        if not isinstance(temperature, numbers.Real) or not 0 <= temperature < np.inf:
-            raise ValueError(f"temperature must be a number of at least 0, got {shown(temperature)}.")
+        check_not_negative("temperature", temperature)
         if top_k is not None:
-            check_integer("top_k", top_k)
+            check_positive_integer("top_k", top_k)
         if top_p is not None and (not isinstance(top_p, numbers.Real) or not 0 < top_p <= 1):
             raise ValueError(f"top_p must be a number above 0 and at most 1, got {shown(top_p)}.")
         return make_choice(temperature, top_k, top_p, len(self.vocabulary_))
@@ -474,12 +472,6 @@ def choose_tokens(probabilities, choice, uniforms):
     drawn = np.empty(len(p), np.int32)
     draw_tokens(drawn, p, choice.top_k, choice.top_p, uniforms, END_ID)
     return drawn
-
-
-def check_integer(name, value):
-    """Raise ValueError unless an argument is an integer of at least 1."""
-    if not isinstance(value, numbers.Integral) or value < 1:
-        raise ValueError(f"{name} must be an integer of at least 1, got {shown(value)}.")
 
 
 def _extend(text, ids, stops):

@@ -13,6 +13,7 @@ from numba.core.errors import NumbaError, TypingError
 from numba.core.extending import is_jitted, overload
 from numba.np.numpy_support import as_dtype
 
+from fastrnn._checks import shown
 from fastrnn._constants import fingerprint, outside_values
 from fastrnn._jit import kernel
 
@@ -80,7 +81,7 @@ def scan(fn, elems, initializer=None, reverse=False):
     (array([1, 1, 2, 3, 5, 8]), array([ 1,  2,  3,  5,  8, 13]))
     """
     if not callable(fn):
-        raise TypeError(f"fn must be a function of an accumulator and an element, got {fn!r:.80}.")
+        raise TypeError(f"fn must be a function of an accumulator and an element, got {shown(fn)}.")
     elems = _map(functools.partial(np.asarray, order="C"), elems, "elems")
     steps = _length(elems)
     if initializer is None:

@@ -151,7 +151,7 @@ class InterpolatedLanguageModel(BaseLanguageModel):
             for name in ("tokenizer", "lowercase", "normalize"):
                 first, other = getattr(self.models[0], name), getattr(model, name)
                 if not same_tokenizer(first, other):
-                    raise ValueError(f"models[{i}] has {name}={other!r:.80}, but models[0] has {name}={first!r:.80}.")
+                    raise ValueError(f"models[{i}] has {name}={shown(other)}, but models[0] has {name}={shown(first)}.")
             if model.vocabulary_ != self.models[0].vocabulary_:
                 raise ValueError(
                     f"models[{i}] has another vocabulary than models[0]: "

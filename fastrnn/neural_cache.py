@@ -5,7 +5,7 @@ import numbers
 
 import numpy as np
 
-from fastrnn._checks import check_positive_integer, shown
+from fastrnn._checks import check_not_negative, check_positive_integer, shown
 from fastrnn._wrapping import WrappedLanguageModel
 from fastrnn.text import PAD_ID
 
@@ -72,8 +72,7 @@ class NeuralCacheLanguageModel(WrappedLanguageModel):
     def _check(self):
         super()._check()
         check_positive_integer("size", self.size)
-        if not isinstance(self.theta, numbers.Real) or not 0 <= self.theta < np.inf:
-            raise ValueError(f"theta must be a number of at least 0, got {shown(self.theta)}.")
+        check_not_negative("theta", self.theta)
         if not isinstance(self.weight, numbers.Real) or not 0 <= self.weight <= 1:
             raise ValueError(f"weight must be a number from 0 to 1, got {shown(self.weight)}.")
 

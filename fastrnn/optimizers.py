@@ -9,7 +9,7 @@ import numbers
 
 import numpy as np
 
-from fastrnn._checks import check_choice, shown
+from fastrnn._checks import check_choice, check_positive_integer, shown
 from fastrnn.kernels.clipping import distinct, row_blocks
 from fastrnn.kernels.optimizers import adagrad_update, adam_update, average_update, rmsprop_update, sgd_update
 from fastrnn.kernels.threads import effective_n_jobs, run_kernel, split, worth
@@ -372,8 +372,7 @@ class WeightAverage:
 
     def __init__(self, kind, decay=0.999, patience=5, n_jobs=None):
         check_choice("averaging", kind, (None, "ema", "asgd"))
-        if not isinstance(patience, numbers.Integral) or patience < 1:
-            raise ValueError(f"averaging_patience must be an integer of at least 1, got {shown(patience)}.")
+        check_positive_integer("averaging_patience", patience)
         self.decay = _fraction("averaging_decay", decay)
         self.kind, self.patience, self.n_jobs = kind, patience, n_jobs
         self.running, self.count, self.arrays = kind == "ema", 0, {}

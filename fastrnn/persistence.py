@@ -13,6 +13,8 @@ import zlib
 
 import numpy as np
 
+from fastrnn._checks import shown
+
 _FORMAT_VERSION = 1
 _DTYPES = {"BOOL": "?"} | {f"{k.upper()}{8 * n}": f"<{k}{n}" for k in "iuf" for n in (1, 2, 4, 8) if k != "f" or n > 1}
 
@@ -115,7 +117,7 @@ def plain_parameter(name, value):
         plain = '"whitespace"' if name == "tokenizer" else "None"
         advice = " and give the model lists of tokens instead of texts" if name == "tokenizer" else ""
         raise ValueError(
-            f"{name}={value!r:.80} cannot be stored in a file, which holds no code: "
+            f"{name}={shown(value)} cannot be stored in a file, which holds no code: "
             f"call set_params({name}={plain}) before saving{advice}."
         ) from None
     return value

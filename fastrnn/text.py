@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastrnn._checks import check_choice, did_you_mean, is_frame, shown, warn_caller
+from fastrnn._checks import check_choice, check_positive_integer, did_you_mean, is_frame, shown, warn_caller
 from fastrnn._optional import optional_module
 from fastrnn._progress import Progress
 from fastrnn.persistence import replaced_file
@@ -266,8 +266,7 @@ def train_subwords(X, vocab_size=8000, method="bpe", lowercase=False, normalize=
        units", 2016.
     .. [2] Taku Kudo, "Subword regularization", 2018.
     """
-    if not isinstance(vocab_size, numbers.Integral) or vocab_size < 1:
-        raise ValueError(f"vocab_size must be an integer of at least 1, got {shown(vocab_size)}.")
+    check_positive_integer("vocab_size", vocab_size)
     check_choice("method", method, ("bpe", "unigram"))
     check_texts(X)
     library = _library()
@@ -559,8 +558,7 @@ class Vocabulary:
     pad_id, unk_id, start_id, end_id = PAD_ID, UNK_ID, START_ID, END_ID
 
     def __init__(self, min_count=1, max_size=None):
-        if not isinstance(min_count, numbers.Integral) or min_count < 1:
-            raise ValueError(f"min_count must be an integer of at least 1, got {shown(min_count)}.")
+        check_positive_integer("min_count", min_count)
         if max_size is not None and (not isinstance(max_size, numbers.Integral) or max_size <= len(SPECIAL_TOKENS)):
             raise ValueError(f"max_size must be None or an integer of at least 5, got {shown(max_size)}.")
         self.min_count = min_count

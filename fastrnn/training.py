@@ -299,17 +299,20 @@ class _Run:
     def stop_early(self, stop):
         """Warn that the training ends with the epochs before, because of an interrupt or because it diverged."""
         diverged = isinstance(stop, DivergenceError)
-        advice = f"A smaller learning_rate_init (now {self.schedule.rate:g}) or clip_norm may help."
         if not self.done.loss_curve:
             if diverged:
-                raise DivergenceError(f"{stop} in the first epoch: nothing was learned. {advice}") from None
+                raise DivergenceError(f"{stop} in the first epoch: nothing was learned. {self._advice()}") from None
             raise stop
         epoch = self.done.epoch + 1
         message = f"The training was interrupted in epoch {epoch}: the weights of the finished epochs are kept."
         if diverged:
             self.optimizer.reset()  # its state may hold NaN
-            message = f"{stop} in epoch {epoch}: the training stops with the weights of the epochs before. {advice}"
+            message = f"{stop} in epoch {epoch}: the training stops with the weights of the epochs before."
+            message += f" {self._advice()}"
         warn_caller(message, ConvergenceWarning)
+
+    def _advice(self):
+        return f"A smaller learning_rate_init (now {self.schedule.rate:g}) or clip_norm may help."
 
     def keep_best(self):
         """Give the network the weights that are kept, if it can be used with them."""
@@ -318,7 +321,7 @@ class _Run:
         if self.is_finite is not None and not self.is_finite(_CHECKED_BATCHES):
             raise DivergenceError(
                 f"With the weights of epoch {self.done.epoch} some outputs are infinite or NaN: nothing was learned. "
-                f"A smaller learning_rate_init (now {self.schedule.rate:g}) or clip_norm may help."
+                f"{self._advice()}"
             )
 
     def save(self):

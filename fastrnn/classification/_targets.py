@@ -11,7 +11,7 @@ from sklearn.utils import check_array
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
-from fastrnn._checks import did_you_mean, is_missing, shown, warn_caller
+from fastrnn._checks import check_not_negative, did_you_mean, is_missing, shown, warn_caller
 from fastrnn.classification._sequences import restored_classes, stored_classes
 
 _ONE_EACH = "one label (a string or a number) for each sequence, or an indicator matrix (n, K) of 0 and 1"
@@ -81,8 +81,7 @@ class ClassTarget:
                 f"class_weight must have classes as keys: {shown(unknown[0])} is not among {shown(labels)}."
             )
         for label, weight in class_weight.items():
-            if isinstance(weight, bool) or not isinstance(weight, numbers.Real) or not 0 <= weight < np.inf:
-                raise ValueError(f"class_weight[{shown(label)}] must be a number of at least 0, got {shown(weight)}.")
+            check_not_negative(f"class_weight[{shown(label)}]", weight)
         return np.array([class_weight.get(label, 1.0) for label in labels], np.float64)
 
     @staticmethod

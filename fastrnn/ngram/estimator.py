@@ -5,7 +5,7 @@ import numbers
 
 import numpy as np
 
-from fastrnn._checks import check_choice, check_fitted, shown
+from fastrnn._checks import check_choice, check_fitted, check_not_negative, shown
 from fastrnn._progress import Progress
 from fastrnn.base import BaseLanguageModel
 from fastrnn.kernels.threads import effective_n_jobs, run, split
@@ -307,8 +307,7 @@ class NGramLanguageModel(BaseLanguageModel):
                 f"prune must be None or at most {self.order} integers, one an order, that begin with 0 and do not "
                 f"descend, got {shown(self.prune)}."
             )
-        if not isinstance(self.prune_entropy, numbers.Real) or not 0 <= self.prune_entropy < np.inf:
-            raise ValueError(f"prune_entropy must be a number of at least 0, got {shown(self.prune_entropy)}.")
+        check_not_negative("prune_entropy", self.prune_entropy)
         for name, asked in (("prune", any(prune)), ("prune_entropy", self.prune_entropy > 0)):
             if asked and not getattr(SMOOTHINGS[self.smoothing], name):
                 raise ValueError(f"{name} is not defined for smoothing={self.smoothing!r}: leave it out.")
