@@ -202,13 +202,21 @@ def borrow_room(dtype):
     Give it back afterwards: the next pass, in whatever thread, finds its arrays at hand. As many rooms wait as passes
     have run at a time, 16 at most, of 2 MB at most each: what is larger comes from the pool and goes back there.
 
+    Parameters
+    ----------
+    dtype : numpy.dtype
+
+    Returns
+    -------
+    Room
+
     Examples
     --------
-    >>> room = borrow_room("float32")
+    >>> room = borrow_room(np.dtype("float32"))
     >>> room.take("gates", 2, 8).shape
     (2, 8)
     >>> give_back(room)
-    >>> borrow_room("float32") is room
+    >>> borrow_room(np.dtype("float32")) is room
     True
     """
     try:
