@@ -201,6 +201,8 @@ class GenerationMixin(GuardedMixin):
             size = min(size, most, self._tokens_at_once, max(2, _DRAWS // len(open_texts) // 2 * 2))
             uniforms = random_state.random_sample((min(max_length, size), len(open_texts)))
             with Use((), (self, *self._members()), f"{type(self).__name__}.stream"):  # between blocks others may train
+                if not self._is_state(self._take(state, np.zeros(1, np.intp))):
+                    raise RuntimeError(f"{type(self).__name__} was fitted anew while it wrote a text: start over.")
                 block, state = self._draw_block(state, uniforms, choice)
             goes_on = [
                 _extend(drawn[text], ids, stops)

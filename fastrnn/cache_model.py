@@ -108,11 +108,10 @@ class CacheLanguageModel(BaseLanguageModel):
     def _fit(self, X, known):
         self._check_text_parameters()
         check_positive_integer("window", self.window)
-        if self.vocabulary is None:
+        vocabulary = self.vocabulary
+        if vocabulary is None:
             vocabulary = Vocabulary.from_tokens(known.tokens)
             vocabulary.extend_encode_corpus(self._read_training_text(X))
-        else:
-            vocabulary = Vocabulary.from_tokens(self.vocabulary.tokens)
         self.vocabulary_ = vocabulary
         return self
 

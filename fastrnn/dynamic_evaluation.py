@@ -83,7 +83,11 @@ class DynamicEvaluation(WrappedLanguageModel):
 
     def __sklearn_is_fitted__(self):
         self._check()
-        return self.rule == "sgd" or hasattr(self, "scales_")
+        if self.rule == "sgd" or not hasattr(self, "scales_"):
+            return self.rule == "sgd"
+        if _shapes(self.scales_) != _shapes(self.model.network_.parameters):
+            raise ValueError("model has other weights than at fit: fit this DynamicEvaluation again.")
+        return True
 
     def fit(self, X=None, y=None):
         """Find the root mean squares of the gradients in training, for ``rule="rms"``; "sgd" needs nothing.
@@ -206,6 +210,10 @@ class DynamicEvaluation(WrappedLanguageModel):
     def _set_learned(self, content, arrays):
         if self.rule == "rms":
             self.scales_ = {name: arrays[f"scales.{name}"] for name in self.model.network_.parameters}
+
+
+def _shapes(arrays):
+    return {name: array.shape for name, array in arrays.items()}
 
 
 def _without_dropout(network):

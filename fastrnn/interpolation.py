@@ -73,6 +73,19 @@ class InterpolatedLanguageModel(BaseLanguageModel):
     def __sklearn_clone__(self):  # the models stay fitted
         return type(self)(**self.get_params(deep=False))
 
+    def __sklearn_is_fitted__(self):
+        if not hasattr(self, "weights_"):
+            return False
+        if len(self.models) != len(self.weights_):
+            raise ValueError(f"models are {len(self.models)}, but there were {len(self.weights_)} at fit: fit again.")
+        for i, model in enumerate(self.models):  # ids that one does not have would lead out of its arrays
+            if model.vocabulary_ is not self.vocabulary_ and model.vocabulary_ != self.vocabulary_:
+                raise ValueError(
+                    f"models[{i}] has another vocabulary than at fit: fit all models with the same one, then fit this "
+                    f"{type(self).__name__} again."
+                )
+        return True
+
     def _members(self):
         return members_of(self.models if isinstance(self.models, list | tuple) else ())
 

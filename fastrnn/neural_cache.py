@@ -143,7 +143,9 @@ class NeuralCacheLanguageModel(WrappedLanguageModel):
         if not isinstance(state, tuple) or len(state) != 3 or not self.model._is_state(state[0]):
             return False
         shapes = (1, self.size, self.model.network_.recurrent.output_size), (1, self.size)
-        return (np.shape(state[1]), np.shape(state[2])) == shapes
+        if (np.shape(state[1]), np.shape(state[2])) != shapes:
+            return False
+        return bool((np.asarray(state[2]) < len(self.vocabulary_)).all())
 
     def _take(self, state, rows):
         state, keys, tokens = state

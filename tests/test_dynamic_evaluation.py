@@ -131,3 +131,11 @@ def test_zoneout_is_refused(network):
     model.network_.recurrent.zoneout = (0.1,)
     with pytest.raises(ValueError, match="model must be trained without zoneout"):
         DynamicEvaluation(model).score(TEST)
+
+
+def test_scales_of_other_weights_are_refused(network):
+    model = copy.deepcopy(network)
+    adapted = DynamicEvaluation(model, rule="rms").fit(TEST)
+    model.set_params(hidden_size=3).fit(TEST)
+    with pytest.raises(ValueError, match="has other weights than at fit: fit this DynamicEvaluation again"):
+        adapted.score(TEST)

@@ -185,6 +185,15 @@ def test_a_stream_ends_and_stops(model):
         TwoRows().stream()
 
 
+def test_a_stream_ends_where_the_model_is_fitted_anew():
+    model = NGramLanguageModel(3, smoothing="witten_bell", tokenizer="chars").fit(["abcdefgh" * 50])
+    stream = model.stream(random_state=0)
+    next(stream)
+    model.fit(["z"])
+    with pytest.raises(RuntimeError, match="NGramLanguageModel was fitted anew while it wrote a text"):
+        list(stream)
+
+
 @KINDS
 def test_stop_only_cuts(models, kind):
     model = models[kind]

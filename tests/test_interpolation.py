@@ -229,6 +229,19 @@ def test_vocabularies_must_be_the_same(parts, tokens, message):
         InterpolatedLanguageModel([parts[0], other]).fit(HELD_OUT)
 
 
+def test_parts_that_were_fitted_anew_are_refused():
+    bigrams = NGramLanguageModel(2, smoothing="add_k").fit(TRAIN)
+    model = InterpolatedLanguageModel([bigrams], weights=[1.0]).fit()
+    bigrams.fit(["z"])  # with fewer tokens
+    for use in (model.predict, model.score_samples, lambda X: model.sample(prompt=X[0])):
+        with pytest.raises(ValueError, match=r"models\[0\] has another vocabulary than at fit: fit all"):
+            use(["a b c"])
+    assert model.fit().predict(["z"]).tolist() == bigrams.predict(["z"]).tolist()
+    model.models = [bigrams, bigrams]
+    with pytest.raises(ValueError, match="models are 2, but there were 1 at fit"):
+        model.predict(["z"])
+
+
 def test_text_must_be_read_alike(parts):
     other = CacheLanguageModel(normalize="NFC", vocabulary=parts[0].vocabulary_).fit()
     with pytest.raises(ValueError, match=r"models\[1\] has normalize='NFC', but models\[0\] has normalize=None"):
