@@ -147,7 +147,7 @@ def warn_caller(message, category=UserWarning):
 
 
 def check_fitted(estimator, attribute):
-    """Raise NotFittedError unless an estimator has the attribute that its fit sets.
+    """Raise NotFittedError unless an estimator has the attribute that its fit sets, or says itself that it is fitted.
 
     Scikit-learn's own check takes longer than a short prediction: it is only asked where the attribute is missing.
 
@@ -156,7 +156,8 @@ def check_fitted(estimator, attribute):
     estimator : BaseEstimator
     attribute : str
     """
-    if attribute not in vars(estimator):
+    says = getattr(estimator, "__sklearn_is_fitted__", None)
+    if not (attribute in vars(estimator) if says is None else says()):
         from sklearn.utils.validation import check_is_fitted
 
         check_is_fitted(estimator)
