@@ -1,4 +1,4 @@
-"""What the subcommands of ``fastrnn`` share: the error of the user, types of arguments, texts, tables, outputs."""
+"""Parts that the subcommands of ``fastrnn`` share: the user's error, types of arguments, texts, tables, outputs."""
 
 import argparse
 import contextlib
@@ -16,7 +16,7 @@ _SHOWN = 5  # bad rows, labels and the like that are named
 
 
 class UserError(Exception):
-    """What the user can put right: one line, exit status 2."""
+    """An error that the user can put right: one line, exit status 2."""
 
 
 def integer(text, minimum, maximum):

@@ -1,4 +1,4 @@
-"""What is done with a language model on the command line, be it an n-gram model or a network."""
+"""Subcommands that use a fitted language model, be it an n-gram model or a network."""
 
 import argparse
 import functools

@@ -10,7 +10,7 @@ _ROWS = 256  # candidates at a time, at most: a state may be large
 
 
 class Fillings(list):
-    """What `fill` returns: the words that fit best, best first, a list of `Completion`.
+    """Result of `fill`: the words that fit best, best first, a list of `Completion`.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What language models write: texts, drawn or searched for token after token, and completions of what is typed."""
+"""Writing with language models: texts drawn or searched for token after token, and completions of what is typed."""
 
 import contextlib
 import numbers

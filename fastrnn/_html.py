@@ -1,4 +1,4 @@
-"""What notebooks show: tables, and texts whose tokens have grounds of colour; without scripts, everything escaped."""
+"""HTML for notebooks: tables, and texts whose tokens have grounds of colour; without scripts, everything escaped."""
 
 import html
 

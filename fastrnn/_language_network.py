@@ -64,7 +64,7 @@ class LanguageNetwork:
 
     @property
     def buffers(self):
-        """What a saved network has besides parameters: how often each token appeared, where the softmax uses that."""
+        """Arrays of a saved network besides parameters: how often each token appeared, where the softmax uses that."""
         counts = getattr(self.output, "counts", None)
         return {} if counts is None else {"output.counts": counts}
 

@@ -126,7 +126,7 @@ def _bar_class():
 
 
 class _Visibility:
-    """What makes the lines of this package visible for as long as somebody wants to see them."""
+    """Makes the lines of this package visible for as long as somebody wants to see them."""
 
     def __init__(self):
         self.lock, self.wanted, self.handler, self.level = threading.Lock(), 0, None, None

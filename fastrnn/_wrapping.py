@@ -1,4 +1,4 @@
-"""What language models share that are made of other models."""
+"""The base class of language models that are made of other models."""
 
 from sklearn.utils.validation import check_is_fitted
 

@@ -1,4 +1,4 @@
-"""What all language models share: how text comes in, scores, perplexity, prediction, sampling, files."""
+"""The base class of all language models: how text comes in, scores, perplexity, prediction, sampling, files."""
 
 import abc
 

@@ -19,7 +19,7 @@ from fastrnn.persistence import replaced_file
 
 @dataclasses.dataclass(frozen=True)
 class LanguageModelResult:
-    """What `compare_language_models` measured of one model.
+    """Measurements of one model by `compare_language_models`.
 
     Attributes
     ----------

@@ -24,7 +24,7 @@ class DivergenceError(ValueError):
 
 
 class History(NamedTuple):
-    """What came of a training.
+    """Course of a training, epoch by epoch.
 
     Attributes
     ----------
@@ -361,7 +361,7 @@ class _Run:
 
 
 class _Figures:
-    """What is shown of an epoch: the loss, elements a second, and the last score (`shown`)."""
+    """Figures that are shown of an epoch: the loss, elements a second, and the last score (`shown`)."""
 
     def __init__(self, progress, unit, shown):
         self.progress, self.unit, self.shown = progress, unit, shown

@@ -22,7 +22,7 @@ from fastrnn.optimizers import SGD, Adam
 
 
 class WarmUp(NamedTuple):
-    """What `warm_up` did.
+    """Account of a `warm_up`.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What the estimators of whole sequences share: reading, training, prediction in batches, files."""
+"""The base class of estimators of whole sequences: reading, training, prediction in batches, files."""
 
 import abc
 import json
@@ -36,7 +36,7 @@ _NOT_STORED = ("embedding", "class_weight")  # vectors stand in the learned arra
 
 
 class _Learned(NamedTuple):
-    """What a fit learns: how sequences are read, what is predicted, the network, and how its training went."""
+    """All that a fit learns: how sequences are read, what is predicted, the network, and how its training went."""
 
     reader: object
     target: object

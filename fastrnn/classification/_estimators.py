@@ -339,7 +339,7 @@ class MeanEmbeddingClassifier(_Classifier):
 
 
 class _Recurrent(BaseSequenceEstimator):
-    """What the recurrent classifier and the recurrent regressor share."""
+    """Base class of the recurrent classifier and the recurrent regressor."""
 
     _fixed = (*BaseSequenceEstimator._fixed, "cell", "hidden_size", "num_layers", "bidirectional", "pooling", "zoneout",
               "proj_size", "residual", "missing")  # fmt: skip

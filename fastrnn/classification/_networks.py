@@ -37,7 +37,7 @@ class Batch(NamedTuple):
 
 
 class Network:
-    """What both networks share: parameters by name, a training step, and the output layer.
+    """Base class of both networks: parameters by name, a training step, and the output layer.
 
     A subclass sets ``layers``, a dict, calls `add_output` and writes `encode`, `encode_backward`, `_all_dropouts`.
     """

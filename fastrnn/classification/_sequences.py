@@ -1,4 +1,4 @@
-"""What the estimators read, as arrays: all sequences one after another, texts as ids."""
+"""Sequences as the estimators read them: as arrays, all one after another, texts as ids."""
 
 import numbers
 

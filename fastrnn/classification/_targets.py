@@ -1,4 +1,4 @@
-"""What is predicted: classes, several labels at once, or numbers; each with its loss on the outputs (B, K)."""
+"""Targets of estimators: classes, several labels at once, or numbers; each with its loss on the outputs (B, K)."""
 
 import collections.abc
 import numbers

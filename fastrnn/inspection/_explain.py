@@ -1,4 +1,4 @@
-"""Which words, or which steps of a series, make a classifier say what it says."""
+"""Explanations of predictions: which words, or steps of a series, make a classifier say what it says."""
 
 import copy
 from typing import NamedTuple
@@ -23,7 +23,7 @@ _FAINT = 0.1  # below this share of the largest contribution a word has no groun
 
 
 class Explanation(NamedTuple):
-    """What `explain` returns. A notebook shows it as the text, on blue what speaks for the class, on red what does not.
+    """Result of `explain`. A notebook shows it as the text, on blue what speaks for the class, on red what does not.
 
     Attributes
     ----------

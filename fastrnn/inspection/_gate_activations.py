@@ -1,4 +1,4 @@
-"""What the gates of a recurrent network do at each token."""
+"""The values of the gates of a recurrent network at each token."""
 
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ from fastrnn.inspection._unrolled import direction_names, unroll
 
 
 class GateActivations(NamedTuple):
-    """What `gate_activations` returns.
+    """Result of `gate_activations`.
 
     Attributes
     ----------

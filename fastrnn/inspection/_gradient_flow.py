@@ -16,7 +16,7 @@ from fastrnn.layers import Pooling
 
 
 class GradientFlow(NamedTuple):
-    """What `gradient_flow` returns.
+    """Result of `gradient_flow`.
 
     Attributes
     ----------

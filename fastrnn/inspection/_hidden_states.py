@@ -1,4 +1,4 @@
-"""What a recurrent network remembers at each token."""
+"""The states of a recurrent network at each token."""
 
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ _SHOWN_SEQUENCES = 5  # in a notebook
 
 
 class HiddenStates(NamedTuple):
-    """What `hidden_states` returns.
+    """Result of `hidden_states`. A notebook shows sizes and ranges as a table.
 
     Attributes
     ----------

@@ -14,7 +14,7 @@ from fastrnn.text import tokenize_corpus
 
 
 class Inputs(NamedTuple):
-    """What a recurrent layer reads.
+    """The sequences that a recurrent layer reads.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Which of two sentences a language model finds more probable."""
+"""Minimal pairs: which of two sentences a language model finds more probable."""
 
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ from fastrnn.text import UNK_ID
 
 
 class MinimalPairs(NamedTuple):
-    """What `minimal_pairs` returns.
+    """Result of `minimal_pairs`.
 
     Attributes
     ----------

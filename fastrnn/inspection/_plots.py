@@ -1,4 +1,4 @@
-"""What the displays share. matplotlib is imported when something is drawn, and not before."""
+"""Parts that the displays share. matplotlib is imported when something is drawn, and not before."""
 
 from fastrnn._checks import check_choice
 from fastrnn._optional import optional_module

@@ -1,4 +1,4 @@
-"""What the recurrent weights alone say about gradients."""
+"""Singular values of the recurrent weights, and what they alone say about gradients."""
 
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ _ROUNDING = 1e-5  # of a product that is 1 exactly, with orthogonal weights
 
 
 class SingularValues(NamedTuple):
-    """What `singular_values` returns, an entry for each of the n recurrent matrices: one a gate.
+    """Result of `singular_values`, with an entry for each of the n recurrent matrices: one a gate.
 
     Attributes
     ----------

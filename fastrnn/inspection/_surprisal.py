@@ -15,7 +15,7 @@ from fastrnn.text import END_ID, PAD_ID, SPECIAL_TOKENS, START_ID, UNK_ID, close
 
 
 class Surprisal(NamedTuple):
-    """What `surprisal` returns. A notebook shows it as the text, with a darker ground behind what surprises more.
+    """Result of `surprisal`. A notebook shows it as the text, with a darker ground behind what surprises more.
 
     Attributes
     ----------

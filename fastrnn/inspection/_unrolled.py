@@ -18,7 +18,7 @@ _COMPARED_STEPS = 3  # few: over many, rounding alone can make a chaotic network
 
 
 class Trace(NamedTuple):
-    """What one direction of one layer read, and what it remembered.
+    """The inputs of one direction of one layer, and the states that it had.
 
     Attributes
     ----------

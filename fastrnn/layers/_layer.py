@@ -1,4 +1,4 @@
-"""What all layers share: named parameters, gradients beside them, and their exchange as a state dict."""
+"""The base class of all layers: named parameters, gradients beside them, and their exchange as a state dict."""
 
 import threading
 

@@ -1,4 +1,4 @@
-"""What is prepared once for all threads that use it."""
+"""Values that are prepared once for all threads that use them."""
 
 import contextlib
 import os
