@@ -208,7 +208,8 @@ class BaseLanguageModel(FillingMixin, BaseEstimator, abc.ABC):
         Returns
         -------
         list of float64 array (n_tokens + 1,)
-            For each sentence the natural logarithm of the probability of each of its tokens, and of ``</s>``.
+            For each sentence the natural logarithm of the probability of each of its tokens, and of ``</s>`` (but with
+            ``eos=False``).
         """
         _, offsets, log_probs = self._score_tokens(X, independent, bos, eos)
         return np.split(log_probs, offsets[1:-1]) if len(offsets) > 1 else []
@@ -355,8 +356,8 @@ class BaseLanguageModel(FillingMixin, BaseEstimator, abc.ABC):
 
         Parameters
         ----------
-        X : iterable of (str or list of str)
-            The contexts: beginnings of sentences. ``""`` or ``[]`` is the start of a sentence.
+        X : iterable of (str, list of str or os.PathLike), os.PathLike, or file object
+            The contexts: beginnings of sentences; of files, each line. ``""`` or ``[]`` is the start of a sentence.
 
         Returns
         -------
@@ -370,8 +371,8 @@ class BaseLanguageModel(FillingMixin, BaseEstimator, abc.ABC):
 
         Parameters
         ----------
-        X : iterable of (str or list of str)
-            The contexts: beginnings of sentences. ``""`` or ``[]`` is the start of a sentence.
+        X : iterable of (str, list of str or os.PathLike), os.PathLike, or file object
+            The contexts: beginnings of sentences; of files, each line. ``""`` or ``[]`` is the start of a sentence.
 
         Returns
         -------

@@ -66,7 +66,24 @@ def read_corpus(X, vocabulary, tokenizer="words", lowercase=False, normalize=Non
 
 
 def read_ids(X, vocabulary):
-    """Return the `Corpus` of a text that is given as ids, see `read_corpus`; None if X is something else."""
+    """Return a text that is given as ids.
+
+    Parameters
+    ----------
+    X : object
+        Ids as in `read_corpus`, or something else.
+    vocabulary : Vocabulary or None
+
+    Returns
+    -------
+    Corpus or None
+        None if X is something else.
+
+    Raises
+    ------
+    ValueError
+        The ids are not those of the vocabulary, or a ``.npy`` file holds none.
+    """
     if isinstance(X, os.PathLike) and pathlib.Path(X).suffix == ".npy":
         X = _load_ids(X)
     return _check_ids(X, vocabulary) if isinstance(X, np.ndarray) and X.dtype.kind in "iu" else None

@@ -304,12 +304,12 @@ class RNNLanguageModel(ExchangeMixin, BaseLanguageModel):
 
         Parameters
         ----------
-        X : iterable of (str or list of str), path, or ids
+        X : iterable of (str, list of str or os.PathLike), os.PathLike, file object, or ids
             A sentence, line or document each, in the order of the text; it is read once and kept as ids, in a temporary
             file if it is long. Or the path (a `pathlib.Path`) of a text file with a sentence a line, or of a folder of
-            such ``.txt`` files. Or ids of the given `vocabulary`, every sentence closed by that of ``</s>``: an array,
-            which may be mapped, or the path of a ``.npy`` file that `fastrnn.corpus.write_token_file` wrote, which is
-            read where it is needed.
+            such ``.txt`` files; or an open file. Or ids of the given `vocabulary`, every sentence closed by that of
+            ``</s>``: an array, which may be mapped, or the path of a ``.npy`` file that
+            `fastrnn.corpus.write_token_file` wrote, which is read where it is needed.
         y : None
             Ignored.
         X_val : as X, default=None

@@ -208,14 +208,38 @@ def _wrap(tokenizer):
 
 
 def without_surrogates(text):
-    """Return a text with replacement characters in the place of single surrogates, which nothing can show or encode."""
+    r"""Return a text with replacement characters in the place of single surrogates, which nothing can show or encode.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> without_surrogates("cut \ud83d")
+    'cut �'
+    """
     if not _has_surrogates(text):
         return text
     return text.encode("utf-16-le", errors="surrogatepass").decode("utf-16-le", errors="replace")
 
 
 def tokenizer_to_plain(tokenizer):
-    """Return the parameter `tokenizer` as a value that JSON can hold (a callable: itself)."""
+    """Return a tokenizer as a value that JSON can hold, if there is one.
+
+    Parameters
+    ----------
+    tokenizer : str, callable or tokenizers.Tokenizer
+
+    Returns
+    -------
+    str, callable or dict
+        A callable stays itself.
+    """
     return {"tokenizers": tokenizer.to_str()} if _is_of_tokenizers(tokenizer) else tokenizer
 
 
@@ -230,7 +254,17 @@ def same_tokenizer(first, second):
 
 
 def tokenizer_from_plain(value):
-    """Return the tokenizer of which `tokenizer_to_plain` made a plain value."""
+    """Return the tokenizer that a plain value stands for.
+
+    Parameters
+    ----------
+    value : str, callable or dict
+        The value that `tokenizer_to_plain` returned.
+
+    Returns
+    -------
+    str, callable or tokenizers.Tokenizer
+    """
     return _library().Tokenizer.from_str(value["tokenizers"]) if isinstance(value, dict) else value
 
 
@@ -352,9 +386,30 @@ def check_preprocessing(normalize, encoding):
 
 
 def tokenize(text, tokenizer="words", lowercase=False, normalize=None, name="text"):
-    """Return the tokens of one text, or of a list of tokens, as a list of str; see `iterate_corpus`.
+    """Return the tokens of one text.
 
-    Errors call it by its `name`.
+    Parameters
+    ----------
+    text : str or list of str
+        A text, or its tokens.
+    tokenizer, lowercase, normalize
+        As in `iterate_corpus`.
+    name : str
+        The argument's name in messages.
+
+    Returns
+    -------
+    list of str
+
+    Raises
+    ------
+    ValueError
+        If it is neither a string nor a list of strings.
+
+    Examples
+    --------
+    >>> tokenize("It's done.")
+    ["It's", 'done', '.']
     """
     return _tokenizing(tokenizer, lowercase, normalize)(text, name)
 
@@ -362,7 +417,12 @@ def tokenize(text, tokenizer="words", lowercase=False, normalize=None, name="tex
 def tokenize_corpus(
     X, tokenizer="words", lowercase=False, normalize=None, encoding="utf-8", whole_files=False, learning=False
 ):
-    """Turn what a language model is given into lists of tokens, all at once; see `iterate_corpus`.
+    """Turn the text that a language model is given into lists of tokens, all at once.
+
+    Parameters
+    ----------
+    X, tokenizer, lowercase, normalize, encoding, whole_files, learning
+        As in `iterate_corpus`.
 
     Returns
     -------
@@ -379,7 +439,7 @@ def tokenize_corpus(
 def iterate_corpus(
     X, tokenizer="words", lowercase=False, normalize=None, encoding="utf-8", whole_files=False, learning=False
 ):
-    """Turn what a language model is given into lists of tokens, one after another.
+    """Turn the text that a language model is given into lists of tokens, one after another.
 
     Parameters
     ----------
@@ -696,13 +756,37 @@ class Vocabulary:
         return np.where(kept, np.cumsum(kept, dtype=np.int32) - np.int32(1), np.int32(UNK_ID))
 
     def encode(self, tokens):
-        """Return the ids of `tokens` as an int32 array (n_tokens,); unknown tokens have ``unk_id``."""
+        """Return the ids of tokens.
+
+        Parameters
+        ----------
+        tokens : list of str
+
+        Returns
+        -------
+        int32 array (n_tokens,)
+            Unknown tokens have ``unk_id``.
+
+        Raises
+        ------
+        ValueError
+            If `tokens` is a string.
+        """
         if isinstance(tokens, str):
             raise ValueError(f"tokens must be a list of tokens, got {shown(tokens)}: see get_tokenizer.")
         return np.fromiter(map(self._ids.__getitem__, tokens), np.int32, len(tokens))
 
     def decode(self, ids):
-        """Return the tokens with these ids as a list of str."""
+        """Return the tokens that ids stand for.
+
+        Parameters
+        ----------
+        ids : array-like (n_tokens,) of int
+
+        Returns
+        -------
+        list of str
+        """
         return [self.tokens[i] for i in np.asarray(ids, dtype=np.intp).tolist()]
 
     def beginning_with(self, prefix):

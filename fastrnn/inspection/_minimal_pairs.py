@@ -56,7 +56,7 @@ def minimal_pairs(model, good, bad, groups=None, oov="include"):
     ----------
     model : language model
         A fitted model of any kind.
-    good, bad : iterable of (str or list of str)
+    good, bad : iterable of (str, list of str or os.PathLike), os.PathLike, or file object
         The sentences, as many good ones as bad ones.
     groups : sequence of str or None
         What each pair tests; None puts all into one group.
