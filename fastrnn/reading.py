@@ -81,12 +81,12 @@ def open_lines(source, encoding="utf-8", errors="strict", keep_ends=False):
             raise ValueError(f"{name}, line {number + 1}: the compressed file is damaged ({error}).") from None
 
 
-def read_text(source, encoding="utf-8", errors="strict"):
+def read_text(source, encoding="utf-8"):
     r"""Return a text as a whole.
 
     Parameters
     ----------
-    source, encoding, errors
+    source, encoding
         As in `open_lines`.
 
     Returns
@@ -105,7 +105,7 @@ def read_text(source, encoding="utf-8", errors="strict"):
     >>> read_text(io.BytesIO("na\xefve\r\n".encode("latin-1")), encoding="latin-1")
     'naïve\n'
     """
-    lines = open_lines(source, encoding, errors, keep_ends=True)
+    lines = open_lines(source, encoding, keep_ends=True)
     return "".join(line[:-2] + "\n" if line.endswith("\r\n") else line for line in lines)
 
 

@@ -414,14 +414,12 @@ def tokenize(text, tokenizer="words", lowercase=False, normalize=None, name="tex
     return _tokenizing(tokenizer, lowercase, normalize)(text, name)
 
 
-def tokenize_corpus(
-    X, tokenizer="words", lowercase=False, normalize=None, encoding="utf-8", whole_files=False, learning=False
-):
+def tokenize_corpus(X, tokenizer="words", lowercase=False, normalize=None, encoding="utf-8", learning=False):
     """Turn the text that a language model is given into lists of tokens, all at once.
 
     Parameters
     ----------
-    X, tokenizer, lowercase, normalize, encoding, whole_files, learning
+    X, tokenizer, lowercase, normalize, encoding, learning
         As in `iterate_corpus`.
 
     Returns
@@ -433,12 +431,10 @@ def tokenize_corpus(
     >>> tokenize_corpus(["Hello, world", ["already", "cut"]], lowercase=True)
     [['hello', ',', 'world'], ['already', 'cut']]
     """
-    return list(iterate_corpus(X, tokenizer, lowercase, normalize, encoding, whole_files, learning))
+    return list(iterate_corpus(X, tokenizer, lowercase, normalize, encoding, learning))
 
 
-def iterate_corpus(
-    X, tokenizer="words", lowercase=False, normalize=None, encoding="utf-8", whole_files=False, learning=False
-):
+def iterate_corpus(X, tokenizer="words", lowercase=False, normalize=None, encoding="utf-8", learning=False):
     """Turn the text that a language model is given into lists of tokens, one after another.
 
     Parameters
@@ -453,8 +449,6 @@ def iterate_corpus(
         What is done to texts and tokens first, see `preprocess`.
     encoding : str
         The encoding of the files.
-    whole_files : bool
-        Whether each file of several is one text, rather than each of its lines.
     learning : bool
         Whether a vocabulary is learned from the texts: warns where the tokenizer takes whole sentences for words.
 
@@ -474,7 +468,7 @@ def iterate_corpus(
         With `learning`, if the texts are in a script without spaces between words, and the tokenizer needs them.
     """
     tokens_of = _tokenizing(tokenizer, lowercase, normalize)
-    texts = iterate_texts(X, encoding, whole_files)
+    texts = iterate_texts(X, encoding)
     if learning and isinstance(tokenizer, str) and tokenizer in ("words", "whitespace"):
         texts = _warning_of_unspaced(texts, tokenizer)
     for index, element in enumerate(texts):

@@ -84,15 +84,15 @@ def from_keras(layer, weights):
     layer.load_state_dict({**layer.state_dict(), **state_dict})  # beside it, learned initial states
 
 
-def keras_parts(weights, classifier=False):
+def keras_parts(weights, whole_sequences=False):
     """Return the arrays of a network, by our names, and the cell that they belong to.
 
     Parameters
     ----------
     weights : list of array-like, or Keras model
         Of an Embedding, of one or more SimpleRNN, GRU or LSTM, and of a Dense layer.
-    classifier : bool
-        Whether the recurrent layers may have two directions, and an embedding may be missing.
+    whole_sequences : bool
+        As in `fastrnn.exchange._torch.find_parts`.
 
     Returns
     -------
@@ -101,10 +101,10 @@ def keras_parts(weights, classifier=False):
     cell : str
     """
     weights = [np.asarray(weight, np.float32) for weight in keras_weights(weights)]
-    embeds = 1 if not classifier or len(weights) % 3 == 0 else 0
+    embeds = 1 if not whole_sequences or len(weights) % 3 == 0 else 0
     n_triples, rest = divmod(len(weights) - 2 - embeds, 3)
     if n_triples < 1 or rest:
-        embedding, sizes = ("an Embedding (of texts)", "5, 6, 8, 9") if classifier else ("an Embedding", "6, 9")
+        embedding, sizes = ("an Embedding (of texts)", "5, 6, 8, 9") if whole_sequences else ("an Embedding", "6, 9")
         raise ValueError(
             f"weights must be those of {embedding}, of one or more recurrent layers with biases and of a Dense layer: "
             f"{sizes}, … arrays, got {len(weights)}."
@@ -115,7 +115,7 @@ def keras_parts(weights, classifier=False):
     if gates not in (1, 3, 4):
         columns = recurrent[1].shape[1]
         raise ValueError(f"weights[{1 + embeds}] must have 1, 3 or 4 times {hidden} columns, got {columns}.")
-    directions = 2 if classifier and len(kernel) == 2 * hidden else 1
+    directions = 2 if whole_sequences and len(kernel) == 2 * hidden else 1
     cell = {1: "rnn", 3: "gru" if recurrent[2].ndim == 2 else "gru_reset_before", 4: "lstm"}[gates]
     layer = Recurrent(cell, len(recurrent[0]), hidden, max(1, n_triples // directions), bidirectional=directions == 2)
     from_keras(layer, recurrent)

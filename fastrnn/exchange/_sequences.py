@@ -96,7 +96,7 @@ class SequenceExchangeMixin(GuardedMixin):
         else:
             if tokens is None:
                 tokens, sizes["input"] = range(len(parts["embedding.weight"])), "tokens"
-            vocabulary, parts = place_tokens(parts, tokens, special_tokens, classifier=True)
+            vocabulary, parts = place_tokens(parts, tokens, special_tokens, whole_sequences=True)
             content["reader"] = {"tokens": vocabulary.tokens}
             sizes["embedding_size"] = parts["embedding.weight"].shape[1]
         return cls._unpack({"cell": cell, **params, **sizes}, content, parts)
@@ -145,7 +145,7 @@ class ClassifierExchangeMixin(SequenceExchangeMixin):
             The weights are not those of such a module.
         """
         names = {"embedding": embedding, "recurrent": recurrent, "output": output}
-        parts, cell = find_parts(state_dict, names, cell, classifier=True)
+        parts, cell = find_parts(state_dict, names, cell, whole_sequences=True)
         return cls._from_parts(parts, cell, _sort_classes(parts, classes), tokens, special_tokens, params)
 
     @classmethod
@@ -172,7 +172,7 @@ class ClassifierExchangeMixin(SequenceExchangeMixin):
         ValueError
             The weights are not those of such a model.
         """
-        parts, found = keras_parts(weights, classifier=True)
+        parts, found = keras_parts(weights, whole_sequences=True)
         return cls._from_parts(parts, cell or found, _sort_classes(parts, classes), tokens, special_tokens, params)
 
 
@@ -202,7 +202,7 @@ class RegressorExchangeMixin(SequenceExchangeMixin):
             The weights are not those of such a module.
         """
         names = {"embedding": embedding, "recurrent": recurrent, "output": output}
-        parts, cell = find_parts(state_dict, names, cell, classifier=True)
+        parts, cell = find_parts(state_dict, names, cell, whole_sequences=True)
         return cls._from_parts(parts, cell, _plain_numbers(parts), tokens, special_tokens, params)
 
     @classmethod
@@ -224,7 +224,7 @@ class RegressorExchangeMixin(SequenceExchangeMixin):
         ValueError
             The weights are not those of such a model.
         """
-        parts, found = keras_parts(weights, classifier=True)
+        parts, found = keras_parts(weights, whole_sequences=True)
         return cls._from_parts(parts, cell or found, _plain_numbers(parts), tokens, special_tokens, params)
 
 

@@ -25,7 +25,7 @@ def check_torch(layer):
             raise ValueError(f"{name} must be {none} for torch, whose layers have no such thing.")
 
 
-def find_parts(module, names, cell=None, classifier=False):
+def find_parts(module, names, cell=None, whole_sequences=False):
     """Return the arrays of a network, by our names, and the cell that they belong to.
 
     Parameters
@@ -37,8 +37,9 @@ def find_parts(module, names, cell=None, classifier=False):
         The prefixes "embedding", "recurrent" and "output", or None where they are to be found.
     cell : str or None
         Its name, if that is known.
-    classifier : bool
-        Whether a second direction is allowed, and an embedding may be missing.
+    whole_sequences : bool
+        Whether the network is that of an estimator of whole sequences, and no language model: it may have a second
+        direction, and an embedding may be missing.
 
     Returns
     -------
@@ -49,7 +50,7 @@ def find_parts(module, names, cell=None, classifier=False):
     """
     arrays = {key: np.array(value, np.float32) for key, value in weights_of(module).items()}
     recurrent = names["recurrent"] or _find(arrays, "weight_ih_l0", "recurrent")
-    layers = _recurrent_parts(arrays, recurrent, classifier)
+    layers = _recurrent_parts(arrays, recurrent, whole_sequences)
     parts = {f"recurrent.{name}": array for name, array in layers.items()}
     others = {key: array for key, array in arrays.items() if not key.startswith(f"{recurrent}.")}
     output = names["output"] or _find_output(others, _output_size(parts))
@@ -57,7 +58,7 @@ def find_parts(module, names, cell=None, classifier=False):
     parts["output.bias"] = others.get(f"{output}.bias", np.zeros(len(parts["output.weight"]), np.float32))
     matrices = {key: array for key, array in others.items() if key != f"{output}.weight"}
     embedding = None
-    if names["embedding"] or not classifier or any(key.endswith(".weight") for key in matrices):
+    if names["embedding"] or not whole_sequences or any(key.endswith(".weight") for key in matrices):
         embedding = names["embedding"] or _find(matrices, "weight", "embedding")
         size = parts["recurrent.weight_ih_l0"].shape[1]
         parts["embedding.weight"] = _matrix(others, f"{embedding}.weight", size, "the recurrent layers read")
@@ -148,7 +149,7 @@ def recurrent_params(parts):
     }
 
 
-def place_tokens(parts, tokens, special_tokens, classifier=False):
+def place_tokens(parts, tokens, special_tokens, whole_sequences=False):
     """Return the vocabulary of `tokens`, and arrays whose rows are in its order.
 
     Parameters
@@ -160,8 +161,8 @@ def place_tokens(parts, tokens, special_tokens, classifier=False):
     special_tokens : dict of str to str, or None
         What ``</s>``, ``<unk>`` and the like are called in `tokens`; they may be missing there, but for the ``</s>`` of
         a language model.
-    classifier : bool
-        Whether only the embedding has a row for each token.
+    whole_sequences : bool
+        As in `find_parts`: only the embedding has a row for each token then.
 
     Returns
     -------
@@ -172,7 +173,7 @@ def place_tokens(parts, tokens, special_tokens, classifier=False):
     special = {ours: str(theirs) for ours, theirs in (special_tokens or {}).items()}
     rows = len(parts["embedding.weight"])
     predicts_tokens = {name: missing for name, missing in (("output.weight", 0), ("output.bias", _NO_LOGIT))
-                       if not classifier}  # fmt: skip
+                       if not whole_sequences}  # fmt: skip
     for name in ("embedding.weight", *predicts_tokens):
         if len(parts[name]) != len(tokens):
             raise ValueError(f"tokens must be as many as rows of {name}, {len(parts[name])}, got {len(tokens)}.")
@@ -182,7 +183,7 @@ def place_tokens(parts, tokens, special_tokens, classifier=False):
         raise ValueError(f"special_tokens must map some of {SPECIAL_TOKENS} to tokens, got {', '.join(unknown)}.")
     places = [tokens.index(special.get(name, name)) if special.get(name, name) in tokens else -1
               for name in SPECIAL_TOKENS]  # fmt: skip
-    if places[-1] < 0 and not classifier:
+    if places[-1] < 0 and not whole_sequences:
         raise ValueError(
             "tokens has no '</s>': say which token ends a sentence, with special_tokens={'</s>': '<eos>'} for instance."
         )
