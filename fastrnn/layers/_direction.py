@@ -174,7 +174,10 @@ class Direction:
 
     def _set_initial(self, written, batch, initial, drawn):
         """Put the initial states, or zeros where they are None, in their place."""
-        _write_states(written.states[:, :batch], initial)
+        if initial is None:
+            written.states[:, :batch] = 0
+        else:
+            _write_states(written.states[:, :batch], initial)
         if drawn.recurrent is not None:
             written.operands[0, :batch] = written.states[0, :batch] * self._padded(drawn.recurrent)
 
@@ -202,7 +205,10 @@ class Direction:
         take, zeros, weights = room.take, room.zeros, self.weights
         states, padded = len(weights.cell.states), weights.padded
         d_states = take("d_states", states, batch, padded)
-        _write_states(d_states, d_final)
+        if d_final is None:
+            d_states.fill(0)
+        else:
+            _write_states(d_states, d_final)
         operand = None if masks.recurrent is None else zeros("d_operand", 1, batch, padded)
         n_units = weights.n_units
         return recurrence.Gradients(
@@ -244,10 +250,7 @@ class Direction:
 
 
 def _write_states(states, values):
-    """Write states, a list of arrays (batch, size of the state) or None for zeros, to an array (N, batch, padded)."""
-    if values is None:
-        states[...] = 0
-        return
+    """Write states, a list of arrays (batch, size of the state), to an array (N, batch, padded)."""
     for plane, state in zip(states, values, strict=True):
         columns = state.shape[1]
         plane[:, :columns] = state

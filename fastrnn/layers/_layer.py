@@ -165,6 +165,9 @@ class Layer:
 
     def zero_grad(self):
         """Set all gradients to zero; arrays that cannot be written to are copied first, see `make_writable`."""
-        self.make_writable()
-        for gradient in self.grads.values():
-            gradient.fill(0)
+        try:
+            for gradient in self.grads.values():
+                gradient.fill(0)
+        except ValueError:  # one cannot be written to
+            self.make_writable()
+            self.zero_grad()

@@ -151,7 +151,8 @@ class Packing:
             flat = padded._replace(ids=np.ascontiguousarray(padded.ids, np.int32).reshape(-1))
         else:
             flat = padded.reshape(-1, padded.shape[-1])
-        return flat if self.rows is None else gather(flat, self.rows, n_jobs)
+        rows = self.rows
+        return flat if rows is None else gather(flat, rows, n_jobs)
 
     def clear_padding(self, padded, n_jobs):
         """Write zeros to the padding of a padded batch (steps · batch, n)."""

@@ -296,7 +296,7 @@ class Recurrent(Layer):
                     collected.append(self._collect(done, packing, shape, backwards))
                 if training:
                     passes.append(done)
-            rows = self._merged(outputs)
+            rows = self._merged(outputs) if self.directions == 2 else outputs[0].values
             if self.residual and k > 0:
                 rows = rows + inputs
             if k < self.num_layers - 1:
@@ -460,6 +460,8 @@ class Recurrent(Layer):
         """Return where the output of each direction stands in the output of a layer, or its gradient in a gradient."""
         halves = values / 2 if self.directions == 2 and self.merge == "mean" else values
         size = self._sizes[0]
+        if self.directions == 1:
+            return [Output(values, packing.output_rows(self.reverse, padded), 0, size)]
         begin = [0, size if self.merge == "concat" else 0]
         return [
             Output(halves, packing.output_rows(d == 1 or self.reverse, padded), begin[d], begin[d] + size)
