@@ -44,10 +44,7 @@ class SeriesReader:
         steps = np.concatenate(parts)
         if not len(steps):
             raise ValueError("X holds 0 steps: at least one series with a step is required.")
-        with np.errstate(over="ignore", invalid="ignore"):
-            mean, scale = steps.mean(axis=0), steps.std(axis=0)
-        if not (np.isfinite(mean).all() and np.isfinite(scale).all()):
-            raise ValueError(f"X must have numbers whose squares are finite, got {shown(abs(steps).max())}.")
+        mean, scale = mean_and_deviation("X", steps)
         scale[scale <= 1e-10 * (abs(steps).max(axis=0) + 1e-300)] = 1
         reader = cls(mean, scale, options, columns)
         return reader, reader._encode(parts)
@@ -80,6 +77,15 @@ class SeriesReader:
     def from_learned(cls, content, arrays, options):
         """Return the reader whose `get_learned` was this."""
         return cls(arrays["input.mean"], arrays["input.scale"], options, content.get("columns"))
+
+
+def mean_and_deviation(name, values):
+    """Return mean and standard deviation (D,) of numbers (n, D); ValueError if these are too large for that."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean, deviation = values.mean(axis=0), values.std(axis=0)
+    if not (np.isfinite(mean).all() and np.isfinite(deviation).all()):
+        raise ValueError(f"{name} must have numbers whose squares are finite, got {shown(abs(values).max())}.")
+    return mean, deviation
 
 
 def read_series(X, missing="error", n_features=None, columns=None):

@@ -13,6 +13,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 
 from fastrnn._checks import check_not_negative, did_you_mean, is_missing, shown, warn_caller
 from fastrnn.classification._sequences import restored_classes, stored_classes
+from fastrnn.classification._series import mean_and_deviation
 
 _ONE_EACH = "one label (a string or a number) for each sequence, or an indicator matrix (n, K) of 0 and 1"
 
@@ -207,10 +208,7 @@ def learn_values(y):
     values = _numbers(y)
     n_dims = values.ndim
     values = values[:, None] if n_dims == 1 else values
-    with np.errstate(over="ignore", invalid="ignore"):
-        mean, scale = values.mean(axis=0), values.std(axis=0)
-    if not (np.isfinite(mean).all() and np.isfinite(scale).all()):
-        raise ValueError(f"y must have numbers whose squares are finite, got {shown(abs(values).max())}.")
+    mean, scale = mean_and_deviation("y", values)
     return ValuesTarget(mean, np.where(scale > 0, scale, 1.0), n_dims)
 
 
