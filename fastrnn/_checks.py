@@ -176,7 +176,7 @@ def check_not_negative(name, value):
 
 
 def check_training(settings):
-    """Raise ValueError if a parameter is wrong that all estimators that train a network have.
+    """Raise ValueError if one of the parameters is wrong that all estimators with a network share.
 
     Parameters
     ----------

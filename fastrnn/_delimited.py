@@ -34,7 +34,7 @@ class DelimitedReader:
     quote : str
         The quotation mark that may stand around a field, and is doubled inside it; "" for none.
     suspicious : bool
-        Whether a field is refused that runs over many lines all of which look like rows.
+        Whether to refuse a field that runs over many lines if all of these look like rows.
 
     Examples
     --------
@@ -69,7 +69,7 @@ class DelimitedReader:
         return self._line is not None
 
     def _fields(self):
-        """Return the fields of a row some of which may stand between quotation marks."""
+        """Return the fields of a row, which may stand between quotation marks."""
         fields, place = [], 0
         while True:
             if self._line.startswith(self._quote, place):

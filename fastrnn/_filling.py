@@ -15,8 +15,8 @@ class Fillings(list):
     Attributes
     ----------
     exact : bool
-        Whether all words of the vocabulary were compared. Otherwise only those were that are the most probable ones
-        after the text before the blank, and the probabilities are shares among these.
+        Whether all words of the vocabulary were compared. Otherwise only the most probable ones after the text before
+        the blank were, and the probabilities are shares among these.
     n_candidates : int
         How many words were compared.
     """
@@ -46,8 +46,8 @@ class FillingMixin(GenerationMixin):
         blank : str
             What stands for the missing word.
         candidates : int
-            The largest number of words that are compared. If the vocabulary has more, those are taken that are the most
-            probable ones after the text before the blank, and the result is not exact.
+            The largest number of words that are compared. If the vocabulary has more, the most probable ones after the
+            text before the blank are taken, and the result is not exact.
         state : state or None
             What the model remembers before the text, as in `sample`; None is the start of a sentence.
 

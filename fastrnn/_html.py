@@ -1,4 +1,4 @@
-"""HTML for notebooks: tables, and texts whose tokens have grounds of colour; without scripts, everything escaped."""
+"""HTML for notebooks: tables, and texts whose tokens have coloured backgrounds; without scripts, everything escaped."""
 
 import html
 
@@ -38,7 +38,7 @@ def table(rows, caption=None):
 
 
 def coloured_text(tokens, shares, tips, title, space=" "):
-    """Return a text whose tokens are on grounds of blue where their shares are positive, of red where negative.
+    """Return a text whose tokens have a blue background for a positive share, a red one for a negative one.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""`load`: the model that a file holds, of whichever class.
+"""`load`: a model of any class, from its file.
 
 The file is not called ``load.py``: the module ``fastrnn.load`` would stand in the way of the function of that name.
 """

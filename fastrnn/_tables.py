@@ -23,8 +23,8 @@ class Format(NamedTuple):
     delimiter : str or None
         The character between two fields; None decides by the file's name, or else by its first line.
     quote : str or None
-        The quotation mark that may stand around a field, "" for none. None is the usual one: it is taken for a mistake
-        if it seems to be left open, and for a sign as any other in a file with tabs that makes sense only without it.
+        The quotation mark that may stand around a field, "" for none. None is the usual one, which is a mistake where
+        it seems to be left open, and an ordinary character in a file with tabs that makes no sense otherwise.
     header : bool
         Whether the first row names the columns; else their names are "1", "2", and so on.
     """

@@ -1,4 +1,4 @@
-"""Who uses an object: one thread that trains it, or any number that read it.
+"""Use of objects by threads: one trains an object, or any number read it.
 
 Training changes an object step by step, and another thread would compute with half of a step. That is refused rather
 than made to wait, since who does it expects both to work. The object itself holds nothing of this: it can be copied,

@@ -30,7 +30,7 @@ from fastrnn.word_table import encode_texts
 class Perplexity(float):
     """A perplexity, which knows what it was measured on.
 
-    Its value is exp(-mean natural-log probability) over all tokens, ``</s>`` included (but with ``eos=False``), ``<s>``
+    Its value is exp(-mean natural-log probability) over all tokens, ``</s>`` included (unless ``eos=False``), ``<s>``
     not, tokens out of the vocabulary counted with the probability of ``<unk>`` (or not, if they were excluded).
 
     Attributes
@@ -208,7 +208,7 @@ class BaseLanguageModel(FillingMixin, BaseEstimator, abc.ABC):
         Returns
         -------
         list of float64 array (n_tokens + 1,)
-            For each sentence the natural logarithm of the probability of each of its tokens, and of ``</s>`` (but with
+            For each sentence the natural logarithm of the probability of each of its tokens, and of ``</s>`` (unless
             ``eos=False``).
         """
         _, offsets, log_probs = self._score_tokens(X, independent, bos, eos)

@@ -130,7 +130,12 @@ def iterate_texts(X, encoding="utf-8", whole_files=False):
     ------
     ValueError
         If X is something that iterates over other things than texts, such as a table with several columns. Errors of
-        files as from `open_lines`.
+        files are those of `open_lines`.
+
+    Examples
+    --------
+    >>> list(iterate_texts(["a fine film", ["so", "dull"]]))
+    ['a fine film', ['so', 'dull']]
     """
     check_texts(X)
     if is_file_object(X) or (isinstance(X, os.PathLike) and not os.path.isdir(X)):

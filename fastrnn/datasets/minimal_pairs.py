@@ -1,4 +1,4 @@
-"""Pairs of sentences of which one is good English, for `fastrnn.inspection.minimal_pairs`."""
+"""Pairs of sentences, one of them good English, for `fastrnn.inspection.minimal_pairs`."""
 
 import inspect
 

@@ -17,13 +17,13 @@ from fastrnn.inspection._inputs import last_step
 from fastrnn.inspection._plots import new_axes, printable, separator, show_text
 from fastrnn.text import UNK_ID
 
-_ANSI = {True: "\x1b[42m", False: "\x1b[41m"}  # grounds in green for, in red against
+_ANSI = {True: "\x1b[42m", False: "\x1b[41m"}  # backgrounds: green for, red against
 _MOST_STEPS = 1 << 14  # of copies of the text in one batch: bounds the memory
-_FAINT = 0.1  # below this share of the largest contribution a word has no ground
+_FAINT = 0.1  # below this share of the largest contribution a word has no background
 
 
 class Explanation(NamedTuple):
-    """Result of `explain`. A notebook shows it as the text, on blue what speaks for the class, on red what does not.
+    """Result of `explain`. A notebook shows it as the text: on blue, words for the class; on red, words against.
 
     Attributes
     ----------
@@ -70,7 +70,7 @@ class Explanation(NamedTuple):
         return coloured_text([printable(token) for token in tokens], shares, tips, title, space)
 
     def to_ansi(self):
-        """Return the text for a terminal, words that speak for the class on green, those against it on red ground.
+        """Return the text for a terminal: words for the class have a green background, those against it a red one.
 
         Of a series the numbers of its steps stand there, from 0 on.
         """

@@ -109,7 +109,7 @@ class HiddenStatesDisplay:
     activations : ndarray (T,)
         What the tokens are coloured by.
     boxes_ : list of matplotlib Rectangle
-        The ground of each token; none for a series.
+        The background of each token; none for a series.
     ax_ : matplotlib Axes
     figure_ : matplotlib Figure
     """

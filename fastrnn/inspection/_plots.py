@@ -64,7 +64,7 @@ def show_activations(ax, values, tokens, title, **kwargs):
 
 
 def show_text(ax, tokens, places, size, activations, cmap, lowest=None):
-    """Write tokens on grounds coloured by their activations, and return the grounds.
+    """Write tokens on backgrounds coloured by their activations, and return these.
 
     Parameters
     ----------

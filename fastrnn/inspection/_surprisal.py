@@ -15,7 +15,7 @@ from fastrnn.text import END_ID, PAD_ID, SPECIAL_TOKENS, START_ID, UNK_ID, close
 
 
 class Surprisal(NamedTuple):
-    """Result of `surprisal`. A notebook shows it as the text, with a darker ground behind what surprises more.
+    """Result of `surprisal`. A notebook shows it as the text, with a darker background behind what surprises more.
 
     Attributes
     ----------
@@ -59,7 +59,7 @@ class Surprisal(NamedTuple):
         return coloured_text(shown_tokens, -np.asarray(self._shares()), tips, self._title(), separator(self.tokens))
 
     def plot(self, ax=None, **kwargs):
-        """Draw the text with a darker ground behind tokens that surprise more.
+        """Draw the text with a darker background behind tokens that surprise more.
 
         Parameters
         ----------
@@ -137,7 +137,7 @@ def _ranks(model, ids):
 
 
 class SurprisalDisplay:
-    """Text with a darker ground behind tokens that surprise a language model more.
+    """Text with a darker background behind tokens that surprise a language model more.
 
     Parameters
     ----------
@@ -148,7 +148,7 @@ class SurprisalDisplay:
     Attributes
     ----------
     boxes_ : list of matplotlib Rectangle
-        The ground of each token.
+        The background of each token.
     ax_ : matplotlib Axes
     figure_ : matplotlib Figure
     """
