@@ -3,6 +3,7 @@
 import collections
 import json
 import math
+import operator
 
 
 def take_label(value):
@@ -34,10 +35,19 @@ def labels_of_one_kind(labels):
     Returns
     -------
     list
-        The labels themselves if all are text, all truth values or all integers; else their text.
+        The labels themselves if all are text, all truth values or all integers of 64 bits; else their text, the same
+        for 1 and 1.0.
     """
     kinds = {type(label) for label in labels}
-    return labels if len(kinds) == 1 and float not in kinds else [label_text(label) for label in labels]
+    if len(kinds) == 1 and float not in kinds and not any(_is_large(label) for label in labels):
+        return labels
+    if kinds == {int, float}:
+        labels = [int(label) if label == int(label) else label for label in labels]
+    return [label_text(label) for label in labels]
+
+
+def _is_large(label):
+    return isinstance(label, int) and not -(2**63) <= label < 2**63
 
 
 def label_text(label):
@@ -117,8 +127,15 @@ def _meaning(value):
             return bool, text == "true"
         if not text.isascii() or "_" in text:
             return str, value
-    try:
-        number = float(value)
-    except (TypeError, ValueError, OverflowError):
-        return str, value
-    return (float, number) if math.isfinite(number) else (str, value)
+    for number_of in (_integer, float):  # a float may be the same for several large integers
+        try:
+            number = number_of(value)
+        except (TypeError, ValueError, OverflowError):
+            continue
+        return (float, number) if isinstance(number, int) or math.isfinite(number) else (str, value)
+    return str, value
+
+
+def _integer(value):
+    """Return the integer that text or an integer is; ValueError for a number with a fraction."""
+    return int(value) if isinstance(value, int | str) else operator.index(value)

@@ -22,6 +22,7 @@ from fastrnn._labels import label_text, labels_of_one_kind, match_labels, take_l
         ([1, True], [False, True], [None, 1]),  # 1 is a number
         (["nan", "inf", "1_0", "١"], [10, 1], [None] * 4),
         ([10**400], [1, 2], [None]),
+        ([str(2**60 + 1), 2.0**60], [2**60, 2**60 + 1], [1, 0]),
         (["2020-01-02", "2020"], np.array(["2020-01-02", "2021-01-01"], "datetime64[D]"), [0, None]),
     ],
 )
@@ -52,6 +53,8 @@ def test_what_is_a_label(value):
         ([1, 2], [1, 2]),
         ([0.5, 1.0], ["0.5", "1.0"]),  # scikit-learn takes numbers with a fraction for no classes
         ([1, True, "a"], ["1", "true", "a"]),
+        ([1, 1.0, 0.5], ["1", "1", "0.5"]),
+        ([10**30, 1], [str(10**30), "1"]),
     ],
 )
 def test_labels_of_one_kind(labels, expected):

@@ -276,8 +276,18 @@ def label_array(y, name="y"):
     elif y.dtype.kind == "M":
         _refuse_missing(y, np.isnat(y), name)
     elif not _are_strings(y, name) or is_list or y.dtype.kind == "T":
-        return label_array(np.array(y.tolist()), name)
+        return label_array(_of_one_type(y, name), name)
     return y
+
+
+def _of_one_type(y, name):
+    """Return an array of objects as one of strings or numbers that are equal to them."""
+    plain = np.array(y.tolist())
+    differs = np.argwhere(plain.astype(object) != y) if plain.dtype != object else np.zeros((1, y.ndim), int)
+    if len(differs):  # more than 64 bits, a fraction, a string that ends in NUL
+        first = tuple(differs[0])
+        raise ValueError(f"{name} holds {shown(y[first])} at row {first[0]}, which no array holds: give other labels.")
+    return plain
 
 
 def _as_array(y, name, what):
