@@ -10,7 +10,7 @@ import uuid
 
 from fastrnn._optional import optional_module
 from fastrnn._tables import Format, pick, read_table
-from fastrnn.reading import check_encoding, decompressed, open_lines, text_files
+from fastrnn.reading import check_encoding, open_lines, text_files
 
 _SHOWN = 5  # bad rows, labels and the like that are named
 
@@ -102,10 +102,10 @@ def read_lines(file, encoding):
 
 
 def standard_input():
-    """Return standard input as a binary file, decompressed if it is compressed."""
+    """Return standard input as a binary file."""
     if sys.stdin is None:
         raise UserError("standard input is closed")
-    return decompressed(sys.stdin.buffer)
+    return sys.stdin.buffer
 
 
 def check_output(option, path, files):

@@ -12,6 +12,7 @@ import io
 import lzma
 import os
 import pathlib
+import re
 import zlib
 from collections.abc import Mapping
 
@@ -21,6 +22,11 @@ _CHARACTERS_AT_ONCE = 1 << 16
 _BYTE_ORDER_MARK = "\ufeff"
 _COMPRESSED = (".gz", ".bz2", ".xz")
 _LONGEST_NAME = 1000  # characters of a text that could be the name of a file
+_MAGIC = (  # what a compressed file begins with; that of bzip2 begins with letters, as a text may
+    (re.compile(rb"\x1f\x8b"), gzip.open),
+    (re.compile(rb"BZh[1-9](1AY&SY|\x17\x72\x45\x38\x50\x90)"), bz2.open),
+    (re.compile(rb"\xfd7z"), lzma.open),
+)
 _DAMAGED = (EOFError, zlib.error, lzma.LZMAError)
 
 
@@ -30,7 +36,7 @@ def open_lines(source, encoding="utf-8", errors="strict", keep_ends=False):
     Parameters
     ----------
     source : str, os.PathLike or file object
-        The path of a file, plain or compressed with gzip, bzip2 or xz; or an open file, which is not closed. An open
+        The path of a file, or an open one, which is not closed; plain or compressed with gzip, bzip2 or xz. An open
         text file has its own encoding.
     encoding : str
         The encoding of the file.
@@ -264,9 +270,9 @@ def is_file_object(source):
 
 def decompressed(file):
     """Return a buffered binary file, decompressed if its content is compressed with gzip, bzip2 or xz."""
-    beginning = file.peek(4)[:4]
-    for magic, opener in ((b"\x1f\x8b", gzip.open), (b"BZh", bz2.open), (b"\xfd7z", lzma.open)):
-        if beginning.startswith(magic):
+    beginning = file.peek(16)
+    for magic, opener in _MAGIC:
+        if magic.match(beginning):
             return opener(file)
     return file
 
@@ -284,7 +290,7 @@ def _opened(source, encoding, errors):
     if read is None:
         yield source
     elif isinstance(read(0), bytes):
-        with _decoded(source, encoding, errors) as lines:
+        with _decoded(decompressed(source) if hasattr(source, "peek") else source, encoding, errors) as lines:
             yield lines
     elif hasattr(source, "reconfigure"):  # by default Python also ends a line at "\r"
         with contextlib.suppress(io.UnsupportedOperation):  # something was read before

@@ -94,6 +94,14 @@ def test_compressed_files_are_known_by_their_content(tmp_path, compress):
     path = tmp_path / "text"
     path.write_bytes(compress(TEXT.encode()))
     assert list(open_lines(path)) == LINES
+    with open(path, "rb") as file:
+        assert list(open_lines(file)) == LINES
+
+
+@pytest.mark.parametrize("text", ["BZh is no sign of bzip2\n", "BZh9\n"])
+def test_a_text_that_begins_as_a_compressed_file(tmp_path, text):
+    (tmp_path / "text").write_text(text)
+    assert read_text(tmp_path / "text") == text
 
 
 def test_an_encoding_can_be_given(tmp_path):

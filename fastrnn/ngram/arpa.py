@@ -20,6 +20,7 @@ convention -99 is log10 of 0. Words are in UTF-8, and so is half of a pair of su
 """
 
 import bz2
+import codecs
 import contextlib
 import gzip
 import itertools
@@ -172,7 +173,7 @@ def _show(text):
 
 def _read_counts(lines):
     r"""Read up to the first section; return how many n-grams of each order \data\ says there are, and the next line."""
-    while (line := lines.next()) != rb"\data" + b"\\":
+    while (line := lines.next().removeprefix(codecs.BOM_UTF8)) != rb"\data" + b"\\":
         if not line:
             raise ValueError(f"{lines.path} is no ARPA file: it has no line \\data\\.")
     counts = []

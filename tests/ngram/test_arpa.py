@@ -200,6 +200,11 @@ def test_compressed_files(tmp_path, opener):
     assert read_arpa(path).tokens[4:] == ["a", "b", "c"]
 
 
+def test_a_byte_order_mark_is_no_part_of_the_file(tmp_path):
+    path = write(tmp_path / "model", "\ufeff" + SRILM.lstrip())
+    assert read_arpa(path).tokens[4:] == ["a", "b", "c"]
+
+
 @pytest.mark.parametrize("n_bytes", [40, 41, 77, 1000])
 def test_blocks(tmp_path, monkeypatch, n_bytes):
     expected = read_arpa(write(tmp_path / "model", SRILM))
