@@ -2,9 +2,14 @@
 
 import contextlib
 import logging
+import numbers
 import sys
 import threading
 import time
+
+import numpy as np
+
+from fastrnn._checks import shown
 
 _LOGGER = logging.getLogger(__name__)
 _PACKAGE_LOGGER = logging.getLogger("fastrnn")
@@ -32,6 +37,8 @@ class Progress:
     """
 
     def __init__(self, name, verbose, unit="step", total=None):
+        if not isinstance(verbose, numbers.Real | np.bool_) or verbose < 0:
+            raise ValueError(f"verbose must be an integer of at least 0, got {shown(verbose)}.")
         self.name, self.is_shown, self.unit, self.total = name, verbose > 0, unit, total
         self.n, self._bar = 0, None
         self._compiling, self._has_compiled = 0, False

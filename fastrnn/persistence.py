@@ -7,6 +7,7 @@ import math
 import mmap
 import os
 import pathlib
+import stat
 import tempfile
 import uuid
 import zlib
@@ -23,7 +24,9 @@ _DTYPES = {"BOOL": "?"} | {f"{k.upper()}{8 * n}": f"<{k}{n}" for k in "iuf" for 
 def replaced_file(path):
     """Give a temporary file name in the folder of `path`; on leaving without an error it takes the place of `path`.
 
-    A full disk or an interrupt leaves what was there before, and no half-written file.
+    A full disk or an interrupt leaves what was there before, and no half-written file. A new file has the rights that
+    the umask leaves, one that replaces another has the rights of that. A symbolic link stays, and what it points to is
+    replaced. A device or a pipe, ``/dev/stdout`` for instance, cannot be replaced: it is given itself.
 
     Parameters
     ----------
@@ -33,7 +36,7 @@ def replaced_file(path):
     Yields
     ------
     pathlib.Path
-        The temporary file, for the body to write and close.
+        The temporary file (or the device), for the body to write and close.
 
     Raises
     ------
@@ -41,28 +44,43 @@ def replaced_file(path):
         If no file can be made there, or it cannot be written: the message names it and the reason.
     """
     path = pathlib.Path(path)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        with _named_errors(path, path):
+            yield path
+        return
+    target = pathlib.Path(os.path.realpath(path))
+    temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
         open(temporary, "xb").close()
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from None
     try:
-        yield temporary
-        with open(temporary, "r+b") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        if error.filename not in (None, str(temporary)):  # what is read meanwhile
-            raise
-        message = unwritten(path, error)
-        raise (OSError(message) if error.errno is None else OSError(error.errno, message)) from None
+        with _named_errors(path, temporary):
+            yield temporary
+            if target.is_file():
+                temporary.chmod(stat.S_IMODE(target.stat().st_mode))
+            with open(temporary, "r+b") as file:
+                os.fsync(file.fileno())
+            temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
 
 
+@contextlib.contextmanager
+def _named_errors(path, written):
+    """Say in an error of the file that is written that `path` cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename not in (None, str(written)):  # what is read meanwhile
+            raise
+        message = unwritten(path, error)
+        raise (OSError(message) if error.errno is None else OSError(error.errno, message)) from None
+
+
 def remove_abandoned(path):
     """Remove the temporary files of `replaced_file` that a killed process left; nobody else may be writing `path`."""
-    path = pathlib.Path(path)
+    path = pathlib.Path(os.path.realpath(path))
     for temporary in path.parent.glob(f".{glob.escape(path.name)}.????????.tmp"):
         temporary.unlink(missing_ok=True)
 

@@ -6,6 +6,7 @@ import os
 import pickle
 import stat
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -278,6 +279,32 @@ def test_files_have_the_rights_that_the_umask_leaves(model, tmp_path):
     finally:
         os.umask(before)
     assert {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()} == {0o640}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="rights and links of POSIX")
+def test_a_file_that_replaces_another_keeps_its_rights_and_links_to_it(model, tmp_path):
+    path, link = tmp_path / "model", tmp_path / "link"
+    path.write_text("before")
+    path.chmod(0o600)
+    link.symlink_to("model")
+    model.save(link)
+    assert link.is_symlink()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert type(model).load(path).vocabulary_ == model.vocabulary_
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes of POSIX")
+def test_a_pipe_is_written_to_and_stays(model, tmp_path):
+    pipe, contents = tmp_path / "pipe", []
+    os.mkfifo(pipe)
+    reader = threading.Thread(target=lambda: contents.append(pipe.read_bytes()))
+    reader.start()
+    model.save(pipe)
+    reader.join()
+    model.save(tmp_path / "model")
+    assert contents == [(tmp_path / "model").read_bytes()]
+    assert pipe.is_fifo()
 
 
 def test_files_are_those_of_the_package_safetensors(tmp_path):

@@ -134,3 +134,9 @@ def test_all_that_is_verbose_tells_of_itself():
                         "MeanEmbeddingClassifier: epoch 2 of 2", "2-gram language model: 144 tokens",
                         "comparison: 2-gram"]  # fmt: skip
             assert begins == (expected if verbose else [])
+
+
+@pytest.mark.parametrize("verbose", [None, "1", -1])
+def test_verbose_is_a_number(verbose):
+    with pytest.raises(ValueError, match=f"verbose must be an integer of at least 0, got {verbose!r}"):
+        NGramLanguageModel(1, smoothing="add_k", verbose=verbose).fit(["a b"])

@@ -26,6 +26,7 @@ from fastrnn.classification._series import SeriesReader
 from fastrnn.classification._targets import label_array, restored_target
 from fastrnn.corpus import digest
 from fastrnn.exchange._onnx_sequences import OnnxMixin
+from fastrnn.layers.dropout import check_probability
 from fastrnn.optimizers import make_optimizer
 from fastrnn.persistence import load_model, plain_parameter, rebuilt, save_model
 from fastrnn.text import check_preprocessing, get_tokenizer, tokenizer_from_plain, tokenizer_to_plain
@@ -502,6 +503,7 @@ class BaseSequenceEstimator(OnnxMixin, ClassNamePrefixFeaturesOutMixin, Transfor
             check_positive_integer("max_iter", self.max_iter)
         if self._most_steps() is not None:
             check_positive_integer("max_length", self._most_steps())
+        check_probability("dropout", self.dropout)
         check_not_negative("tol", self.tol)
         check_training(self)
 

@@ -158,10 +158,15 @@ def _no_mask(name):
 
 
 def _are_separate(X):
-    """Whether a list holds arrays of their own, rather than being one array as nested lists."""
+    """Whether a list holds arrays of their own, rather than being one array of numbers as nested lists."""
     if any(len(getattr(part, "shape", ())) == 2 for part in X):
         return True
-    return len({len(part) if hasattr(part, "__len__") else None for part in X}) > 1
+    if len({len(part) if hasattr(part, "__len__") else None for part in X}) > 1:
+        return True
+    try:
+        return np.asarray(X).dtype.kind not in "biufcO"
+    except ValueError:  # not all steps are of one length
+        return True
 
 
 def _columns(part):

@@ -229,8 +229,9 @@ class Graph:
 
     def write(self, path, metadata=None):
         """Check the graph and write it, with metadata: a dict of str to str."""
-        helper = self.onnx.helper
-        graph = helper.make_graph(self.nodes, "fastrnn", self.inputs, self.outputs, self.initializers)
+        helper, read = self.onnx.helper, {name for node in self.nodes for name in node.input}
+        arrays = [array for array in self.initializers if array.name in read]  # runtimes warn of others
+        graph = helper.make_graph(self.nodes, "fastrnn", self.inputs, self.outputs, arrays)
         model = helper.make_model(
             graph, opset_imports=[helper.make_opsetid("", self.opset)], ir_version=_IR_VERSION, producer_name="fastrnn"
         )

@@ -13,7 +13,7 @@ from fastrnn.classification._base import BaseSequenceEstimator
 from fastrnn.classification._networks import MeanEmbeddingNetwork
 from fastrnn.classification._sequences import read_tokens
 from fastrnn.inspection._hidden_states import place_tokens
-from fastrnn.inspection._inputs import last_step
+from fastrnn.inspection._inputs import check_one, last_step
 from fastrnn.inspection._plots import new_axes, printable, separator, show_text
 from fastrnn.text import UNK_ID
 
@@ -152,6 +152,7 @@ def explain(model, text, target=None, n_steps=64):
     >>> result.target, result.tokens[result.contributions.argmax()]
     ('pos', 'fine')
     """
+    check_one(model, text)
     model, (text,) = last_step(model, [text])
     if not isinstance(model, BaseSequenceEstimator):
         raise TypeError(f"model must be a classifier or regressor of fastrnn, got {type(model).__name__}.")

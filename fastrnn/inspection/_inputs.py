@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
+from fastrnn._checks import shown
 from fastrnn.classification import RNNClassifier, RNNRegressor
 from fastrnn.classification._sequences import read_tokens
 from fastrnn.language_model import RNNLanguageModel
@@ -92,7 +93,16 @@ def read_one(model, X):
         X = np.asarray(X)
         if X.ndim != 2:
             raise ValueError(f"X must be one sequence (T, {model.input_size}), got an array of shape {X.shape}.")
+    check_one(model, X)
     return read_inputs(model, [X])
+
+
+def check_one(model, text):
+    """Raise ValueError if an estimator of series is given several where it is to read one."""
+    parts = text if isinstance(text, list | tuple) else ()
+    is_several = getattr(text, "ndim", 0) > 2 or any(getattr(part, "ndim", 0) > 1 for part in parts)
+    if is_several and getattr(model, "input", None) == "series":
+        raise ValueError(f"text must be one series, an array (T, D) or (T,), got {shown(text)}.")
 
 
 def _split(values, offsets):

@@ -3,6 +3,7 @@
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from fastrnn.inspection._inputs import last_step
 from fastrnn.inspection._plots import add_legend, default_name, new_axes
 
 
@@ -38,9 +39,10 @@ class LearningCurveDisplay:
         Parameters
         ----------
         estimator : object
-            Has ``loss_curve_`` and ``validation_scores_``, as `RNNLanguageModel`.
+            Has ``loss_curve_`` and ``validation_scores_``, as `RNNLanguageModel`; or a pipeline or search that ends in
+            one.
         name : str or None, default=None
-            The model's name in the legend; None takes its cell's.
+            The model's name in the legend; None takes its cell's, or its class's.
         perplexity : bool, default=False
             Whether to draw the exponential of the losses, on a logarithmic axis.
         ax : matplotlib Axes or None, default=None
@@ -52,6 +54,7 @@ class LearningCurveDisplay:
         -------
         LearningCurveDisplay
         """
+        estimator, _ = last_step(estimator)
         check_is_fitted(estimator, "loss_curve_")
         name = default_name(estimator) if name is None else name
         display = cls(estimator.loss_curve_, estimator.validation_scores_, name)

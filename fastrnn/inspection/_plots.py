@@ -31,11 +31,10 @@ def add_legend(ax):
 
 
 def default_name(model):
-    """Return the name of a model's cell."""
+    """Return the name of a model's cell, or of its class if it has none."""
     model, _ = last_step(model)
-    if isinstance(model.cell, str):
-        return model.cell
-    return next((name for name, cell in CELLS.items() if cell is model.cell), type(model.cell).__name__)
+    cell = getattr(model, "cell", model)
+    return cell if isinstance(cell, str) else next((name for name in CELLS if CELLS[name] is cell), type(cell).__name__)
 
 
 def direction_index(layer, names):

@@ -74,6 +74,8 @@ def test_padding_with_nan_is_read_as_the_length():
         (GroupBy(), "error", r"X must be a list of arrays \(T, D\) .*, got a GroupBy\."),
         ([ONE, TWO + 1j], "error", r"X\[1\] must be an array \(T, D\) of numbers .*, got an array of shape \(1, 2\)"),
         ([ONE, [["a", "b"]]], "error", r"X\[1\] must be an array \(T, D\) of numbers .*, got \[\['a', 'b'\]\]"),
+        ([[[1, 2], [3, 4]], [[1, 2], [3]]], "error", r"X\[1\] must be an array \(T, D\) .*, got \[\[1, 2\], \[3\]\]"),
+        ([["a", "b"], ["c", "d"]], "error", r"X\[0\] must be an array \(T, D\) of numbers .*, got \['a', 'b'\]"),
         ([ONE, np.array([["2020-01-01", "2020-01-02"]], "M8[D]")], "error", r"X\[1\] must be an array"),
         ([Table(ONE, "ab"), Table(TWO, "ba")], "error", r"X\[1\] must have the columns \['a', 'b'\] in this order"),
     ],

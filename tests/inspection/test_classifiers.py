@@ -11,7 +11,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from fastrnn import RNNClassifier, RNNRegressor
+from fastrnn import MeanEmbeddingClassifier, RNNClassifier, RNNRegressor
 from fastrnn._use import Use
 from fastrnn.inspection import (
     GateActivationsDisplay,
@@ -219,3 +219,17 @@ def test_models_that_another_thread_trains_are_not_read(of_texts):
         thread.join()
     assert [message.split(" ")[0] for message in messages] == [function.__name__ for function in functions]
     assert all("another thread trains the same RNNClassifier" in message for message in messages)
+
+
+@pytest.mark.parametrize("function", [explain, gate_activations])
+def test_several_series_are_not_one(function, of_series):
+    for several in (series(), series((3, 3)), np.zeros((2, 3, 2))):
+        with pytest.raises(ValueError, match=r"text must be one series, an array \(T, D\) or \(T,\), got"):
+            function(of_series, several)
+
+
+def test_displays_of_models_that_are_not_recurrent(pyplot):
+    model = MeanEmbeddingClassifier(n_buckets=9, max_iter=1).fit(TEXTS, LABELS)
+    for display in (HiddenStatesDisplay, GateActivationsDisplay):
+        with pytest.raises(TypeError, match=r"model must be an RNNLanguageModel, .* got MeanEmbeddingClassifier"):
+            display.from_estimator(model, "a fine film")

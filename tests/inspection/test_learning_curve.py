@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 from sklearn.exceptions import NotFittedError
+from sklearn.pipeline import Pipeline
 
-from fastrnn import RNNLanguageModel
+from fastrnn import MeanEmbeddingClassifier, RNNLanguageModel
 from fastrnn.inspection import LearningCurveDisplay
 
 
@@ -31,3 +32,13 @@ def test_perplexities_and_several_models_on_one_chart(pyplot):
 def test_before_fit():
     with pytest.raises(NotFittedError):
         LearningCurveDisplay.from_estimator(RNNLanguageModel())
+
+
+def test_models_without_a_cell_and_pipelines(pyplot):
+    model = MeanEmbeddingClassifier()
+    model.loss_curve_, model.validation_scores_ = [0.5], []
+    for estimator in (model, Pipeline([("model", model)])):
+        display = LearningCurveDisplay.from_estimator(estimator)
+        assert [text.get_text() for text in display.ax_.get_legend().get_texts()] == [
+            "MeanEmbeddingClassifier, training"
+        ]
