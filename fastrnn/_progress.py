@@ -116,7 +116,7 @@ class Progress:
 def _bar_class():
     """Return the class of bars that can be seen where this process writes to, or None."""
     ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython is not None else None
+    shell = getattr(ipython, "get_ipython", lambda: None)()  # which a half-imported IPython has not yet
     if shell is not None and "IPKernelApp" in shell.config:
         try:
             import ipywidgets  # noqa: F401

@@ -311,7 +311,7 @@ class MeanEmbeddingClassifier(_Classifier):
             raise ValueError(f"hidden_layer_sizes must be a tuple of integers of at least 1, got {shown(sizes)}.")
 
     def _pretrained(self):
-        return None if self.embedding is None else read_vectors(self.embedding)
+        return None if self.embedding is None else read_vectors(self.embedding, self.normalize)
 
     def _initial_vectors(self, reader, pretrained, random_state):
         vectors = super()._initial_vectors(reader, pretrained, random_state)
@@ -436,7 +436,7 @@ class _Recurrent(BaseSequenceEstimator):
         self.verbose = verbose
 
     def _pretrained(self):
-        return None if self.embedding is None else read_vectors(self.embedding)
+        return None if self.embedding is None else read_vectors(self.embedding, self.normalize)
 
     def _most_steps(self):
         if self.max_length == "auto":

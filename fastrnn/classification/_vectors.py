@@ -11,12 +11,13 @@ import numpy as np
 from fastrnn._arrays import to_array, weights_of
 from fastrnn._checks import is_frame, shown
 from fastrnn.reading import open_lines
+from fastrnn.text import preprocess
 
 _SPACE = " \t\v\f\r"  # of ASCII: other spaces, no-break ones for instance, are part of a word
 _SPACES = re.compile(f"[{_SPACE}]+")
 
 
-def read_vectors(embedding):
+def read_vectors(embedding, normalize=None):
     """Return words and vectors of what an estimator's `embedding` is.
 
     Of a word that stands there several times the first vector counts.
@@ -24,6 +25,8 @@ def read_vectors(embedding):
     Parameters
     ----------
     embedding : mapping of str to array, (words, array (n, D)), or path of a text file as of GloVe or word2vec
+    normalize : str or None, default=None
+        The normal form of Unicode that words are brought into, as those of texts are.
 
     Returns
     -------
@@ -35,6 +38,14 @@ def read_vectors(embedding):
     ValueError
         `embedding` is none of these, or a vector is not of finite numbers, as many as the others have.
     """
+    words, vectors = _read(embedding)
+    if normalize is None:
+        return words, vectors
+    return _first_ones([preprocess(word, normalize=normalize) for word in words], vectors)
+
+
+def _read(embedding):
+    """Return words and vectors as they are given."""
     if isinstance(embedding, str | os.PathLike):
         path = pathlib.Path(embedding)
         return _read_file(str(path), path.stat().st_mtime_ns)
@@ -73,7 +84,8 @@ def _as_array(vectors):
         vectors = weights_of(vectors)["weight"]
     try:
         vectors = [to_array(vector) for vector in vectors] if isinstance(vectors, list | tuple) else to_array(vectors)
-        return np.asarray(vectors, np.float32)
+        with np.errstate(over="ignore"):  # what is infinite then is named
+            return np.asarray(vectors, np.float32)
     except (TypeError, ValueError):
         sizes = sorted({np.size(vector) for vector in vectors})
     problem = (

@@ -26,6 +26,17 @@ def test_the_first_vector_of_a_word_counts(tmp_path):
     assert (words, vectors.tolist()) == (["7"], [[1.0, 2.0]])
 
 
+def test_words_are_in_the_normal_form_of_the_texts():
+    composed, decomposed = "caf\u00e9", "cafe\u0301"
+    embedding = {decomposed: [1, 2], "bar": [3, 4], composed: [5, 6]}
+    words, vectors = read_vectors(embedding, "NFC")
+    assert (words, vectors.tolist()) == ([composed, "bar"], [[1.0, 2.0], [3.0, 4.0]])
+    assert read_vectors(embedding)[0] == [decomposed, "bar", composed]
+    model = MeanEmbeddingClassifier(2, embedding=embedding, normalize="NFC", n_buckets=4, max_iter=1)
+    tokens = model.fit([composed, "bar"] * 4, [0, 1] * 4).vocabulary_.tokens
+    assert sorted(tokens[4:]) == ["bar", composed]
+
+
 def test_a_model_learns_with_a_word_that_stands_twice():
     embedding = (["good", "bad", "good", "...."] * 2, np.arange(16.0).reshape(8, 2))
     model = MeanEmbeddingClassifier(embedding=embedding, freeze_embedding=True, max_iter=1, n_buckets=10)
@@ -95,6 +106,7 @@ class Table:
         ({"a": [1.0], "b": [1.0, 2.0]}, "vectors of one length, got 1 numbers and 2"),
         ({"a": ["x"]}, "vectors of numbers"),
         ({"a": [1.0], "b": [np.nan]}, "embedding must be finite, got NaN or infinity for 'b'"),
+        ({"a": [1.0], "b": [1e300]}, "embedding must be finite, got NaN or infinity for 'b'"),
         ({b"a": [1.0]}, "embedding must have strings as words, got b'a'"),
         ((["a", None], np.zeros((2, 2))), "embedding must have strings as words, got None"),
         (Table(), r"got a Table: give \(frame.index, frame.to_numpy\(\)\) for instance"),
