@@ -109,7 +109,8 @@ class FillingMixin(GenerationMixin):
             raise ValueError(f"text must be a string or a list of tokens, got {shown(text)}.")
         count = text.count(blank)
         if count != 1:
-            raise ValueError(f"text must hold the blank {blank!r} once, got it {count} times.")
+            token = "" if isinstance(text, str) else " as a token"
+            raise ValueError(f"text must hold the blank {blank!r} once{token}, got it {count} times.")
         place = text.index(blank)
         if not isinstance(text, str):
             return [self._tokens_of_prompt("text", part) for part in (text[:place], text[place + 1 :])]

@@ -171,8 +171,8 @@ def _plain(value):
         return value.tolist()
     if isinstance(value, tuple | list):
         return [_plain(part) for part in value]
-    if isinstance(value, dict):  # keys of JSON's objects are strings
-        return [[_plain(key), _plain(part)] for key, part in value.items()]
+    if isinstance(value, dict):  # in any order; keys of JSON's objects are strings
+        return sorted(([_plain(key), _plain(part)] for key, part in value.items()), key=repr)
     if value is None or isinstance(value, str | numbers.Real):
         return value
     named = value if hasattr(value, "__qualname__") else type(value)

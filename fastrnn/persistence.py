@@ -238,6 +238,10 @@ def _read_file(path):
     try:
         metadata, arrays = _parse_safetensors(memory)
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+        if memory[:100].lstrip().startswith(b"\\data\\"):
+            raise ValueError(
+                f"{path} is an ARPA file: NGramLanguageModel.from_arpa reads it, or the command fastrnn ngram."
+            ) from None
         raise ValueError(f"{path} is no saved model, or it is damaged ({error}).") from None
     if "fastrnn" not in metadata:
         raise ValueError(f"{path} is no model saved by fastrnn.")

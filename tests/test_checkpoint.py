@@ -165,6 +165,15 @@ def test_a_checkpoint_of_other_data_of_a_classifier_is_refused(tmp_path):
         model.set_params(warm_start=True).fit(texts, labels, weights, checkpoint=path)
 
 
+def test_the_order_of_weights_of_classes_does_not_matter(tmp_path):
+    model, (texts, labels, weights) = MODELS["classifier"]()
+    class_weight = model.get_params()["class_weight"]
+    for items in (class_weight.items(), reversed(class_weight.items())):
+        model = clone(model).set_params(max_iter=1, class_weight=dict(items))
+        model.fit(texts, labels, weights, checkpoint=tmp_path / "run.safetensors")
+    assert list(model.class_weight) == list(class_weight)[::-1]
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL there")
 def test_after_a_kill_the_same_call_ends_with_the_same_weights(tmp_path):
     path = tmp_path / "run.safetensors"

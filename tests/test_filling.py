@@ -80,7 +80,8 @@ def test_pieces_of_words(tokenizer):
     [
         ({"text": "a b"}, "text must hold the blank '___' once, got it 0 times"),
         ({"text": "___ b ___"}, "text must hold the blank '___' once, got it 2 times"),
-        ({"text": ["___", "___"]}, "text must hold the blank '___' once, got it 2 times"),
+        ({"text": ["___", "___"]}, "text must hold the blank '___' once as a token, got it 2 times"),
+        ({"text": ["a ___ b"]}, "text must hold the blank '___' once as a token, got it 0 times"),
         ({"text": "a___ b"}, "text must hold the blank '___' as a word of its own: put spaces around it"),
         ({"text": "a ____ b"}, "text must hold the blank '___' as a word of its own"),
         ({"text": "a ___. b"}, "text must hold the blank '___' as a word of its own"),

@@ -116,13 +116,19 @@ def test_only_models_of_the_package_are_loaded_by_the_name_in_the_file(path, nam
         fastrnn.load(path)
 
 
-@pytest.mark.parametrize("content", [b"", b"no model", b"\\data\\\nngram 1=1\n", bytes(range(256)) * 4])
+@pytest.mark.parametrize("content", [b"", b"no model", bytes(range(256)) * 4])
 def test_what_is_no_model_is_refused(path, content):
     path.write_bytes(content)
     with pytest.raises(ValueError, match="model is no saved model, or it is damaged"):
         fastrnn.load(path)
     with pytest.raises(FileNotFoundError, match="nothing"):
         fastrnn.load(path.with_name("nothing"))
+
+
+def test_an_arpa_file_is_named(models, path):
+    models["NGramLanguageModel"].to_arpa(path)
+    with pytest.raises(ValueError, match=r"model is an ARPA file: NGramLanguageModel\.from_arpa reads it"):
+        fastrnn.load(path)
 
 
 def test_newer_format(model, path, monkeypatch):
