@@ -1,4 +1,4 @@
-"""What the compiler takes from outside a function as constants: a change of it asks for compiling anew."""
+"""Constants that the compiler takes from outside a function: a change of one asks for compiling anew."""
 
 import hashlib
 import inspect

@@ -10,7 +10,7 @@ import sys
 
 import numpy as np
 
-_MOST_VIEWS = 500
+_MOST_VIEWS = 500  # of the arrays of a room, for passes of other shapes
 _MOST_ROOMS = 16  # that wait for a pass of each type of numbers
 _MOST_ROOM_BYTES = 1 << 21  # that a waiting room holds
 

@@ -211,7 +211,7 @@ def test_classifiers_give_serial_bits(classifiers, name):
 
 
 def test_the_first_predictions_of_all_threads_are_right(classifiers):
-    """What is prepared once is there whole or not at all."""
+    """Weights that are prepared once are there whole or not at all."""
     model = classifiers["series"]
     inputs = series(2, [5, 3])
     expected = model.predict_proba(inputs)

@@ -73,6 +73,11 @@ def hidden_states(model, X):
     return _states_of(read_inputs(model, X))
 
 
+@reads
+def _states_of_one(model, text):
+    return _states_of(read_one(model, text))
+
+
 def _states_of(inputs):
     layer, first = inputs.layer, inputs.n_before
     _, _, states = layer.forward(inputs.sequences, return_all_states=True)
@@ -159,8 +164,7 @@ class HiddenStatesDisplay:
         HiddenStatesDisplay
         """
         name = default_name(estimator) if name is None else name
-        result = _states_of(read_one(estimator, text))
-        return cls(result, name, unit, layer, state).plot(ax, **kwargs)
+        return cls(_states_of_one(estimator, text), name, unit, layer, state).plot(ax, **kwargs)
 
     def plot(self, ax=None, *, width=80, cmap="RdBu_r"):
         """Draw the text, or the chart of a series.

@@ -13,7 +13,7 @@ from fastrnn.kernels.threads import enter, leave
 
 
 class LayerStep(NamedTuple):
-    """What a recurrent layer needs for a step of n texts."""
+    """The arrays of a recurrent layer for one step of n texts."""
 
     x: object  # (n, D); of a layer above the first this is y of the one below
     table: object  # (n, input columns), the input's part of the pre-activations; of the first layer perhaps (V, ·)

@@ -85,7 +85,7 @@ class Schedule(NamedTuple):
 
 
 class Memory(NamedTuple):
-    """What forward writes, and keeps for backward."""
+    """The arrays that forward writes, and keeps for backward."""
 
     gates: object  # (rows, width)
     states: object  # (N, rows, padded), the initial states first
@@ -97,7 +97,7 @@ class Memory(NamedTuple):
 
 
 class Masks(NamedTuple):
-    """What a regularizer multiplies with."""
+    """The factors of regularizers."""
 
     recurrent: object  # (B, padded) for h in the recurrent product, or None
     update: object  # (N, rows or 1, padded), the share of the new value in each state (zoneout), or None

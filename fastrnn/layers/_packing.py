@@ -94,7 +94,7 @@ class Packing:
 
     @functools.cached_property
     def _numbers(self):
-        """What `number_rows` writes."""
+        """The arrays that `number_rows` writes."""
         numbers = np.empty((4, self.offsets[-1]), np.int32)
         packed = np.empty(self.batch * self.steps, np.int32)
         order = np.arange(self.batch) if self.order is None else self.order

@@ -53,7 +53,7 @@ _UPPER_UNK = b"<UNK>"  # how some toolkits write <unk>
 
 
 class ArpaFile(NamedTuple):
-    """What stands in an ARPA file.
+    """Content of an ARPA file.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Which n-grams a model can do without."""
+"""Choice of the n-grams that a model can do without."""
 
 import numpy as np
 

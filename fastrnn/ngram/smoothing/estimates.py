@@ -1,4 +1,4 @@
-"""What methods of estimation take and return."""
+"""Arguments and results of the methods of estimation."""
 
 import logging
 from typing import NamedTuple
@@ -13,7 +13,7 @@ _LOGGER = logging.getLogger("fastrnn.ngram")
 
 
 class Settings(NamedTuple):
-    """What a method may need besides the counts."""
+    """Parameters of a method, besides the counts."""
 
     n_predictable: int  # how many words can come next, those included that stand for `vocab_pad`
     kept: np.ndarray  # bool (n,): the n-grams that are not pruned, closed under contexts and suffixes
