@@ -12,7 +12,7 @@ import numpy as np
 
 _MOST_VIEWS = 500  # of the arrays of a room, for passes of other shapes
 _MOST_ROOMS = 16  # that wait for a pass of each type of numbers
-_MOST_ROOM_BYTES = 1 << 21  # that a waiting room holds
+_MOST_ROOM_BYTES = 1 << 22  # that a waiting room holds
 
 _LINE = 64  # bytes; no vector of an array that begins at a cache line crosses two of them
 _LEAST_BYTES = 1 << 16  # of what is smaller the C library takes care
@@ -200,7 +200,7 @@ def borrow_room(dtype):
     """Return a room for one pass, which no other thread is in.
 
     Give it back afterwards: the next pass, in whatever thread, finds its arrays at hand. As many rooms wait as passes
-    have run at a time, 16 at most, of 2 MB at most each: what is larger comes from the pool and goes back there.
+    have run at a time, 16 at most, of 4 MB at most each: what is larger comes from the pool and goes back there.
 
     Parameters
     ----------
