@@ -43,12 +43,16 @@ def medians(calls, repeats):
 
 
 def kept_megabytes(steps, batch, layers, training, size=SIZE):
-    """Return how much memory a layer holds after a forward pass, besides its parameters and its output."""
+    """Return how much memory a forward pass leaves behind, besides the layer's parameters and its output.
+
+    In training that is what `backward` needs; at prediction what waits for the next pass, of whatever layer.
+    """
     layer = LSTM(size, size, layers, random_state=0, n_jobs=1)
     x = np.zeros((steps, batch, size), "f4")
+    release()
     tracemalloc.start()
     layer.forward(x, training=training)
-    release()  # memory of the output, which is free
+    release(rooms=False)  # memory of the output, which is free
     kept, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     return kept / 1e6

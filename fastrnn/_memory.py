@@ -235,7 +235,8 @@ def give_back(room):
     waiting.append(room)
 
 
-def release():
-    """Let go of all memory that waits to be used again."""
+def release(rooms=True):
+    """Let go of the memory that waits to be used again: that of the pool, and of rooms if that is wanted."""
     _pool.release()
-    _rooms.clear()
+    if rooms:
+        _rooms.clear()
