@@ -7,9 +7,10 @@ from benchmarks import first_use, growth, large_vocabulary
 
 def test_memory_at_prediction_does_not_grow_with_the_steps():
     """But for the numbers of rows in the order of a batch, of 4 bytes each, which are kept for the next such batch."""
-    kept = {steps: growth.kept_megabytes(steps, 4, 1, False, size=32) for steps in (100, 800)}
+    growth.kept_megabytes(200, 4, 1, False, size=32)  # compiles
+    kept = {steps: growth.kept_megabytes(steps, 4, 1, False, size=32) for steps in (200, 800)}
     assert growth.kept_megabytes(800, 4, 1, True, size=32) > 4 * kept[800]
-    assert 1e6 * (kept[800] - kept[100]) < 16 * 700 * 4
+    assert 0 <= 1e6 * (kept[800] - kept[200]) < 16 * 600 * 4
 
 
 def test_memory_of_training_is_bounded_by_the_truncation():
