@@ -27,6 +27,14 @@ class _Users:
         self.trainers, self.readers = [], []
 
 
+def _users_of(one):
+    """Return the users of an object, which may be none so far."""
+    users = _users.get(id(one))
+    if users is None:
+        users = _users[id(one)] = _Users()
+    return users
+
+
 class Use:
     """Context in which the calling thread trains some objects, and reads others.
 
@@ -55,12 +63,9 @@ class Use:
             for one in self.read:
                 self._check(one, False)
             for one in self.trained:
-                _users.setdefault(id(one), _Users()).trainers.append(thread)
+                _users_of(one).trainers.append(thread)
             for one in self.read:
-                users = _users.get(id(one))
-                if users is None:
-                    users = _users[id(one)] = _Users()
-                users.readers.append(thread)
+                _users_of(one).readers.append(thread)
 
     def __exit__(self, *error):
         with _lock:
@@ -135,6 +140,18 @@ def _models_in(model):
     return tuple(part for _, step in steps for part in _models_in(step))
 
 
+def members_of(objects):
+    """Return those of some objects that are guarded, and the members of each.
+
+    Examples
+    --------
+    >>> members_of(["no model", None])
+    ()
+    """
+    guarded = [one for one in objects if isinstance(one, GuardedMixin)]
+    return tuple(part for one in guarded for part in (one, *one._members()))
+
+
 def _guarded(method, name):
     """Return a method that is carried out as the use of its object."""
     trains, use = name in TRAINING, Use
@@ -163,15 +180,3 @@ def _forget_users():
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_users)
-
-
-def members_of(objects):
-    """Return those of some objects that are guarded, and the members of each.
-
-    Examples
-    --------
-    >>> members_of(["no model", None])
-    ()
-    """
-    guarded = [one for one in objects if isinstance(one, GuardedMixin)]
-    return tuple(part for one in guarded for part in (one, *one._members()))

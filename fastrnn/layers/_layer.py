@@ -131,7 +131,10 @@ class Layer:
         return [] if generator is None else [generator]
 
     def _begin_training(self, method):
-        """Refuse that two threads train the layer at once, until `_end_training`."""
+        """Refuse that two threads train the layer at once, until `_end_training`.
+
+        Estimators have `fastrnn._use` for that, which also counts readers: too much beside a small pass.
+        """
         thread = threading.get_ident()
         if self._trainer.setdefault("thread", thread) != thread:  # this tests and sets in one step
             raise RuntimeError(
