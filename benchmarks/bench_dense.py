@@ -11,7 +11,7 @@ from fastrnn.kernels.clipping import clip_grad_norm
 from fastrnn.kernels.threads import effective_n_jobs
 from fastrnn.layers.dense import Dense
 from fastrnn.layers.softmax import Softmax
-from fastrnn.optimizers import OPTIMIZERS, make_optimizer
+from fastrnn.training.optimizers import OPTIMIZERS, make_optimizer
 
 
 def _seconds(functions, n_jobs):

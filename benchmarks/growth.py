@@ -13,9 +13,9 @@ import numpy as np
 from benchmarks.versus_torch import BATCHES, CELLS, PASSES, SINGLES, interleaved, label, processor
 from fastrnn import RNNLanguageModel
 from fastrnn._memory import release
-from fastrnn.batching import StreamBatches, Streams
 from fastrnn.layers import LSTM
 from fastrnn.text import END_ID, SPECIAL_TOKENS, Vocabulary
+from fastrnn.text.batching import StreamBatches, Streams
 
 SIZE = 128  # inputs and units
 BASE = {"T": 50, "B": 32, "layers": 1}

@@ -17,12 +17,12 @@ import time
 import numpy as np
 from sklearn.utils import check_random_state
 
-from fastrnn._language_network import LanguageNetwork
-from fastrnn.batching import StreamBatches, Streams
 from fastrnn.kernels.clipping import clip_grad_norm
 from fastrnn.layers.large_softmax import SOFTMAXES
-from fastrnn.optimizers import make_optimizer
+from fastrnn.networks.language import LanguageNetwork
 from fastrnn.text import END_ID
+from fastrnn.text.batching import StreamBatches, Streams
+from fastrnn.training.optimizers import make_optimizer
 
 STEPS, BATCH = 35, 20
 

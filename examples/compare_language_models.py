@@ -1,8 +1,8 @@
 """Compare an n-gram model and a recurrent network on English sentences, as ``fastrnn compare`` does."""
 
 from fastrnn import NGramLanguageModel, RNNLanguageModel, Vocabulary
-from fastrnn.comparison import compare_language_models, format_results
 from fastrnn.datasets import load_python_docs
+from fastrnn.language.comparison import compare_language_models, format_results
 from fastrnn.text import tokenize_corpus
 
 sentences = load_python_docs().data[:600]

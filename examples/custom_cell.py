@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numpy as np
 
 from fastrnn.layers import Dense, Recurrent, Softmax, gradcheck
-from fastrnn.optimizers import Adam
 from fastrnn.simd import sigmoid, sigmoid_slope, tanh, tanh_slope
+from fastrnn.training.optimizers import Adam
 
 
 class UGRNN(NamedTuple):

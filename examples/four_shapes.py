@@ -13,8 +13,8 @@ import argparse
 import numpy as np
 
 from fastrnn.layers import GRU, LSTM, Dense, Softmax
-from fastrnn.optimizers import Adam
-from fastrnn.training import train
+from fastrnn.training.loop import train
+from fastrnn.training.optimizers import Adam
 
 
 class Network:

@@ -57,7 +57,7 @@ from fastrnn import RNNLanguageModel
 from fastrnn.inspection import GradientFlowDisplay, gradient_flow, singular_values
 from fastrnn.kernels.clipping import clip_grad_norm
 from fastrnn.layers import GRU, LSTM, RNN, Dense, Recurrent
-from fastrnn.optimizers import Adam
+from fastrnn.training.optimizers import Adam
 
 SEQUENCE, BATCH, HIDDEN = 200, 50, 64
 SOLVED, CHECK_EVERY = 0.01, 50

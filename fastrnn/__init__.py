@@ -5,23 +5,23 @@ import importlib
 __version__ = "0.1.0.dev0"
 
 _PUBLIC = {  # imported when they are first used, so that `import fastrnn` stays light
-    "CacheLanguageModel": "fastrnn.cache_model",
-    "DynamicEvaluation": "fastrnn.dynamic_evaluation",
-    "InterpolatedLanguageModel": "fastrnn.interpolation",
+    "CacheLanguageModel": "fastrnn.language.cache",
+    "DynamicEvaluation": "fastrnn.language.dynamic_evaluation",
+    "InterpolatedLanguageModel": "fastrnn.language.mixture",
     "MeanEmbeddingClassifier": "fastrnn.classification",
     "NGramLanguageModel": "fastrnn.ngram",
-    "NeuralCacheLanguageModel": "fastrnn.neural_cache",
+    "NeuralCacheLanguageModel": "fastrnn.language.neural_cache",
     "RNNClassifier": "fastrnn.classification",
-    "RNNLanguageModel": "fastrnn.language_model",
+    "RNNLanguageModel": "fastrnn.language.recurrent",
     "RNNRegressor": "fastrnn.classification",
     "Vocabulary": "fastrnn.text",
-    "compare_language_models": "fastrnn.comparison",
+    "compare_language_models": "fastrnn.language.comparison",
     "load": "fastrnn._loading",
     "scan": "fastrnn._scan",
 }
 _MODULES = {  # and these as well: `fastrnn.layers` needs no import of its own
-    "cells", "classification", "comparison", "corpus", "datasets", "exchange", "inspection", "language_model", "layers",
-    "ngram", "optimizers", "text", "warmup",
+    "cells", "classification", "datasets", "exchange", "inspection", "language", "layers", "ngram", "text", "training",
+    "warmup",
 }  # fmt: skip
 
 __all__ = ["__version__", *_PUBLIC]

@@ -2,7 +2,7 @@
 
 import sys
 
-from fastrnn.cli import main
+from fastrnn.command.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

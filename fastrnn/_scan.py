@@ -13,9 +13,9 @@ from numba.core.errors import NumbaError, TypingError
 from numba.core.extending import is_jitted, overload
 from numba.np.numpy_support import as_dtype
 
-from fastrnn._checks import shown
-from fastrnn._constants import fingerprint, outside_values
 from fastrnn._jit import kernel
+from fastrnn._jit.constants import fingerprint, outside_values
+from fastrnn.utils.checks import shown
 
 _KEPT_LOOPS = 64  # compiled loops that are kept, one a function
 

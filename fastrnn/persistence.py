@@ -14,7 +14,7 @@ import zlib
 
 import numpy as np
 
-from fastrnn._checks import shown
+from fastrnn.utils.checks import shown
 
 _FORMAT_VERSION = 1
 _DTYPES = {"BOOL": "?"} | {f"{k.upper()}{8 * n}": f"<{k}{n}" for k in "iuf" for n in (1, 2, 4, 8) if k != "f" or n > 1}

@@ -11,14 +11,14 @@ import numpy as np
 from numba.core import config
 
 from fastrnn import _jit
-from fastrnn._kernel_folders import delete_files, file_sizes, kept_files
-from fastrnn._progress import Progress
+from fastrnn._jit.folders import delete_files, file_sizes, kept_files
 from fastrnn.kernels.clipping import clip_grad_norm
 from fastrnn.kernels.threads import run
-from fastrnn.language_model import RNNLanguageModel
+from fastrnn.language.recurrent import RNNLanguageModel
 from fastrnn.layers import Embedding, Recurrent, Softmax
 from fastrnn.ngram import NGramLanguageModel
-from fastrnn.optimizers import SGD, Adam
+from fastrnn.training.optimizers import SGD, Adam
+from fastrnn.utils.progress import Progress
 
 
 class WarmUp(NamedTuple):

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import settings
 
 import fastrnn
-from fastrnn import cli
+from fastrnn.command import main as cli
 
 settings.register_profile("fastrnn", deadline=None)  # the first example compiles
 settings.load_profile("fastrnn")

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fastrnn.base import BaseLanguageModel
+from fastrnn.language.base import BaseLanguageModel
 from fastrnn.ngram import NGramLanguageModel
 from fastrnn.text import Vocabulary
 

@@ -29,7 +29,9 @@ print(json.dumps({"light": light, "names": names, "compiled": len(compiled.buffe
 
 def test_importing_compiles_nothing_and_loads_nothing_heavy(package_copy):
     seen = json.loads(package_copy.run(IMPORT_EVERYTHING))
-    assert {"fastrnn.cli", "fastrnn.comparison", "fastrnn.text", "fastrnn.datasets"} <= set(seen["names"])
+    assert {"fastrnn.command.main", "fastrnn.language.comparison", "fastrnn.text", "fastrnn.datasets"} <= set(
+        seen["names"]
+    )
     assert seen["compiled"] == 0
     assert package_copy.kernel_files() == []
     assert not HEAVY & set(seen["all"])

@@ -10,8 +10,8 @@ import tempfile
 import pytest
 
 from fastrnn import _jit
-from fastrnn._constants import class_digest
-from fastrnn._kernel_folders import check_trusted
+from fastrnn._jit.constants import class_digest
+from fastrnn._jit.folders import check_trusted
 
 PROBE = """
 from fastrnn._jit import kernel
@@ -369,7 +369,7 @@ def test_the_digest_of_a_class_covers_its_attributes_and_is_the_same_in_every_pr
     others = [cell(slots=("z",)), cell(parameters={"u": 1}), cell(parameters={"u": 2}), cell(late=[1.0])]
     others += [cell(forward=staticmethod(step)) for step in (lambda z: z, lambda z: z + 1, lambda z: (z, "a"))]
     assert len({class_digest(cls) for cls in [cell(), *others]}) == len(others) + 1
-    code = "from fastrnn._constants import class_digest; import fastrnn.cells as cells; "
+    code = "from fastrnn._jit.constants import class_digest; import fastrnn.cells as cells; "
     code += "print(*(class_digest(type(cell)) for cell in cells.CELLS.values()))"
     digests = [
         subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONHASHSEED": seed}, stdout=-1, check=True)

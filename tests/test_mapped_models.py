@@ -12,7 +12,7 @@ from fastrnn.classification import MeanEmbeddingClassifier, RNNClassifier, RNNRe
 from fastrnn.layers import Dense, Embedding, Pooling
 from fastrnn.layers.large_softmax import AdaptiveSoftmax, SampledSoftmax
 from fastrnn.layers.softmax import ProjectedSoftmax, Softmax
-from fastrnn.optimizers import SGD
+from fastrnn.training.optimizers import SGD
 
 LINES = ["the cat sat on the mat .", "the dog sat on the log .", "a cat saw the dog ."] * 6
 LABELS = ["sits", "sits", "sees"] * 6

@@ -12,7 +12,8 @@ import sys
 
 import pytest
 
-from fastrnn import RNNLanguageModel, cli
+from fastrnn import RNNLanguageModel
+from fastrnn.command import main as cli
 from fastrnn.datasets import load_python_docs
 
 ROOT = pathlib.Path(__file__).parents[1]

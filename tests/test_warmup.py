@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from fastrnn import cli, warmup
+from fastrnn import warmup
+from fastrnn.command import main as cli
 
 WARM_UP = """
 import json
@@ -45,7 +46,7 @@ def test_language_models_find_all_their_kernels(package_copy):
     assert found > 10
 
 
-CLEAR = "from fastrnn.cli import main; print(main(['warmup', '--clear']))"
+CLEAR = "from fastrnn.command.main import main; print(main(['warmup', '--clear']))"
 
 
 def test_kernels_are_deleted_from_disk_and_nothing_else(package_copy, tmp_path_factory):
@@ -64,7 +65,7 @@ def test_kernels_are_deleted_from_disk_and_nothing_else(package_copy, tmp_path_f
 
 
 def test_nothing_can_be_kept_without_the_cache(package_copy):
-    code = "from fastrnn.cli import main; print(main(['warmup', '--cells', '']))"
+    code = "from fastrnn.command.main import main; print(main(['warmup', '--cells', '']))"
     assert package_copy.run(code, FASTRNN_CACHE="0") == "2"
     assert package_copy.run(code, NUMBA_DISABLE_JIT="1") == "2"
 

@@ -6,13 +6,13 @@ import numpy as np
 from scipy.special import expit, log_expit, log_softmax, softmax
 from sklearn.base import ClassifierMixin, RegressorMixin
 
-from fastrnn._checks import check_not_negative, check_positive_integer, shown
-from fastrnn.classification._base import BaseSequenceEstimator
-from fastrnn.classification._networks import MeanEmbeddingNetwork, RecurrentNetwork
-from fastrnn.classification._sequences import add_ngrams
-from fastrnn.classification._targets import label_array, learn_classes, learn_values
-from fastrnn.classification._vectors import read_vectors
+from fastrnn.estimators.base import BaseSequenceEstimator
+from fastrnn.estimators.sequences import add_ngrams
+from fastrnn.estimators.targets import label_array, learn_classes, learn_values
+from fastrnn.estimators.vectors import read_vectors
 from fastrnn.exchange._sequences import ClassifierExchangeMixin, RegressorExchangeMixin
+from fastrnn.networks.sequence import MeanEmbeddingNetwork, RecurrentNetwork
+from fastrnn.utils.checks import check_not_negative, check_positive_integer, shown
 
 _LONG_TEXT = 2000  # tokens of a text that a recurrent network reads with max_length="auto"
 

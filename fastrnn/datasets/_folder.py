@@ -6,8 +6,8 @@ import pathlib
 import shutil
 import zipfile
 
-from fastrnn._optional import optional_module
 from fastrnn.persistence import replaced_file
+from fastrnn.utils.optional import optional_module
 
 _FOLDER = "FASTRNN_DATA"
 

@@ -3,10 +3,10 @@
 import numpy as np
 from sklearn.utils import Bunch
 
-from fastrnn._checks import check_choice
-from fastrnn._delimited import DelimitedReader
 from fastrnn.datasets._folder import find
-from fastrnn.reading import open_lines
+from fastrnn.text.delimited import DelimitedReader
+from fastrnn.text.reading import open_lines
+from fastrnn.utils.checks import check_choice
 
 UCR = ("ArrowHead", "BasicMotions", "GunPoint", "ItalyPowerDemand", "OSULeaf")
 LANGUAGES = ("Arabic Chinese Czech Dutch English French German Greek Irish Italian Japanese Korean Polish Portuguese "

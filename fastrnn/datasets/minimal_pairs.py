@@ -5,7 +5,7 @@ import inspect
 from sklearn.utils import Bunch
 
 from fastrnn.datasets._folder import find
-from fastrnn.reading import open_lines
+from fastrnn.text.reading import open_lines
 
 
 def load_blimp():

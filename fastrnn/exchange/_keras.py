@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from fastrnn._arrays import keras_weights
 from fastrnn.cells import CELLS
 from fastrnn.layers import Recurrent
+from fastrnn.utils.arrays import keras_weights
 
 # The gates in Keras' order, under the names that they have here; irnn is an RNN with a rectifier.
 _GATES = {"rnn": "h", "rnn_relu": "h", "irnn": "h", "gru": "zrn", "gru_reset_before": "zrn", "lstm": "ifgo"}

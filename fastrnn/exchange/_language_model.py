@@ -5,10 +5,10 @@ import json
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from fastrnn._use import GuardedMixin
 from fastrnn.exchange._keras import keras_parts, to_keras
 from fastrnn.exchange._onnx import Graph, add_recurrent, check_layer, state_inputs, state_outputs
 from fastrnn.exchange._torch import check_torch, find_parts, place_tokens, recurrent_params
+from fastrnn.utils.use import GuardedMixin
 
 
 class ExchangeMixin(GuardedMixin):

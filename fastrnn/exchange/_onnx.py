@@ -4,10 +4,10 @@ import functools
 
 import numpy as np
 
-from fastrnn._checks import shown
-from fastrnn._optional import optional_module
 from fastrnn.exchange._keras import find_name
 from fastrnn.persistence import replaced_file
+from fastrnn.utils.checks import shown
+from fastrnn.utils.optional import optional_module
 
 _IR_VERSION = 8  # as version 17 of the operators, what runtimes from 2022 on read
 # ONNX' operator, its gates in its order and its attributes, for each cell that it can say. A gate with a minus has the

@@ -5,9 +5,9 @@ import json
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from fastrnn._use import GuardedMixin
 from fastrnn.exchange._onnx import Graph, add_recurrent, check_layer
 from fastrnn.text import NGRAM_MULTIPLIER, UNK_ID
+from fastrnn.utils.use import GuardedMixin
 
 _OPSET_OF_XOR = 18
 
@@ -98,7 +98,7 @@ def _write_averaging(model, path):
 def _ngrams(graph, model, ids, known, most):
     """Yield, for each n from 2 on, n and the names of the ids (B, T - n + 1) of n-grams, and whether they count.
 
-    The ids are those of `fastrnn.classification._sequences.add_ngrams`.
+    The ids are those of `fastrnn.estimators.sequences.add_ngrams`.
     """
     words = hashes = graph.add("Cast", ids, to=graph.kind(np.uint64))
     complete, multiplier = known, graph.constant(NGRAM_MULTIPLIER)

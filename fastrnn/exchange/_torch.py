@@ -4,11 +4,11 @@ import collections.abc
 
 import numpy as np
 
-from fastrnn._arrays import weights_of
-from fastrnn._checks import check_choice, shown, warn_caller
 from fastrnn.cells import CELLS
 from fastrnn.exchange._keras import find_name
 from fastrnn.text import SPECIAL_TOKENS, Vocabulary
+from fastrnn.utils.arrays import weights_of
+from fastrnn.utils.checks import check_choice, shown, warn_caller
 
 _TORCH_CELLS = ("rnn", "rnn_relu", "irnn", "gru", "lstm")
 # The logit of a token that the other model does not have: it has no probability, but its logarithm is finite.

@@ -6,16 +6,16 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from fastrnn._checks import check_positive_integer, shown
-from fastrnn._html import coloured_text
-from fastrnn._use import reads
-from fastrnn.classification._base import BaseSequenceEstimator
-from fastrnn.classification._networks import MeanEmbeddingNetwork
-from fastrnn.classification._sequences import read_tokens
+from fastrnn.estimators.base import BaseSequenceEstimator
+from fastrnn.estimators.sequences import read_tokens
 from fastrnn.inspection._hidden_states import place_tokens
 from fastrnn.inspection._inputs import check_one, last_step
 from fastrnn.inspection._plots import new_axes, printable, separator, show_text
+from fastrnn.networks.sequence import MeanEmbeddingNetwork
 from fastrnn.text import UNK_ID
+from fastrnn.utils.checks import check_positive_integer, shown
+from fastrnn.utils.html import coloured_text
+from fastrnn.utils.use import reads
 
 _ANSI = {True: "\x1b[42m", False: "\x1b[41m"}  # backgrounds: green for, red against
 _MOST_STEPS = 1 << 14  # of copies of the text in one batch: bounds the memory

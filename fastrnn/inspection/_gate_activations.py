@@ -4,12 +4,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastrnn._use import reads
 from fastrnn.cells._cell import declared
 from fastrnn.inspection._cell_gates import cell_gates
 from fastrnn.inspection._inputs import read_one
 from fastrnn.inspection._plots import default_name, direction_index, new_axes, show_activations
 from fastrnn.inspection._unrolled import direction_names, unroll
+from fastrnn.utils.use import reads
 
 
 class GateActivations(NamedTuple):

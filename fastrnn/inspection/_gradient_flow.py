@@ -6,13 +6,13 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.utils import check_random_state
 
-from fastrnn._checks import check_choice
-from fastrnn._use import reads
 from fastrnn.inspection._inputs import read_inputs
 from fastrnn.inspection._plots import add_legend, default_name, new_axes
 from fastrnn.inspection._unrolled import direction_names, unroll
-from fastrnn.language_model import RNNLanguageModel
+from fastrnn.language.recurrent import RNNLanguageModel
 from fastrnn.layers import Pooling
+from fastrnn.utils.checks import check_choice
+from fastrnn.utils.use import reads
 
 
 class GradientFlow(NamedTuple):

@@ -2,12 +2,12 @@
 
 from typing import NamedTuple
 
-from fastrnn._checks import check_choice
-from fastrnn._html import table
-from fastrnn._use import reads
 from fastrnn.inspection._inputs import read_inputs, read_one
 from fastrnn.inspection._plots import default_name, direction_index, new_axes, separator, show_text
 from fastrnn.inspection._unrolled import direction_names
+from fastrnn.utils.checks import check_choice
+from fastrnn.utils.html import table
+from fastrnn.utils.use import reads
 
 _SHOWN_SEQUENCES = 5  # in a notebook
 

@@ -6,12 +6,12 @@ import numpy as np
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from fastrnn._checks import shown
 from fastrnn.classification import RNNClassifier, RNNRegressor
-from fastrnn.classification._sequences import read_tokens
-from fastrnn.language_model import RNNLanguageModel
+from fastrnn.estimators.sequences import read_tokens
+from fastrnn.language.recurrent import RNNLanguageModel
 from fastrnn.layers import Recurrent
 from fastrnn.text import tokenize_corpus
+from fastrnn.utils.checks import shown
 
 
 class Inputs(NamedTuple):

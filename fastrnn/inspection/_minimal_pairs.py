@@ -5,10 +5,10 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from fastrnn._checks import check_choice
-from fastrnn._use import reads
 from fastrnn.inspection._plots import add_legend, new_axes
 from fastrnn.text import UNK_ID
+from fastrnn.utils.checks import check_choice
+from fastrnn.utils.use import reads
 
 
 class MinimalPairs(NamedTuple):

@@ -1,10 +1,10 @@
 """Parts that the displays share. matplotlib is imported when something is drawn, and not before."""
 
-from fastrnn._checks import check_choice
-from fastrnn._optional import optional_module
 from fastrnn.cells import CELLS
 from fastrnn.inspection._inputs import last_step
 from fastrnn.text import END_ID, SPECIAL_TOKENS, without_surrogates
+from fastrnn.utils.checks import check_choice
+from fastrnn.utils.optional import optional_module
 
 _LABELLED_TOKENS = 80  # more would not be legible
 _MONOSPACE_ADVANCE = 0.61  # width of a character, in font sizes

@@ -4,12 +4,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastrnn._use import reads
 from fastrnn.cells._cell import count_units, declared
 from fastrnn.inspection._cell_gates import cell_gates
 from fastrnn.inspection._inputs import recurrent_layer
 from fastrnn.inspection._plots import add_legend, default_name, new_axes
 from fastrnn.inspection._unrolled import direction_names
+from fastrnn.utils.use import reads
 
 _ROUNDING = 1e-5  # of a product that is 1 exactly, with orthogonal weights
 

@@ -5,13 +5,13 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from fastrnn._checks import shown
-from fastrnn._html import coloured_text
-from fastrnn._use import reads
-from fastrnn.base import BaseLanguageModel
 from fastrnn.inspection._hidden_states import place_tokens
 from fastrnn.inspection._plots import new_axes, printable, separator, show_text
+from fastrnn.language.base import BaseLanguageModel
 from fastrnn.text import END_ID, PAD_ID, SPECIAL_TOKENS, START_ID, UNK_ID, close_sentences
+from fastrnn.utils.checks import shown
+from fastrnn.utils.html import coloured_text
+from fastrnn.utils.use import reads
 
 
 class Surprisal(NamedTuple):

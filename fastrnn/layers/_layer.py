@@ -5,9 +5,9 @@ import threading
 import numpy as np
 from sklearn.utils import check_random_state
 
-from fastrnn._arrays import weights_of
-from fastrnn._checks import shown
 from fastrnn.kernels.threads import effective_n_jobs
+from fastrnn.utils.arrays import weights_of
+from fastrnn.utils.checks import shown
 
 
 class Layer:
@@ -133,7 +133,7 @@ class Layer:
     def _begin_training(self, method):
         """Refuse that two threads train the layer at once, until `_end_training`.
 
-        Estimators have `fastrnn._use` for that, which also counts readers: too much beside a small pass.
+        Estimators have `fastrnn.utils.use` for that, which also counts readers: too much beside a small pass.
         """
         thread = threading.get_ident()
         if self._trainer.setdefault("thread", thread) != thread:  # this tests and sets in one step

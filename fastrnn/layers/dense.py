@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from fastrnn._checks import check_choice
 from fastrnn._memory import empty, empty_like
 from fastrnn.kernels.dense import activate, activation_gradient, dense_backward, dense_forward
 from fastrnn.layers._layer import Layer
+from fastrnn.utils.checks import check_choice
 
 ACTIVATIONS = (None, "relu", "tanh", "sigmoid")
 

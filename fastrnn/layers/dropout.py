@@ -4,9 +4,9 @@ import numbers
 
 import numpy as np
 
-from fastrnn._checks import shown
 from fastrnn._memory import empty
 from fastrnn.layers._layer import Layer
+from fastrnn.utils.checks import shown
 
 
 class Dropout(Layer):

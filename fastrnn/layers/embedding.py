@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from fastrnn._checks import shown
 from fastrnn._memory import empty
 from fastrnn.kernels.embedding import embedding_backward, embedding_forward
 from fastrnn.layers._layer import Layer
 from fastrnn.layers._packing import Embedded
 from fastrnn.layers.dropout import check_probability
+from fastrnn.utils.checks import shown
 
 
 class Embedding(Layer):

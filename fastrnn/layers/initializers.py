@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fastrnn._checks import check_choice
+from fastrnn.utils.checks import check_choice
 
 
 def uniform(shape, hidden, random_state):

@@ -8,11 +8,11 @@ import numbers
 
 import numpy as np
 
-from fastrnn._checks import check_choice, check_positive_integer, shown
 from fastrnn._memory import empty_like
 from fastrnn.kernels.cross_entropy import cross_entropy_backward
 from fastrnn.layers._layer import Layer
 from fastrnn.layers.softmax import ProjectedSoftmax, Softmax, spread
+from fastrnn.utils.checks import check_choice, check_positive_integer, shown
 
 SOFTMAXES = ("full", "adaptive", "sampled")
 _RATIO = 4  # of the projections of an adaptive softmax, from cluster to cluster

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from fastrnn._checks import check_choice, shown
 from fastrnn._memory import empty, empty_like
 from fastrnn.kernels.dense import FEW_ROWS
 from fastrnn.kernels.pooling import (
@@ -18,6 +17,7 @@ from fastrnn.kernels.pooling import (
 from fastrnn.layers._layer import Layer
 from fastrnn.layers.dense import Dense
 from fastrnn.layers.dropout import check_probability
+from fastrnn.utils.checks import check_choice, shown
 
 POOLINGS = ("last", "mean", "max", "attention")
 

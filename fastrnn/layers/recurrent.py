@@ -7,7 +7,6 @@ import numbers
 
 import numpy as np
 
-from fastrnn._checks import check_choice, check_positive_integer, shown
 from fastrnn._memory import Room, borrow_room, empty, empty_like, give_back
 from fastrnn.cells import CELLS
 from fastrnn.cells._cell import declared
@@ -20,6 +19,7 @@ from fastrnn.layers._shared import Shared
 from fastrnn.layers._weights import NOTHING_DRAWN, DirectionWeights, Drawn, HeldWeights
 from fastrnn.layers.dropout import Dropout, check_probability
 from fastrnn.layers.initializers import initialize
+from fastrnn.utils.checks import check_choice, check_positive_integer, shown
 
 _MERGES = ("concat", "sum", "mean")
 

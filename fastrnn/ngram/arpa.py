@@ -34,9 +34,9 @@ import numpy as np
 
 from fastrnn._jit import kernel
 from fastrnn.persistence import replaced_file
-from fastrnn.reading import decompressed
 from fastrnn.text import END_ID, PAD_ID, SPECIAL_TOKENS, START_ID, UNK_ID
-from fastrnn.word_table import WordTable, find_word
+from fastrnn.text.reading import decompressed
+from fastrnn.text.word_table import WordTable, find_word
 
 _BLOCK_BYTES = 1 << 23  # of the file, read at once
 _BLOCK_ROWS = 1 << 16  # n-grams written at once

@@ -5,10 +5,8 @@ import numbers
 
 import numpy as np
 
-from fastrnn._checks import check_choice, check_fitted, check_not_negative, shown
-from fastrnn._progress import Progress
-from fastrnn.base import BaseLanguageModel
 from fastrnn.kernels.threads import effective_n_jobs, run, split
+from fastrnn.language.base import BaseLanguageModel
 from fastrnn.ngram.arpa import find_twice, read_arpa, write_arpa
 from fastrnn.ngram.counting import count_text
 from fastrnn.ngram.pruning import frequent, prune_entropy
@@ -28,6 +26,8 @@ from fastrnn.text import (
     close_sentences,
     iterate_corpus,
 )
+from fastrnn.utils.checks import check_choice, check_fitted, check_not_negative, shown
+from fastrnn.utils.progress import Progress
 
 MAX_ORDER = 16
 

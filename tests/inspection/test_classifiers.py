@@ -12,7 +12,6 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from fastrnn import MeanEmbeddingClassifier, RNNClassifier, RNNRegressor
-from fastrnn._use import Use
 from fastrnn.inspection import (
     GateActivationsDisplay,
     GradientFlowDisplay,
@@ -25,6 +24,7 @@ from fastrnn.inspection import (
     hidden_states,
     singular_values,
 )
+from fastrnn.utils.use import Use
 
 OPTIONS = {"hidden_size": 4, "embedding_size": 3, "max_iter": 2, "learning_rate_init": 0.05, "random_state": 0}
 TEXTS, LABELS = ["a fine film", "truly fine", "a dull film", "so dull"] * 5, ["pos", "pos", "neg", "neg"] * 5

@@ -7,7 +7,7 @@ from fastrnn.inspection._gradient_flow import _loss_gradient
 from fastrnn.layers.embedding import Embedding
 from fastrnn.layers.large_softmax import AdaptiveSoftmax, SampledSoftmax, make_softmax
 from fastrnn.layers.softmax import ProjectedSoftmax, Softmax
-from fastrnn.optimizers import Adam
+from fastrnn.training.optimizers import Adam
 from tests import reference_dense as reference
 from tests.reference import central_difference
 

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from fastrnn.layers.embedding import Embedding
 from fastrnn.layers.softmax import Softmax
-from fastrnn.optimizers import SGD
+from fastrnn.training.optimizers import SGD
 from tests import reference_dense as reference
 from tests.reference import central_difference
 

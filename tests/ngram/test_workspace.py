@@ -11,8 +11,8 @@ from fastrnn import text
 from fastrnn.ngram import NGramLanguageModel, counting, estimator, workspace
 from fastrnn.ngram.smoothing import SMOOTHINGS
 from fastrnn.ngram.workspace import Workspace, parse_bytes
-from fastrnn.reading import open_lines
 from fastrnn.text import close_sentences
+from fastrnn.text.reading import open_lines
 from tests.ngram_texts import fit, zipf_text
 
 

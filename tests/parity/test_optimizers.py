@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fastrnn.optimizers import make_optimizer
+from fastrnn.training.optimizers import make_optimizer
 
 torch = pytest.importorskip("torch")
 

@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastrnn._checks import warn_caller
 from fastrnn._jit import kernel
 from fastrnn.ngram.workspace import Workspace
+from fastrnn.utils.checks import warn_caller
 
 _LOGGER = logging.getLogger("fastrnn.ngram")
 

@@ -1,0 +1,1 @@
+"""The base of estimators on sequences: readers of X and of y."""

@@ -1,0 +1,220 @@
+"""Series as the estimators read them: as standardised rows, one series after another."""
+
+import collections.abc
+
+import numpy as np
+import scipy.sparse
+from sklearn.utils import check_array
+
+from fastrnn.estimators.sequences import Sequences
+from fastrnn.utils.arrays import to_array
+from fastrnn.utils.checks import is_frame, is_missing, shown
+
+_EXPECTED = "X must be a list of arrays (T, D) of numbers with input='series'"
+_FARTHEST = 1e30  # deviations from the mean: products with weights stay finite in float32
+_OTHER_END = {"end": "start", "start": "end"}  # what is kept where the other end is cut off
+
+
+class SeriesReader:
+    """From series to rows, standardised by the mean and the deviation of all steps of the training series.
+
+    Parameters
+    ----------
+    mean, scale : ndarray (D,) of float64
+    options : dict
+        ``max_length``, ``truncation`` and ``missing`` of the estimator.
+    columns : list of str or None, default=None
+        The names of the columns, if the series were tables with names.
+    """
+
+    def __init__(self, mean, scale, options, columns=None):
+        self.mean, self.scale, self.options, self.columns = mean, scale, options, columns
+
+    @property
+    def n_features(self):
+        """Length of a step's vector, D."""
+        return len(self.mean)
+
+    @classmethod
+    def learn(cls, X, options):
+        """Return a reader for series like X, and the sequences of X."""
+        X = _listed(X)
+        columns = next((_columns(part) for part in X if _columns(part)), None) if isinstance(X, list) else None
+        parts = read_series(X, options["missing"], columns=columns)
+        steps = np.concatenate(parts)
+        if not len(steps):
+            raise ValueError("X holds 0 steps: at least one series with a step is required.")
+        mean, scale = mean_and_deviation("X", steps)
+        scale[scale <= 1e-10 * (abs(steps).max(axis=0) + 1e-300)] = 1
+        reader = cls(mean, scale, options, columns)
+        return reader, reader._encode(parts)
+
+    def read(self, X):
+        """Return the sequences of standardised rows of series."""
+        return self._encode(read_series(X, self.options["missing"], self.n_features, self.columns))
+
+    def _encode(self, parts):
+        steps = np.concatenate([np.empty((0, self.n_features)), *parts])
+        offsets = np.concatenate([[0], np.cumsum([len(part) for part in parts])]).astype(np.int64)
+        with np.errstate(over="ignore"):
+            rows = (steps - self.mean) / self.scale
+        far = (abs(rows) > _FARTHEST).any(axis=1)
+        if far.any():
+            step = int(far.argmax())
+            i = int(np.searchsorted(offsets, step, side="right")) - 1
+            raise ValueError(
+                f"X[{i}] must have numbers near those of the training, got {shown(abs(steps[step]).max())} at step "
+                f"{step - offsets[i]}, which is no finite number in float32 when it is standardised."
+            )
+        sequences = Sequences(rows.astype(np.float32), offsets)
+        return sequences.truncated(self.options["max_length"], _OTHER_END[self.options["truncation"]])
+
+    def get_learned(self):
+        """Return what a file keeps: plain values and arrays."""
+        return {"columns": self.columns}, {"input.mean": self.mean, "input.scale": self.scale}
+
+    @classmethod
+    def from_learned(cls, content, arrays, options):
+        """Return the reader whose `get_learned` was this."""
+        return cls(arrays["input.mean"], arrays["input.scale"], options, content.get("columns"))
+
+
+def mean_and_deviation(name, values):
+    """Return mean and standard deviation (D,) of numbers (n, D); ValueError if these are too large for that."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean, deviation = values.mean(axis=0), values.std(axis=0)
+    if not (np.isfinite(mean).all() and np.isfinite(deviation).all()):
+        raise ValueError(f"{name} must have numbers whose squares are finite, got {shown(abs(values).max())}.")
+    return mean, deviation
+
+
+def read_series(X, missing="error", n_features=None, columns=None):
+    """Return series as a list of float64 arrays (T_i, D).
+
+    Parameters
+    ----------
+    X : list of array (T_i, D) or (T_i,), array (n, T, D), or array (n, T)
+    missing : {"error", "pad"}, default="error"
+        Whether steps of nothing but NaN at the end of a series are refused, or read as padding.
+    n_features : int or None, default=None
+        The D that is expected; None takes that of the first series.
+    columns : list of str or None, default=None
+        The names that the columns of tables must have, in this order.
+
+    Raises
+    ------
+    ValueError
+        X is not such, or not finite: the message names the first series, and the step, that is not.
+    """
+    X = _listed(X)
+    if isinstance(X, list) and (_are_separate(X) or (not X and n_features)):
+        parts = [_read_one(part, i, columns) for i, part in enumerate(X)]
+    else:
+        X = check_array(X, dtype=np.float64, allow_nd=True, ensure_all_finite=False, input_name="X")
+        if X.ndim > 3:
+            raise ValueError(f"X must have shape (n, T, D) or (n, T) with input='series', got {X.shape}.")
+        parts = list(X[:, :, None] if X.ndim == 2 else X)
+    if n_features is None:
+        n_features = next((part.shape[1] for part in parts if len(part)), 1)
+    for i, part in enumerate(parts):
+        if len(part) and part.shape[1] != n_features:
+            is_one = isinstance(X, np.ndarray) and X.ndim == 2 and X.shape[1] == n_features
+            advice = ": put a single series into a list, [X]" if is_one else ""
+            raise ValueError(f"X[{i}] must have shape (T, {n_features}) like the others, got {part.shape}{advice}.")
+    parts = [part if len(part) else np.empty((0, n_features)) for part in parts]
+    return [_without_padding(part, i, missing) for i, part in enumerate(parts)]
+
+
+def _listed(X):
+    """Return X as a list of series or as one array; ValueError if it is text, masked, or no collection in order."""
+    if scipy.sparse.issparse(X):  # some are mappings
+        return X  # which scikit-learn's check refuses
+    if isinstance(X, str | bytes | collections.abc.Mapping | set | frozenset):
+        raise ValueError(f"{_EXPECTED}, got {shown(X) if isinstance(X, str | bytes) else 'a ' + type(X).__name__}.")
+    if isinstance(X, collections.abc.Iterator | collections.abc.Sequence):
+        X = list(X)
+    if not isinstance(X, list):
+        if np.ma.is_masked(X):
+            raise ValueError(_no_mask("X"))
+        if not hasattr(X, "__array__"):
+            raise ValueError(f"{_EXPECTED}, got a {type(X).__name__}.")
+        X = to_array(X)
+    if isinstance(X, np.ndarray) and (X.dtype.kind in "US" or (X.dtype == object and X.ndim == 1)):
+        X = list(X)
+    if isinstance(X, list):
+        for i, part in enumerate(X):
+            if isinstance(part, str | bytes):
+                raise ValueError(f"{_EXPECTED}, got the text {shown(part)} as X[{i}].")
+            if np.ma.is_masked(part):
+                raise ValueError(_no_mask(f"X[{i}]"))
+    return X
+
+
+def _no_mask(name):
+    return (
+        f"{name} must not be a masked array with masked values: give series of their own lengths as a list of arrays, "
+        f"or fill the padding at their ends with NaN and set missing='pad'."
+    )
+
+
+def _are_separate(X):
+    """Whether a list holds arrays of their own, rather than being one array of numbers as nested lists."""
+    if any(len(getattr(part, "shape", ())) == 2 for part in X):
+        return True
+    if len({len(part) if hasattr(part, "__len__") else None for part in X}) > 1:
+        return True
+    try:
+        return np.asarray(X).dtype.kind not in "biufcO"
+    except ValueError:  # not all steps are of one length
+        return True
+
+
+def _columns(part):
+    """Return the names of a table's columns, or None if it has none."""
+    names = list(part.columns) if is_frame(part) else []
+    return names if names and all(isinstance(name, str) for name in names) else None
+
+
+def _read_one(part, i, columns):
+    """Return one series as float64 (T, D)."""
+    names = _columns(part)
+    if columns and names and names != columns:
+        raise ValueError(f"X[{i}] must have the columns {shown(columns)} in this order, got {shown(names)}.")
+    given = part
+    try:
+        part = to_array(given)
+        if part.dtype.kind not in "biufO":
+            raise TypeError
+        if part.dtype.kind == "O" and part.size:  # of nullable columns
+            filled = [np.nan if is_missing(value) else value for value in part.flat]
+            part = np.array(filled, object).reshape(part.shape)
+        part = part.astype(np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"X[{i}] must be an array (T, D) of numbers with input='series', got {shown(given)}."
+        ) from None
+    part = part[:, None] if part.ndim == 1 else part
+    if part.ndim != 2:
+        raise ValueError(f"X[{i}] must have shape (T, D) with input='series', got {part.shape}.")
+    return part
+
+
+def _without_padding(part, i, missing):
+    """Return a series without its padding, if that is allowed; ValueError if anything else is not finite."""
+    if np.isfinite(part).all():
+        return part
+    length = int(np.flatnonzero(~np.isnan(part).all(axis=1)).max(initial=-1)) + 1  # steps up to the padding
+    if missing == "pad":
+        part = part[:length]
+    wrong = ~np.isfinite(part).all(axis=1)
+    if not wrong.any():
+        return part
+    step = int(wrong.argmax())
+    what = "NaN" if np.isnan(part[step]).any() else "infinity"
+    if missing == "pad":
+        advice = "only steps of nothing but NaN at the end of a series are padding"
+    elif step == length:
+        advice = "set missing='pad' if the steps from there on are padding"
+    else:
+        advice = "fill or drop missing values before"
+    raise ValueError(f"X[{i}] must be finite, got {what} at step {step}: {advice}.")

@@ -1,0 +1,267 @@
+"""Language models side by side on one text: what each costs, and how well it predicts."""
+
+import collections.abc
+import dataclasses
+import math
+import pathlib
+import time
+
+from numba.core import event
+from sklearn.base import clone
+from sklearn.utils.validation import has_fit_parameter
+
+from fastrnn.persistence import replaced_file
+from fastrnn.utils.checks import shown, warn_caller
+from fastrnn.utils.html import table
+from fastrnn.utils.optional import optional_module
+from fastrnn.utils.progress import Progress
+
+
+@dataclasses.dataclass(frozen=True)
+class LanguageModelResult:
+    """Measurements of one model by `compare_language_models`.
+
+    Attributes
+    ----------
+    model : str
+        The model's name.
+    kind : {"ngram", "rnn", "other"}
+        Whether it counts n-grams or is a recurrent network; others are made of such, or a cache.
+    parameters : int
+        N-grams of all orders, or parameters of the network; of a model that is made of others, theirs together.
+    bytes : int
+        Memory of the learned arrays.
+    fit_seconds : float
+        Wall time of ``fit``, without the time in which kernels were compiled (they are kept on disk: a machine pays
+        that once).
+    valid_perplexity, test_perplexity : float
+        Perplexity a token, the end of each text counted, tokens out of vocabulary counted as ``<unk>``.
+    tokens_per_second : float
+        Tokens of the test text that were scored a second, from text, compilation left out.
+    sample : str
+        A text drawn from the model.
+    """
+
+    model: str
+    kind: str
+    parameters: int
+    bytes: int
+    fit_seconds: float
+    valid_perplexity: float
+    test_perplexity: float
+    tokens_per_second: float
+    sample: str
+
+
+class LanguageModelComparison(list):
+    """A list of `LanguageModelResult`, best first, as `compare_language_models` returns it.
+
+    Attributes
+    ----------
+    models : dict of str to language model
+        The fitted models by name.
+    """
+
+    def __init__(self, results, models):
+        super().__init__(results)
+        self.models = models
+
+    def _repr_html_(self):
+        return table(_rows(self, False))
+
+
+def compare_language_models(models, train, valid, test, *, sample_length=40, random_state=None, verbose=0):
+    """Fit copies of language models to one text and measure them on another.
+
+    Parameters
+    ----------
+    models : dict of str to language model
+        Models by name, `NGramLanguageModel`, `RNNLanguageModel` or alike. They stay as they are: fitted are clones, as
+        scikit-learn makes them, which have learned nothing before. Perplexities can be compared only between models of
+        the same tokens: give all of them one `vocabulary`.
+    train, valid, test : list of str
+        Sentences, lines or documents to learn from, to stop early by, and to measure on.
+    sample_length : int
+        The largest number of tokens in a sample.
+    random_state : int, RandomState instance or None
+        Seed of the samples; the models have their own.
+    verbose : int
+        1 shows a progress bar on stderr. Where that is no terminal, it writes a line a model, through `logging`.
+
+    Returns
+    -------
+    LanguageModelComparison
+        A list of `LanguageModelResult`, best first: ordered by the perplexity on the test text. Its attribute
+        ``models`` has the fitted models by name.
+
+    Raises
+    ------
+    ValueError
+        If `models` is no dict, a text is a bare string, or whatever a model's ``fit`` refuses.
+
+    Warns
+    -----
+    UserWarning
+        If the vocabularies of the models differ.
+
+    Examples
+    --------
+    >>> from fastrnn import NGramLanguageModel
+    >>> from fastrnn.language.comparison import compare_language_models
+    >>> models = {f"{order}-gram": NGramLanguageModel(order=order, smoothing="add_k") for order in (1, 2)}
+    >>> lines = ["the cat sat on the mat", "the dog sat on the cat"] * 10
+    >>> results = compare_language_models(models, lines, lines, lines)
+    >>> [result.model for result in results]
+    ['2-gram', '1-gram']
+    >>> results.models["2-gram"].predict(["the"]).tolist(), hasattr(models["2-gram"], "vocabulary_")
+    (['cat'], False)
+    """
+    if not isinstance(models, collections.abc.Mapping):
+        raise ValueError(f"models must be a dict of names and language models, got {shown(models)}.")
+    texts = {"train": train, "valid": valid, "test": test}
+    for name, text in texts.items():
+        if isinstance(text, str):
+            raise ValueError(f"{name} must be a list of strings, string object received: put it into a list.")
+        if isinstance(text, collections.abc.Iterator):  # every model reads it
+            texts[name] = list(text)
+    models, results = {name: clone(model) for name, model in models.items()}, []
+    with Progress("comparison", verbose, "models", len(models)) as progress:
+        for name, model in models.items():
+            progress.describe(name)
+            results.append(_measure(name, model, texts, sample_length, random_state))
+            seconds, perplexity = results[-1].fit_seconds, results[-1].test_perplexity
+            progress.update()
+            progress.line(f"{name}: perplexity {perplexity:.2f}, fitted in {seconds:.1f} s")
+    vocabularies = [model.vocabulary_ for model in models.values()]
+    if any(vocabulary != vocabularies[0] for vocabulary in vocabularies):
+        warn_caller("The models have different vocabularies, so their perplexities cannot be compared.")
+    results.sort(key=lambda result: (math.isnan(result.test_perplexity), result.test_perplexity))
+    return LanguageModelComparison(results, models)
+
+
+def _measure(name, model, texts, sample_length, random_state):
+    """Fit one model and return its `LanguageModelResult`."""
+    watched = {"X_val": texts["valid"]} if has_fit_parameter(model, "X_val") else {}
+    _, fit_seconds = _timed(model.fit, texts["train"], **watched)
+    valid_perplexity = model.perplexity(texts["valid"])
+    test_perplexity, test_seconds = _timed(model.perplexity, texts["test"])
+    kinds = {"n_ngrams_": "ngram", "n_parameters_": "rnn"}
+    return LanguageModelResult(
+        model=name,
+        kind=next((kind for attribute, kind in kinds.items() if hasattr(model, attribute)), "other"),
+        parameters=_count_parameters(model),
+        bytes=int(model.nbytes_),
+        fit_seconds=fit_seconds,
+        valid_perplexity=float(valid_perplexity),
+        test_perplexity=float(test_perplexity),
+        tokens_per_second=test_perplexity.n_tokens / test_seconds,
+        sample=model.sample(max_length=sample_length, random_state=random_state)[0],
+    )
+
+
+def _count_parameters(model):
+    """Return how many numbers a model has learned, or those that it is made of."""
+    if hasattr(model, "n_ngrams_"):
+        return int(sum(model.n_ngrams_))
+    if hasattr(model, "n_parameters_"):
+        return int(model.n_parameters_)
+    return sum(map(_count_parameters, getattr(model, "models", [model.model] if hasattr(model, "model") else [])))
+
+
+def _timed(function, *args, **kwargs):
+    """Call `function`; return its result and the seconds it took, without those in which Numba compiled."""
+    with event.install_timer("numba:compile", lambda seconds: None) as compiling:
+        start = time.perf_counter()
+        result = function(*args, **kwargs)
+        seconds = time.perf_counter() - start
+    return result, seconds - (compiling.duration if compiling.done else 0.0)
+
+
+def format_results(results, characters=False):
+    """Lay out results as a table of plain text.
+
+    Parameters
+    ----------
+    results : list of LanguageModelResult
+        In the order of the rows.
+    characters : bool
+        Whether tokens are characters, so that bits a character (the binary logarithm of the perplexity) stand too.
+
+    Returns
+    -------
+    str
+        One line a model under a line of headings.
+
+    Examples
+    --------
+    >>> from fastrnn.language.comparison import LanguageModelResult, format_results
+    >>> print(format_results([LanguageModelResult("LSTM", "rnn", 51280, 205120, 12.25, 8.1, 8.0, 90000.0, "")]))
+    model  n-grams or parameters  memory  fit seconds  valid perplexity  test perplexity  tokens/s
+    LSTM                  51,280  205 kB        12.25              8.10             8.00    90,000
+    """
+    rows = _rows(results, characters)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join([row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))])
+        for row in rows
+    )
+
+
+def _rows(results, characters):
+    """Return the cells of a table: the headings, and a row a model."""
+    headings = ["model", "n-grams or parameters", "memory", "fit seconds", "valid perplexity", "test perplexity"]
+    headings += ["valid bits/char", "test bits/char"] * characters + ["tokens/s"]
+    rows = [headings]
+    for result in results:
+        perplexities = (result.valid_perplexity, result.test_perplexity)
+        row = [result.model, f"{result.parameters:,}", _format_bytes(result.bytes), f"{result.fit_seconds:.2f}"]
+        row += [f"{perplexity:,.2f}" for perplexity in perplexities]
+        row += [f"{math.log2(perplexity):.3f}" for perplexity in perplexities if characters]
+        rows.append([*row, f"{result.tokens_per_second:,.0f}"])
+    return rows
+
+
+def _format_bytes(n):
+    for unit in ("B", "kB", "MB", "GB"):
+        if n < 999.5 or unit == "GB":
+            return f"{n:.3g} {unit}" if n < 999.5 else f"{n:,.0f} {unit}"
+        n /= 1000
+
+
+def plot_results(results, path, characters=False):
+    """Draw perplexity against memory into a file.
+
+    Parameters
+    ----------
+    results : list of LanguageModelResult
+    path : str or os.PathLike
+        The picture, in the format that its ending names (``.png``, ``.svg``, ``.pdf``, …); replaced whole or not at
+        all.
+    characters : bool
+        Whether tokens are characters, so that bits a character are drawn instead.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed.
+    """
+    library, ticker = (optional_module(f"matplotlib.{name}", "Plots need") for name in ("figure", "ticker"))
+    figure = library.Figure(figsize=(7.5, 4.5), layout="constrained")
+    axes = figure.add_subplot()
+    for result in results:
+        height = math.log2(result.test_perplexity) if characters else result.test_perplexity
+        marker = {"ngram": "s", "rnn": "o"}.get(result.kind, "^")
+        axes.plot(result.bytes, height, marker, label=result.model, markersize=8, alpha=0.8)
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_minor_locator(ticker.NullLocator())
+    axes.xaxis.set_major_formatter(ticker.FuncFormatter(lambda n, _: _format_bytes(n)))
+    axes.set_xlabel("memory of the learned arrays")
+    axes.set_ylabel("bits a character on the test text" if characters else "perplexity on the test text")
+    axes.margins(0.1)
+    axes.grid(alpha=0.3)
+    legend = figure.legend(loc="outside right upper")  # beside the points: names on top of them would hide each other
+    for text in legend.get_texts():
+        text.set_parse_math(False)  # a "$" begins no formula
+    with replaced_file(path) as temporary:
+        figure.savefig(temporary, format=pathlib.Path(path).suffix[1:], dpi=150)

@@ -1,0 +1,127 @@
+"""Words for a blank in a text: those that fit best between what stands before it and behind it."""
+
+import numpy as np
+
+from fastrnn.language.generation import Completion, GenerationMixin, largest
+from fastrnn.text import END_ID, SPECIAL_TOKENS, get_tokenizer
+from fastrnn.utils.checks import check_fitted, check_positive_integer, shown
+
+_ROWS = 256  # candidates at a time, at most: a state may be large
+
+
+class Fillings(list):
+    """Result of `fill`: the words that fit best, best first, a list of `Completion`.
+
+    Attributes
+    ----------
+    exact : bool
+        Whether all words of the vocabulary were compared. Otherwise only the most probable ones after the text before
+        the blank were, and the probabilities are shares among these.
+    n_candidates : int
+        How many words were compared.
+    """
+
+    def __init__(self, words=(), exact=True, n_candidates=0):
+        super().__init__(words)
+        self.exact = exact
+        self.n_candidates = n_candidates
+
+
+class FillingMixin(GenerationMixin):
+    """The method of language models that fills a blank."""
+
+    def fill(self, text, n=5, blank="___", candidates=20_000, state=None):
+        """Find the words that fit best into a blank, between the text before it and the text behind it.
+
+        Each word is judged by the probability of the whole sentence with it. The text before the blank is read once;
+        that behind it is scored after some hundred candidates at a time, so that memory is bounded.
+
+        Parameters
+        ----------
+        text : str or list of str
+            A sentence with a blank. In a list of tokens the blank stands for any token, of a model of characters or
+            subwords too.
+        n : int
+            The largest number of words that are returned.
+        blank : str
+            What stands for the missing word.
+        candidates : int
+            The largest number of words that are compared. If the vocabulary has more, the most probable ones after the
+            text before the blank are taken, and the result is not exact.
+        state : state or None
+            What the model remembers before the text, as in `sample`; None is the start of a sentence.
+
+        Returns
+        -------
+        Fillings
+            A list of `Completion`, best first: words of the vocabulary, and the share of each in the probability of the
+            sentence with all candidates. Words with which the sentence is impossible are left out.
+
+        Raises
+        ------
+        ValueError
+            If the text does not hold the blank exactly once, or not in the place of a token.
+
+        Examples
+        --------
+        >>> from fastrnn import NGramLanguageModel
+        >>> lines = ["the cat sleeps", "the cat sleeps", "the dog barks", "a dog sleeps"]
+        >>> model = NGramLanguageModel(2, smoothing="mle").fit(lines)
+        >>> [(word, round(probability, 2)) for word, probability in model.fill("the ___ sleeps")]
+        [('cat', 0.8), ('dog', 0.2)]
+        >>> model.fill("the ___ barks").exact
+        True
+        """
+        check_fitted(self, "vocabulary_")
+        check_positive_integer("n", n)
+        check_positive_integer("candidates", candidates)
+        left, right = self._sides_of_blank(text, blank)
+        context = self._context(left, state)
+        with np.errstate(divide="ignore"):  # probability 0
+            scores = np.log(self._next_probabilities(context)[0])
+        words = np.arange(len(SPECIAL_TOKENS), len(scores))
+        exact = len(words) <= candidates
+        if not exact:
+            words = np.sort(words[largest(scores[words], candidates)])
+        possible = words[scores[words] > -np.inf]
+        following = np.append(self.vocabulary_.encode_corpus([right])[0], np.int32(END_ID))
+        scores = scores[possible] + self._scores_behind(context, possible.astype(np.int32), following)
+        shares = np.exp(scores - scores.max(initial=-np.finfo(float).max))
+        best = largest(shares, n)
+        best = best[shares[best] > 0]
+        found = zip(self.vocabulary_.decode(possible[best]), (shares[best] / shares.sum()).tolist(), strict=True)
+        return Fillings([Completion(*pair) for pair in found], exact, len(words))
+
+    def _scores_behind(self, context, words, following):
+        """Return the log probability (n_words,) of the tokens `following` after a context of one row and each word."""
+        scores = np.empty(len(words))
+        for rows in self._row_blocks(len(words), _ROWS):
+            state = self._advance(self._take(context, np.zeros(len(rows), np.intp)), words[rows])
+            ids = np.broadcast_to(following, (len(rows), len(following)))
+            scores[rows] = self._continuation_log_probs(state, ids).sum(axis=1)
+        return scores
+
+    def _sides_of_blank(self, text, blank):
+        """Return the tokens before and behind the blank of a text."""
+        if not isinstance(blank, str) or not blank or blank.isspace():
+            raise ValueError(f"blank must be a string that stands for a word, got {shown(blank)}.")
+        if not isinstance(text, str | list | tuple):
+            raise ValueError(f"text must be a string or a list of tokens, got {shown(text)}.")
+        count = text.count(blank)
+        if count != 1:
+            token = "" if isinstance(text, str) else " as a token"
+            raise ValueError(f"text must hold the blank {blank!r} once{token}, got it {count} times.")
+        place = text.index(blank)
+        if not isinstance(text, str):
+            return [self._tokens_of_prompt("text", part) for part in (text[:place], text[place + 1 :])]
+        if get_tokenizer(self.tokenizer).word_begun is None:
+            raise ValueError(
+                f"text must be a list of tokens for a model of pieces of words, tokenizer={shown(self.tokenizer)}: its "
+                "tokens are no words, and the blank stands for one of them."
+            )
+        before, behind = text[:place], text[place + len(blank) :]
+        left, right = (self._tokens_of_prompt("text", part) for part in (before, behind))
+        whole = self._tokens_of_prompt("text", f"{before}x{behind}")
+        if (whole[: len(left)], whole[len(left) + 1 :]) != (left, right) or len(whole) != len(left) + 1 + len(right):
+            raise ValueError(f"text must hold the blank {blank!r} as a word of its own: put spaces around it.")
+        return left, right

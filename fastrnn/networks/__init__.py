@@ -1,0 +1,1 @@
+"""Networks: an encoder and an output each, with the gradients of a batch."""

@@ -1,0 +1,198 @@
+"""Checkpoints: a file from which an interrupted training goes on, to the same weights bit for bit."""
+
+import contextlib
+import json
+import numbers
+import os
+import pathlib
+import time
+
+import numpy as np
+
+from fastrnn.persistence import load_model, remove_abandoned, save_model, unwritten
+from fastrnn.text import tokenizer_to_plain
+from fastrnn.utils.checks import shown, warn_caller
+
+# What results do not depend on, what a training may go on with another value of, and what digests stand for.
+_FREE_PARAMETERS = {"device", "encoding", "n_jobs", "verbose", "warm_start", "max_iter", "vocabulary", "embedding"}
+
+
+class Checkpoint:
+    """File that holds all that a training depends on.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+    name : str
+        What is trained: the estimator's class.
+    identity : dict of str to object
+        Plain values that say which training it is: its parameters. A file with others is refused.
+    minutes : float or None, default=None
+        Time between two checkpoints within an epoch; None writes after each epoch only.
+
+    Raises
+    ------
+    ValueError
+        `path` is no path, or `minutes` no number.
+    FileNotFoundError
+        The folder does not exist.
+    """
+
+    def __init__(self, path, name, identity, minutes=None):
+        if not isinstance(path, str | os.PathLike):
+            raise ValueError(f"checkpoint must be None or the path of a file, got {shown(path)}.")
+        if minutes is not None and (isinstance(minutes, bool) or not isinstance(minutes, numbers.Real) or minutes < 0):
+            raise ValueError(f"checkpoint_minutes must be None or a number of at least 0, got {shown(minutes)}.")
+        self.path = pathlib.Path(path)
+        if not self.path.parent.is_dir():
+            raise FileNotFoundError(f"checkpoint must lie in a folder that exists, got {shown(str(path))}.")
+        with contextlib.suppress(OSError):  # a folder that others own
+            remove_abandoned(self.path)
+        self.name, self.identity, self.minutes = f"{name} checkpoint", identity, minutes
+        self.digests = {}
+        self.written, self.failure = time.monotonic(), None
+        self._found = self._began = None
+        self._has_warned = False
+
+    def begin(self, random_state):
+        """Draw from a random state what the first call of the training drew, or note what this one does."""
+        found = self._load()
+        if found is not None and found[1].get("began"):
+            set_generator_state(random_state, found[1]["began"])
+        self._began = generator_state(random_state)
+
+    def identify(self, **digests):
+        """Take digests of the data; a file with others is refused."""
+        self.digests.update(digests)
+
+    def is_due(self):
+        """Return whether it is time to write within an epoch."""
+        return self.minutes is not None and time.monotonic() - self.written >= 60 * self.minutes
+
+    def write(self, content, groups):
+        """Replace the file, whole or not at all; where that fails, warn and leave it at that.
+
+        Parameters
+        ----------
+        content : dict of str to object
+            Plain values.
+        groups : dict of str to (dict of str to ndarray)
+
+        Warns
+        -----
+        RuntimeWarning
+            It cannot be written, for the first time.
+        """
+        arrays = {f"{group}/{name}": array for group, named in groups.items() for name, array in named.items()}
+        failure = None
+        try:
+            save_model(self.path, self.name, self._identity(), {**content, "began": self._began}, arrays)
+        except OSError as error:
+            failure = unwritten(self.path, error)
+            if not self._has_warned:
+                self._has_warned = True
+                warn_caller(f"checkpoint {failure}. The training goes on, and tries again later.", RuntimeWarning)
+        self.written, self.failure = time.monotonic(), failure
+
+    def close(self):
+        """Warn if the end of the training could not be written."""
+        if self.failure is not None:
+            warn_caller(
+                f"The training has come to its end, and the model can be used and saved, but its checkpoint "
+                f"{self.failure}.", RuntimeWarning
+            )  # fmt: skip
+
+    def _identity(self):
+        return {**self.identity, **self.digests}
+
+    def _load(self):
+        """Return identity, content and arrays of the file, which is read once; None if there is none."""
+        if self._found is None and self.path.exists():
+            self._found = load_model(self.path, self.name)
+        return self._found
+
+    def read(self):
+        """Return what was written last, or None if there is no file.
+
+        Raises
+        ------
+        ValueError
+            The file is damaged, no checkpoint, or that of another training: the message says what differs.
+        """
+        found = self._load()
+        if found is None:
+            return None
+        there, content, arrays = found
+        self._found, here = None, json.loads(json.dumps(self._identity()))
+        for name in {**here, **there}:
+            if name not in _FREE_PARAMETERS - here.keys() and there.get(name) != here.get(name):
+                values = f" ({shown(there.get(name))} there, {shown(here.get(name))} now)"
+                raise ValueError(
+                    f"checkpoint {self.path} is that of a training with another {name}"
+                    f"{'' if name in self.digests else values}: "
+                    "call fit as it was called then, or remove the file to begin anew."
+                )
+        groups = {}
+        for name, array in arrays.items():
+            group, _, rest = name.partition("/")
+            groups.setdefault(group, {})[rest] = array
+        return content, groups
+
+
+def open_checkpoint(estimator, path, minutes, going_on):
+    """Return the checkpoint that `fit` of an estimator is asked for, or None.
+
+    Parameters
+    ----------
+    estimator : estimator
+    path : str, os.PathLike or None
+    minutes : float or None
+        See `Checkpoint`.
+    going_on : bool
+        Whether this fit goes on from an earlier one.
+    """
+    if path is None:
+        if minutes is not None:
+            raise ValueError("checkpoint_minutes needs a checkpoint, the file that is to be written.")
+        return None
+    if going_on:
+        raise ValueError("checkpoint cannot be used where warm_start=True goes on from an earlier fit.")
+    params = estimator.get_params(deep=False).items()
+    identity = {name: _plain(value) for name, value in params if name not in _FREE_PARAMETERS}
+    return Checkpoint(path, type(estimator).__name__, identity, minutes)
+
+
+def _plain(value):
+    """Return a parameter as a plain value, which is the same in another process."""
+    value = tokenizer_to_plain(value)
+    if isinstance(value, np.random.RandomState):
+        return generator_state(value)
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    if isinstance(value, tuple | list):
+        return [_plain(part) for part in value]
+    if isinstance(value, dict):  # in any order; keys of JSON's objects are strings
+        return sorted(([_plain(key), _plain(part)] for key, part in value.items()), key=repr)
+    if value is None or isinstance(value, str | numbers.Real):
+        return value
+    named = value if hasattr(value, "__qualname__") else type(value)
+    return f"{named.__module__}.{named.__qualname__}"
+
+
+def generator_state(generator):
+    """Return the state of a NumPy Generator or RandomState (or None) in plain values."""
+    if generator is None:
+        return None
+    if isinstance(generator, np.random.RandomState):
+        state = generator.get_state(legacy=False)
+        return {**state, "state": {"key": state["state"]["key"].tolist(), "pos": int(state["state"]["pos"])}}
+    return generator.bit_generator.state
+
+
+def set_generator_state(generator, state):
+    """Set the state that `generator_state` returned."""
+    if isinstance(generator, np.random.RandomState):
+        key = np.array(state["state"]["key"], np.uint32)
+        generator.set_state({**state, "state": {"key": key, "pos": state["state"]["pos"]}})
+    elif generator is not None:
+        generator.bit_generator.state = state

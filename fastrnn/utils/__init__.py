@@ -1,0 +1,1 @@
+"""What every part of the package may use: checks of arguments, progress, tables for notebooks, use by threads."""
