@@ -16,9 +16,7 @@ import textwrap
 import warnings
 
 import fastrnn
-from fastrnn.command import classify as _command_classify
-from fastrnn.command import lm as _command_lm
-from fastrnn.command import ngram as _command_ngram
+from fastrnn.command import classify, lm, ngram
 from fastrnn.command.common import Texts, UserError, add_encoding, check_output, check_picture, orders, positive, seed
 
 # A token that is seen once in the training text becomes <unk>, so that every model learns what to expect of a word it
@@ -137,9 +135,9 @@ def _parse(argv):
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     _add_compare(commands)
     _add_warmup(commands)
-    _command_ngram.add_parsers(commands)
-    _command_lm.add_parsers(commands)
-    _command_classify.add_parsers(commands)
+    ngram.add_parsers(commands)
+    lm.add_parsers(commands)
+    classify.add_parsers(commands)
     return parser.parse_args(argv)
 
 

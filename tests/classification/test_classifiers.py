@@ -11,7 +11,7 @@ from sklearn.model_selection import GridSearchCV, cross_validate
 from sklearn.pipeline import Pipeline
 
 from fastrnn import MeanEmbeddingClassifier, RNNClassifier, RNNRegressor
-from fastrnn.classification import _base
+from fastrnn.estimators import base as _base
 from tests import reference
 from tests.fakes import Frame
 

@@ -13,7 +13,6 @@ import pytest
 
 from fastrnn import MeanEmbeddingClassifier, NGramLanguageModel, RNNLanguageModel
 from fastrnn.language.comparison import compare_language_models
-from fastrnn.utils import progress as _progress
 from fastrnn.utils.progress import Progress
 
 LINES = ["the cat sat on the mat", "the dog sat on the log"] * 9
@@ -111,7 +110,7 @@ def test_importing_the_package_in_a_notebook_warns_of_nothing():
 
 def test_a_long_work_without_epochs_tells_how_far_it_is(monkeypatch):
     with bare_logging() as stderr:
-        monkeypatch.setattr(_progress, "_LINE_SECONDS", 0)
+        monkeypatch.setattr(progress, "_LINE_SECONDS", 0)
         with Progress("work", 1, "texts") as progress:
             progress.count(1500)
         assert stderr.getvalue() == "work: 1,500 texts\n"
