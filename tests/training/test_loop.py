@@ -293,8 +293,8 @@ def test_the_bar_tells_loss_score_speed_and_the_steps_that_are_left(monkeypatch)
         def set_description_str(self, text):
             pass
 
-    monkeypatch.setattr(progress, "_bar_class", lambda: Bar)
-    monkeypatch.setattr(progress, "_REPORT_SECONDS", 0)
+    monkeypatch.setattr("fastrnn.utils.progress._bar_class", lambda: Bar)
+    monkeypatch.setattr("fastrnn.utils.progress._REPORT_SECONDS", 0)
     run(Parabola(), max_iter=2, validate=lambda: -1.5, verbose=1, unit="tokens")
     assert [(n, total) for n, total, _ in told] == [(0, 4), (1, 4), (2, 4), (3, 4)]
     assert list(told[0][2]) == ["loss", "tokens/s"]

@@ -110,7 +110,7 @@ def test_importing_the_package_in_a_notebook_warns_of_nothing():
 
 def test_a_long_work_without_epochs_tells_how_far_it_is(monkeypatch):
     with bare_logging() as stderr:
-        monkeypatch.setattr(progress, "_LINE_SECONDS", 0)
+        monkeypatch.setattr("fastrnn.utils.progress._LINE_SECONDS", 0)
         with Progress("work", 1, "texts") as progress:
             progress.count(1500)
         assert stderr.getvalue() == "work: 1,500 texts\n"
