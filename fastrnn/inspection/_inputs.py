@@ -10,7 +10,8 @@ from fastrnn.classification import RNNClassifier, RNNRegressor
 from fastrnn.estimators.sequences import read_tokens
 from fastrnn.language.recurrent import RNNLanguageModel
 from fastrnn.layers import Recurrent
-from fastrnn.text import tokenize_corpus
+from fastrnn.text import close_sentences, tokenize_corpus
+from fastrnn.text.batching import shift_right
 from fastrnn.utils.checks import shown
 
 
@@ -75,9 +76,10 @@ def read_inputs(model, X):
         return Inputs(model, layer, _read_arrays(layer, X))
     if isinstance(model, RNNLanguageModel):
         tokens = tokenize_corpus(X, **model._text_options())
-        ids = _split(*model.vocabulary_.encode_corpus(tokens))
+        encoded = model.vocabulary_.encode_corpus(tokens)
+        inputs = [shift_right(text, model._start_id) for text in _split(*close_sentences(*encoded))]
         vectors = model.network_.embedding.parameters["weight"].astype(np.float64)
-        return Inputs(model, layer, [vectors[[model._start(), *text]] for text in ids], tokens, ids, n_before=1)
+        return Inputs(model, layer, [vectors[text] for text in inputs], tokens, _split(*encoded), n_before=1)
     if not hasattr(model._reader, "vocabulary"):
         series = model._reader.read(X)
         return Inputs(model, layer, [part.astype(np.float64) for part in _split(series.values, series.offsets)])

@@ -8,7 +8,7 @@ import numpy as np
 from fastrnn.kernels.adaptation import adapt_weights
 from fastrnn.language.wrapping import WrappedLanguageModel
 from fastrnn.text import close_sentences
-from fastrnn.text.batching import Batch
+from fastrnn.text.batching import Batch, StreamBatches, Streams, shift_right
 from fastrnn.utils.checks import check_choice, check_not_negative, check_positive_integer, shown
 
 
@@ -116,7 +116,7 @@ class DynamicEvaluation(WrappedLanguageModel):
         network = _without_dropout(self.model.network_)
         n_streams = min(self.model.batch_size, len(ids))
         targets = ids[: len(ids) // n_streams * n_streams].reshape(n_streams, -1).T  # (T, n_streams)
-        inputs = np.concatenate([np.full((1, n_streams), self.model._start(), np.int32), targets[:-1]])
+        inputs = shift_right(targets, self.model._start_id)
         squares = {name: np.zeros_like(array) for name, array in network.parameters.items()}
         starts = range(0, len(targets), self.segment)
         for begin in starts:
@@ -174,15 +174,12 @@ class DynamicEvaluation(WrappedLanguageModel):
     def _segments(self, ids, bounds, bos):
         """Yield the pieces of texts: the place of each, the batch, and whether it is the last one of its text."""
         for first, last in itertools.pairwise(bounds.tolist()):
-            if bos:
-                inputs = np.concatenate([np.array([self.model._start()], np.int32), ids[first : last - 1]])
-            else:
-                inputs, first = ids[first : last - 1], first + 1
-            targets = ids[first:last, np.newaxis]
-            for begin in range(0, last - first, self.segment):
-                part = slice(begin, begin + self.segment)
-                batch = Batch(inputs[part, np.newaxis], targets[part], None, begin == 0, len(targets[part]))
-                yield first + begin, batch, begin + self.segment >= last - first
+            start = self.model._start_id if bos else ids[first]
+            place = first if bos else first + 1
+            for batch in StreamBatches(Streams(ids[place:last], start, 1), self.segment):
+                following = place + len(batch.inputs)
+                yield place, batch, following == last
+                place = following
 
     def _adapt(self, network, learned, scales):
         """Take a step with the gradients that the network has; `scales` are root mean squares and their means."""

@@ -7,6 +7,7 @@ import numpy as np
 
 from fastrnn.language.wrapping import WrappedLanguageModel
 from fastrnn.text import PAD_ID
+from fastrnn.text.batching import SentenceBatches, shift_right
 from fastrnn.utils.checks import check_not_negative, check_positive_integer, shown
 
 _STEPS = 256  # of a text that are scored at once
@@ -178,21 +179,19 @@ def _outputs(model, ids, offsets, alone, bos):
     for first in range(0, len(offsets) - 1, _SENTENCES):
         bounds = offsets[first : first + _SENTENCES + 1]
         lengths = np.diff(bounds)
-        if lengths.max() * len(lengths) > _STEPS * _SENTENCES:  # long ones
+        longest = int(lengths.max())
+        if longest * len(lengths) > _STEPS * _SENTENCES:  # long ones
             for begin, end in itertools.pairwise(bounds):
                 yield from _running_outputs(model, ids[begin:end], bos)
             continue
-        inputs = np.zeros((lengths.max(), len(lengths)), np.int32)
-        inputs[0] = model._start()
-        for column, (begin, end) in enumerate(itertools.pairwise(bounds)):
-            inputs[1 : end - begin, column] = ids[begin : end - 1]
-        h, _ = _first_outputs(model, inputs, lengths, bos)
+        (batch,) = SentenceBatches(ids, bounds, [np.arange(len(lengths))], model._start_id, longest)
+        h, _ = _first_outputs(model, batch.inputs, lengths, bos)
         yield np.concatenate([h[:length, column] for column, length in enumerate(lengths)])
 
 
 def _running_outputs(model, ids, bos):
     """Do as `_outputs` for a text that is read in one go."""
-    inputs, state = np.concatenate([np.array([model._start()], np.int32), ids])[: len(ids), np.newaxis], None
+    inputs, state = shift_right(ids, model._start_id)[:, np.newaxis], None
     for begin in range(0, len(inputs), _STEPS):
         part = inputs[begin : begin + _STEPS]
         h, state = model.network_.hidden(part, state) if begin else _first_outputs(model, part, None, bos)

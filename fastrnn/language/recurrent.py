@@ -1,7 +1,6 @@
 """Recurrent language models."""
 
 import inspect
-import itertools
 import math
 import numbers
 import types
@@ -14,8 +13,8 @@ from fastrnn.exchange._language_model import ExchangeMixin
 from fastrnn.language.base import BaseLanguageModel
 from fastrnn.layers.dropout import check_probability
 from fastrnn.networks.language import LanguageNetwork
-from fastrnn.text import END_ID, START_ID, Vocabulary
-from fastrnn.text.batching import SentenceBatches, StreamBatches, Streams, sentence_groups
+from fastrnn.text import END_ID, START_ID, Vocabulary, close_sentences
+from fastrnn.text.batching import SentenceBatches, StreamBatches, Streams, sentence_groups, shift_right
 from fastrnn.text.corpus import count_tokens, digest, read_corpus, replace_ids, split_end
 from fastrnn.training import loop as training
 from fastrnn.training.checkpoint import open_checkpoint
@@ -485,15 +484,16 @@ class RNNLanguageModel(ExchangeMixin, BaseLanguageModel):
         options = {name: getattr(settings, name) for name in names}
         return LanguageNetwork(len(vocabulary), random_state=random_state, counts=counts, **options)
 
-    def _start(self):
-        """Return what is fed in before a first token: a running text goes on from the end of what came before."""
+    @property
+    def _start_id(self):
+        """The input from which a first token is predicted: a running text goes on from the end of what came before."""
         return END_ID if self.carry_state else START_ID
 
     def _epochs(self, settings, text, random_state):
         """Return a function that returns the batches of an epoch of a text."""
         ids, offsets = text
         if self.carry_state:
-            streams = Streams(ids, self._start(), min(self.batch_size, len(ids)))
+            streams = Streams(ids, self._start_id, min(self.batch_size, len(ids)))
             if settings.random_bptt:
                 return lambda: StreamBatches(streams, settings.bptt_length, random_state=random_state)
             batches = StreamBatches(streams, settings.bptt_length, settings.bptt_stride)
@@ -530,9 +530,9 @@ class RNNLanguageModel(ExchangeMixin, BaseLanguageModel):
     def _log_probs(self, network, ids, offsets):
         """Return the natural log probability of every token of closed sentences, float64 (n_tokens,)."""
         if not self.carry_state:
-            return self._log_probs_of_each(network, ids, offsets, self._start())
+            return self._log_probs_of_each(network, ids, offsets, self._start_id)
         streams = int(np.clip(len(ids) // _SCORING_STREAM, 1, self.batch_size))
-        parts = network.log_probs(StreamBatches(Streams(ids, self._start(), streams), _SCORING_STEPS))
+        parts = network.log_probs(StreamBatches(Streams(ids, self._start_id, streams), _SCORING_STEPS))
         return np.concatenate(parts).T.reshape(-1)[: len(ids)] if parts else np.empty(0)
 
     def _log_probs_of_each(self, network, ids, offsets, start):
@@ -559,7 +559,7 @@ class RNNLanguageModel(ExchangeMixin, BaseLanguageModel):
 
     def _sentence_log_probs(self, ids, offsets, bos=True):
         if bos:
-            return self._log_probs_of_each(self.network_, ids, offsets, self._start())
+            return self._log_probs_of_each(self.network_, ids, offsets, self._start_id)
         result, begins = np.empty(len(ids)), offsets[:-1]
         result[begins] = self._log_probs_of_nothing(ids[begins])
         rest = np.delete(ids, begins), offsets - np.arange(len(offsets))
@@ -585,6 +585,7 @@ class RNNLanguageModel(ExchangeMixin, BaseLanguageModel):
         return super()._held_weights() if self._tokens_at_once == 1 else self.network_.held_weights()
 
     def _read_contexts(self, ids, offsets):
+        ids, offsets = close_sentences(ids, offsets)  # what predicts the end of a context has read all of it
         blocks = [
             self._read_block(ids, offsets[begin : begin + _CONTEXTS + 1])
             for begin in range(0, max(1, len(offsets) - 1), _CONTEXTS)
@@ -599,19 +600,13 @@ class RNNLanguageModel(ExchangeMixin, BaseLanguageModel):
         return np.concatenate(outputs), states
 
     def _read_block(self, ids, offsets):
-        """Do as `_read_contexts`, all contexts at once, some steps at a time."""
-        lengths = np.diff(offsets) + 1
-        inputs = np.zeros((lengths.max(initial=1), len(lengths)), np.int32)
-        inputs[0] = self._start()
-        for column, (begin, end) in enumerate(itertools.pairwise(offsets)):
-            inputs[1 : end - begin + 1, column] = ids[begin:end]
-        h, state = np.zeros((len(lengths), self.network_.recurrent.output_size), np.float32), None
-        for begin in range(0, len(inputs), _SCORING_STEPS):
-            part = inputs[begin : begin + _SCORING_STEPS]
-            steps = np.clip(lengths - begin, 0, len(part))
-            y, state = self.network_.hidden(part, state, steps)
-            (rows,) = np.nonzero(steps)
-            h[rows] = y[steps[rows] - 1, rows]
+        """Return the state before the last token of each sentence; all are read at once, some steps at a time."""
+        n = len(offsets) - 1
+        h, state = np.zeros((n, self.network_.recurrent.output_size), np.float32), None
+        for batch in SentenceBatches(ids, offsets, [np.arange(n)], self._start_id, _SCORING_STEPS):
+            y, state = self.network_.hidden(batch.inputs, state, batch.lengths)
+            (rows,) = np.nonzero(batch.lengths)
+            h[rows] = y[batch.lengths[rows] - 1, rows]
         return h, state
 
     def _next_probabilities(self, state):
@@ -641,7 +636,7 @@ class RNNLanguageModel(ExchangeMixin, BaseLanguageModel):
         return result
 
     def _distributions(self, ids):
-        inputs, state = np.concatenate([np.array([self._start()], np.int32), ids[:-1]])[:, np.newaxis], None
+        inputs, state = shift_right(ids, self._start_id)[:, np.newaxis], None
         for begin in range(0, len(ids), _SCORING_STEPS):
             y, state = self.network_.hidden(inputs[begin : begin + _SCORING_STEPS], state)
             yield self.network_.output.probabilities(y[:, 0])

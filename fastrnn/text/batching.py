@@ -8,6 +8,30 @@ import numpy as np
 IGNORED = -1  # a target that is none: padding
 
 
+def shift_right(targets, start):
+    """Return the inputs from which targets are predicted: at each step the target of the step before.
+
+    Parameters
+    ----------
+    targets : int array (T,) or (T, B)
+    start : int or int array (B,)
+        The input of the first step.
+
+    Returns
+    -------
+    int32 array of the shape of `targets`
+
+    Examples
+    --------
+    >>> shift_right(np.array([7, 8, 3]), start=2)
+    array([2, 7, 8], dtype=int32)
+    """
+    inputs = np.empty(targets.shape, np.int32)
+    inputs[:1] = start
+    inputs[1:] = targets[:-1]
+    return inputs
+
+
 class Batch(NamedTuple):
     """A piece of text for one step of truncated backpropagation.
 
@@ -65,12 +89,12 @@ class Streams:
     def cut(self, begin, end):
         """Return inputs and targets of the steps `begin` to `end` − 1, int32 (end − begin, n_streams) each."""
         places = np.arange(begin - 1, end)[:, None] + len(self) * np.arange(self.n_streams)
-        tokens = self.ids[np.clip(places, 0, len(self.ids) - 1)] if begin < end else np.empty(places.shape)
-        inputs, targets = tokens[:-1].astype(np.int32), tokens[1:].astype(np.int32)
-        beyond = places[1:] >= len(self.ids)
-        inputs[beyond], targets[beyond] = 0, IGNORED
+        tokens = self.ids[np.clip(places, 0, len(self.ids) - 1)] if begin < end else np.zeros(places.shape)
+        before, targets = tokens[0].astype(np.int32), tokens[1:].astype(np.int32)
         if begin == 0:
-            inputs[:1, :1] = self.start
+            before[0] = self.start
+        inputs, beyond = shift_right(targets, before), places[1:] >= len(self.ids)
+        inputs[beyond], targets[beyond] = 0, IGNORED
         return inputs, targets
 
 
@@ -173,15 +197,16 @@ class SentenceBatches(Sequence):
         if not 0 <= k < len(self):
             raise IndexError(k)
         place = int(np.searchsorted(self._ends, k, side="right"))
-        sentences, before = self.groups[place], int(self._ends[place - 1]) if place else 0
-        t = (k - before) * self.steps
+        sentences, done = self.groups[place], int(self._ends[place - 1]) if place else 0
+        t = (k - done) * self.steps
         lengths = self.offsets[sentences + 1] - self.offsets[sentences]
         size = min(self.steps, int(lengths.max()) - t)
         steps = np.arange(t - 1, t + size)[:, None]
         tokens = self.ids[np.clip(self.offsets[sentences] + steps, 0, len(self.ids) - 1)].astype(np.int32)
-        inputs, targets = tokens[:-1], tokens[1:].copy()
+        before, targets = tokens[0], tokens[1:]
+        if t == 0:
+            before = self.start if np.ndim(self.start) == 0 else self.start[sentences]
+        inputs = shift_right(targets, before)
         targets[steps[1:] >= lengths] = IGNORED
         inputs[steps[:-1] >= lengths] = 0
-        if t == 0:
-            inputs[:1] = self.start if np.ndim(self.start) == 0 else self.start[sentences]
         return Batch(inputs, targets, np.clip(lengths - t, 0, size), t == 0, size)

@@ -38,7 +38,7 @@ def slow_log_probs(network, sentences, rate, decay, segment, scales=None, epsilo
             for token in part:
                 result.append(np.log(adapted._next_probabilities(state)[0][token]))
                 state = adapted._advance(state, np.array([token], np.int32))
-            inputs = np.array([network._start() if begin == 0 else text[begin - 1], *part[:-1]], np.int32)[:, None]
+            inputs = np.array([network._start_id if begin == 0 else text[begin - 1], *part[:-1]], np.int32)[:, None]
             adapted.network_._state = before
             adapted.network_.train_step(Batch(inputs, np.array(part)[:, None], None, begin == 0, len(part)))
             # What the state is after the segment, by the weights that read it; its last token is read by the new ones.
@@ -88,7 +88,7 @@ def test_root_mean_squares_of_one_batch(network):
     model = DynamicEvaluation(network, rule="rms", segment=10**6).fit(["red shells red"] * 20)
     quiet = _without_dropout(network.network_)
     ids = network.vocabulary_.encode("red shells red </s>".split())
-    inputs = np.array([network._start(), *ids[:-1]])
+    inputs = np.array([network._start_id, *ids[:-1]])
     streams = [np.repeat(part[:, None], 20, axis=1).astype(np.int32) for part in (inputs, ids)]
     quiet.train_step(Batch(*streams, None, True, 4))
     for name, gradient in quiet.grads.items():

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastrnn.text.batching import IGNORED, SentenceBatches, StreamBatches, Streams, sentence_groups
+from fastrnn.text.batching import IGNORED, SentenceBatches, StreamBatches, Streams, sentence_groups, shift_right
 
 
 @given(st.integers(1, 60), st.integers(1, 9), st.integers(1, 12))
@@ -94,3 +94,13 @@ def test_random_lengths_are_those_of_the_paper():
     assert abs(lengths[usual].mean() - 69.5) < 0.5
     assert abs(lengths[usual].std() - 5) < 0.5
     assert abs(lengths[~usual].mean() - 34.5) < 2
+
+
+def test_inputs_are_the_targets_of_the_step_before():
+    targets = np.array([[5, 6], [7, 8], [9, 3]], np.uint16)
+    inputs = shift_right(targets, 2)
+    assert inputs.dtype == np.int32
+    np.testing.assert_array_equal(inputs, [[2, 2], [5, 6], [7, 8]])
+    np.testing.assert_array_equal(shift_right(targets, np.array([1, 4])), [[1, 4], [5, 6], [7, 8]])
+    np.testing.assert_array_equal(shift_right(targets[:, 0], 2), [2, 5, 7])
+    assert shift_right(targets[:0], 2).shape == (0, 2)
