@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+from numba import types
 
 from fastrnn import simd
 from fastrnn._jit import kernel
@@ -257,4 +258,4 @@ def test_reductions(dtype):
 
 def test_only_contiguous_arrays_of_floating_point_numbers_are_vectors():
     with pytest.raises(TypeError, match="C-contiguous array of floating-point numbers"):
-        simd.vector_of(simd.types.Array(simd.types.int64, 1, "C"))
+        simd.vector_of(types.Array(types.int64, 1, "C"))
