@@ -101,7 +101,7 @@ def _tokenizer(arguments, lines):
     """Return the tokenizer that is asked for; one of subwords is learned from the text."""
     if arguments.tokenizer not in _SUBWORDS:
         return arguments.tokenizer
-    from fastrnn.text import train_subwords
+    from fastrnn.text.subwords import train_subwords
 
     return train_subwords(
         lines, arguments.pieces, arguments.tokenizer, arguments.lowercase, arguments.normalize, verbose=1

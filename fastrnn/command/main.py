@@ -335,7 +335,8 @@ def _split(source, text, characters):
 
 def _describe(source, tokenizer, train, valid, test):
     """Return the vocabulary of the training text, and what is to be known of the data as a dict for the JSON."""
-    from fastrnn.text import Vocabulary, tokenize_corpus
+    from fastrnn.text.tokenization import tokenize_corpus
+    from fastrnn.text.vocabulary import Vocabulary
 
     tokens = {
         name: tokenize_corpus(part, tokenizer) for name, part in (("train", train), ("valid", valid), ("test", test))

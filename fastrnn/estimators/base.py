@@ -16,8 +16,10 @@ from fastrnn.exchange._onnx_sequences import OnnxMixin
 from fastrnn.layers.dropout import check_probability
 from fastrnn.networks.sequence import Batch
 from fastrnn.persistence import load_model, plain_parameter, rebuilt, save_model
-from fastrnn.text import check_preprocessing, get_tokenizer, tokenizer_from_plain, tokenizer_to_plain
 from fastrnn.text.corpus import digest
+from fastrnn.text.normalization import check_preprocessing
+from fastrnn.text.subwords import tokenizer_from_plain, tokenizer_to_plain
+from fastrnn.text.tokenizers import get_tokenizer
 from fastrnn.training import loop as training
 from fastrnn.training.checkpoint import open_checkpoint
 from fastrnn.training.optimizers import make_optimizer

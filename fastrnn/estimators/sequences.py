@@ -5,9 +5,11 @@ import numbers
 import numpy as np
 
 from fastrnn.persistence import plain_parameter
-from fastrnn.text import NGRAM_MULTIPLIER, UNK_ID, Vocabulary, tokenize_corpus
 from fastrnn.text.batching import sentence_groups
 from fastrnn.text.reading import check_texts, iterate_texts
+from fastrnn.text.tokenization import tokenize_texts
+from fastrnn.text.tokens import NGRAM_MULTIPLIER, UNK_ID
+from fastrnn.text.vocabulary import Vocabulary
 from fastrnn.utils.arrays import to_array
 from fastrnn.utils.checks import is_frame, is_missing, shown
 
@@ -157,7 +159,7 @@ def read_tokens(X, input, tokenizer, lowercase, normalize, encoding, max_length,
             place = is_text.index(True)
             raise ValueError(f"X[{place}] must be a list of tokens with input='tokens', got {shown(X[place])}.")
         X = [_with_strings(element, place) for place, element in enumerate(X)]
-    tokens = tokenize_corpus(X, tokenizer, lowercase, normalize, learning=learning)
+    tokens = list(tokenize_texts(X, tokenizer, lowercase, normalize, learning))
     return _cut(tokens, max_length, truncation)
 
 

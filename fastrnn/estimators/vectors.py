@@ -8,7 +8,7 @@ import re
 
 import numpy as np
 
-from fastrnn.text import preprocess
+from fastrnn.text.normalization import preprocess
 from fastrnn.text.reading import open_lines
 from fastrnn.utils.arrays import to_array, weights_of
 from fastrnn.utils.checks import is_frame, shown

@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from fastrnn.exchange._onnx import Graph, add_recurrent, check_layer
-from fastrnn.text import NGRAM_MULTIPLIER, UNK_ID
+from fastrnn.text.tokens import NGRAM_MULTIPLIER, UNK_ID
 from fastrnn.utils.use import GuardedMixin
 
 _OPSET_OF_XOR = 18

@@ -6,7 +6,8 @@ import numpy as np
 
 from fastrnn.cells import CELLS
 from fastrnn.exchange._keras import find_name
-from fastrnn.text import SPECIAL_TOKENS, Vocabulary
+from fastrnn.text.tokens import SPECIAL_TOKENS
+from fastrnn.text.vocabulary import Vocabulary
 from fastrnn.utils.arrays import weights_of
 from fastrnn.utils.checks import check_choice, shown, warn_caller
 

@@ -12,7 +12,7 @@ from fastrnn.inspection._hidden_states import place_tokens
 from fastrnn.inspection._inputs import check_one, last_step
 from fastrnn.inspection._plots import new_axes, printable, separator, show_text
 from fastrnn.networks.sequence import MeanEmbeddingNetwork
-from fastrnn.text import UNK_ID
+from fastrnn.text.tokens import UNK_ID
 from fastrnn.utils.checks import check_positive_integer, shown
 from fastrnn.utils.html import coloured_text
 from fastrnn.utils.use import reads

@@ -10,8 +10,9 @@ from fastrnn.classification import RNNClassifier, RNNRegressor
 from fastrnn.estimators.sequences import read_tokens
 from fastrnn.language.recurrent import RNNLanguageModel
 from fastrnn.layers import Recurrent
-from fastrnn.text import close_sentences, tokenize_corpus
 from fastrnn.text.batching import shift_right
+from fastrnn.text.tokenization import tokenize_corpus
+from fastrnn.text.tokens import close_sentences
 from fastrnn.utils.checks import shown
 
 

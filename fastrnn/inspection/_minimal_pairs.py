@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from fastrnn.inspection._plots import add_legend, new_axes
-from fastrnn.text import UNK_ID
+from fastrnn.text.tokens import UNK_ID
 from fastrnn.utils.checks import check_choice
 from fastrnn.utils.use import reads
 

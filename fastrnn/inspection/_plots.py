@@ -2,7 +2,8 @@
 
 from fastrnn.cells import CELLS
 from fastrnn.inspection._inputs import last_step
-from fastrnn.text import END_ID, SPECIAL_TOKENS, without_surrogates
+from fastrnn.text.normalization import without_surrogates
+from fastrnn.text.tokens import END_ID, SPECIAL_TOKENS
 from fastrnn.utils.checks import check_choice
 from fastrnn.utils.optional import optional_module
 

@@ -8,7 +8,7 @@ from sklearn.utils.validation import check_is_fitted
 from fastrnn.inspection._hidden_states import place_tokens
 from fastrnn.inspection._plots import new_axes, printable, separator, show_text
 from fastrnn.language.base import BaseLanguageModel
-from fastrnn.text import END_ID, PAD_ID, SPECIAL_TOKENS, START_ID, UNK_ID, close_sentences
+from fastrnn.text.tokens import END_ID, PAD_ID, SPECIAL_TOKENS, START_ID, UNK_ID, close_sentences
 from fastrnn.utils.checks import shown
 from fastrnn.utils.html import coloured_text
 from fastrnn.utils.use import reads

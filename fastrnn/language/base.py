@@ -7,22 +7,13 @@ from sklearn.base import BaseEstimator
 
 from fastrnn.language.filling import FillingMixin
 from fastrnn.persistence import load_model, plain_parameter, rebuilt, save_model
-from fastrnn.text import (
-    END_ID,
-    PAD_ID,
-    SPECIAL_TOKENS,
-    START_ID,
-    UNK_ID,
-    Vocabulary,
-    check_preprocessing,
-    close_sentences,
-    get_tokenizer,
-    preprocess,
-    tokenize_corpus,
-    tokenizer_from_plain,
-    tokenizer_to_plain,
-)
 from fastrnn.text.corpus import read_ids
+from fastrnn.text.normalization import check_preprocessing, preprocess
+from fastrnn.text.subwords import tokenizer_from_plain, tokenizer_to_plain
+from fastrnn.text.tokenization import tokenize_corpus
+from fastrnn.text.tokenizers import get_tokenizer
+from fastrnn.text.tokens import END_ID, PAD_ID, SPECIAL_TOKENS, START_ID, UNK_ID, close_sentences
+from fastrnn.text.vocabulary import Vocabulary
 from fastrnn.text.word_table import encode_texts
 from fastrnn.utils.checks import check_choice, check_fitted, shown
 

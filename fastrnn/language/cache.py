@@ -7,7 +7,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastrnn._jit import kernel
 from fastrnn.language.base import BaseLanguageModel
-from fastrnn.text import PAD_ID, START_ID, Vocabulary
+from fastrnn.text.tokens import PAD_ID, START_ID
+from fastrnn.text.vocabulary import Vocabulary
 from fastrnn.utils.checks import check_positive_integer
 
 

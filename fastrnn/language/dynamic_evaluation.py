@@ -7,8 +7,8 @@ import numpy as np
 
 from fastrnn.kernels.adaptation import adapt_weights
 from fastrnn.language.wrapping import WrappedLanguageModel
-from fastrnn.text import close_sentences
 from fastrnn.text.batching import Batch, StreamBatches, Streams, shift_right
+from fastrnn.text.tokens import close_sentences
 from fastrnn.utils.checks import check_choice, check_not_negative, check_positive_integer, shown
 
 

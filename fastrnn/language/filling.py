@@ -3,7 +3,8 @@
 import numpy as np
 
 from fastrnn.language.generation import Completion, GenerationMixin, largest
-from fastrnn.text import END_ID, SPECIAL_TOKENS, get_tokenizer
+from fastrnn.text.tokenizers import get_tokenizer
+from fastrnn.text.tokens import END_ID, SPECIAL_TOKENS
 from fastrnn.utils.checks import check_fitted, check_positive_integer, shown
 
 _ROWS = 256  # candidates at a time, at most: a state may be large

@@ -9,7 +9,10 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from fastrnn.kernels.sampling import draw_tokens, make_choice
-from fastrnn.text import END_ID, PAD_ID, START_ID, UNK_ID, get_tokenizer, preprocess, tokenize
+from fastrnn.text.normalization import preprocess
+from fastrnn.text.tokenization import tokenize
+from fastrnn.text.tokenizers import get_tokenizer
+from fastrnn.text.tokens import END_ID, PAD_ID, START_ID, UNK_ID
 from fastrnn.utils.checks import check_fitted, check_not_negative, check_positive_integer, shown
 from fastrnn.utils.use import GuardedMixin, Use
 

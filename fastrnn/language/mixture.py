@@ -7,7 +7,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastrnn.language.base import BaseLanguageModel
 from fastrnn.language.wrapping import pack_models, unpack_models
-from fastrnn.text import close_sentences, same_tokenizer
+from fastrnn.text.subwords import same_tokenizer
+from fastrnn.text.tokens import close_sentences
 from fastrnn.utils.checks import check_positive_integer, shown
 from fastrnn.utils.use import members_of
 

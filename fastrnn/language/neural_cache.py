@@ -6,8 +6,8 @@ import numbers
 import numpy as np
 
 from fastrnn.language.wrapping import WrappedLanguageModel
-from fastrnn.text import PAD_ID
 from fastrnn.text.batching import SentenceBatches, shift_right
+from fastrnn.text.tokens import PAD_ID
 from fastrnn.utils.checks import check_not_negative, check_positive_integer, shown
 
 _STEPS = 256  # of a text that are scored at once

@@ -13,9 +13,10 @@ from fastrnn.exchange._language_model import ExchangeMixin
 from fastrnn.language.base import BaseLanguageModel
 from fastrnn.layers.dropout import check_probability
 from fastrnn.networks.language import LanguageNetwork
-from fastrnn.text import END_ID, START_ID, Vocabulary, close_sentences
 from fastrnn.text.batching import SentenceBatches, StreamBatches, Streams, sentence_groups, shift_right
 from fastrnn.text.corpus import count_tokens, digest, read_corpus, replace_ids, split_end
+from fastrnn.text.tokens import END_ID, START_ID, close_sentences
+from fastrnn.text.vocabulary import Vocabulary
 from fastrnn.training import loop as training
 from fastrnn.training.checkpoint import open_checkpoint
 from fastrnn.training.optimizers import WeightAverage, make_optimizer

@@ -34,8 +34,8 @@ import numpy as np
 
 from fastrnn._jit import kernel
 from fastrnn.persistence import replaced_file
-from fastrnn.text import END_ID, PAD_ID, SPECIAL_TOKENS, START_ID, UNK_ID
 from fastrnn.text.reading import decompressed
+from fastrnn.text.tokens import END_ID, PAD_ID, SPECIAL_TOKENS, START_ID, UNK_ID
 from fastrnn.text.word_table import WordTable, find_word
 
 _BLOCK_BYTES = 1 << 23  # of the file, read at once

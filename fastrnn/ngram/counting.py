@@ -18,7 +18,7 @@ import numpy as np
 from fastrnn._jit import kernel
 from fastrnn.kernels.threads import run
 from fastrnn.ngram.trie import link_suffixes
-from fastrnn.text import START_ID
+from fastrnn.text.tokens import START_ID
 
 _TOKENS_PER_RUN = 1 << 22
 _SMALLEST_RUN = 1 << 12  # tokens

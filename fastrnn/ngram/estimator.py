@@ -16,16 +16,9 @@ from fastrnn.ngram.smoothing import SMOOTHINGS, Settings
 from fastrnn.ngram.table import NGramTable
 from fastrnn.ngram.trie import Trie, prune_trie
 from fastrnn.ngram.workspace import Workspace, parse_bytes
-from fastrnn.text import (
-    END_ID,
-    SPECIAL_TOKENS,
-    START_ID,
-    UNK_ID,
-    Vocabulary,
-    batches,
-    close_sentences,
-    iterate_corpus,
-)
+from fastrnn.text.tokenization import batches, iterate_corpus
+from fastrnn.text.tokens import END_ID, SPECIAL_TOKENS, START_ID, UNK_ID, close_sentences
+from fastrnn.text.vocabulary import Vocabulary
 from fastrnn.utils.checks import check_choice, check_fitted, check_not_negative, shown
 from fastrnn.utils.progress import Progress
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from fastrnn._jit import kernel
-from fastrnn.text import END_ID, START_ID
+from fastrnn.text.tokens import END_ID, START_ID
 
 
 def frequent(level_starts, raw, thresholds, workspace):

@@ -21,7 +21,7 @@ from fastrnn._jit import kernel
 from fastrnn.ngram.quantization import N_CODES, quantize
 from fastrnn.ngram.trie import Trie, link_suffixes
 from fastrnn.ngram.workspace import Workspace
-from fastrnn.text import END_ID, PAD_ID, START_ID
+from fastrnn.text.tokens import END_ID, PAD_ID, START_ID
 
 BLOCK_BITS = 6  # contexts whose children are counted from a common start: 2 ** 6
 

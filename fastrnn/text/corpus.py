@@ -9,7 +9,9 @@ from typing import NamedTuple
 import numpy as np
 
 from fastrnn.persistence import replaced_file, writing_temporary_file
-from fastrnn.text import END_ID, PAD_ID, START_ID, Vocabulary, batches, close_sentences, iterate_corpus
+from fastrnn.text.tokenization import batches, iterate_corpus
+from fastrnn.text.tokens import END_ID, PAD_ID, START_ID, close_sentences
+from fastrnn.text.vocabulary import Vocabulary
 from fastrnn.utils.checks import shown
 
 _IN_MEMORY = 1 << 27  # bytes of ids that are kept in memory; more go to a temporary file

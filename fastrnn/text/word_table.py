@@ -1,38 +1,30 @@
-"""Words in compiled code: a hash table of their bytes, and texts cut at white space and looked up in one pass."""
+"""Words in compiled code: a hash table of their bytes; texts are cut at white space and encoded in one pass."""
 
 from typing import NamedTuple
 
 import numpy as np
 
 from fastrnn._jit import kernel
-from fastrnn.text import SPECIAL_TOKENS, UNK_ID, preprocess
+from fastrnn.text.normalization import preprocess
 from fastrnn.text.reading import check_texts
+from fastrnn.text.tokens import SPECIAL_TOKENS, UNK_ID
 
 
 class WordTable(NamedTuple):
-    """Words as bytes, and a hash table with open addresses that finds their numbers."""
+    """Words as bytes, and a hash table with open addressing from words to their numbers."""
 
     text: np.ndarray  # uint8: all words, one after another
     starts: np.ndarray  # int64 (V + 1,): word i is text[starts[i]:starts[i + 1]]
-    slots: np.ndarray  # int32, a power of two of them: numbers of words, -1 for none
+    slots: np.ndarray  # int32 (a power of two,): word numbers, -1 for an empty slot
 
     @classmethod
     def of(cls, words):
-        """Make the table of some words, an iterable of bytes."""
+        """Return the table of `words`, an iterable of bytes."""
         words = list(words)
         starts = np.cumsum([0, *map(len, words)])
         slots = np.full(1 << (2 * len(words)).bit_length(), -1, np.int32)
         table = cls(np.frombuffer(b"".join(words), np.uint8), starts, slots)
         _fill_slots(table)
-        return table
-
-    @classmethod
-    def of_vocabulary(cls, vocabulary):
-        """Return the table of a vocabulary's tokens, which is made at first use and kept with the vocabulary."""
-        tokens, table = getattr(vocabulary, "_word_table", (None, None))
-        if tokens is not vocabulary.tokens:
-            table = cls.of(token.encode(errors="surrogatepass") for token in vocabulary.tokens)
-            vocabulary._word_table = vocabulary.tokens, table
         return table
 
 
@@ -41,7 +33,7 @@ _EMPTY_CODE = 0x11C9DC5
 
 @kernel(cache=False)
 def _extend_code(code, byte):
-    """Return the hash of some bytes and one more (FNV-1a, cut to 31 bits)."""
+    """Return the hash of a string extended by one byte (FNV-1a, cut to 31 bits)."""
     return ((code ^ np.int64(byte)) * 0x1000193) & 0x7FFFFFFF
 
 
@@ -60,7 +52,7 @@ def _hash(text, begin, end):
 
 @kernel
 def _fill_slots(words):
-    """Give every word a slot."""
+    """Write the number of every word into a free slot."""
     for number in range(len(words.starts) - 1):
         slot = _first_slot(words, _hash(words.text, words.starts[number], words.starts[number + 1]))
         while words.slots[slot] >= 0:
@@ -70,7 +62,7 @@ def _fill_slots(words):
 
 @kernel(cache=False)
 def find_word(words, text, begin, end):
-    """Return the number of the word text[begin:end], -1 if it is none."""
+    """Return the number of the word text[begin:end], -1 if it is not in the table."""
     return _find(words, text, begin, end, _hash(text, begin, end))
 
 
@@ -92,20 +84,20 @@ def _find(words, text, begin, end, code):
 
 
 def encode_texts(texts, vocabulary, lowercase=False, normalize=None):
-    """Cut texts as the tokenizer "whitespace" does, and look up the words: the compiled way.
+    """Tokenize and encode texts as the tokenizer "whitespace" does, in compiled code.
 
     Parameters
     ----------
     texts : object
     vocabulary : Vocabulary
     lowercase, normalize
-        What is done to the texts first, see `fastrnn.text.preprocess`.
+        Applied to the texts first, see `fastrnn.text.preprocess`.
 
     Returns
     -------
     (ids, offsets) as from `Vocabulary.encode_corpus`, or None
-        None if `texts` is no list of str, too short to be worth it, or has something in it that needs a closer look: a
-        reserved token for instance.
+        None if the general way is needed: `texts` is no list of str, is too short to be worth the table, or contains a
+        NUL or a reserved token.
     """
     if not isinstance(texts, list | tuple):
         return None
@@ -118,7 +110,7 @@ def encode_texts(texts, vocabulary, lowercase=False, normalize=None):
         return None
     text = np.frombuffer(preprocess(text, lowercase, normalize).encode(errors="surrogatepass"), np.uint8)
     ids, offsets = np.empty(len(text) // 2 + 1, np.int32), np.zeros(len(texts) + 1, np.int64)
-    n = _encode(text, WordTable.of_vocabulary(vocabulary), ids, offsets)
+    n = _encode(text, vocabulary.word_table(), ids, offsets)
     reserved = [i for i in range(len(SPECIAL_TOKENS)) if i != UNK_ID]
     return None if np.isin(ids[:n], reserved).any() else (ids[:n], offsets)
 
@@ -127,10 +119,10 @@ def encode_texts(texts, vocabulary, lowercase=False, normalize=None):
 def _encode(
     text,  # uint8: texts in UTF-8, each followed by 0
     words,
-    ids,  # int32: output
+    ids,  # int32 (at least n_words,): output
     offsets,  # int64 (n_texts + 1,): output, 0 on entry
 ):
-    """Write the ids of all words, and where those of each text end; return how many there are."""
+    """Write the ids of all words and the end of each text among them; return the number of words."""
     n = i = at = 0
     while at < len(text):
         if text[at] == 0:

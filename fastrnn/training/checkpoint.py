@@ -10,7 +10,7 @@ import time
 import numpy as np
 
 from fastrnn.persistence import load_model, remove_abandoned, save_model, unwritten
-from fastrnn.text import tokenizer_to_plain
+from fastrnn.text.subwords import tokenizer_to_plain
 from fastrnn.utils.checks import shown, warn_caller
 
 # What results do not depend on, what a training may go on with another value of, and what digests stand for.

@@ -7,11 +7,10 @@ import tempfile
 import numpy as np
 import pytest
 
-from fastrnn import text
 from fastrnn.ngram import NGramLanguageModel, counting, estimator, workspace
 from fastrnn.ngram.smoothing import SMOOTHINGS
 from fastrnn.ngram.workspace import Workspace, parse_bytes
-from fastrnn.text import close_sentences
+from fastrnn.text import close_sentences, tokenization
 from fastrnn.text.reading import open_lines
 from tests.ngram_texts import fit, zipf_text
 
@@ -80,7 +79,7 @@ def test_a_file_is_read_in_pieces_as_small_as_the_limit_asks_for(tmp_path, monke
         return close_sentences(ids, offsets, **options)
 
     monkeypatch.setattr(estimator, "close_sentences", recorded)
-    monkeypatch.setattr(text, "_SAMPLE", 2)  # of which the script is found out
+    monkeypatch.setattr(tokenization, "_SAMPLE", 2)  # texts that tell the script
     model = NGramLanguageModel(2, "add_k", memory_limit="20KB").fit(lines())
     assert sum(encoded) == 4000
     assert max(encoded) <= 104  # tokens of 200 bytes

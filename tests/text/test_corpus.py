@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from fastrnn import RNNLanguageModel, Vocabulary
-from fastrnn.text import END_ID, close_sentences, corpus
+from fastrnn.text import corpus
 from fastrnn.text.corpus import count_tokens, read_corpus, split_end, write_token_file
+from fastrnn.text.tokens import END_ID, close_sentences
 
 LINES = ["the cat sat on the mat .", "the dog sat on the log .", "", "a cat saw the dog ."] * 20
 OPTIONS = {"embedding_size": 7, "hidden_size": 9, "tokenizer": "whitespace", "max_iter": 1, "bptt_length": 8,

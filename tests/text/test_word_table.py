@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastrnn.ngram import NGramLanguageModel
-from fastrnn.text import Vocabulary, tokenize_corpus
+from fastrnn.text.tokenization import tokenize_corpus
+from fastrnn.text.vocabulary import Vocabulary
 from fastrnn.text.word_table import WordTable, encode_texts, find_word
 
 WORDS = ["a", "b", "ab", "ß", "日本", "é", "e\u0301", "\U0001f600", "\ud800", "Σ", "ς"]
@@ -49,7 +50,7 @@ def test_what_is_left_to_the_tokenizer(texts):
 def test_the_table_follows_the_vocabulary():
     vocabulary, texts = Vocabulary.from_tokens(["a"]), ["a b a b a b"]
     assert encode_texts(texts, vocabulary)[0].tolist() == [4, 1] * 3
-    assert WordTable.of_vocabulary(vocabulary) is WordTable.of_vocabulary(vocabulary)
+    assert vocabulary.word_table() is vocabulary.word_table()
     vocabulary.fit([["b"]])
     assert encode_texts(texts, vocabulary)[0].tolist() == [1, 4] * 3
 

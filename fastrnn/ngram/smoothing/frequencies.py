@@ -3,7 +3,7 @@
 import numpy as np
 
 from fastrnn.ngram.smoothing.estimates import Estimates
-from fastrnn.text import PAD_ID, START_ID
+from fastrnn.text.tokens import PAD_ID, START_ID
 
 _BACKOFF = 0.4
 

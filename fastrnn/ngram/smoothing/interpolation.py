@@ -12,7 +12,7 @@ import numpy as np
 
 from fastrnn._jit import kernel
 from fastrnn.ngram.smoothing.estimates import Estimates, count_counts, report_fallback
-from fastrnn.text import PAD_ID, START_ID
+from fastrnn.text.tokens import PAD_ID, START_ID
 
 N_BUCKETS = 16  # of contexts, by the logarithm of their count
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from fastrnn._jit import kernel
 from fastrnn.ngram.smoothing.interpolation import N_BUCKETS, bucket, interpolate, predicted_counts
-from fastrnn.text import START_ID
+from fastrnn.text.tokens import START_ID
 
 _MAX_ITERATIONS = 100
 _TOLERANCE = 1e-4  # the largest change of a weight that ends the iterations

@@ -5,7 +5,7 @@ import numpy as np
 from fastrnn._jit import kernel
 from fastrnn.ngram.smoothing.estimates import Estimates, count_counts, report_fallback
 from fastrnn.ngram.smoothing.interpolation import predicted_counts
-from fastrnn.text import PAD_ID, START_ID
+from fastrnn.text.tokens import PAD_ID, START_ID
 
 _RELIABLE = 5  # counts above this are not discounted
 _FALLBACK_DISCOUNT = 0.5  # taken from each count up to that
