@@ -102,13 +102,13 @@ class TextReader:
         tokens, full_lengths = _read_cut(X, options, learning=True)
         if not tokens:
             raise ValueError("X is empty: found 0 texts while a minimum of 1 is required.")
-        vocabulary = Vocabulary(min_count, max_vocab).fit(tokens)
-        known = set(vocabulary.tokens)
-        more = [word for word in extra_words if word not in known]
+        vocabulary = Vocabulary(min_count, max_vocab)
+        encoded = vocabulary.fit_encode_corpus(tokens)
+        more = [word for word in extra_words if word not in vocabulary]
         if more:
             vocabulary = Vocabulary.from_tokens(vocabulary.tokens + more)
-        reader = cls(vocabulary, options)
-        return reader, reader._encode(tokens, full_lengths)
+            encoded = vocabulary.encode_corpus(tokens)
+        return cls(vocabulary, options), Sequences(*encoded, full_lengths)
 
     def read(self, X):
         """Return the sequences of ids of texts."""

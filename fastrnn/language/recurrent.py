@@ -14,9 +14,8 @@ from fastrnn.language.base import BaseLanguageModel
 from fastrnn.layers.dropout import check_probability
 from fastrnn.networks.language import LanguageNetwork
 from fastrnn.text.batching import SentenceBatches, StreamBatches, Streams, sentence_groups, shift_right
-from fastrnn.text.corpus import count_tokens, digest, read_corpus, replace_ids, split_end
-from fastrnn.text.tokens import END_ID, START_ID, close_sentences
-from fastrnn.text.vocabulary import Vocabulary
+from fastrnn.text.corpus import count_tokens, digest, learn_vocabulary, read_corpus, replace_ids, split_end
+from fastrnn.text.tokens import END_ID, SPECIAL_TOKENS, START_ID, close_sentences
 from fastrnn.training import loop as training
 from fastrnn.training.checkpoint import open_checkpoint
 from fastrnn.training.optimizers import WeightAverage, make_optimizer
@@ -344,7 +343,7 @@ class RNNLanguageModel(ExchangeMixin, BaseLanguageModel):
         settings = self._check_parameters()
         going_on = self.warm_start and hasattr(self, "network_")
         checkpoint = open_checkpoint(self, checkpoint, checkpoint_minutes, going_on)
-        text, validation, vocabulary = self._read(X, going_on, X_val is None and self.early_stopping)
+        text, validation, vocabulary, counts = self._read(X, going_on, X_val is None and self.early_stopping)
         if X_val is not None:
             validation, _ = read_corpus(X_val, vocabulary, **self._text_options())
             if len(validation.ids) == 0:
@@ -356,7 +355,7 @@ class RNNLanguageModel(ExchangeMixin, BaseLanguageModel):
         options = {"max_iter": self.max_iter, "schedule": settings.schedule, "checkpoint": checkpoint,
                    "average": self._new_average(settings, validation)}  # fmt: skip
         optimizer = self._new_optimizer(settings)
-        return self._train(settings, text, validation, vocabulary, going_on, optimizer, options)
+        return self._train(settings, text, validation, vocabulary, counts, going_on, optimizer, options)
 
     def partial_fit(self, X, y=None):
         """Take one epoch over a further text, at a constant learning rate.
@@ -374,10 +373,10 @@ class RNNLanguageModel(ExchangeMixin, BaseLanguageModel):
         """
         settings = self._check_parameters()
         going_on = hasattr(self, "network_")
-        text, _, vocabulary = self._read(X, going_on, False)
+        text, _, vocabulary, counts = self._read(X, going_on, False)
         optimizer = getattr(self, "_optimizer", None) or self._new_optimizer(settings)
         options = {"max_iter": 1, "schedule": "constant"}
-        return self._train(settings, text, None, vocabulary, going_on, optimizer, options)
+        return self._train(settings, text, None, vocabulary, counts, going_on, optimizer, options)
 
     def _stored_params(self):
         return {**super()._stored_params(), **self._fitted_params}
@@ -409,29 +408,41 @@ class RNNLanguageModel(ExchangeMixin, BaseLanguageModel):
         return average
 
     def _read(self, X, going_on, split):
-        """Return a text as ids, with `split` also the end of it that is set aside, and the vocabulary."""
+        """Read a text, learn its vocabulary unless there is one, and set its end aside if it is to be `split`.
+
+        Returns
+        -------
+        text : Corpus
+        validation : Corpus or None
+        vocabulary : Vocabulary
+        counts : int64 array (V,) or None
+            How often each token appears in `text`; None if nothing had to be counted.
+        """
         known = self.vocabulary_ if going_on else self.vocabulary
         text, vocabulary = read_corpus(X, known, **self._text_options())
         if len(text.ids) == 0:
             raise ValueError("X is empty: a language model needs at least one sentence.")
-        parts = split_end(text, self.validation_fraction) if split else (text, None)
-        if known is None:
-            everything, vocabulary = vocabulary, Vocabulary(self.min_count, self.max_vocab)
-            new_ids = vocabulary.fit_counts(everything.tokens, count_tokens(parts[0].ids, len(everything)))
-            if len(vocabulary) == len(Vocabulary()):
-                raise ValueError(
-                    f"X has no token that appears min_count={self.min_count} times: there is nothing to learn."
-                )
-            text = replace_ids(text, new_ids)
-            parts = split_end(text, self.validation_fraction) if split else (text, None)
-        return *parts, vocabulary
+        text, validation = split_end(text, self.validation_fraction) if split else (text, None)
+        if known is not None:
+            return text, validation, vocabulary, None
+        learned = learn_vocabulary(text.ids, vocabulary, self.min_count, self.max_vocab)
+        if len(learned.vocabulary) == len(SPECIAL_TOKENS):
+            raise ValueError(
+                f"X has no token that appears min_count={self.min_count} times: there is nothing to learn."
+            )
+        text = replace_ids(text, learned.new_ids)
+        validation = None if validation is None else replace_ids(validation, learned.new_ids)
+        return text, validation, learned.vocabulary, learned.counts
 
-    def _train(self, settings, text, validation, vocabulary, going_on, optimizer, options):
+    def _train(self, settings, text, validation, vocabulary, counts, going_on, optimizer, options):
         """Train a new network, or the one there is; set the learned attributes."""
         random_state = check_random_state(self.random_state)
-        network = self.network_ if going_on else self._make_network(
-            settings, vocabulary, random_state, counts=count_tokens(text.ids, len(vocabulary))
-        )  # fmt: skip
+        if going_on:
+            network = self.network_
+        else:
+            if counts is None and settings.softmax != "full":  # the others depend on how frequent tokens are
+                counts = count_tokens(text.ids, len(vocabulary))
+            network = self._make_network(settings, vocabulary, random_state, counts)
         history = training.train(
             network,
             optimizer,

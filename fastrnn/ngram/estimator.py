@@ -16,6 +16,7 @@ from fastrnn.ngram.smoothing import SMOOTHINGS, Settings
 from fastrnn.ngram.table import NGramTable
 from fastrnn.ngram.trie import Trie, prune_trie
 from fastrnn.ngram.workspace import Workspace, parse_bytes
+from fastrnn.text.corpus import learn_vocabulary
 from fastrnn.text.tokenization import batches, iterate_corpus
 from fastrnn.text.tokens import END_ID, SPECIAL_TOKENS, START_ID, UNK_ID, close_sentences
 from fastrnn.text.vocabulary import Vocabulary
@@ -272,12 +273,8 @@ class NGramLanguageModel(BaseLanguageModel):
         if self.vocabulary is not None:
             vocabulary = Vocabulary.from_tokens(self.vocabulary.tokens)  # a copy: what is given may be fitted again
             return vocabulary, vocabulary.encode(seen.tokens)
-        vocabulary = Vocabulary(self.min_count, self.max_vocab)
-        numbers = np.zeros(len(seen), np.int64)
-        for begin in range(0, len(text), _TOKENS_AT_ONCE):
-            numbers += np.bincount(text[begin : begin + _TOKENS_AT_ONCE], minlength=len(seen))
-            workspace.release()
-        return vocabulary, vocabulary.fit_counts(seen.tokens, numbers)
+        learned = learn_vocabulary(text, seen, self.min_count, self.max_vocab, workspace.release)
+        return learned.vocabulary, learned.new_ids
 
     def _check_parameters(self):
         self._check_text_parameters()

@@ -149,12 +149,80 @@ def split_end(corpus, fraction):
     return Corpus(ids[:cut], np.array([0, cut])), Corpus(ids[cut:], np.array([0, len(ids) - cut]))
 
 
-def count_tokens(ids, n_tokens):
-    """Return how often each id from 0 to `n_tokens` − 1 appears, int64 (n_tokens,)."""
+def count_tokens(ids, n_tokens, release=None):
+    """Count the ids of a text, which is read once.
+
+    Parameters
+    ----------
+    ids : int array (n,)
+        The text; it may be mapped from a file.
+    n_tokens : int
+        The size of the vocabulary.
+    release : callable or None
+        Called after each piece of the text, to give back the memory of mapped pages.
+
+    Returns
+    -------
+    int64 array (n_tokens,)
+        How often each id from 0 to `n_tokens` − 1 appears.
+    """
     counts = np.zeros(n_tokens, np.int64)
-    for part in _pieces(ids):
-        counts += np.bincount(part, minlength=n_tokens)
+    for piece in _pieces(ids):
+        counts += np.bincount(piece, minlength=n_tokens)
+        if release is not None:
+            release()
     return counts
+
+
+class LearnedVocabulary(NamedTuple):
+    """Result of `learn_vocabulary`.
+
+    Attributes
+    ----------
+    vocabulary : Vocabulary
+    new_ids : int32 array (n_seen,)
+        The new id of each token that was seen, see `replace_ids`; that of ``<unk>`` for those that were left out.
+    counts : int64 array (V,)
+        How often each token of the vocabulary appears in the text.
+    """
+
+    vocabulary: Vocabulary
+    new_ids: np.ndarray
+    counts: np.ndarray
+
+
+def learn_vocabulary(ids, seen, min_count=1, max_size=None, release=None):
+    """Choose the vocabulary of a text that is encoded with all its tokens; the text is read once.
+
+    Parameters
+    ----------
+    ids : int array (n,)
+        The text. Special tokens may stand in it.
+    seen : Vocabulary
+        All tokens of the text.
+    min_count, max_size
+        As in `Vocabulary`.
+    release : callable or None
+        As in `count_tokens`.
+
+    Returns
+    -------
+    LearnedVocabulary
+
+    Examples
+    --------
+    >>> seen = Vocabulary()
+    >>> ids, _ = seen.extend_encode_corpus([["to", "be", "or", "not", "to", "be"]])
+    >>> learned = learn_vocabulary(ids, seen, min_count=2)
+    >>> learned.vocabulary.tokens[4:], learned.new_ids[ids].tolist(), learned.counts.tolist()
+    (['to', 'be'], [4, 5, 1, 1, 4, 5], [0, 2, 0, 0, 2, 2])
+    """
+    vocabulary = Vocabulary(min_count, max_size)
+    seen_counts = count_tokens(ids, len(seen), release)
+    new_ids = vocabulary.fit_counts(seen.tokens, seen_counts)
+    counts = np.zeros(len(vocabulary), np.int64)
+    np.add.at(counts, new_ids, seen_counts)
+    return LearnedVocabulary(vocabulary, new_ids, counts)
 
 
 def replace_ids(corpus, new_ids):

@@ -5,7 +5,7 @@ import pytest
 
 from fastrnn import RNNLanguageModel, Vocabulary
 from fastrnn.text import corpus
-from fastrnn.text.corpus import count_tokens, read_corpus, split_end, write_token_file
+from fastrnn.text.corpus import count_tokens, learn_vocabulary, read_corpus, split_end, write_token_file
 from fastrnn.text.tokens import END_ID, close_sentences
 
 LINES = ["the cat sat on the mat .", "the dog sat on the log .", "", "a cat saw the dog ."] * 20
@@ -57,6 +57,52 @@ def test_models_do_not_depend_on_where_a_text_lies(options, tmp_path, monkeypatc
         assert model.validation_scores_ == in_memory.validation_scores_
         for name, array in model.network_.parameters.items():
             np.testing.assert_array_equal(array, in_memory.network_.parameters[name], err_msg=name)
+
+
+@pytest.mark.parametrize("limits", [{}, {"min_count": 30}, {"max_size": 9}])
+def test_a_learned_vocabulary_is_that_of_the_text(small_pieces, limits):
+    text, seen = read_corpus(iter(LINES), None, "whitespace")
+    released = []
+    learned = learn_vocabulary(text.ids, seen, **limits, release=lambda: released.append(None))
+    assert len(released) == -(-len(text.ids) // 10)
+    vocabulary = Vocabulary(**limits)
+    vocabulary.fit([line.split() for line in LINES])
+    assert learned.vocabulary == vocabulary
+    np.testing.assert_array_equal(learned.new_ids[text.ids], expected(vocabulary)[0])
+    np.testing.assert_array_equal(learned.counts, np.bincount(learned.new_ids[text.ids], minlength=len(vocabulary)))
+
+
+@pytest.mark.parametrize(
+    ("options", "counted", "others"),
+    [
+        ({}, 1, 1),  # to count the tokens, and to replace their ids
+        ({"softmax": "adaptive", "softmax_cutoffs": [6]}, 1, 1),
+        ({"early_stopping": False}, 1, 1),
+        ({"vocabulary": True}, 0, 0),
+        ({"vocabulary": True, "softmax": "sampled", "softmax_samples": 3}, 1, 0),
+        ({"checkpoint": True}, 1, 2),  # and to identify the text
+    ],
+    ids=str,
+)
+def test_a_text_is_read_no_more_often_than_needed(options, counted, others, tmp_path, monkeypatch):
+    """Besides the reading itself, and training."""
+    n_read, pieces = 0, corpus._pieces
+
+    def counting(array):
+        nonlocal n_read
+        for piece in pieces(array):
+            n_read += len(piece) if array.dtype == np.int32 else 0  # offsets are int64
+            yield piece
+
+    monkeypatch.setattr(corpus, "_pieces", counting)
+    options = dict(options)
+    fit = {"checkpoint": tmp_path / "checkpoint"} if options.pop("checkpoint", False) else {}
+    if "vocabulary" in options:
+        options["vocabulary"] = Vocabulary().fit([line.split() for line in LINES])
+    RNNLanguageModel(**OPTIONS, **options).fit(LINES, **fit)
+    lengths = [len(line.split()) + 1 for line in LINES]
+    n_trained = sum(lengths if "early_stopping" in options else lengths[:-4])
+    assert n_read == counted * n_trained + others * sum(lengths)
 
 
 def test_memory_does_not_grow_with_the_text(monkeypatch):
