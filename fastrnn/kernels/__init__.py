@@ -1,1 +1,23 @@
-"""CPU kernels: each operation as a forward and a backward function side by side, on arrays that the caller owns."""
+"""The CPU backend: kernels, and the array operations of layers, on several threads.
+
+The names below are the seam to layers, see `fastrnn.backends`: plain functions on arrays, which take outputs, inputs,
+sizes and ``n_jobs``. A module is imported when one of its names is first used.
+"""
+
+import importlib
+
+_MODULES = {  # each module's part of the seam
+    "arrays": ("add asarray assign copy empty empty_like fill is_finite is_writable multiply reshape to_numpy zeros"),
+    "threads": "effective_n_jobs",
+}
+_PUBLIC = {name: module for module, names in _MODULES.items() for name in names.split()}
+
+__all__ = sorted(_PUBLIC)
+
+
+def __getattr__(name):
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'fastrnn.kernels' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"fastrnn.kernels.{_PUBLIC[name]}"), name)
+    globals()[name] = value  # found at once from now on
+    return value

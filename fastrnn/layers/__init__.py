@@ -1,7 +1,7 @@
 """Layers: objects that hold parameters and gradients and call kernels, with torch's names, shapes and gate order."""
 
 from fastrnn.cells import CELLS
-from fastrnn.layers._packing import Embedded
+from fastrnn.kernels.packing import Embedded
 from fastrnn.layers.dense import Dense
 from fastrnn.layers.dropout import Dropout
 from fastrnn.layers.embedding import Embedding

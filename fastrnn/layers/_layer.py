@@ -5,7 +5,7 @@ import threading
 import numpy as np
 from sklearn.utils import check_random_state
 
-from fastrnn.kernels.threads import effective_n_jobs
+from fastrnn.backends import backend
 from fastrnn.utils.arrays import weights_of
 from fastrnn.utils.checks import shown
 
@@ -21,38 +21,46 @@ class Layer:
         Source of the initial parameters and of dropout masks.
     n_jobs : int or None, default=None
         Threads; None takes all cores, as far as the work is worth it.
+    device : str, default="cpu"
+        Where parameters live and passes run, see `fastrnn.backends`.
 
     Attributes
     ----------
-    parameters : dict of str to ndarray
+    parameters : dict of str to array of the device
         The parameters under torch's names, with torch's shapes. The arrays stay the same objects for the layer's life,
         unless `make_writable` has to copy them.
-    grads : dict of str to ndarray
+    grads : dict of str to array of the device
         The gradients, with the same keys and shapes; `backward` adds to them.
     """
 
     _members = ()  # layers that this one shares arrays with, with the names of these there and here
 
-    def __init__(self, *, dtype="float32", random_state=None, n_jobs=None):
+    def __init__(self, *, dtype="float32", random_state=None, n_jobs=None, device="cpu"):
         if dtype not in ("float32", "float64", np.float32, np.float64):
             raise ValueError(f"dtype must be 'float32' or 'float64', got {shown(dtype)}.")
-        effective_n_jobs(n_jobs)  # refuses what is no number of threads
+        backend(device).effective_n_jobs(n_jobs)  # refuses what is no number of threads
         self.dtype = np.dtype(dtype)
         self.random_state = check_random_state(random_state)
         self.n_jobs = n_jobs
+        self.device = device
         self.parameters = {}
         self.grads = {}
         self._kept = None  # by a forward pass in training, and in which thread
         self._trainer = {}  # the thread that is in a pass in training
+
+    @property
+    def backend(self):
+        """The module with the kernels and array operations of the layer's device."""
+        return backend(self.device)
 
     def __getstate__(self):
         return {**vars(self), "_kept": None, "_trainer": {}}
 
     def _add_parameter(self, name, value):
         """Register a parameter and its gradient."""
-        self.parameters[name] = np.ascontiguousarray(value, self.dtype)
-        # Not zeros_like, which writes the zeros: rows of an embedding that are never used take no memory.
-        self.grads[name] = np.zeros(self.parameters[name].shape, self.dtype)
+        self.parameters[name] = self.backend.asarray(value, self.dtype)
+        # Memory of zeros that nobody uses, the gradients of rare words, is not touched.
+        self.grads[name] = self.backend.zeros(self.parameters[name].shape, self.dtype)
 
     def _add_part(self, layer, names):
         """Share arrays of a layer, in most cases one that this one is made of; `names` are those there, and here."""
@@ -85,7 +93,8 @@ class Layer:
         for layer, _ in self._members:
             layer.make_writable()
         for arrays in (self.parameters, self.grads):
-            arrays.update({name: np.array(array) for name, array in arrays.items() if not array.flags.writeable})
+            read_only = [name for name, array in arrays.items() if not self.backend.is_writable(array)]
+            arrays.update({name: self.backend.copy(arrays[name]) for name in read_only})
         self._share()
 
     def _uniform(self, bound, shape):
@@ -93,8 +102,8 @@ class Layer:
         return self.random_state.uniform(-bound, bound, shape)
 
     def state_dict(self):
-        """Return a copy of the parameters: dict of name to array, names and shapes as torch's."""
-        return {name: value.copy() for name, value in self.parameters.items()}
+        """Return a copy of the parameters: dict of name to ndarray, names and shapes as torch's."""
+        return {name: np.array(self.backend.to_numpy(value)) for name, value in self.parameters.items()}
 
     def load_state_dict(self, state_dict):
         """Copy parameters in.
@@ -123,7 +132,7 @@ class Layer:
                 raise ValueError(f"state_dict[{name!r}] must have shape {expected}, got {value.shape}.")
         self.make_writable()
         for name, value in values.items():
-            self.parameters[name][...] = value
+            self.backend.assign(self.parameters[name], value)
 
     def generators(self):
         """Return the generators that masks and samples are drawn from, always in the same order."""
@@ -170,7 +179,7 @@ class Layer:
         """Set all gradients to zero; arrays that cannot be written to are copied first, see `make_writable`."""
         try:
             for gradient in self.grads.values():
-                gradient.fill(0)
+                self.backend.fill(gradient, 0)
         except ValueError:  # one cannot be written to
             self.make_writable()
             self.zero_grad()

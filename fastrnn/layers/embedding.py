@@ -4,8 +4,8 @@ import numpy as np
 
 from fastrnn._memory import empty
 from fastrnn.kernels.embedding import embedding_backward, embedding_forward
+from fastrnn.kernels.packing import Embedded
 from fastrnn.layers._layer import Layer
-from fastrnn.layers._packing import Embedded
 from fastrnn.layers.dropout import check_probability
 from fastrnn.utils.checks import shown
 

@@ -10,16 +10,16 @@ import numpy as np
 from fastrnn._memory import Room, borrow_room, empty, empty_like, give_back
 from fastrnn.cells import CELLS
 from fastrnn.cells._cell import declared
+from fastrnn.kernels.packing import Embedded, Packing, gather
 from fastrnn.kernels.recurrence import Output
-from fastrnn.layers._direction import Direction
+from fastrnn.kernels.recurrent_passes import Direction
+from fastrnn.kernels.recurrent_plan import step_schedules
+from fastrnn.kernels.recurrent_weights import NOTHING_DRAWN, DirectionWeights, Drawn, HeldWeights
 from fastrnn.layers._layer import Layer
-from fastrnn.layers._packing import Embedded, Packing, gather
-from fastrnn.layers._plan import step_schedules
-from fastrnn.layers._shared import Shared
-from fastrnn.layers._weights import NOTHING_DRAWN, DirectionWeights, Drawn, HeldWeights
 from fastrnn.layers.dropout import Dropout, check_probability
 from fastrnn.layers.initializers import initialize
 from fastrnn.utils.checks import check_choice, check_positive_integer, shown
+from fastrnn.utils.shared import Shared
 
 _MERGES = ("concat", "sum", "mean")
 

@@ -8,9 +8,9 @@ from fastrnn._memory import borrow_room, give_back
 from fastrnn.kernels.generation import generate
 from fastrnn.kernels.threads import new_board, run_kernel, split, worth
 from fastrnn.layers import Dropout, Embedding, Recurrent, activity_penalty, temporal_activity_penalty
-from fastrnn.layers._shared import Shared
 from fastrnn.layers.large_softmax import make_softmax
 from fastrnn.text.tokens import END_ID, PAD_ID, START_ID, UNK_ID
+from fastrnn.utils.shared import Shared
 
 _TABLE_ROWS = 4096  # at most, for the input's part of the first layer's pre-activations when texts are drawn
 _OCCURRENCES = 2  # of a token in a batch, from which on it pays to compute with each only once

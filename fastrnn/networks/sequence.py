@@ -14,8 +14,8 @@ from fastrnn.layers import (
     activity_penalty,
     temporal_activity_penalty,
 )
-from fastrnn.layers._shared import Shared
 from fastrnn.layers.pooling import dense_rows
+from fastrnn.utils.shared import Shared
 
 
 class Batch(NamedTuple):

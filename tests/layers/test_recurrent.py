@@ -5,10 +5,10 @@ from hypothesis import strategies as st
 
 from fastrnn import _memory
 from fastrnn.cells import CELLS
+from fastrnn.kernels.packing import Packing
+from fastrnn.kernels.recurrent_plan import make_plan
+from fastrnn.kernels.recurrent_weights import Drawn
 from fastrnn.layers import GRU, LSTM, RNN, Embedded, Recurrent
-from fastrnn.layers._packing import Packing
-from fastrnn.layers._plan import make_plan
-from fastrnn.layers._weights import Drawn
 from tests import reference
 
 PROJECTED = "lstm projected"
@@ -543,7 +543,7 @@ def test_passes_of_such_plans_have_the_same_types(options, monkeypatch):
 
         return call
 
-    monkeypatch.setattr("fastrnn.layers._direction.compiled_for", compiled_for)
+    monkeypatch.setattr("fastrnn.kernels.recurrent_passes.compiled_for", compiled_for)
     layer, random = Recurrent("gru", 5, 6, 2, random_state=0, **options), np.random.default_rng(0)
     x, vectors, ids = random.standard_normal((4, 4, 5)), random.standard_normal((3, 5)), random.integers(0, 3, (4, 4))
     for inputs in ((x, x.astype("float32"), np.asfortranarray(x)), (Embedded(vectors, ids), Embedded(vectors, ids.T))):
@@ -673,7 +673,7 @@ def test_bad_options_are_named(call, message):
     ],
 )
 def test_threads_cut_what_keeps_more_of_them_busy(monkeypatch, hidden, batch, threads, cut, parts):
-    monkeypatch.setattr("fastrnn.layers._plan.worth", lambda n_jobs, flops: threads)
+    monkeypatch.setattr("fastrnn.kernels.recurrent_plan.worth", lambda n_jobs, flops: threads)
     ((direction,),) = Recurrent("lstm", 4, hidden, random_state=0)._layers
     weights = direction.weights
     got = make_plan(weights, Packing(3, batch), 4, False, Drawn(), False, "auto", None, {}).parts

@@ -8,11 +8,11 @@ from fastrnn._memory import Room, borrow_room, empty_like, give_back
 from fastrnn.kernels import recurrence
 from fastrnn.kernels.gemm import scratch_size
 from fastrnn.kernels.generation import LayerStep
+from fastrnn.kernels.packing import FLOPS_PER_ELEMENT, Embedded, gather
+from fastrnn.kernels.recurrent_plan import Plan, make_plan, memory_key, new_memory
+from fastrnn.kernels.recurrent_weights import NOTHING_DRAWN, Drawn
 from fastrnn.kernels.rows import add_rows
 from fastrnn.kernels.threads import compiled_for, run_kernel, split, worth
-from fastrnn.layers._packing import FLOPS_PER_ELEMENT, Embedded, gather
-from fastrnn.layers._plan import Plan, make_plan, memory_key, new_memory
-from fastrnn.layers._weights import NOTHING_DRAWN, Drawn
 
 _NO_MASKS = recurrence.Masks(None, None)
 

@@ -1,0 +1,60 @@
+"""Operations on arrays for layers, heads, optimizers and averages, by names that every device has."""
+
+import numpy as np
+
+from fastrnn._memory import empty, empty_like
+
+
+def asarray(values, dtype=None):
+    """Return values as a contiguous array of the device; the same object if they are that already."""
+    return np.ascontiguousarray(values, dtype)
+
+
+def to_numpy(array):
+    """Return an array of the device as a NumPy array: on the CPU the same object."""
+    return array
+
+
+def zeros(shape, dtype):
+    """Return an array of zeros, whose memory is not touched before it is used."""
+    return np.zeros(shape, dtype)
+
+
+def copy(array):
+    """Return a copy."""
+    return array.copy()
+
+
+def assign(out, values):
+    """Write values, of the device or not, to an array."""
+    out[...] = values
+
+
+def fill(out, value):
+    """Write a number to all elements; ValueError if the array is read-only."""
+    out.fill(value)
+
+
+def is_writable(array):
+    """Whether an array may be written to: one that is mapped from a file may not."""
+    return array.flags.writeable
+
+
+def is_finite(array):
+    """Whether no element is NaN or infinite."""
+    return bool(np.isfinite(array).all())
+
+
+def reshape(array, shape):
+    """Return a view of a contiguous array with another shape."""
+    return array.reshape(shape)
+
+
+def add(a, b):
+    """Return a + b."""
+    return np.add(a, b, out=empty_like(a))
+
+
+def multiply(a, b):
+    """Return a · b, by elements."""
+    return np.multiply(a, b, out=empty(a.shape, np.result_type(a, b)))
