@@ -1,46 +1,17 @@
-"""Recurrent language models."""
+"""The recurrent language model: parameters, `fit`, and what a file keeps; training and inference stand beside it."""
 
-import inspect
-import math
-import numbers
-import types
-
-import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from fastrnn.exchange._language_model import ExchangeMixin
 from fastrnn.language.base import BaseLanguageModel
-from fastrnn.layers.dropout import check_probability
-from fastrnn.networks.language import LanguageNetwork
-from fastrnn.text.batching import SentenceBatches, StreamBatches, Streams, sentence_groups, shift_right
-from fastrnn.text.corpus import count_tokens, digest, learn_vocabulary, read_corpus, replace_ids, split_end
-from fastrnn.text.tokens import END_ID, SPECIAL_TOKENS, START_ID, close_sentences
-from fastrnn.training import loop as training
+from fastrnn.language.recurrent_inference import RecurrentInferenceMixin
+from fastrnn.language.recurrent_training import RecurrentTrainingMixin
 from fastrnn.training.checkpoint import open_checkpoint
-from fastrnn.training.optimizers import WeightAverage, make_optimizer
-from fastrnn.utils.checks import check_choice, check_not_negative, check_positive_integer, check_training, shown
-
-_SCORING_STEPS = 64  # steps that are run at once when a text is scored
-_DRAWING_STEPS = 1024  # most tokens that are drawn in one go, an even number
-_CONTEXTS = 256  # that are read at once
-_SCORING_STREAM = 1000  # shortest stream into which a text is cut to be scored faster
-
-# Parameters that the weights are bound to: if they are set after a fit, a file still has those of the fit.
-_FIXED = ("cell", "embedding_size", "hidden_size", "num_layers", "tie_weights", "residual", "zoneout", "proj_size",
-          "softmax", "softmax_cutoffs", "recipe")  # fmt: skip
-# What a recipe sets the parameters to that are left at their defaults.
-RECIPES = {
-    "awd": {
-        "tie_weights": True, "locked_dropout": True, "dropout": 0.25, "input_dropout": 0.4, "output_dropout": 0.4,
-        "embedding_dropout": 0.1, "weight_dropout": 0.5, "activity_penalty": 2.0, "temporal_activity_penalty": 1.0,
-        "alpha": 1.2e-6, "bptt_length": 70, "random_bptt": True, "optimizer": "sgd", "learning_rate_init": 30.0,
-        "clip_norm": 0.25, "schedule": "constant", "averaging": "asgd",
-    }
-}  # fmt: skip
+from fastrnn.training.loop import History
 
 
-class RNNLanguageModel(ExchangeMixin, BaseLanguageModel):
+class RNNLanguageModel(ExchangeMixin, RecurrentTrainingMixin, RecurrentInferenceMixin, BaseLanguageModel):
     """Recurrent network that predicts the next token.
 
     Token ids → embedding → recurrent layers → dense → softmax; trained by truncated backpropagation through time
@@ -343,19 +314,19 @@ class RNNLanguageModel(ExchangeMixin, BaseLanguageModel):
         settings = self._check_parameters()
         going_on = self.warm_start and hasattr(self, "network_")
         checkpoint = open_checkpoint(self, checkpoint, checkpoint_minutes, going_on)
-        text, validation, vocabulary, counts = self._read(X, going_on, X_val is None and self.early_stopping)
-        if X_val is not None:
-            validation, _ = read_corpus(X_val, vocabulary, **self._text_options())
-            if len(validation.ids) == 0:
-                raise ValueError("X_val is empty: validation needs at least one sentence.")
+        data = self._read_data(X, X_val, going_on=going_on, split=self.early_stopping)
         if checkpoint is not None:
-            checkpoint.identify(
-                X=digest(*text), X_val=digest(*(validation or ())), vocabulary=digest(vocabulary.tokens)
-            )
-        options = {"max_iter": self.max_iter, "schedule": settings.schedule, "checkpoint": checkpoint,
-                   "average": self._new_average(settings, validation)}  # fmt: skip
-        optimizer = self._new_optimizer(settings)
-        return self._train(settings, text, validation, vocabulary, counts, going_on, optimizer, options)
+            checkpoint.identify(**data.digests())
+        return self._train(
+            settings,
+            data,
+            going_on,
+            self._new_optimizer(settings),
+            max_iter=self.max_iter,
+            schedule=settings.schedule,
+            checkpoint=checkpoint,
+            average=self._new_average(settings, data.validation),
+        )
 
     def partial_fit(self, X, y=None):
         """Take one epoch over a further text, at a constant learning rate.
@@ -373,159 +344,9 @@ class RNNLanguageModel(ExchangeMixin, BaseLanguageModel):
         """
         settings = self._check_parameters()
         going_on = hasattr(self, "network_")
-        text, _, vocabulary, counts = self._read(X, going_on, False)
+        data = self._read_data(X, going_on=going_on, split=False)
         optimizer = getattr(self, "_optimizer", None) or self._new_optimizer(settings)
-        options = {"max_iter": 1, "schedule": "constant"}
-        return self._train(settings, text, None, vocabulary, counts, going_on, optimizer, options)
-
-    def _stored_params(self):
-        return {**super()._stored_params(), **self._fitted_params}
-
-    def _settings(self):
-        """Return the parameters that are used: those of the recipe in the place of default values."""
-        check_choice("recipe", self.recipe, (None, *RECIPES))
-        params = self.get_params(deep=False)
-        defaults = inspect.signature(RNNLanguageModel).parameters
-        for name, value in RECIPES.get(self.recipe, {}).items():
-            if params[name] == defaults[name].default:
-                params[name] = value
-        return types.SimpleNamespace(**params)
-
-    def _new_optimizer(self, settings):
-        return make_optimizer(
-            settings.optimizer,
-            learning_rate=settings.learning_rate_init,
-            weight_decay=settings.alpha,
-            n_jobs=self.n_jobs,
-        )
-
-    def _new_average(self, settings, validation):
-        if settings.averaging is None:
-            return None
-        average = WeightAverage(settings.averaging, settings.averaging_decay, settings.averaging_patience, self.n_jobs)
-        if not average.running and validation is None:
-            raise ValueError("averaging='asgd' needs a validation text: X_val, or early_stopping=True.")
-        return average
-
-    def _read(self, X, going_on, split):
-        """Read a text, learn its vocabulary unless there is one, and set its end aside if it is to be `split`.
-
-        Returns
-        -------
-        text : Corpus
-        validation : Corpus or None
-        vocabulary : Vocabulary
-        counts : int64 array (V,) or None
-            How often each token appears in `text`; None if nothing had to be counted.
-        """
-        known = self.vocabulary_ if going_on else self.vocabulary
-        text, vocabulary = read_corpus(X, known, **self._text_options())
-        if len(text.ids) == 0:
-            raise ValueError("X is empty: a language model needs at least one sentence.")
-        text, validation = split_end(text, self.validation_fraction) if split else (text, None)
-        if known is not None:
-            return text, validation, vocabulary, None
-        learned = learn_vocabulary(text.ids, vocabulary, self.min_count, self.max_vocab)
-        if len(learned.vocabulary) == len(SPECIAL_TOKENS):
-            raise ValueError(
-                f"X has no token that appears min_count={self.min_count} times: there is nothing to learn."
-            )
-        text = replace_ids(text, learned.new_ids)
-        validation = None if validation is None else replace_ids(validation, learned.new_ids)
-        return text, validation, learned.vocabulary, learned.counts
-
-    def _train(self, settings, text, validation, vocabulary, counts, going_on, optimizer, options):
-        """Train a new network, or the one there is; set the learned attributes."""
-        random_state = check_random_state(self.random_state)
-        if going_on:
-            network = self.network_
-        else:
-            if counts is None and settings.softmax != "full":  # the others depend on how frequent tokens are
-                counts = count_tokens(text.ids, len(vocabulary))
-            network = self._make_network(settings, vocabulary, random_state, counts)
-        history = training.train(
-            network,
-            optimizer,
-            self._epochs(settings, text, random_state),
-            clip_norm=settings.clip_norm,
-            validate=None if validation is None else lambda: float(self._log_probs(network, *validation).mean()),
-            n_iter_no_change=settings.n_iter_no_change if self.early_stopping else None,
-            tol=self.tol,
-            warmup=settings.warmup,
-            accumulate_steps=settings.accumulate_steps,
-            rate_factor=(lambda batch: len(batch.inputs) / settings.bptt_length) if settings.random_bptt else None,
-            is_finite=lambda n_batches: self._is_finite(network, *text, n_batches * settings.bptt_length),
-            going_on=going_on,
-            random_state=random_state,
-            verbose=self.verbose,
-            name=f"{self.cell} language model",
-            unit="tokens",
-            describe=lambda score: {"perplexity": f"{math.exp(min(-score, 99)):.1f}"},
-            **options,
-        )
-        self._set_fitted(network, vocabulary, optimizer, history, going_on)
-        return self
-
-    def _check_parameters(self):
-        """Return the parameters that are used; raise ValueError if one is wrong (some are checked by layers)."""
-        self._check_text_parameters()
-        settings = self._settings()
-        for name in ("embedding_size", "hidden_size", "num_layers", "bptt_length", "batch_size", "max_iter",
-                     "n_iter_no_change", "accumulate_steps", "averaging_patience"):  # fmt: skip
-            check_positive_integer(name, getattr(settings, name))
-        stride = settings.bptt_stride
-        if stride is not None and not (isinstance(stride, numbers.Integral) and 1 <= stride <= settings.bptt_length):
-            raise ValueError(f"bptt_stride must be None or an integer from 1 to bptt_length, got {shown(stride)}.")
-        if settings.random_bptt and (stride is not None or not self.carry_state):
-            raise ValueError("random_bptt=True needs carry_state=True and bptt_stride=None.")
-        if not isinstance(settings.warmup, numbers.Integral) or settings.warmup < 0:
-            raise ValueError(f"warmup must be an integer of at least 0, got {shown(settings.warmup)}.")
-        for name in ("dropout", "input_dropout", "output_dropout"):
-            if getattr(settings, name) is not None:
-                check_probability(name, getattr(settings, name))
-        for name in ("activity_penalty", "temporal_activity_penalty"):
-            check_not_negative(name, getattr(settings, name))
-        check_training(settings)
-        return settings
-
-    def _make_network(self, settings, vocabulary, random_state, counts):
-        names = ("cell", "embedding_size", "hidden_size", "num_layers", "dropout", "tie_weights", "residual",
-                 "locked_dropout", "recurrent_dropout", "zoneout", "weight_dropout", "proj_size", "input_dropout",
-                 "output_dropout", "embedding_dropout", "softmax", "softmax_cutoffs", "softmax_samples",
-                 "activity_penalty", "temporal_activity_penalty", "n_jobs")  # fmt: skip
-        options = {name: getattr(settings, name) for name in names}
-        return LanguageNetwork(len(vocabulary), random_state=random_state, counts=counts, **options)
-
-    @property
-    def _start_id(self):
-        """The input from which a first token is predicted: a running text goes on from the end of what came before."""
-        return END_ID if self.carry_state else START_ID
-
-    def _epochs(self, settings, text, random_state):
-        """Return a function that returns the batches of an epoch of a text."""
-        ids, offsets = text
-        if self.carry_state:
-            streams = Streams(ids, self._start_id, min(self.batch_size, len(ids)))
-            if settings.random_bptt:
-                return lambda: StreamBatches(streams, settings.bptt_length, random_state=random_state)
-            batches = StreamBatches(streams, settings.bptt_length, settings.bptt_stride)
-            return lambda: batches
-
-        def shuffled():
-            groups = sentence_groups(offsets, self.batch_size, random_state)
-            return SentenceBatches(ids, offsets, groups, START_ID, settings.bptt_length)
-
-        return shuffled
-
-    def _set_fitted(self, network, vocabulary, optimizer, history, going_on):
-        """Set the learned attributes; a fit that goes on adds to the curves."""
-        if network is not getattr(self, "network_", None):
-            self._fitted_params = {name: getattr(self, name) for name in _FIXED}
-        before = (self.loss_curve_, self.validation_scores_) if going_on else ([], [])
-        self.network_, self.vocabulary_, self._optimizer = network, vocabulary, optimizer
-        self.loss_curve_ = before[0] + history.loss_curve
-        self.validation_scores_ = before[1] + history.validation_scores
-        self.n_iter_ = len(self.loss_curve_)
+        return self._train(settings, data, going_on, optimizer, max_iter=1, schedule="constant")
 
     @property
     def n_parameters_(self):
@@ -539,137 +360,8 @@ class RNNLanguageModel(ExchangeMixin, BaseLanguageModel):
         check_is_fitted(self, "network_")
         return sum(array.nbytes for array in self.network_.parameters.values())
 
-    def _log_probs(self, network, ids, offsets):
-        """Return the natural log probability of every token of closed sentences, float64 (n_tokens,)."""
-        if not self.carry_state:
-            return self._log_probs_of_each(network, ids, offsets, self._start_id)
-        streams = int(np.clip(len(ids) // _SCORING_STREAM, 1, self.batch_size))
-        parts = network.log_probs(StreamBatches(Streams(ids, self._start_id, streams), _SCORING_STEPS))
-        return np.concatenate(parts).T.reshape(-1)[: len(ids)] if parts else np.empty(0)
-
-    def _log_probs_of_each(self, network, ids, offsets, start):
-        """Do as `_log_probs`, each sentence by itself after a token `start`, which is an int or (n_sentences,)."""
-        result = np.empty(len(ids))
-        for group in sentence_groups(offsets, self.batch_size):
-            parts = network.log_probs(SentenceBatches(ids, offsets, [group], start, _SCORING_STEPS))
-            if not parts:  # sentences of no token
-                continue
-            together = np.concatenate(parts)
-            for column, sentence in enumerate(group):
-                begin, end = offsets[sentence], offsets[sentence + 1]
-                result[begin:end] = together[: end - begin, column]
-        return result
-
-    def _is_finite(self, network, ids, offsets, steps):
-        """Return whether log probabilities are finite at the beginning of a text, `steps` of as many streams."""
-        end = min(len(ids), steps * self.batch_size)
-        offsets = np.append(offsets[: np.searchsorted(offsets, end)], end)
-        return bool(np.isfinite(self._log_probs(network, ids[: offsets[-1]], offsets)).all())
-
-    def _token_log_probs(self, ids, offsets):
-        return self._log_probs(self.network_, ids, offsets)
-
-    def _sentence_log_probs(self, ids, offsets, bos=True):
-        if bos:
-            return self._log_probs_of_each(self.network_, ids, offsets, self._start_id)
-        result, begins = np.empty(len(ids)), offsets[:-1]
-        result[begins] = self._log_probs_of_nothing(ids[begins])
-        rest = np.delete(ids, begins), offsets - np.arange(len(offsets))
-        result[np.delete(np.arange(len(ids)), begins)] = self._log_probs_of_each(self.network_, *rest, ids[begins])
-        return result
-
-    def _log_probs_of_nothing(self, ids):
-        """Return the log probabilities of ids (n,) where the network has read nothing: its output is all zeros."""
-        zeros = np.zeros((len(ids), self.network_.recurrent.output_size), np.float32)
-        return self.network_.output.log_probs(zeros, ids)
-
-    @property
-    def _tokens_at_once(self):
-        return _DRAWING_STEPS if hasattr(self.network_.output, "packed") else 1
-
-    def _draw_block(self, state, uniforms, choice):
-        if self._tokens_at_once == 1:  # an adaptive softmax
-            return super()._draw_block(state, uniforms, choice)
-        with self.network_.held_weights():
-            return self.network_.generate(state, uniforms, choice)
-
-    def _held_weights(self):
-        return super()._held_weights() if self._tokens_at_once == 1 else self.network_.held_weights()
-
-    def _read_contexts(self, ids, offsets):
-        ids, offsets = close_sentences(ids, offsets)  # what predicts the end of a context has read all of it
-        blocks = [
-            self._read_block(ids, offsets[begin : begin + _CONTEXTS + 1])
-            for begin in range(0, max(1, len(offsets) - 1), _CONTEXTS)
-        ]
-        if len(blocks) == 1:
-            return blocks[0]
-        outputs, states = zip(*blocks, strict=True)
-        if isinstance(states[0], tuple):
-            states = tuple(np.concatenate(parts, axis=1) for parts in zip(*states, strict=True))
-        else:
-            states = np.concatenate(states, axis=1)
-        return np.concatenate(outputs), states
-
-    def _read_block(self, ids, offsets):
-        """Return the state before the last token of each sentence; all are read at once, some steps at a time."""
-        n = len(offsets) - 1
-        h, state = np.zeros((n, self.network_.recurrent.output_size), np.float32), None
-        for batch in SentenceBatches(ids, offsets, [np.arange(n)], self._start_id, _SCORING_STEPS):
-            y, state = self.network_.hidden(batch.inputs, state, batch.lengths)
-            (rows,) = np.nonzero(batch.lengths)
-            h[rows] = y[batch.lengths[rows] - 1, rows]
-        return h, state
-
-    def _next_probabilities(self, state):
-        return self.network_.output.probabilities(state[0]).astype(np.float64)
-
-    def _advance(self, state, ids):
-        y, state = self.network_.hidden(ids[None], state[1])
-        return y[0], state
-
-    def _read_on(self, state, ids):
-        for begin in range(0, len(ids), _SCORING_STEPS):
-            y, recurrent = self.network_.hidden(ids[begin : begin + _SCORING_STEPS, np.newaxis], state[1])
-            state = y[-1], recurrent
-        return state
-
-    def _step(self, state, ids):
-        return self.network_.output.log_probs(state[0], ids), self._advance(state, ids)
-
-    def _continuation_log_probs(self, state, ids):
-        (h, recurrent), result = state, np.empty(ids.shape)
-        for begin in range(0, ids.shape[1], _SCORING_STEPS):
-            part = np.ascontiguousarray(ids[:, begin : begin + _SCORING_STEPS].T)
-            y, recurrent = self.network_.hidden(part, recurrent)
-            before = np.concatenate([h[np.newaxis], y[:-1]])
-            result[:, begin : begin + len(part)] = self.network_.output.log_probs(before, part).T
-            h = y[-1]
-        return result
-
-    def _distributions(self, ids):
-        inputs, state = shift_right(ids, self._start_id)[:, np.newaxis], None
-        for begin in range(0, len(ids), _SCORING_STEPS):
-            y, state = self.network_.hidden(inputs[begin : begin + _SCORING_STEPS], state)
-            yield self.network_.output.probabilities(y[:, 0])
-
-    def _next_sentence(self, state):
-        return state if self.carry_state else super()._next_sentence(state)
-
-    def _is_state(self, state):
-        if not isinstance(state, tuple) or len(state) != 2:
-            return False
-        (h, recurrent), layer = state, self.network_.recurrent
-        parts = recurrent if isinstance(recurrent, tuple) else (recurrent,)
-        return np.shape(h) == (1, layer.output_size) and [np.shape(part)[:2] for part in parts] == [
-            (layer.num_layers, 1)
-        ] * len(layer.cell.states)
-
-    def _take(self, state, rows):
-        h, recurrent = state
-        if isinstance(recurrent, tuple):
-            return h[rows], tuple(part[:, rows] for part in recurrent)
-        return h[rows], recurrent[:, rows]
+    def _stored_params(self):
+        return {**super()._stored_params(), **self._fitted_params}
 
     def _get_learned(self):
         content = {"loss_curve": self.loss_curve_, "validation_scores": self.validation_scores_}
@@ -680,4 +372,4 @@ class RNNLanguageModel(ExchangeMixin, BaseLanguageModel):
         network = self._make_network(self._settings(), self.vocabulary_, check_random_state(0), counts)
         for name, array in network.parameters.items():
             array[...] = arrays[name]
-        self._set_fitted(network, self.vocabulary_, None, training.History(*content.values()), False)
+        self._set_fitted(network, self.vocabulary_, None, History(*content.values()), False)

@@ -15,7 +15,7 @@ TEXT = "the cat sat <unk> a dog . the car is here"
 
 
 def test_every_model_says_what_its_probabilities_say(any_language_model, language_models, monkeypatch):
-    monkeypatch.setattr("fastrnn.language.recurrent._SCORING_STEPS", 5)
+    monkeypatch.setattr("fastrnn.language.recurrent_inference._SCORING_STEPS", 5)
     result = surprisal(any_language_model, TEXT)
     assert result.tokens.tolist() == [*TEXT.split(), "</s>"]
     assert result.tokens[~result.known].tolist() == ["<unk>", "dog"]

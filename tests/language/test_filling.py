@@ -24,7 +24,7 @@ def test_words_are_compared_by_whole_sentences(any_language_model, language_mode
     monkeypatch.setattr(
         "fastrnn.language.generation._BLOCK", 4 * len(any_language_model.vocabulary_)
     )  # four words at a time
-    monkeypatch.setattr("fastrnn.language.recurrent._SCORING_STEPS", 3)
+    monkeypatch.setattr("fastrnn.language.recurrent_inference._SCORING_STEPS", 3)
     words = any_language_model.vocabulary_.tokens[4:]
     judge = language_models["network"] if any_language_model is language_models["dynamic"] else any_language_model
     shares = compared(judge, text, words)

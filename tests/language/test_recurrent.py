@@ -11,7 +11,7 @@ from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
 from fastrnn import RNNLanguageModel, Vocabulary
 from fastrnn.language.base import close_sentences
-from fastrnn.language.recurrent import RECIPES
+from fastrnn.language.recurrent_training import RECIPES
 from fastrnn.training import loop as training
 from tests import reference
 
@@ -153,8 +153,8 @@ def test_contexts_are_read_a_few_at_a_time(options, monkeypatch):
     model = small(**{"cell": "rnn", **options}).fit(LINES)
     contexts = ["the cat sat on the mat", "", "the " * 20, "a", "the dog " * 4, "cat"]
     expected, long = model.predict_proba(contexts), model.predict_proba(["the cat " * 40])
-    monkeypatch.setattr("fastrnn.language.recurrent._CONTEXTS", 4)
-    monkeypatch.setattr("fastrnn.language.recurrent._SCORING_STEPS", 3)
+    monkeypatch.setattr("fastrnn.language.recurrent_inference._CONTEXTS", 4)
+    monkeypatch.setattr("fastrnn.language.recurrent_inference._SCORING_STEPS", 3)
     np.testing.assert_array_equal(model.predict_proba(contexts), expected)
     state = model.read("the cat " * 39, state=model.read("the cat"))
     np.testing.assert_array_equal(model._next_probabilities(state), long)
