@@ -3,7 +3,7 @@
 import numbers
 
 import numpy as np
-from scipy.special import expit, log_expit, log_softmax, softmax
+from scipy.special import log_expit, log_softmax
 from sklearn.base import ClassifierMixin, RegressorMixin
 
 from fastrnn.estimators.base import BaseSequenceEstimator
@@ -71,8 +71,7 @@ class _Classifier(ClassifierMixin, BaseSequenceEstimator):
         float64 array (n, K)
             Of each class, in the order of ``classes_``; of each label by itself if y was an indicator matrix.
         """
-        outputs = self._outputs(X)
-        return softmax(outputs, axis=1) if self._target.kind == "classes" else expit(outputs)
+        return self._predictions(X)
 
     def predict_log_proba(self, X):
         """Return the natural logarithm of `predict_proba`.
@@ -323,7 +322,7 @@ class MeanEmbeddingClassifier(_Classifier):
         names = ("hidden_layer_sizes", "dropout", "embedding_dropout", "n_jobs")
         options = {name: getattr(self, name) for name in names}
         n_frozen = len(reader.vocabulary) if self.freeze_embedding else 0
-        return MeanEmbeddingNetwork(vectors, target.n_outputs, target.loss, n_frozen=n_frozen,
+        return MeanEmbeddingNetwork(vectors, target.n_outputs, target.kind, n_frozen=n_frozen,
                                     random_state=random_state, **options)  # fmt: skip
 
     def _features(self, reader, sequences):
@@ -454,7 +453,7 @@ class _Recurrent(BaseSequenceEstimator):
         names = ("cell", "hidden_size", "num_layers", "bidirectional", "pooling", "dropout", "embedding_dropout",
                  "locked_dropout", "recurrent_dropout", "zoneout", "weight_dropout", "proj_size", "residual",
                  "activity_penalty", "temporal_activity_penalty", "freeze_embedding", "n_jobs")  # fmt: skip
-        return RecurrentNetwork(reader.n_features, vectors, target.n_outputs, target.loss, random_state=random_state,
+        return RecurrentNetwork(reader.n_features, vectors, target.n_outputs, target.kind, random_state=random_state,
                                 **{name: getattr(self, name) for name in names})  # fmt: skip
 
 
@@ -727,8 +726,7 @@ class RNNRegressor(RegressorExchangeMixin, RegressorMixin, _Recurrent):
         -------
         float64 array (n,) or (n, K), as y was
         """
-        outputs = self._outputs(X)
-        return self._target.decode(outputs)
+        return self._target.decode(self._predictions(X))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -317,8 +317,8 @@ class BaseSequenceEstimator(OnnxMixin, ClassNamePrefixFeaturesOutMixin, Transfor
         """Return minus the mean loss of held-out examples."""
         total, count = 0.0, 0.0
         for rows in self._groups(data.sequences, data.rows):
-            outputs, weights = network.outputs(data.sequences, rows), data.weights[rows]
-            total += network.loss(outputs, data.targets[rows], weights)[0]
+            weights = data.weights[rows]
+            total += network.loss(data.sequences, rows, data.targets[rows], weights)
             count += float(weights.sum())
         return -total / count
 
@@ -383,6 +383,11 @@ class BaseSequenceEstimator(OnnxMixin, ClassNamePrefixFeaturesOutMixin, Transfor
         """Return the outputs of the last layer, float64 (n, K)."""
         check_fitted(self, "network_")
         return self._predict_rows(X, self._target.n_outputs, self.network_.outputs)
+
+    def _predictions(self, X):
+        """Return the predictions of the network, float64 (n, K)."""
+        check_fitted(self, "network_")
+        return self._predict_rows(X, self._target.n_outputs, self.network_.predict)
 
     def transform(self, X):
         """Return the encoding of each sequence: what the last layer reads.

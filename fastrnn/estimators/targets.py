@@ -1,11 +1,10 @@
-"""Targets of estimators: classes, several labels at once, or numbers; each with its loss on the outputs (B, K)."""
+"""Targets of estimators: classes, several labels at once, or numbers."""
 
 import collections.abc
 import numbers
 
 import numpy as np
 import scipy.sparse
-from scipy.special import expit, log_expit, log_softmax
 from sklearn.exceptions import DataConversionWarning
 from sklearn.utils import check_array
 from sklearn.utils.class_weight import compute_class_weight
@@ -19,7 +18,7 @@ _ONE_EACH = "one label (a string or a number) for each sequence, or an indicator
 
 
 class ClassTarget:
-    """One class of several: softmax and cross-entropy.
+    """One class of several.
 
     Parameters
     ----------
@@ -85,22 +84,13 @@ class ClassTarget:
             check_not_negative(f"class_weight[{shown(label)}]", weight)
         return np.array([class_weight.get(label, 1.0) for label in labels], np.float64)
 
-    @staticmethod
-    def loss(outputs, targets, weights):
-        """Return Σ weights · -log p(target), and its gradient (B, K)."""
-        log_p = log_softmax(outputs, axis=1)
-        rows = np.arange(len(targets))
-        gradient = np.exp(log_p)
-        gradient[rows, targets] -= 1
-        return -float(log_p[rows, targets] @ weights), gradient * weights[:, None]
-
     def get_learned(self):
         """Return what a file keeps."""
         return {"kind": self.kind, "classes": stored_classes(self.classes)}, {}
 
 
 class LabelsTarget:
-    """Any number of K labels: a sigmoid each, and the sum of their cross-entropies."""
+    """Any number of K labels."""
 
     kind = "labels"
 
@@ -123,19 +113,13 @@ class LabelsTarget:
             raise ValueError("class_weight must be None for an indicator matrix y: weight the examples instead.")
         return np.ones(len(encoded))
 
-    @staticmethod
-    def loss(outputs, targets, weights):
-        """Return Σ weights · Σ cross-entropies, and its gradient (B, K)."""
-        loss = -(targets * log_expit(outputs) + (1 - targets) * log_expit(-outputs)).sum(axis=1)
-        return float(loss @ weights), (expit(outputs) - targets) * weights[:, None]
-
     def get_learned(self):
         """Return what a file keeps."""
         return {"kind": self.kind, "n_outputs": self.n_outputs}, {}
 
 
 class ValuesTarget:
-    """K numbers, standardised: half the squared error.
+    """K numbers, standardised.
 
     Parameters
     ----------
@@ -170,12 +154,6 @@ class ValuesTarget:
     def weights(self, encoded, class_weight):
         """Return ones."""
         return np.ones(len(encoded))
-
-    @staticmethod
-    def loss(outputs, targets, weights):
-        """Return Σ weights · ½ Σ squared errors, and its gradient (B, K)."""
-        error = outputs - targets
-        return 0.5 * float((error * error).sum(axis=1) @ weights), error * weights[:, None]
 
     def get_learned(self):
         """Return what a file keeps."""

@@ -152,10 +152,10 @@ def _pooled_gradient(model, unrolled, y):
     h = pooling.forward(unrolled.y, lengths, training=True)
     weight, bias = (network.layers["output"].parameters[name].astype(np.float64) for name in ("weight", "bias"))
     outputs = h @ weight.T + bias
-    return pooling.backward(_output_gradient(target, outputs, y) @ weight)
+    return pooling.backward(_output_gradient(target, network.head, outputs, y) @ weight)
 
 
-def _output_gradient(target, outputs, y):
+def _output_gradient(target, head, outputs, y):
     """Return the gradient (B, K) of the sum of the losses by the outputs."""
     if y is None and target.kind == "values":
         return np.ones_like(outputs)
@@ -165,7 +165,9 @@ def _output_gradient(target, outputs, y):
         targets = target.encode(y)
     if len(targets) != len(outputs):
         raise ValueError(f"y must have as many elements as X, {len(outputs)}, got {len(targets)}.")
-    return target.loss(outputs, targets, np.ones(len(outputs)))[1]
+    d_outputs = np.empty_like(outputs)
+    head.loss_of_outputs(d_outputs, outputs, targets, np.ones(len(outputs)))
+    return d_outputs
 
 
 def _mean_norms(d_state, lengths, is_reverse):

@@ -7,7 +7,10 @@ sizes and ``n_jobs``. A module is imported when one of its names is first used.
 import importlib
 
 _MODULES = {  # each module's part of the seam
-    "arrays": ("add asarray assign copy empty empty_like fill is_finite is_writable multiply reshape to_numpy zeros"),
+    "arrays": (
+        "add asarray assign copy empty empty_like fill is_finite is_writable multiply reshape scale to_numpy zeros"
+    ),
+    "losses": "binary_cross_entropy categorical_cross_entropy half_squared_error",
     "threads": "effective_n_jobs",
 }
 _PUBLIC = {name: module for module, names in _MODULES.items() for name in names.split()}

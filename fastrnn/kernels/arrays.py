@@ -58,3 +58,8 @@ def add(a, b):
 def multiply(a, b):
     """Return a · b, by elements."""
     return np.multiply(a, b, out=empty(a.shape, np.result_type(a, b)))
+
+
+def scale(array, factor):
+    """Multiply all elements by a number, in place."""
+    array *= factor

@@ -15,6 +15,7 @@ from fastrnn.layers import (
     temporal_activity_penalty,
 )
 from fastrnn.layers.pooling import dense_rows
+from fastrnn.networks.heads import HEADS
 from fastrnn.utils.shared import Shared
 
 
@@ -39,17 +40,15 @@ class Batch(NamedTuple):
 class Network:
     """Base class of both networks: parameters by name, a training step, and the output layer.
 
-    A subclass sets ``layers``, a dict, calls `add_output` and writes `encode`, `encode_backward`, `_all_dropouts`.
+    A subclass sets ``layers``, a dict, calls `add_head` and writes `encode`, `encode_backward`, `_all_dropouts`.
     """
 
     frozen = frozenset()  # names of parameters that are not trained
 
-    def add_output(self, in_features, n_outputs, loss, options):
-        """Add the output layer; it starts small, so that no class is preferred at the beginning."""
-        self.layers["output"] = Dense(in_features, n_outputs, **options)
-        for array in self.layers["output"].parameters.values():
-            array *= 0.1
-        self.loss = loss
+    def add_head(self, kind, in_features, n_outputs, options):
+        """Add the head for a kind of target, see `fastrnn.networks.heads.HEADS`."""
+        self.head = HEADS[kind](in_features, n_outputs, **options)
+        self.layers["output"] = self.head.layer
 
     def _named(self, attribute):
         return {
@@ -89,12 +88,15 @@ class Network:
         """Set the gradients of a batch; return the mean loss of its examples, and the sum of their weights."""
         for layer in self.layers.values():
             layer.zero_grad()
-        total = float(batch.weights.sum())
         h = self.encode(batch.sequences, batch.rows, training=True)
-        output = self.layers["output"].forward(h, training=True)
-        loss, doutput = self.loss(output.astype(np.float64), batch.targets, batch.weights / max(total, 1e-30))
-        self.encode_backward(self.layers["output"].backward(doutput))
+        weights, total = self.head.mean_weights(batch.targets, batch.weights, 1.0)
+        loss, dh = self.head.loss_and_gradient(h, batch.targets, weights)
+        self.encode_backward(dh)
         return loss, total
+
+    def loss(self, sequences, rows, targets, weights):
+        """Return the weighted sum of the losses of some sequences, without noise."""
+        return self.head.loss(self.encode(sequences, rows), targets, weights)
 
     def training_state(self):
         """Return what a step of training depends on besides parameters, as plain values and arrays."""
@@ -111,8 +113,12 @@ class Network:
         return [generator for layer in layers for generator in layer.generators()]
 
     def outputs(self, sequences, rows):
-        """Return what the output layer makes of some sequences, float64 (B, K)."""
-        return dense_rows(self.layers["output"], self.encode(sequences, rows)).astype(np.float64)
+        """Return the outputs of the last layer for some sequences, float64 (B, K)."""
+        return self.head.outputs(self.encode(sequences, rows))
+
+    def predict(self, sequences, rows):
+        """Return the predictions for some sequences, see `fastrnn.networks.heads.Head.predict`."""
+        return self.head.predict(self.encode(sequences, rows))
 
     def hold(self):
         """Prepare for many predictions, until `release`."""
@@ -124,7 +130,7 @@ class Network:
 class RecurrentNetwork(Network):
     """Embedding (for texts), recurrent layers, pooling, output."""
 
-    def __init__(self, input_size, vectors, n_outputs, loss, *, cell, hidden_size, num_layers, bidirectional, pooling,
+    def __init__(self, input_size, vectors, n_outputs, kind, *, cell, hidden_size, num_layers, bidirectional, pooling,
                  dropout, embedding_dropout, locked_dropout, activity_penalty, temporal_activity_penalty,
                  freeze_embedding, random_state, n_jobs, **recurrent):  # fmt: skip
         options = {"random_state": random_state, "n_jobs": n_jobs}
@@ -142,7 +148,7 @@ class RecurrentNetwork(Network):
         self.layers["pooling"] = Pooling(self.recurrent.output_size, pooling, bidirectional, **options)
         self.dropouts = Dropout(dropout, locked_dropout, **options), Dropout(dropout, **options)
         self.penalties = activity_penalty, temporal_activity_penalty
-        self.add_output(self.recurrent.output_size, n_outputs, loss, options)
+        self.add_head(kind, self.recurrent.output_size, n_outputs, options)
         self._y, self._holding = None, Shared()
 
     def _all_dropouts(self):
@@ -206,7 +212,7 @@ class RecurrentNetwork(Network):
 class MeanEmbeddingNetwork(Network):
     """Mean of embedding vectors, dense layers with ReLU, output."""
 
-    def __init__(self, vectors, n_outputs, loss, *, hidden_layer_sizes, dropout, embedding_dropout, n_frozen,
+    def __init__(self, vectors, n_outputs, kind, *, hidden_layer_sizes, dropout, embedding_dropout, n_frozen,
                  random_state, n_jobs):  # fmt: skip
         options = {"random_state": random_state, "n_jobs": n_jobs}
         embedding = EmbeddingBag(*vectors.shape, dropout=embedding_dropout, **options)
@@ -219,7 +225,7 @@ class MeanEmbeddingNetwork(Network):
             self.hidden.append((self.layers[f"hidden_{k}"], Dropout(dropout, **options)))
             size = width
         self.dropout = Dropout(dropout, **options)
-        self.add_output(size, n_outputs, loss, options)
+        self.add_head(kind, size, n_outputs, options)
 
     def sparse_rows(self):
         """Return the rows of the embedding's gradient that are trained and not zero."""

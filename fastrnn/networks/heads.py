@@ -1,0 +1,164 @@
+"""Heads: what a network predicts from the vectors that its encoder makes, and the loss that trains it."""
+
+import abc
+
+import numpy as np
+from scipy.special import expit, softmax
+
+from fastrnn.layers import Dense
+from fastrnn.layers.pooling import dense_rows
+
+_FIRST_SCALE = 0.1  # of the output layer's initial weights, so that no class is preferred at the beginning
+
+
+class Head(abc.ABC):
+    """Base class of heads: an output layer, its loss and its predictions.
+
+    Targets and weights are host arrays. Their shapes are the head's own: one target for each sequence, one for each
+    step, or sequences of targets.
+
+    Parameters
+    ----------
+    layer : Layer
+        The output layer, whose parameters the network trains.
+
+    Attributes
+    ----------
+    layer : Layer
+    buffers : dict of str to ndarray
+        Arrays of a saved head that are not trained.
+    """
+
+    def __init__(self, layer):
+        self.layer, self.buffers = layer, {}
+
+    @abc.abstractmethod
+    def mean_weights(self, targets, weights, scale):
+        """Return the weights that make the sum of a batch's losses `scale` times their mean, and the divisor.
+
+        Parameters
+        ----------
+        targets : ndarray
+        weights : ndarray or None
+            Weights of the examples; None stands for 1.
+        scale : float
+
+        Returns
+        -------
+        weights : float or ndarray
+            As `loss_and_gradient` takes them.
+        total : int or float
+            The number of targets, or the sum of the weights.
+        """
+
+    @abc.abstractmethod
+    def loss_and_gradient(self, h, targets, weights, lengths=None):
+        """Return the weighted sum of the losses and its gradient by h, and add to the gradients of the parameters.
+
+        Parameters
+        ----------
+        h : array of the device (B, H) or (T, B, H)
+            Outputs of the encoder.
+        targets : ndarray
+        weights : float or ndarray
+        lengths : int array (B,) or None, default=None
+            Steps of each sequence, for heads that read all steps; None if all have T.
+
+        Returns
+        -------
+        loss : float
+        dh : array of the device, shape of h
+        """
+
+    @abc.abstractmethod
+    def loss(self, h, targets, weights, lengths=None):
+        """Return the weighted sum of the losses at prediction; parameters as in `loss_and_gradient`."""
+
+    @abc.abstractmethod
+    def predict(self, h, lengths=None):
+        """Return the predictions for h as an array of the host.
+
+        Parameters
+        ----------
+        h, lengths : as in `loss_and_gradient`
+
+        Returns
+        -------
+        ndarray
+        """
+
+
+class DenseHead(Head):
+    """Base class of heads with one dense layer, whose outputs (B, K) have one target for each sequence.
+
+    Parameters
+    ----------
+    in_features, n_outputs : int
+        H and K.
+    **options
+        Of every layer, see `fastrnn.layers.Layer`.
+    """
+
+    _loss = ""  # name of the loss among the functions of the backend
+
+    def __init__(self, in_features, n_outputs, **options):
+        super().__init__(Dense(in_features, n_outputs, **options))
+        for array in self.layer.parameters.values():
+            self.layer.backend.scale(array, _FIRST_SCALE)
+
+    def mean_weights(self, targets, weights, scale):
+        """Return the examples' weights divided by their sum, and the sum; as `Head.mean_weights`."""
+        total = float(weights.sum())
+        return weights * scale / max(total, 1e-30), total
+
+    def loss_and_gradient(self, h, targets, weights, lengths=None):
+        """Return the loss and its gradient by h; as `Head.loss_and_gradient`."""
+        outputs = self.layer.forward(h, training=True)
+        d_outputs = self.layer.backend.empty_like(outputs)
+        loss = self.loss_of_outputs(d_outputs, outputs, targets, weights)
+        return loss, self.layer.backward(d_outputs)
+
+    def loss(self, h, targets, weights, lengths=None):
+        """Return the loss at prediction; as `Head.loss`."""
+        return self.loss_of_outputs(None, dense_rows(self.layer, h), targets, weights)
+
+    def loss_of_outputs(self, d_outputs, outputs, targets, weights):
+        """Return the loss for outputs (B, K), and write its gradient to `d_outputs` unless that is None."""
+        return getattr(self.layer.backend, self._loss)(d_outputs, outputs, targets, weights)
+
+    def outputs(self, h):
+        """Return the outputs of the dense layer, float64 (B, K)."""
+        return self.layer.backend.to_numpy(dense_rows(self.layer, h)).astype(np.float64)
+
+
+class ClassHead(DenseHead):
+    """One class of K: a softmax. Targets are int64 (B,)."""
+
+    _loss = "categorical_cross_entropy"
+
+    def predict(self, h, lengths=None):
+        """Return the probabilities of the classes, float64 (B, K)."""
+        return softmax(self.outputs(h), axis=1)
+
+
+class LabelsHead(DenseHead):
+    """Any number of K labels: a sigmoid each. Targets are 0 and 1, (B, K)."""
+
+    _loss = "binary_cross_entropy"
+
+    def predict(self, h, lengths=None):
+        """Return the probability of each label, float64 (B, K)."""
+        return expit(self.outputs(h))
+
+
+class ValuesHead(DenseHead):
+    """K numbers: half the squared error. Targets are numbers (B, K)."""
+
+    _loss = "half_squared_error"
+
+    def predict(self, h, lengths=None):
+        """Return the numbers, float64 (B, K)."""
+        return self.outputs(h)
+
+
+HEADS = {"classes": ClassHead, "labels": LabelsHead, "values": ValuesHead}  # by the kind of target
