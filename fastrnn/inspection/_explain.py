@@ -8,9 +8,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastrnn.estimators.base import BaseSequenceEstimator
 from fastrnn.estimators.sequences import read_tokens
-from fastrnn.inspection._hidden_states import place_tokens
+from fastrnn.inspection._coloured_text import draw_text, printable, separator
+from fastrnn.inspection._display import new_axes, set_title
 from fastrnn.inspection._inputs import check_one, last_step
-from fastrnn.inspection._plots import new_axes, printable, separator, show_text
 from fastrnn.networks.sequence import MeanEmbeddingNetwork
 from fastrnn.text.tokens import UNK_ID
 from fastrnn.utils.checks import check_positive_integer, shown
@@ -99,22 +99,16 @@ class Explanation(NamedTuple):
         """
         if not len(self.contributions):
             raise ValueError("The text or series is empty.")
-        if self.tokens is None:
-            return self._plot_series(ax, cmap)
-        places, lines = place_tokens(self.tokens, width)
-        ax = new_axes(ax, figsize=(11, 0.9 + 0.27 * lines))
-        show_text(ax, self.tokens, places, (width, lines), self.contributions, cmap)
-        ax.set_title(f"{self.target}: {self.output:+.2f}", loc="left", fontsize="medium", parse_math=False)
-        return ax
-
-    def _plot_series(self, ax, cmap):
+        title = f"{self.target}: {self.output:+.2f}"
+        if self.tokens is not None:
+            return draw_text(ax, self.tokens, self.contributions, title, width=width, cmap=cmap)[0]
         ax = new_axes(ax)
         largest = abs(self.contributions).max() or 1.0
         image = ax.imshow(self.contributions.T, cmap, vmin=-largest, vmax=largest, aspect="auto",
                           interpolation="nearest")  # fmt: skip
         ax.figure.colorbar(image, ax=ax, pad=0.01)
         ax.set(xlabel="step", ylabel="feature", yticks=range(self.contributions.shape[1]))
-        ax.set_title(f"{self.target}: {self.output:+.2f}", loc="left", fontsize="medium", parse_math=False)
+        set_title(ax, title)
         return ax
 
 

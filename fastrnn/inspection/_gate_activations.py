@@ -6,10 +6,13 @@ import numpy as np
 
 from fastrnn.cells._cell import declared
 from fastrnn.inspection._cell_gates import cell_gates
+from fastrnn.inspection._coloured_text import printable
+from fastrnn.inspection._display import Display, default_name, new_axes
 from fastrnn.inspection._inputs import read_one
-from fastrnn.inspection._plots import default_name, direction_index, new_axes, show_activations
-from fastrnn.inspection._unrolled import direction_names, unroll
+from fastrnn.inspection._unrolled import direction_index, direction_names, unroll
 from fastrnn.utils.use import reads
+
+_LABELLED_TOKENS = 80  # more would not be legible
 
 
 class GateActivations(NamedTuple):
@@ -88,7 +91,7 @@ def _gates_of(trace):
     )
 
 
-class GateActivationsDisplay:
+class GateActivationsDisplay(Display):
     """Chart of the gates of one layer: a panel a gate, a row a unit, a column a token.
 
     Parameters
@@ -109,8 +112,7 @@ class GateActivationsDisplay:
 
     def __init__(self, result, name, layer="l0"):
         self._index = direction_index(layer, result.names)
-        self.result = result
-        self.name = name
+        super().__init__(result, name)
         self.layer = layer
 
     @classmethod
@@ -153,9 +155,32 @@ class GateActivationsDisplay:
         self.axes_ = new_axes(nrows=gates, sharex=True, squeeze=False, figsize=size)[:, 0]
         self.figure_ = self.axes_[0].figure
         self.figure_.suptitle(f"{self.name}, {self.layer}", parse_math=False)
-        tokens = self.result.tokens
         self.images_ = [
-            show_activations(ax, gate, tokens if ax is self.axes_[-1] else None, kind, **kwargs)
+            _show_gate(ax, gate, kind, **kwargs)
             for ax, gate, kind in zip(self.axes_, values, self.result.gates, strict=True)
         ]
+        if self.result.tokens is not None and steps <= _LABELLED_TOKENS:
+            _label_tokens(self.axes_[-1], self.result.tokens)
         return self
+
+
+def _show_gate(ax, values, kind, **kwargs):
+    """Draw the values of a gate (T, H) as an image with a column a token, and return the image.
+
+    Values that are never negative are drawn from 0 on in one hue, others symmetrically around a neutral 0.
+    """
+    largest = max(1.0, abs(values).max(initial=0))
+    colors = {"vmin": 0, "vmax": largest, "cmap": "viridis"}
+    if values.min(initial=0) < 0:
+        colors = {"vmin": -largest, "vmax": largest, "cmap": "RdBu_r"}
+    image = ax.imshow(values.T, **{"aspect": "auto", "interpolation": "nearest", **colors, **kwargs})
+    ax.figure.colorbar(image, ax=ax, pad=0.01)
+    ax.set_ylabel(f"{kind}: units")
+    return image
+
+
+def _label_tokens(ax, tokens):
+    """Write a token below each column of an image."""
+    labels = [printable(token).replace(" ", "␣") for token in tokens]
+    rotation = 90 if max(map(len, labels)) > 1 else 0
+    ax.set_xticks(range(len(tokens)), labels, rotation=rotation, parse_math=False)

@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.utils import check_random_state
 
+from fastrnn.inspection._display import Display, default_name, draw_lines, finish, new_axes
 from fastrnn.inspection._inputs import read_inputs
-from fastrnn.inspection._plots import add_legend, default_name, new_axes
 from fastrnn.inspection._unrolled import direction_names, unroll
 from fastrnn.language.recurrent import RNNLanguageModel
 from fastrnn.layers import Pooling
@@ -179,7 +179,7 @@ def _mean_norms(d_state, lengths, is_reverse):
     return by_lag.sum(axis=1) / (lags < lengths).sum(axis=1)
 
 
-class GradientFlowDisplay:
+class GradientFlowDisplay(Display):
     """Chart of the norm of the gradient against the lag.
 
     Use `from_estimator`; give it the axes of the display before to see several models on one chart.
@@ -211,8 +211,8 @@ class GradientFlowDisplay:
 
     def __init__(self, flow, name, state="h"):
         check_choice("state", state, flow.states)
+        super().__init__(flow, name)
         self.flow = flow
-        self.name = name
         self.state = state
 
     @classmethod
@@ -239,34 +239,14 @@ class GradientFlowDisplay:
         flow = gradient_flow(estimator, X, random_state, y)
         return cls(flow, default_name(estimator) if name is None else name, state).plot(ax, **kwargs)
 
-    def plot(self, ax=None, **kwargs):
-        """Draw one line for each layer and direction.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes or None, default=None
-            Where to draw; None makes a new figure.
-        **kwargs
-            Options of matplotlib's ``plot``.
-
-        Returns
-        -------
-        GradientFlowDisplay
-        """
-        self.ax_ = new_axes(ax)
-        self.figure_ = self.ax_.figure
-        self.lines_ = []
+    def _draw(self, ax, **kwargs):
+        ax, lines = new_axes(ax), []
         norms = self.flow.norms[self.flow.states.index(self.state)]
         for k, (label, values) in enumerate(zip(self.flow.names, norms, strict=True)):
             label = self.name if len(norms) == 1 else f"{self.name}, {label}"
-            style = {"linestyle": ("-", "--", "-.", ":")[k % 4], "label": label, **kwargs}
-            if self.lines_:  # one colour for a model
-                style["color"] = self.lines_[0].get_color()
-            lags = np.flatnonzero(values > 0)  # what underflowed has no place on a logarithmic axis
-            self.lines_ += self.ax_.plot(lags, values[lags], **style)
-        self.ax_.set_yscale("log")
-        self.ax_.set_xlabel("lag: steps back from the loss")
-        self.ax_.set_ylabel(f"norm of dL/d{self.state}")
-        self.ax_.grid(alpha=0.3)
-        add_legend(self.ax_)
-        return self
+            lags = np.flatnonzero(values > 0)  # norms that underflowed have no place on a logarithmic axis
+            lines.append((lags, values[lags], {"linestyle": ("-", "--", "-.", ":")[k % 4], "label": label}))
+        self.lines_ = draw_lines(ax, lines, kwargs)
+        ax.set_yscale("log")
+        finish(ax, "lag: steps back from the loss", f"norm of dL/d{self.state}")
+        return ax

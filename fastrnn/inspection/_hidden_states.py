@@ -2,9 +2,10 @@
 
 from typing import NamedTuple
 
+from fastrnn.inspection._coloured_text import draw_text
+from fastrnn.inspection._display import Display, default_name, new_axes, set_title
 from fastrnn.inspection._inputs import read_inputs, read_one
-from fastrnn.inspection._plots import default_name, direction_index, new_axes, separator, show_text
-from fastrnn.inspection._unrolled import direction_names
+from fastrnn.inspection._unrolled import direction_index, direction_names
 from fastrnn.utils.checks import check_choice
 from fastrnn.utils.html import table
 from fastrnn.utils.use import reads
@@ -89,7 +90,7 @@ def _states_of(inputs):
     return HiddenStates(values, direction_names(layer), inputs.tokens)
 
 
-class HiddenStatesDisplay:
+class HiddenStatesDisplay(Display):
     """A text, coloured by the activation of one hidden unit; or for a series, a chart of it against the steps.
 
     The picture that shows what single units of a language model watch: quotation marks, the place in a line, the number
@@ -131,8 +132,7 @@ class HiddenStatesDisplay:
             unit = int(values.var(axis=0).argmax())
         if not 0 <= unit < values.shape[1]:
             raise ValueError(f"unit must be from 0 to {values.shape[1] - 1}, got {unit}.")
-        self.result = result
-        self.name = name
+        super().__init__(result, name)
         self.unit = unit
         self.layer = layer
         self.state = state
@@ -182,35 +182,17 @@ class HiddenStatesDisplay:
         -------
         HiddenStatesDisplay
         """
+        return super().plot(ax, width=width, cmap=cmap)
+
+    def _draw(self, ax, width, cmap):
         title = f"{self.name}, unit {self.unit} of {self.state}, {self.layer}"
-        if self.result.tokens is None:
-            self.ax_, self.boxes_ = new_axes(ax), []
-            self.ax_.plot(self.activations)
-            self.ax_.set(xlabel="step", ylabel="activation")
-            self.ax_.grid(alpha=0.3)
-        else:
+        if self.result.tokens is not None:
             tokens = self.result.tokens[0]
-            places, lines = place_tokens(tokens, width)
-            self.ax_ = new_axes(ax, figsize=(11, 0.9 + 0.27 * lines))
-            self.boxes_ = show_text(self.ax_, tokens, places, (width, lines), self.activations, cmap)
-        self.figure_ = self.ax_.figure
-        self.ax_.set_title(title, loc="left", fontsize="medium", parse_math=False)
-        return self
-
-
-def place_tokens(tokens, width):
-    """Return line and column of each token in text of `width` characters a line, and the number of lines.
-
-    Tokens that are single characters stand without space between them, others with one; ``</s>`` at the end tells
-    nothing of that. A line break among them begins a new line.
-    """
-    space = len(separator(tokens))
-    places, line, column = [], 0, 0
-    for token in tokens:
-        if column and column + len(token) > width:
-            line, column = line + 1, 0
-        places.append((line, column))
-        column += len(token) + space
-        if token == "\n":
-            line, column = line + 1, 0
-    return places, places[-1][0] + 1
+            ax, self.boxes_ = draw_text(ax, tokens, self.activations, title, width=width, cmap=cmap)
+            return ax
+        ax, self.boxes_ = new_axes(ax), []
+        ax.plot(self.activations)
+        ax.set(xlabel="step", ylabel="activation")
+        ax.grid(alpha=0.3)
+        set_title(ax, title)
+        return ax

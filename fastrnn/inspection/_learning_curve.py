@@ -1,13 +1,13 @@
-"""How a training went."""
+"""The losses of a training, epoch by epoch."""
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from fastrnn.inspection._display import Display, default_name, draw_lines, finish, new_axes
 from fastrnn.inspection._inputs import last_step
-from fastrnn.inspection._plots import add_legend, default_name, new_axes
 
 
-class LearningCurveDisplay:
+class LearningCurveDisplay(Display):
     """Chart of a training's loss, and of the loss on the validation text, after each epoch.
 
     Parameters
@@ -76,22 +76,22 @@ class LearningCurveDisplay:
         -------
         LearningCurveDisplay
         """
-        self.ax_ = new_axes(ax)
-        self.figure_ = self.ax_.figure
-        self.lines_ = []
-        curves = [("training", np.array(self.loss_curve), "--")]
-        if len(self.validation_scores):
-            curves.append(("validation", -np.array(self.validation_scores), "-"))
-        for label, losses, line in curves:
-            style = {"label": f"{self.name}, {label}", "linestyle": line, "marker": ".", **kwargs}
-            if self.lines_:  # both curves of a model have one colour
-                style.setdefault("color", self.lines_[0].get_color())
-            values = np.exp(losses) if perplexity else losses
-            self.lines_ += self.ax_.plot(np.arange(1, len(losses) + 1), values, **style)
-        self.ax_.set_xlabel("epoch")
-        self.ax_.set_ylabel("perplexity" if perplexity else "loss (nats)")
+        return super().plot(ax, perplexity=perplexity, **kwargs)
+
+    def _draw(self, ax, perplexity, **kwargs):
+        ax = new_axes(ax)
+        curves = {"training": (np.array(self.loss_curve), "--"), "validation": (-np.array(self.validation_scores), "-")}
+        lines = [
+            (
+                np.arange(1, len(losses) + 1),
+                np.exp(losses) if perplexity else losses,
+                {"label": f"{self.name}, {label}", "linestyle": style, "marker": "."},
+            )
+            for label, (losses, style) in curves.items()
+            if label == "training" or len(losses)
+        ]
+        self.lines_ = draw_lines(ax, lines, kwargs)
         if perplexity:
-            self.ax_.set_yscale("log")
-        self.ax_.grid(alpha=0.3)
-        add_legend(self.ax_)
-        return self
+            ax.set_yscale("log")
+        finish(ax, "epoch", "perplexity" if perplexity else "loss (nats)")
+        return ax

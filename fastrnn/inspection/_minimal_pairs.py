@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from fastrnn.inspection._plots import add_legend, new_axes
+from fastrnn.inspection._display import Display, draw_lines, draw_reference, finish, new_axes
 from fastrnn.text.tokens import UNK_ID
 from fastrnn.utils.checks import check_choice
 from fastrnn.utils.use import reads
@@ -111,7 +111,7 @@ def _score(model, sentences):
     return np.add.reduceat(log_probs, offsets[:-1]), ~np.logical_or.reduceat(ids == UNK_ID, offsets[:-1])
 
 
-class MinimalPairsDisplay:
+class MinimalPairsDisplay(Display):
     """Chart of the share of minimal pairs that a model judges right, group by group.
 
     Parameters
@@ -127,10 +127,6 @@ class MinimalPairsDisplay:
     ax_ : matplotlib Axes
     figure_ : matplotlib Figure
     """
-
-    def __init__(self, result, name):
-        self.result = result
-        self.name = name
 
     @classmethod
     def from_estimator(cls, estimator, good, bad, groups=None, *, oov="include", name=None, ax=None, **kwargs):
@@ -154,33 +150,15 @@ class MinimalPairsDisplay:
         result = minimal_pairs(estimator, good, bad, groups, oov)
         return cls(result, type(estimator).__name__ if name is None else name).plot(ax, **kwargs)
 
-    def plot(self, ax=None, **kwargs):
-        """Draw a point for each group.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes or None, default=None
-            Where to draw; None makes a new figure.
-        **kwargs
-            Options of matplotlib's ``plot``.
-
-        Returns
-        -------
-        MinimalPairsDisplay
-        """
-        result = self.result
-        self.ax_ = new_axes(ax, figsize=(6.4, 1.2 + 0.25 * len(result.groups)))
-        self.figure_ = self.ax_.figure
+    def _draw(self, ax, **kwargs):
+        result, places = self.result, np.arange(len(self.result.groups))
+        ax = new_axes(ax, figsize=(6.4, 1.2 + 0.25 * len(places)))
         label = f"{self.name}: {result.accuracy:.1%} of {result.n_pairs:,}"
-        places = np.arange(len(result.groups))
-        style = {"linestyle": "none", "marker": "o", "label": label, **kwargs}
-        (self.line_,) = self.ax_.plot(result.group_accuracies, places, **style)
-        if not any(line.get_gid() == "chance" for line in self.ax_.lines):  # once for all models on the chart
-            self.ax_.axvline(0.5, color="0.4", linestyle="--", linewidth=1, gid="chance")
-            self.ax_.invert_yaxis()
-        self.ax_.set_yticks(places, result.groups, parse_math=False)
-        self.ax_.set_xlim(-0.02, 1.02)
-        self.ax_.set_xlabel("share of pairs judged right")
-        self.ax_.grid(axis="x", alpha=0.3)
-        add_legend(self.ax_)
-        return self
+        points = (result.group_accuracies, places, {"linestyle": "none", "marker": "o", "label": label})
+        (self.line_,) = draw_lines(ax, [points], kwargs)
+        if draw_reference(ax, "chance", ax.axvline, 0.5):
+            ax.invert_yaxis()
+        ax.set_yticks(places, result.groups, parse_math=False)
+        ax.set_xlim(-0.02, 1.02)
+        finish(ax, "share of pairs judged right", grid="x")
+        return ax

@@ -6,8 +6,8 @@ import numpy as np
 
 from fastrnn.cells._cell import count_units, declared
 from fastrnn.inspection._cell_gates import cell_gates
+from fastrnn.inspection._display import Display, default_name, draw_lines, draw_reference, finish, new_axes
 from fastrnn.inspection._inputs import recurrent_layer
-from fastrnn.inspection._plots import add_legend, default_name, new_axes
 from fastrnn.inspection._unrolled import direction_names
 from fastrnn.utils.use import reads
 
@@ -120,7 +120,7 @@ def _verdict(gain):
     return "vanishing" if gain < 1 else "can explode"
 
 
-class SingularValuesDisplay:
+class SingularValuesDisplay(Display):
     """Chart of the singular values, multiplied with the largest slope: gradients vanish where all are below 1.
 
     Parameters
@@ -136,10 +136,6 @@ class SingularValuesDisplay:
     ax_ : matplotlib Axes
     figure_ : matplotlib Figure
     """
-
-    def __init__(self, result, name):
-        self.result = result
-        self.name = name
 
     @classmethod
     def from_estimator(cls, estimator, *, name=None, ax=None, **kwargs):
@@ -162,32 +158,15 @@ class SingularValuesDisplay:
         name = default_name(estimator) if name is None else name
         return cls(singular_values(estimator), name).plot(ax, **kwargs)
 
-    def plot(self, ax=None, **kwargs):
-        """Draw one line for each gate of each layer and direction.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes or None, default=None
-            Where to draw; None makes a new figure.
-        **kwargs
-            Options of matplotlib's ``plot``.
-
-        Returns
-        -------
-        SingularValuesDisplay
-        """
-        self.ax_ = new_axes(ax)
-        self.figure_ = self.ax_.figure
-        self.lines_ = []
-        slopes = np.nan_to_num(self.result.slopes, nan=1.0)
-        for label, values, slope, verdict in zip(*self.result[:2], slopes, self.result.verdicts, strict=True):
-            style = {"label": f"{self.name}, {label}: {verdict}", **kwargs}
-            self.lines_ += self.ax_.plot(np.arange(1, len(values) + 1), slope * values, **style)
-        if not any(line.get_gid() == "border" for line in self.ax_.lines):  # one for all models on the chart
-            self.ax_.axhline(1, color="0.4", linestyle="--", linewidth=1, gid="border")
-        self.ax_.set_xlabel("rank")
-        self.ax_.set_ylabel("singular value × largest slope")
-        self.ax_.set_ylim(bottom=0)
-        self.ax_.grid(alpha=0.3)
-        add_legend(self.ax_)
-        return self
+    def _draw(self, ax, **kwargs):
+        ax, result = new_axes(ax), self.result
+        slopes = np.nan_to_num(result.slopes, nan=1.0)
+        lines = [
+            (np.arange(1, len(values) + 1), slope * values, {"label": f"{self.name}, {label}: {verdict}"})
+            for label, values, slope, verdict in zip(result.names, result.values, slopes, result.verdicts, strict=True)
+        ]
+        self.lines_ = draw_lines(ax, lines, kwargs, one_color=False)
+        draw_reference(ax, "border", ax.axhline, 1)
+        ax.set_ylim(bottom=0)
+        finish(ax, "rank", "singular value × largest slope")
+        return ax

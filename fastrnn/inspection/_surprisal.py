@@ -5,8 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from fastrnn.inspection._hidden_states import place_tokens
-from fastrnn.inspection._plots import new_axes, printable, separator, show_text
+from fastrnn.inspection._coloured_text import draw_text, printable, separator
+from fastrnn.inspection._display import Display
 from fastrnn.language.base import BaseLanguageModel
 from fastrnn.text.tokens import END_ID, PAD_ID, SPECIAL_TOKENS, START_ID, UNK_ID, close_sentences
 from fastrnn.utils.checks import shown
@@ -136,7 +136,7 @@ def _ranks(model, ids):
     return ranks
 
 
-class SurprisalDisplay:
+class SurprisalDisplay(Display):
     """Text with a darker background behind tokens that surprise a language model more.
 
     Parameters
@@ -154,8 +154,7 @@ class SurprisalDisplay:
     """
 
     def __init__(self, result, name=""):
-        self.result = result
-        self.name = name
+        super().__init__(result, name)
 
     @classmethod
     def from_estimator(cls, estimator, text, *, name=None, ax=None, **kwargs):
@@ -194,13 +193,11 @@ class SurprisalDisplay:
         -------
         SurprisalDisplay
         """
+        return super().plot(ax, width=width, cmap=cmap)
+
+    def _draw(self, ax, width, cmap):
         tokens, bits = self.result.tokens.tolist(), self.result.bits
-        largest = bits[np.isfinite(bits)].max(initial=0)
-        places, lines = place_tokens(tokens, width)
-        self.ax_ = new_axes(ax, figsize=(11, 0.9 + 0.27 * lines))
-        self.figure_ = self.ax_.figure
-        values = np.minimum(bits, largest)
-        self.boxes_ = show_text(self.ax_, tokens, places, (width, lines), values, cmap, lowest=0)
+        values = np.minimum(bits, bits[np.isfinite(bits)].max(initial=0))
         title = ", ".join(filter(None, [self.name, self.result._title()]))
-        self.ax_.set_title(title, loc="left", fontsize="medium", parse_math=False)
-        return self
+        ax, self.boxes_ = draw_text(ax, tokens, values, title, width=width, cmap=cmap, lowest=0)
+        return ax

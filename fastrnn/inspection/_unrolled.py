@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastrnn.layers import Recurrent
+from fastrnn.utils.checks import check_choice
 
 # Options of a layer that say what it computes at prediction; those that only act in training stay at their defaults.
 _OPTIONS = ("input_size", "hidden_size", "num_layers", "bias", "bidirectional", "proj_size", "merge", "residual",
@@ -85,6 +86,12 @@ class Unrolled(NamedTuple):
 def direction_names(layer):
     """Return the suffix of the parameters of each direction of each layer, in the order of the layer's states."""
     return tuple(f"l{k}{suffix}" for k in range(layer.num_layers) for suffix in ("", "_reverse")[: layer.directions])
+
+
+def direction_index(layer, names):
+    """Return the place of a layer and direction among the `direction_names`."""
+    check_choice("layer", layer, names)
+    return names.index(layer)
 
 
 def unroll(layer, sequences):

@@ -5,7 +5,7 @@ from matplotlib.image import imread
 from fastrnn import RNNLanguageModel
 from fastrnn.cells import CELLS
 from fastrnn.inspection import HiddenStatesDisplay, hidden_states
-from fastrnn.inspection._hidden_states import place_tokens
+from fastrnn.inspection._coloured_text import place_tokens
 from tests.inspection import slow
 from tests.inspection.conftest import TOPOLOGIES, random_layer, random_sequences
 
