@@ -5,54 +5,23 @@ import abc
 import numpy as np
 from sklearn.base import BaseEstimator
 
+from fastrnn.language.decoding import DecodingMixin
 from fastrnn.language.filling import FillingMixin
-from fastrnn.persistence import load_model, plain_parameter, rebuilt, save_model
-from fastrnn.text.corpus import read_ids
+from fastrnn.language.generation import GenerationMixin
+from fastrnn.language.saving import SavingMixin
+from fastrnn.language.scoring import ScoringMixin
 from fastrnn.text.normalization import check_preprocessing, preprocess
-from fastrnn.text.subwords import tokenizer_from_plain, tokenizer_to_plain
 from fastrnn.text.tokenization import tokenize_corpus
 from fastrnn.text.tokenizers import get_tokenizer
-from fastrnn.text.tokens import END_ID, PAD_ID, SPECIAL_TOKENS, START_ID, UNK_ID, close_sentences
+from fastrnn.text.tokens import END_ID, PAD_ID, SPECIAL_TOKENS, START_ID
 from fastrnn.text.vocabulary import Vocabulary
 from fastrnn.text.word_table import encode_texts
-from fastrnn.utils.checks import check_choice, check_fitted, shown
+from fastrnn.utils.checks import check_fitted, shown
 
 
-class Perplexity(float):
-    """A perplexity, which knows what it was measured on.
-
-    Its value is exp(-mean natural-log probability) over all tokens, ``</s>`` included (unless ``eos=False``), ``<s>``
-    not, tokens out of the vocabulary counted with the probability of ``<unk>`` (or not, if they were excluded).
-
-    Attributes
-    ----------
-    n_tokens : int
-        The number of tokens, ``</s>`` counted.
-    n_oov : int
-        How many of them were out of the vocabulary.
-    without_oov : float
-        The perplexity when those are left out of the sum and of the count.
-
-    Examples
-    --------
-    >>> perplexity = Perplexity(12.5, n_tokens=100, n_oov=3, without_oov=11.0)
-    >>> perplexity < 13, perplexity.n_oov
-    (True, 3)
-    """
-
-    def __new__(cls, value, n_tokens, n_oov, without_oov):
-        """Make a float with attributes."""
-        self = super().__new__(cls, value)
-        self.n_tokens = n_tokens
-        self.n_oov = n_oov
-        self.without_oov = without_oov
-        return self
-
-    def __getnewargs__(self):
-        return float(self), self.n_tokens, self.n_oov, self.without_oov
-
-
-class BaseLanguageModel(FillingMixin, BaseEstimator, abc.ABC):
+class BaseLanguageModel(
+    ScoringMixin, GenerationMixin, DecodingMixin, FillingMixin, SavingMixin, BaseEstimator, abc.ABC
+):  # fmt: skip
     """The methods that n-gram and recurrent language models share.
 
     A subclass has the constructor parameters `tokenizer`, `lowercase`, `normalize`, `encoding` and `vocabulary`, sets
@@ -168,140 +137,6 @@ class BaseLanguageModel(FillingMixin, BaseEstimator, abc.ABC):
                 return encoded
         return self.vocabulary_.encode_corpus(tokenize_corpus(X, **self._text_options()))
 
-    def _score_tokens(self, X, independent=False, bos=True, eos=True):
-        """Return ids, offsets and natural log probabilities of the tokens of X, ``</s>`` after each sentence."""
-        check_fitted(self, "vocabulary_")
-        corpus = read_ids(X, self.vocabulary_)
-        if corpus is None:
-            ids, offsets = close_sentences(*self._encode(X))
-        else:
-            ids, offsets = np.ascontiguousarray(corpus.ids, np.int32), corpus.offsets
-        if independent or not bos:
-            log_probs = self._sentence_log_probs(ids, offsets, bos)
-        else:
-            log_probs = self._token_log_probs(ids, offsets)
-        if eos:
-            return ids, offsets, log_probs
-        counted = ids != END_ID
-        offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(counted)])[offsets]
-        return ids[counted], offsets, log_probs[counted]
-
-    def token_log_probs(self, X, *, independent=False, bos=True, eos=True):
-        """Return the log probability of every token of a text.
-
-        Parameters
-        ----------
-        X : as in `score_samples`
-            A sentence, line or document each.
-        independent, bos, eos : bool
-            As in `score_samples`.
-
-        Returns
-        -------
-        list of float64 array (n_tokens + 1,)
-            For each sentence the natural logarithm of the probability of each of its tokens, and of ``</s>`` (unless
-            ``eos=False``).
-        """
-        _, offsets, log_probs = self._score_tokens(X, independent, bos, eos)
-        return np.split(log_probs, offsets[1:-1]) if len(offsets) > 1 else []
-
-    def score_samples(self, X, *, independent=False, bos=True, eos=True):
-        """Return the log likelihood of every sentence.
-
-        Parameters
-        ----------
-        X : iterable of (str, list of str or os.PathLike), os.PathLike, file object, or ids
-            A sentence, line or document each. A path (a `pathlib.Path`) stands for the lines of a text file, or of all
-            text files of a folder; an open file for its lines. Ids of the vocabulary, every sentence closed by that of
-            ``</s>``, are an array of integers or the path of a ``.npy`` file, see
-            `fastrnn.text.corpus.write_token_file`.
-        independent : bool
-            Whether each sentence is scored by itself, as the hypotheses of an n-best list are, also by a model that
-            otherwise goes on from one sentence to the next. The other sentences then change no bit of its score.
-        bos : bool
-            Whether each sentence begins as one does, after ``<s>``. Otherwise it is scored by itself with nothing
-            before it: an n-gram model begins with unigrams (which are those of unseen contexts: all equal with
-            "add_k", 0 with "mle"), a network with the bias of its output.
-        eos : bool
-            Whether the end of each sentence, ``</s>``, is scored as a token.
-
-        Returns
-        -------
-        float64 array (n_sentences,)
-            The natural logarithm of the probability of each sentence.
-
-        Examples
-        --------
-        >>> from fastrnn import NGramLanguageModel
-        >>> model = NGramLanguageModel(2, smoothing="witten_bell").fit(["a b", "b c"])
-        >>> import numpy as np
-        >>> np.exp(model.score_samples(["a b", "b"])).round(2)
-        array([0.08, 0.15])
-        >>> np.exp(model.score_samples(["a b", "b"], bos=False, eos=False)).round(2)
-        array([0.12, 0.28])
-        """
-        _, offsets, log_probs = self._score_tokens(X, independent, bos, eos)
-        if eos:  # every sentence has a token
-            return np.add.reduceat(log_probs, offsets[:-1])
-        sums = np.zeros(len(offsets) - 1)
-        filled = offsets[:-1] < offsets[1:]
-        sums[filled] = np.add.reduceat(log_probs, offsets[:-1][filled])
-        return sums
-
-    def score(self, X, y=None, *, independent=False, bos=True, eos=True):
-        """Return the mean log likelihood of a token.
-
-        Parameters
-        ----------
-        X : as in `score_samples`
-            A sentence, line or document each.
-        y : None
-            Ignored.
-        independent, bos, eos : bool
-            As in `score_samples`.
-
-        Returns
-        -------
-        float
-            The mean natural logarithm of the probability of a token, ``</s>`` counted: higher is better.
-        """
-        log_probs = self._score_tokens(X, independent, bos, eos)[2]
-        _require_tokens(log_probs)
-        return float(log_probs.mean())
-
-    def perplexity(self, X, oov="include", *, independent=False, bos=True, eos=True):
-        """Return the perplexity of a text.
-
-        Parameters
-        ----------
-        X : as in `score_samples`
-            A sentence, line or document each.
-        oov : {"include", "exclude"}
-            Whether tokens out of the vocabulary count, with the probability of ``<unk>``. Without them the perplexities
-            of models whose vocabularies differ are still not those of the same text: look at the number of tokens.
-        independent, bos, eos : bool
-            As in `score_samples`.
-
-        Returns
-        -------
-        Perplexity
-            A float (lower is better), which also says how many tokens there were, how many of them out of the
-            vocabulary, and the perplexity without those.
-        """
-        check_choice("oov", oov, ("include", "exclude"))
-        ids, _, log_probs = self._score_tokens(X, independent, bos, eos)
-        _require_tokens(log_probs)
-        known = ids != UNK_ID
-        if not known.any():  # without </s>
-            if oov == "exclude":
-                raise ValueError("X has no known token: there is nothing to average over with oov='exclude'.")
-            return Perplexity(np.exp(-log_probs.mean()), n_tokens=len(ids), n_oov=len(ids), without_oov=np.nan)
-        with np.errstate(over="ignore"):  # where a token has probability 0
-            with_oov, without_oov = float(np.exp(-log_probs.mean())), float(np.exp(-log_probs[known].mean()))
-        n_oov = len(ids) - int(np.count_nonzero(known))
-        value = with_oov if oov == "include" else without_oov
-        return Perplexity(value, n_tokens=len(ids), n_oov=n_oov, without_oov=without_oov)
-
     def initial_state(self):
         """Return what the model remembers at the start of a sentence, for `advance`.
 
@@ -378,79 +213,3 @@ class BaseLanguageModel(FillingMixin, BaseEstimator, abc.ABC):
             probabilities = self._next_probabilities(self._take(state, rows))
             best[rows] = np.where(probabilities.any(axis=1), probabilities.argmax(axis=1), END_ID)
         return np.array(self.vocabulary_.tokens, dtype=object)[best]
-
-    def save(self, path):
-        """Write the fitted model to one safetensors file, which holds no code.
-
-        Parameters
-        ----------
-        path : str or os.PathLike
-            The file. It is replaced whole or not at all.
-
-        Raises
-        ------
-        ValueError
-            If a parameter is no plain value (a callable tokenizer for instance): the message says what to do.
-        """
-        check_fitted(self, "vocabulary_")
-        save_model(path, type(self).__name__, *self._pack())
-
-    def _stored_params(self):
-        """Return the constructor's parameters that a file keeps; the vocabulary stands there anyway."""
-        params = self.get_params(deep=False)
-        params.pop("vocabulary", None)
-        if "tokenizer" in params:
-            params["tokenizer"] = tokenizer_to_plain(params["tokenizer"])
-        return params
-
-    def _pack(self):
-        """Return what a file keeps of a fitted model: parameters and content in plain values, and arrays."""
-        params = {name: plain_parameter(name, value) for name, value in self._stored_params().items()}
-        content, arrays = self._get_learned()
-        given = {"tokens": self.vocabulary_.tokens, "vocabulary_given": self.vocabulary is not None}
-        return params, {**content, **given}, arrays
-
-    @classmethod
-    def load(cls, path, verify=True):
-        """Read a model that `save` wrote.
-
-        The learned arrays are mapped into memory, which n-gram models use as they are: pages of the file are read when
-        they are needed, and processes share them. Replace the file (as `save` does), but do not change it in place.
-
-        Parameters
-        ----------
-        path : str or os.PathLike
-            The file.
-        verify : bool
-            Whether the whole file is read once to compare it with its checksum (two or three gigabytes a second).
-            Without that a damaged file may give wrong numbers or end the process; loading takes as long for any size.
-
-        Returns
-        -------
-        A fitted model of this class.
-
-        Raises
-        ------
-        ValueError
-            If the file is no saved model, is damaged or incomplete, or holds a model of another class or of another
-            version of the format.
-        """
-        params, content, arrays = load_model(path, cls.__name__, verify)
-        with rebuilt(path, cls.__name__):
-            return cls._unpack(params, content, arrays)
-
-    @classmethod
-    def _unpack(cls, params, content, arrays):
-        """Return the fitted model that `_pack` took apart."""
-        vocabulary = Vocabulary.from_tokens(content.pop("tokens"))
-        if "tokenizer" in params:
-            params["tokenizer"] = tokenizer_from_plain(params["tokenizer"])
-        model = cls(**params, **({"vocabulary": vocabulary} if content.pop("vocabulary_given") else {}))
-        model.vocabulary_ = vocabulary
-        model._set_learned(content, arrays)
-        return model
-
-
-def _require_tokens(log_probs):
-    if not len(log_probs):
-        raise ValueError("X is empty: there is no token to average over.")

@@ -2,7 +2,9 @@
 
 import numpy as np
 
-from fastrnn.language.generation import Completion, GenerationMixin, largest
+from fastrnn.language.contexts import ContextMixin
+from fastrnn.language.decoding import Completion
+from fastrnn.language.search import largest
 from fastrnn.text.tokenizers import get_tokenizer
 from fastrnn.text.tokens import END_ID, SPECIAL_TOKENS
 from fastrnn.utils.checks import check_fitted, check_positive_integer, shown
@@ -28,7 +30,7 @@ class Fillings(list):
         self.n_candidates = n_candidates
 
 
-class FillingMixin(GenerationMixin):
+class FillingMixin(ContextMixin):
     """The method of language models that fills a blank."""
 
     def fill(self, text, n=5, blank="___", candidates=20_000, state=None):
@@ -78,8 +80,7 @@ class FillingMixin(GenerationMixin):
         check_positive_integer("candidates", candidates)
         left, right = self._sides_of_blank(text, blank)
         context = self._context(left, state)
-        with np.errstate(divide="ignore"):  # probability 0
-            scores = np.log(self._next_probabilities(context)[0])
+        scores = self._next_log_probs(context)[0]
         words = np.arange(len(SPECIAL_TOKENS), len(scores))
         exact = len(words) <= candidates
         if not exact:

@@ -4,6 +4,7 @@ import numpy as np
 
 SPECIAL_TOKENS = ("<pad>", "<unk>", "<s>", "</s>")
 PAD_ID, UNK_ID, START_ID, END_ID = range(4)
+NEVER_WRITTEN = (PAD_ID, UNK_ID, START_ID)  # no text that a model writes has one of these
 
 # 2^64 / golden ratio (Knuth 1973): spreads neighbouring ids in the hashes of n-grams.
 NGRAM_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)

@@ -14,7 +14,7 @@ from safetensors import safe_open
 from sklearn.exceptions import NotFittedError
 
 from fastrnn import NGramLanguageModel
-from fastrnn.language.base import Perplexity
+from fastrnn.language.scoring import Perplexity
 from fastrnn.persistence import load_model, save_model
 from fastrnn.text.corpus import write_token_file
 from tests.fakes import LATER_ROW, START_ROW, TwoRows
@@ -157,7 +157,7 @@ def test_no_sentences(model):
 def test_prediction(model, monkeypatch):
     np.testing.assert_array_equal(model.predict_proba(["", [], "a b"]), [START_ROW, START_ROW, LATER_ROW])
     assert model.predict(["", "a"]).tolist() == ["a", "c"]
-    monkeypatch.setattr("fastrnn.language.generation._BLOCK", 1)  # a block a row
+    monkeypatch.setattr("fastrnn.language.contexts._BLOCK", 1)  # a block a row
     assert model.predict(["", "a", ""]).tolist() == ["a", "c", "a"]
 
 

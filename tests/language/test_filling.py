@@ -22,7 +22,7 @@ def compared(model, text, words):
 @pytest.mark.parametrize("text", TEXTS)
 def test_words_are_compared_by_whole_sentences(any_language_model, language_models, text, monkeypatch):
     monkeypatch.setattr(
-        "fastrnn.language.generation._BLOCK", 4 * len(any_language_model.vocabulary_)
+        "fastrnn.language.contexts._BLOCK", 4 * len(any_language_model.vocabulary_)
     )  # four words at a time
     monkeypatch.setattr("fastrnn.language.recurrent_inference._SCORING_STEPS", 3)
     words = any_language_model.vocabulary_.tokens[4:]

@@ -10,8 +10,8 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
 from fastrnn import RNNLanguageModel, Vocabulary
-from fastrnn.language.base import close_sentences
 from fastrnn.language.recurrent_training import RECIPES
+from fastrnn.text.tokens import close_sentences
 from fastrnn.training import loop as training
 from tests import reference
 

@@ -1,0 +1,163 @@
+"""Tests of `fastrnn.language.search`, on decoders that are tables: they have neither a vocabulary nor a network."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fastrnn.language.search import beam_search, complete, largest
+
+END = 2  # anywhere but where the language models have it
+
+
+class Tables:
+    """A decoder of several inputs: each has a table of transition probabilities, (V, V).
+
+    A state is an int array (n, 2): the input and the last token of each row.
+    """
+
+    def __init__(self, tables):
+        self.tables = np.array(tables)
+        self.n_rows = []  # of each call of `advance`
+
+    def start(self, inputs):
+        state = np.stack([inputs, np.zeros_like(inputs)], axis=1)
+        return self._log_probs(state), state
+
+    def advance(self, state, tokens):
+        assert tokens.dtype == np.int32
+        self.n_rows.append(len(tokens))
+        state = np.stack([state[:, 0], tokens], axis=1)
+        return self._log_probs(state), state
+
+    def take(self, state, rows):
+        return state[rows]
+
+    def _log_probs(self, state):
+        with np.errstate(divide="ignore"):
+            return np.log(self.tables[state[:, 0], state[:, 1]])
+
+    def search(self, inputs, **options):
+        return beam_search(self.start(np.array(inputs)), self.advance, self.take, end_id=END, **options)
+
+    def complete(self, inputs, spell, **options):
+        return complete(self.start(np.array(inputs)), self.advance, self.take, spell, **options)
+
+
+def random_tables(seed, n=3, size=4):
+    random_state = np.random.RandomState(seed)
+    tables = random_state.dirichlet(np.full(size, 0.5), size=(n, size))
+    tables[random_state.random_sample(tables.shape) < 0.1] = 0  # impossible tokens
+    return Tables(tables)
+
+
+def every_sequence(table, max_length, stops=(), forbidden=()):
+    """Return the log probability and length of all sequences that a search may return, by their ids."""
+    found = {}
+    for length in range(1, max_length + 1):
+        for ids in itertools.product(range(len(table)), repeat=length):
+            ends = [t for t in range(1, length + 1) if ids[t - 1] == END or any(ids[:t][-len(s) :] == s for s in stops)]
+            if set(ids) & set(forbidden) or (ends and ends[0] < length) or (not ends and length < max_length):
+                continue
+            p = np.prod([table[before, token] for before, token in zip((0, *ids), ids, strict=False)])
+            if p > 0:
+                found[ids[:-1] if ids[-1] == END else ids] = (np.log(p), length)
+    return found
+
+
+@pytest.mark.parametrize("options", [{}, {"length_penalty": 0.7}, {"length_penalty": 1.0}, {"stops": [[1, 3], [3, 3]]},
+                                     {"forbidden": [1]}, {"forbidden": [END]}], ids=str)  # fmt: skip
+@pytest.mark.parametrize("seed", range(3))
+def test_a_wide_beam_finds_the_best_of_all_sequences(seed, options):
+    decoder = random_tables(seed)
+    found = decoder.search([0, 1, 2], beam_width=300, max_length=4, n=6, **options)
+    penalty = options.get("length_penalty", 0.0)
+    stops = [tuple(stop) for stop in options.get("stops", ())]
+    for table, candidates in zip(decoder.tables, found, strict=True):
+        expected = every_sequence(table, 4, stops, options.get("forbidden", ()))
+        scores = sorted((log_p / length**penalty for log_p, length in expected.values()), reverse=True)[:6]
+        np.testing.assert_allclose([candidate.score for candidate in candidates], scores, rtol=1e-12)
+        for candidate in candidates:
+            log_prob, length = expected[tuple(candidate.ids)]
+            assert candidate.log_prob == pytest.approx(log_prob, rel=1e-12)
+            assert candidate.score == pytest.approx(log_prob / length**penalty, rel=1e-12)
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    inputs=st.lists(st.integers(0, 2), max_size=5),
+    width=st.integers(1, 6),
+    length_penalty=st.sampled_from([0.0, 0.5, 1.0]),
+)
+def test_several_inputs_at_once_are_found_as_one_by_one(seed, inputs, width, length_penalty):
+    decoder = random_tables(seed)
+    options = {"beam_width": width, "max_length": 6, "n": width, "length_penalty": length_penalty}
+    together = decoder.search(np.array(inputs, int), **options)
+    assert together == [decoder.search([place], **options)[0] for place in inputs]
+
+
+def test_inputs_that_are_done_take_no_rows():
+    sure, endless = np.zeros((2, 3, 3))
+    sure[:, END] = 1
+    endless[:, :2] = 0.5
+    decoder = Tables([sure, endless])
+    found = decoder.search([0, 1, 0, 1], beam_width=2, max_length=5)
+    assert [[candidate.ids for candidate in each][:1] for each in found][::2] == [[[]], [[]]]
+    assert all(len(candidate.ids) == 5 for each in found[1::2] for candidate in each)
+    assert decoder.n_rows == [4, 4, 4, 4]  # of the two endless ones; after the last token nothing is computed
+    decoder.n_rows.clear()
+    decoder.search([0, 0])
+    assert decoder.n_rows == []
+
+
+def test_nothing_is_found_where_nothing_is_possible():
+    assert Tables(np.zeros((1, 3, 3))).search([0]) == [[]]
+    assert Tables(np.zeros((1, 3, 3))).search(np.zeros(0, int)) == []
+
+
+PIECES = ["", "a", "", "b", "ab"]
+
+
+def spell_out(_, ids):
+    """Spell words of up to three letters; the end completes a word, and so does its third letter."""
+    word = "".join(PIECES[i] for i in ids)
+    return (word, ids[-1] == END or len(word) == 3) if 0 not in ids and len(word) <= 3 else None
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_probability_of_a_word_is_that_of_all_its_spellings(seed):
+    decoder = random_tables(seed, n=2, size=len(PIECES))
+    found = decoder.complete([0, 1], spell_out, n=40, max_length=4)
+    for table, words in zip(decoder.tables, found, strict=True):
+        expected = {}
+        for length in range(1, 5):
+            for ids in itertools.product(range(1, len(PIECES)), repeat=length):
+                complete_before = any((spell_out(0, ids[:t]) or ("", True))[1] for t in range(1, length))
+                word, is_complete = spell_out(0, ids) or ("", False)
+                p = np.prod([table[before, token] for before, token in zip((0, *ids), ids, strict=False)])
+                if is_complete and not complete_before and p > 0:
+                    expected[word] = expected.get(word, 0) + p
+        assert dict(words) == pytest.approx(expected)
+        assert [p for _, p in words] == sorted(dict(words).values(), reverse=True)
+
+
+@given(seed=st.integers(0, 2**32 - 1), inputs=st.lists(st.integers(0, 2), max_size=5), n=st.integers(1, 4))
+def test_several_inputs_at_once_are_completed_as_one_by_one(seed, inputs, n):
+    decoder = random_tables(seed, size=len(PIECES))
+    together = decoder.complete(np.array(inputs, int), spell_out, n=n)
+    assert together == [decoder.complete([place], spell_out, n=n)[0] for place in inputs]
+
+
+def test_words_are_spelled_for_their_input():
+    decoder = random_tables(0, n=2)
+    words = decoder.complete([1, 0, 1], lambda place, ids: (place, True))
+    assert [[word for word, _ in each] for each in words] == [[0], [1], [2]]
+    assert [each[0][1] for each in words] == pytest.approx([decoder.tables[place, 0].sum() for place in (1, 0, 1)])
+
+
+@given(values=st.lists(st.sampled_from([0.0, 0.1, 0.2, 0.5, -np.inf]), min_size=1), count=st.integers(1, 9))
+def test_the_largest_in_order(values, count):
+    expected = sorted(range(len(values)), key=lambda i: -values[i])[:count]
+    assert largest(np.array(values), count).tolist() == expected
