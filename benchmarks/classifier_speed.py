@@ -64,8 +64,8 @@ def epochs(texts, labels, embedding, frozen, threads):
 
     model = RNNClassifier(embedding=embedding, freeze_embedding=frozen, dropout=DROPOUT, n_jobs=threads, random_state=0)
     model.partial_fit(texts[:32], labels[:32], np.unique(labels))
-    network, sequences = model.network_, model._reader.read(texts)
-    targets = model._target.encode(labels)
+    network, sequences = model.network_, model.learned.reader.read(texts)
+    targets = model.learned.target.encode(labels)
     groups = sequences.groups(np.arange(len(texts)), 32, np.random.RandomState(0))
     batches = [Batch(sequences, rows, targets[rows], np.ones(len(rows), np.float32)) for rows in groups]
     optimizer = make_optimizer("adam", learning_rate=RATE, n_jobs=threads)

@@ -1,5 +1,6 @@
 """Classifiers and a regressor of whole sequences: raw texts, lists of tokens, or series."""
 
-from fastrnn.classification._estimators import MeanEmbeddingClassifier, RNNClassifier, RNNRegressor
+from fastrnn.classification.mean_embedding import MeanEmbeddingClassifier
+from fastrnn.classification.recurrent import RNNClassifier, RNNRegressor
 
 __all__ = ["MeanEmbeddingClassifier", "RNNClassifier", "RNNRegressor"]

@@ -1,1 +1,1 @@
-"""The base of estimators on sequences: readers of X and of y."""
+"""The base of all estimators of sequences: readers of X, targets, examples, training and files."""

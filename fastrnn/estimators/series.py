@@ -1,4 +1,4 @@
-"""Series as the estimators read them: as standardised rows, one series after another."""
+"""Series become sequences of standardised vectors."""
 
 import collections.abc
 
@@ -11,12 +11,12 @@ from fastrnn.utils.arrays import to_array
 from fastrnn.utils.checks import is_frame, is_missing, shown
 
 _EXPECTED = "X must be a list of arrays (T, D) of numbers with input='series'"
-_FARTHEST = 1e30  # deviations from the mean: products with weights stay finite in float32
-_OTHER_END = {"end": "start", "start": "end"}  # what is kept where the other end is cut off
+_FARTHEST = 1e30  # deviations from the mean, so that products with weights stay finite in float32
+_OTHER_END = {"end": "start", "start": "end"}  # the end that is kept when the other one is cut off
 
 
 class SeriesReader:
-    """From series to rows, standardised by the mean and the deviation of all steps of the training series.
+    """Reads series, standardised by the mean and the standard deviation of all steps of the training series.
 
     Parameters
     ----------
@@ -24,20 +24,22 @@ class SeriesReader:
     options : dict
         ``max_length``, ``truncation`` and ``missing`` of the estimator.
     columns : list of str or None, default=None
-        The names of the columns, if the series were tables with names.
+        Names of the columns, if the training series were tables with names.
     """
+
+    vocabulary = None  # steps are vectors, not ids
 
     def __init__(self, mean, scale, options, columns=None):
         self.mean, self.scale, self.options, self.columns = mean, scale, options, columns
 
     @property
     def n_features(self):
-        """Length of a step's vector, D."""
+        """Length of the vector of a step, D."""
         return len(self.mean)
 
     @classmethod
     def learn(cls, X, options):
-        """Return a reader for series like X, and the sequences of X."""
+        """Learn mean and deviation of training series; return a reader and the sequences of X."""
         X = _listed(X)
         columns = next((_columns(part) for part in X if _columns(part)), None) if isinstance(X, list) else None
         parts = read_series(X, options["missing"], columns=columns)
@@ -50,7 +52,7 @@ class SeriesReader:
         return reader, reader._encode(parts)
 
     def read(self, X):
-        """Return the sequences of standardised rows of series."""
+        """Return series as sequences of standardised vectors."""
         return self._encode(read_series(X, self.options["missing"], self.n_features, self.columns))
 
     def _encode(self, parts):
@@ -69,18 +71,22 @@ class SeriesReader:
         sequences = Sequences(rows.astype(np.float32), offsets)
         return sequences.truncated(self.options["max_length"], _OTHER_END[self.options["truncation"]])
 
+    def features(self, sequences):
+        """Return the sequences that the network gets: the vectors themselves."""
+        return sequences
+
     def get_learned(self):
-        """Return what a file keeps: plain values and arrays."""
+        """Return the plain values and the arrays that a file keeps."""
         return {"columns": self.columns}, {"input.mean": self.mean, "input.scale": self.scale}
 
     @classmethod
     def from_learned(cls, content, arrays, options):
-        """Return the reader whose `get_learned` was this."""
+        """Return the reader that had this result of `get_learned`."""
         return cls(arrays["input.mean"], arrays["input.scale"], options, content.get("columns"))
 
 
 def mean_and_deviation(name, values):
-    """Return mean and standard deviation (D,) of numbers (n, D); ValueError if these are too large for that."""
+    """Return mean and standard deviation (D,) of numbers (n, D); raise ValueError if the numbers are too large."""
     with np.errstate(over="ignore", invalid="ignore"):
         mean, deviation = values.mean(axis=0), values.std(axis=0)
     if not (np.isfinite(mean).all() and np.isfinite(deviation).all()):
@@ -89,22 +95,26 @@ def mean_and_deviation(name, values):
 
 
 def read_series(X, missing="error", n_features=None, columns=None):
-    """Return series as a list of float64 arrays (T_i, D).
+    """Return series as arrays, without padding.
 
     Parameters
     ----------
     X : list of array (T_i, D) or (T_i,), array (n, T, D), or array (n, T)
     missing : {"error", "pad"}, default="error"
-        Whether steps of nothing but NaN at the end of a series are refused, or read as padding.
+        Whether steps of nothing but NaN at the end of a series are refused or left out as padding.
     n_features : int or None, default=None
-        The D that is expected; None takes that of the first series.
+        Expected D; None takes that of the first series.
     columns : list of str or None, default=None
-        The names that the columns of tables must have, in this order.
+        Names that the columns of tables must have, in this order.
+
+    Returns
+    -------
+    list of float64 array (T_i, D)
 
     Raises
     ------
     ValueError
-        X is not such, or not finite: the message names the first series, and the step, that is not.
+        X is none of these, or not finite: the message names the first such series, and its step.
     """
     X = _listed(X)
     if isinstance(X, list) and (_are_separate(X) or (not X and n_features)):
@@ -126,9 +136,9 @@ def read_series(X, missing="error", n_features=None, columns=None):
 
 
 def _listed(X):
-    """Return X as a list of series or as one array; ValueError if it is text, masked, or no collection in order."""
+    """Return X as a list of series or as one array; raise ValueError if it is text, masked, or not ordered."""
     if scipy.sparse.issparse(X):  # some are mappings
-        return X  # which scikit-learn's check refuses
+        return X  # scikit-learn's check refuses it
     if isinstance(X, str | bytes | collections.abc.Mapping | set | frozenset):
         raise ValueError(f"{_EXPECTED}, got {shown(X) if isinstance(X, str | bytes) else 'a ' + type(X).__name__}.")
     if isinstance(X, collections.abc.Iterator | collections.abc.Sequence):
@@ -158,14 +168,14 @@ def _no_mask(name):
 
 
 def _are_separate(X):
-    """Whether a list holds arrays of their own, rather than being one array of numbers as nested lists."""
+    """Return whether a list holds several arrays, rather than being one array in the form of nested lists."""
     if any(len(getattr(part, "shape", ())) == 2 for part in X):
         return True
     if len({len(part) if hasattr(part, "__len__") else None for part in X}) > 1:
         return True
     try:
         return np.asarray(X).dtype.kind not in "biufcO"
-    except ValueError:  # not all steps are of one length
+    except ValueError:  # steps of different lengths
         return True
 
 
@@ -200,7 +210,7 @@ def _read_one(part, i, columns):
 
 
 def _without_padding(part, i, missing):
-    """Return a series without its padding, if that is allowed; ValueError if anything else is not finite."""
+    """Return a series (T, D) without padding, if `missing` allows it; raise ValueError if the rest is not finite."""
     if np.isfinite(part).all():
         return part
     length = int(np.flatnonzero(~np.isnan(part).all(axis=1)).max(initial=-1)) + 1  # steps up to the padding

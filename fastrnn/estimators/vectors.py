@@ -1,4 +1,4 @@
-"""Pretrained vectors of words: mappings, pairs of words and an array, text files as of GloVe, word2vec, fastText."""
+"""Vectors of words: pretrained ones (mappings, pairs of words and an array, text files) and those before training."""
 
 import functools
 import numbers
@@ -10,6 +10,7 @@ import numpy as np
 
 from fastrnn.text.normalization import preprocess
 from fastrnn.text.reading import open_lines
+from fastrnn.text.tokens import PAD_ID, SPECIAL_TOKENS, UNK_ID
 from fastrnn.utils.arrays import to_array, weights_of
 from fastrnn.utils.checks import is_frame, shown
 
@@ -18,15 +19,15 @@ _SPACES = re.compile(f"[{_SPACE}]+")
 
 
 def read_vectors(embedding, normalize=None):
-    """Return words and vectors of what an estimator's `embedding` is.
+    """Return the words and vectors of an estimator's parameter `embedding`.
 
-    Of a word that stands there several times the first vector counts.
+    If a word has several vectors, the first one counts.
 
     Parameters
     ----------
     embedding : mapping of str to array, (words, array (n, D)), or path of a text file as of GloVe or word2vec
     normalize : str or None, default=None
-        The normal form of Unicode that words are brought into, as those of texts are.
+        Normal form of Unicode that the words are brought into, as those of texts are.
 
     Returns
     -------
@@ -36,7 +37,7 @@ def read_vectors(embedding, normalize=None):
     Raises
     ------
     ValueError
-        `embedding` is none of these, or a vector is not of finite numbers, as many as the others have.
+        `embedding` is none of these, or the vectors are not finite or not of one length.
     """
     words, vectors = _read(embedding)
     if normalize is None:
@@ -44,8 +45,42 @@ def read_vectors(embedding, normalize=None):
     return _first_ones([preprocess(word, normalize=normalize) for word in words], vectors)
 
 
+def initial_vectors(vocabulary, n_ids, size, scale, pretrained, random_state):
+    """Return the vectors with which the training of an embedding begins.
+
+    Parameters
+    ----------
+    vocabulary : Vocabulary
+        V tokens.
+    n_ids : int
+        Number of vectors, at least V. Those beyond the vocabulary are zero.
+    size : int
+        Length of a vector, D, without pretrained ones.
+    scale : float
+        Standard deviation of random vectors, without pretrained ones.
+    pretrained : (list of str, float32 array (n, D)) or None
+        As from `read_vectors`. Words without such a vector get a random one of half their deviation.
+    random_state : RandomState instance
+
+    Returns
+    -------
+    float32 array (n_ids, D)
+        The vectors of ``<pad>`` and ``<unk>`` are zero.
+    """
+    if pretrained is not None:
+        size, scale = pretrained[1].shape[1], float(pretrained[1].std()) / 2
+    vectors = np.zeros((n_ids, size), np.float32)
+    vectors[: len(vocabulary)] = random_state.standard_normal((len(vocabulary), size)) * scale
+    if pretrained is not None:
+        ids = vocabulary.encode(pretrained[0])
+        known = ids >= len(SPECIAL_TOKENS)
+        vectors[ids[known]] = pretrained[1][known]
+    vectors[[PAD_ID, UNK_ID]] = 0
+    return vectors
+
+
 def _read(embedding):
-    """Return words and vectors as they are given."""
+    """Return the words and vectors in the form that they are given in."""
     if isinstance(embedding, str | os.PathLike):
         path = pathlib.Path(embedding)
         return _read_file(str(path), path.stat().st_mtime_ns)
@@ -79,12 +114,12 @@ def _read(embedding):
 
 
 def _as_array(vectors):
-    """Return vectors, or those of an embedding layer, as float32 (n, D)."""
+    """Return vectors, or the weights of an embedding layer, as float32 (n, D)."""
     if hasattr(vectors, "state_dict"):
         vectors = weights_of(vectors)["weight"]
     try:
         vectors = [to_array(vector) for vector in vectors] if isinstance(vectors, list | tuple) else to_array(vectors)
-        with np.errstate(over="ignore"):  # what is infinite then is named
+        with np.errstate(over="ignore"):  # the caller names infinite vectors
             return np.asarray(vectors, np.float32)
     except (TypeError, ValueError):
         sizes = sorted({np.size(vector) for vector in vectors})
@@ -95,7 +130,7 @@ def _as_array(vectors):
 
 
 def _first_ones(words, vectors):
-    """Return words and vectors without the words that stood there before."""
+    """Return words and vectors without repeated words; the first vector of each stays."""
     places = {}
     for place, word in enumerate(words):
         places.setdefault(word, place)
@@ -106,7 +141,7 @@ def _first_ones(words, vectors):
 
 @functools.lru_cache(maxsize=1)
 def _read_file(path, changed):
-    """Read a text file of word vectors, a word and its numbers a line; the last file stays in memory."""
+    """Read a text file with a word and its numbers on each line; the result for the last file stays in memory."""
     rows, size = {}, None
     for number, line in enumerate(open_lines(path, errors="replace"), start=1):
         line = line.rstrip(_SPACE)
@@ -114,7 +149,7 @@ def _read_file(path, changed):
             continue
         if size is None:
             fields = _SPACES.split(line)
-            if len(fields) == 2 and fields[0].isdigit() and fields[1].isdigit():  # how many words, how many numbers
+            if len(fields) == 2 and fields[0].isdigit() and fields[1].isdigit():  # a header: words, size
                 size = int(fields[1])
                 continue
             size = len(fields) - 1
@@ -129,7 +164,7 @@ def _read_file(path, changed):
 
 
 def _parse_line(line, size):
-    """Return the word, which may hold spaces as some of GloVe do, and its finite numbers; None if they are no such."""
+    """Return a line's word and its vector (size,), or None if that is not finite; some words of GloVe hold spaces."""
     for fields in (line.rsplit(" ", size), _SPACES.split(line)):  # one space is usual, and faster
         if len(fields) > size > 0:
             try:

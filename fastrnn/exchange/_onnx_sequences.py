@@ -70,7 +70,7 @@ def _write_recurrent(model, path):
     if "embedding" in layers:
         x = graph.add("Gather", graph.constant(layers["embedding"].parameters["weight"]), x, axis=0)
     else:
-        x = _standardized(graph, x, model._reader)
+        x = _standardized(graph, x, model.learned.reader)
     rows = graph.add("Transpose", x, perm=[1, 0, 2])  # (T, B, D)
     # The runtime refuses sequences without steps; pooling leaves the step that they get here out.
     steps = graph.add("Cast", graph.add("Max", lengths, _integer(graph, [1])), to=graph.kind(np.int32))
@@ -80,7 +80,7 @@ def _write_recurrent(model, path):
 
 def _write_averaging(model, path):
     """Write a fitted `MeanEmbeddingClassifier` to an ONNX file."""
-    network, (fewest, most) = model.network_, model._fitted_params["ngram_range"]
+    network, (fewest, most) = model.network_, model.learned.reader.options["ngram_range"]
     graph = Graph(opset=17 if most == 1 else _OPSET_OF_XOR)
     ids, _, alive = _read(graph, model)
     known = graph.add("And", alive, graph.add("Not", graph.add("Equal", ids, _integer(graph, UNK_ID))))
@@ -109,7 +109,7 @@ def _ngrams(graph, model, ids, known, most):
         complete = graph.add("And", _columns(graph, complete, *before), _columns(graph, known, *last))
         mixed = graph.add("BitShift", graph.add("Mul", hashes, multiplier), graph.constant(np.uint64(32)),
                           direction="RIGHT")  # fmt: skip
-        bucket = graph.add("Mod", mixed, graph.constant(np.uint64(model._fitted_params["n_buckets"])))
+        bucket = graph.add("Mod", mixed, graph.constant(np.uint64(model.learned.reader.options["n_buckets"])))
         bucket = graph.add("Cast", bucket, to=graph.kind(np.int64))
         yield n, (graph.add("Add", bucket, _integer(graph, len(model.vocabulary_))), complete)
 
@@ -138,17 +138,17 @@ def _read(graph, model):
     alive : str
         Whether each step (B, T) is before the end of its sequence.
     """
-    is_series = not hasattr(model._reader, "vocabulary")
+    is_series = model.learned.reader.vocabulary is None
     if is_series:
         x = graph.input("series", np.float32, ("B", "T", model.n_features_in_))
     else:
         x = graph.input("tokens", np.int64, ("B", "T"))
     lengths = graph.input("lengths", np.int64, ("B",))
     n_steps, places = _places(graph, x, axis=1)
-    most = model._reader.options["max_length"]
+    most = model.learned.reader.options["max_length"]
     if most is not None:
         whole, lengths = lengths, graph.add("Min", lengths, _integer(graph, [most]))
-        if model._fitted_params["truncation"] == "start":
+        if model.learned.reader.options["truncation"] == "start":
             x = _shifted(graph, x, places, n_steps, graph.add("Sub", whole, lengths), model)
     alive = graph.add("Less", _with_axis(graph, places, 0), _with_axis(graph, lengths, 1))
     mask, zero = (_with_axis(graph, alive, 2), np.float32(0)) if is_series else (alive, np.int64(0))
@@ -165,7 +165,7 @@ def _shifted(graph, x, places, n_steps, starts, model):
     """Move each sequence of x so that it begins at its step of `starts` (B,)."""
     moved = graph.add("Add", _with_axis(graph, places, 0), _with_axis(graph, starts, 1))
     moved = graph.add("Min", moved, graph.add("Sub", n_steps, _integer(graph, [1])))  # (B, T)
-    if not hasattr(model._reader, "vocabulary"):
+    if model.learned.reader.vocabulary is None:
         moved = graph.add("Expand", _with_axis(graph, moved, 2), graph.add("Shape", x))
     return graph.add("GatherElements", x, moved, axis=1)
 
@@ -214,7 +214,7 @@ def _ends(graph, pooling, y, lengths, alive):
 
 def _predict(graph, model, h, path):
     """Add the output layer and what is made of it, and write the graph."""
-    target, size, metadata = model._target, model._target.n_outputs, {}
+    target, size, metadata = model.learned.target, model.learned.target.n_outputs, {}
     outputs = _dense(graph, h, model.network_.layers["output"])
     if target.kind == "values":
         outputs = graph.add("Cast", outputs, to=graph.kind(np.float64))

@@ -71,11 +71,11 @@ class SequenceExchangeMixin(GuardedMixin):
         parts = ("embedding", "recurrent", "output")
         weights = {part: layer.state_dict() for part, layer in self.network_.layers.items() if part in parts}
         if "embedding" not in weights:
-            _standardize(weights["recurrent"], self._reader)
-        if self._target.kind == "values":
-            scale, output = self._target.scale, weights["output"]
+            _standardize(weights["recurrent"], self.learned.reader)
+        if self.learned.target.kind == "values":
+            scale, output = self.learned.target.scale, weights["output"]
             output["weight"] = (output["weight"] * scale[:, None]).astype(np.float32)
-            output["bias"] = (output["bias"] * scale + self._target.mean).astype(np.float32)
+            output["bias"] = (output["bias"] * scale + self.learned.target.mean).astype(np.float32)
         return weights
 
     @classmethod

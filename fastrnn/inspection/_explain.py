@@ -7,7 +7,6 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from fastrnn.estimators.base import BaseSequenceEstimator
-from fastrnn.estimators.sequences import read_tokens
 from fastrnn.inspection._coloured_text import draw_text, printable, separator
 from fastrnn.inspection._display import new_axes, set_title
 from fastrnn.inspection._inputs import check_one, last_step
@@ -152,12 +151,13 @@ def explain(model, text, target=None, n_steps=64):
         raise TypeError(f"model must be a classifier or regressor of fastrnn, got {type(model).__name__}.")
     check_is_fitted(model, "network_")
     check_positive_integer("n_steps", n_steps)
-    if model._reader.options.get("input") == "text" and not isinstance(text, str):
+    reader = model.learned.reader
+    if reader.options.get("input") == "text" and not isinstance(text, str):
         raise ValueError(f"text must be one string for a model with input='text', got {shown(text)}.")
     if np.any(getattr(model.network_.layers.get("recurrent"), "zoneout", 0.0)):
         raise ValueError("model must have zoneout=0: its gradient at prediction is not computed.")
-    tokens = None if not hasattr(model._reader, "vocabulary") else read_tokens([text], **model._reader.options)[0]
-    sequences = model._reader.read([text])
+    tokens = None if reader.vocabulary is None else reader.read_tokens([text])[0]
+    sequences = reader.read([text])
     outputs = model._outputs([text])[0]
     classes = getattr(model, "classes_", np.arange(len(outputs)))
     place = int(outputs.argmax()) if target is None else _place(classes, target)
@@ -166,7 +166,8 @@ def explain(model, text, target=None, n_steps=64):
     method = _bag_contributions if averaged else _recurrent_contributions
     contributions, baseline = method(model, network, sequences, place, n_steps)
     contributions = contributions if tokens is None or contributions.ndim == 1 else contributions.sum(axis=1)
-    output, baseline, contributions = _in_units(model._target, place, float(outputs[place]), baseline, contributions)
+    output = float(outputs[place])
+    output, baseline, contributions = _in_units(model.learned.target, place, output, baseline, contributions)
     return Explanation(tokens, contributions, classes[place : place + 1].tolist()[0], output, baseline)
 
 
@@ -233,7 +234,8 @@ def _recurrent_contributions(model, network, sequences, place, n_steps):
 def _bag_contributions(model, network, sequences, place, n_steps):
     """Return what each word (T,) of a text contributes, and the baseline."""
     ids = sequences.values
-    bag = model._features(model._reader, sequences)
+    reader = model.learned.reader
+    bag = reader.features(sequences)
     weight = network.layers["embedding"].parameters["weight"]
     mean = network.layers["embedding"].forward(bag.values, bag.offsets)  # (1, D)
     baseline = network.layers["output"].forward(network.encode_means(0 * mean))[0, place]
@@ -242,7 +244,7 @@ def _bag_contributions(model, network, sequences, place, n_steps):
     slope = _gradient(network, h, place, network.means_backward).mean(axis=0, dtype=np.float64)
     contributions = np.zeros(len(ids))
     values = weight[bag.values].astype(np.float64) @ slope / max(len(bag.values), 1)
-    for owners, value in zip(_owners(ids, model._fitted_params["ngram_range"]), values, strict=True):
+    for owners, value in zip(_owners(ids, reader.options["ngram_range"]), values, strict=True):
         contributions[owners] += value / len(owners)
     return contributions, float(baseline)
 

@@ -145,7 +145,7 @@ def _loss_gradient(output, unrolled, targets):
 
 def _pooled_gradient(model, unrolled, y):
     """Return the gradient (T, B, H) of the sum of the losses of a classifier or regressor."""
-    network, target, lengths = model.network_, model._target, unrolled.lengths
+    network, target, lengths = model.network_, model.learned.target, unrolled.lengths
     kept = network.layers["pooling"]
     pooling = Pooling(kept.size, kept.pooling, kept.bidirectional, dtype="float64", n_jobs=kept.n_jobs)
     pooling.load_state_dict(kept)

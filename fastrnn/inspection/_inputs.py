@@ -7,7 +7,6 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from fastrnn.classification import RNNClassifier, RNNRegressor
-from fastrnn.estimators.sequences import read_tokens
 from fastrnn.language.recurrent import RNNLanguageModel
 from fastrnn.layers import Recurrent
 from fastrnn.text.batching import shift_right
@@ -81,10 +80,11 @@ def read_inputs(model, X):
         inputs = [shift_right(text, model._start_id) for text in _split(*close_sentences(*encoded))]
         vectors = model.network_.embedding.parameters["weight"].astype(np.float64)
         return Inputs(model, layer, [vectors[text] for text in inputs], tokens, _split(*encoded), n_before=1)
-    if not hasattr(model._reader, "vocabulary"):
-        series = model._reader.read(X)
+    reader = model.learned.reader
+    if reader.vocabulary is None:
+        series = reader.read(X)
         return Inputs(model, layer, [part.astype(np.float64) for part in _split(series.values, series.offsets)])
-    tokens = read_tokens(X, **model._reader.options)
+    tokens = reader.read_tokens(X)
     ids = _split(*model.vocabulary_.encode_corpus(tokens))
     vectors = model.network_.layers["embedding"].parameters["weight"].astype(np.float64)
     return Inputs(model, layer, [vectors[text] for text in ids], tokens, ids)

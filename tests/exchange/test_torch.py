@@ -237,7 +237,7 @@ def test_series_are_standardized_by_the_weights(bidirectional):
     model = RNNClassifier("rnn", input="series", bidirectional=bidirectional, **OPTIONS).fit(X, [0, 1, 2] * 2)
     back = RNNClassifier.from_torch(model.to_torch(), [0, 1, 2])
     np.testing.assert_allclose(back.predict_proba(X), model.predict_proba(X), atol=1e-5)
-    assert not back._reader.mean.any()
+    assert not back.learned.reader.mean.any()
 
 
 def test_integer_ids():
