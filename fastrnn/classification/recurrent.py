@@ -396,7 +396,8 @@ class RNNRegressor(RegressorExchangeMixin, RegressorMixin, RecurrentEstimator):
         -------
         float64 array (n,) or (n, K), as y was
         """
-        return self._target.decode(self._predictions(X))
+        predictions = self._predictions(X)
+        return self._target.decode(predictions)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
