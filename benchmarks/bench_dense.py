@@ -7,10 +7,10 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from benchmarks import ROUNDS
-from fastrnn.kernels.clipping import clip_grad_norm
 from fastrnn.kernels.threads import effective_n_jobs
 from fastrnn.layers.dense import Dense
 from fastrnn.layers.softmax import Softmax
+from fastrnn.training.clipping import clip_grad_norm
 from fastrnn.training.optimizers import OPTIMIZERS, make_optimizer
 
 

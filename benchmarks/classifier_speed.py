@@ -17,8 +17,8 @@ from threadpoolctl import threadpool_limits
 from benchmarks.versus_torch import check, machine
 from fastrnn import MeanEmbeddingClassifier, RNNClassifier
 from fastrnn.datasets import load_glove, load_movie_review_sentences
-from fastrnn.kernels.clipping import clip_grad_norm
 from fastrnn.networks.sequence import Batch
+from fastrnn.training.clipping import clip_grad_norm
 from fastrnn.training.optimizers import make_optimizer
 
 RATE, DROPOUT, CLIP_NORM = 2e-3, 0.5, 1.0

@@ -17,11 +17,11 @@ import time
 import numpy as np
 from sklearn.utils import check_random_state
 
-from fastrnn.kernels.clipping import clip_grad_norm
 from fastrnn.layers.large_softmax import SOFTMAXES
 from fastrnn.networks.language import LanguageNetwork
 from fastrnn.text import END_ID
 from fastrnn.text.batching import StreamBatches, Streams
+from fastrnn.training.clipping import clip_grad_norm
 from fastrnn.training.optimizers import make_optimizer
 
 STEPS, BATCH = 35, 20

@@ -28,10 +28,10 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from fastrnn import RNNLanguageModel
-from fastrnn.kernels.clipping import clip_grad_norm
 from fastrnn.layers import GRU, LSTM, RNN
 from fastrnn.text import END_ID, SPECIAL_TOKENS, Vocabulary
 from fastrnn.text.batching import Batch
+from fastrnn.training.clipping import clip_grad_norm
 from fastrnn.training.optimizers import make_optimizer
 
 # torch is imported where it is used: asv imports every file of this folder, also where there is no torch.

@@ -55,8 +55,8 @@ import numpy as np
 
 from fastrnn import RNNLanguageModel
 from fastrnn.inspection import GradientFlowDisplay, gradient_flow, singular_values
-from fastrnn.kernels.clipping import clip_grad_norm
 from fastrnn.layers import GRU, LSTM, RNN, Dense, Recurrent
+from fastrnn.training.clipping import clip_grad_norm
 from fastrnn.training.optimizers import Adam
 
 SEQUENCE, BATCH, HIDDEN = 200, 50, 64

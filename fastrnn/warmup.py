@@ -12,11 +12,11 @@ from numba.core import config
 
 from fastrnn import _jit
 from fastrnn._jit.folders import delete_files, file_sizes, kept_files
-from fastrnn.kernels.clipping import clip_grad_norm
-from fastrnn.kernels.threads import run
+from fastrnn.backends import backend
 from fastrnn.language.recurrent import RNNLanguageModel
 from fastrnn.layers import Embedding, Recurrent, Softmax
 from fastrnn.ngram import NGramLanguageModel
+from fastrnn.training.clipping import clip_grad_norm
 from fastrnn.training.optimizers import SGD, Adam
 from fastrnn.utils.progress import Progress
 
@@ -126,7 +126,7 @@ def _use_ngrams():
         model.score(["a c"])
         model.predict_proba(["a"])
         model.sample(random_state=0)
-    run(int, [(), ()])  # on two threads
+    backend("cpu").warm_up_threads()
 
 
 def _use_optimizers(dtype):

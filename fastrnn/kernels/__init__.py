@@ -7,11 +7,17 @@ sizes and ``n_jobs``. A module is imported when one of its names is first used.
 import importlib
 
 _MODULES = {  # each module's part of the seam
+    "adaptation": "adapt_weights add_squares",
     "arrays": (
         "add asarray assign copy empty empty_like fill is_finite is_writable multiply reshape scale to_numpy zeros"
     ),
+    "clipping": "clip_rows scale_rows sum_of_squares",
     "losses": "binary_cross_entropy categorical_cross_entropy half_squared_error",
-    "threads": "effective_n_jobs",
+    "optimizers": (
+        "AdagradSettings AdamSettings RMSpropSettings SGDSettings adagrad_update adam_update average_update "
+        "rmsprop_update sgd_update"
+    ),
+    "threads": "effective_n_jobs warm_up_threads",
 }
 _PUBLIC = {name: module for module, names in _MODULES.items() for name in names.split()}
 

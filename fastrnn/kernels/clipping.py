@@ -1,15 +1,30 @@
-"""Clipping of gradients, by their joint norm and by value, in place."""
-
-import math
+"""Norm, scale and bounds of a gradient. `rows` are the sorted rows that may not be zero, None for all."""
 
 import numpy as np
 
 from fastrnn._jit import kernel
+from fastrnn.kernels.rows import row_blocks
+
+
+def sum_of_squares(array, rows):
+    """Return the sum of the squares of the elements, added up in float64.
+
+    Parameters
+    ----------
+    array : array
+        C-contiguous, of any shape.
+    rows : int array or None
+
+    Returns
+    -------
+    float
+    """
+    return _sum_of_squares(*row_blocks(array, rows))
 
 
 @kernel(fastmath={"contract", "reassoc"})  # the additions may be spread over lanes
-def sum_of_squares(values, rows, size):
-    """Return the sum of the squares of the given rows of `size` elements each, in float64."""
+def _sum_of_squares(values, rows, size):
+    # values (n,), rows (R,) of `size` elements each
     total = 0.0
     for row in rows:
         part = values[row * size : (row + 1) * size]
@@ -19,92 +34,30 @@ def sum_of_squares(values, rows, size):
     return total
 
 
-def row_blocks(array, rows):
-    """Return what kernels that work on rows take: the flat array, the rows, and their length.
-
-    `rows` are sorted numbers of rows, None for the whole array.
-    """
-    if not array.flags.c_contiguous:
-        raise ValueError("parameters and gradients must be C-contiguous arrays.")
-    if rows is None:
-        return array.reshape(-1), np.zeros(1, np.int64), array.size
-    return array.reshape(-1), np.ascontiguousarray(rows, np.int64), array[0].size
-
-
-def distinct(arrays):
-    """Return the items of a dict of arrays; an array that has several names (tied weights) only under its first."""
-    seen = set()
-    return [(name, a) for name, a in arrays.items() if not (id(a) in seen or seen.add(id(a)))]
-
-
-def clip_grad_norm(grads, max_norm, rows=None):
-    """Scale gradients in place so that their joint Euclidean norm is at most `max_norm`.
+def scale_rows(array, rows, factor):
+    """Multiply rows by a number, which is rounded to the type of the array first.
 
     Parameters
     ----------
-    grads : dict of str to ndarray
-        C-contiguous; an array that stands under two names counts once.
-    max_norm : float
-    rows : dict of str to (ndarray of int or None), default=None
-        For sparse gradients the rows that are not zero; None or no entry stands for all.
-
-    Returns
-    -------
-    float
-        The norm before scaling. Where it is not finite, the gradients are left as they are.
-
-    References
-    ----------
-    Pascanu, Mikolov and Bengio, "On the difficulty of training recurrent neural networks", ICML 2013.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from fastrnn.kernels.clipping import clip_grad_norm
-    >>> grads = {"weight": np.array([3.0, 4.0])}
-    >>> clip_grad_norm(grads, 1.0)
-    5.0
-    >>> grads["weight"].round(4)
-    array([0.6, 0.8])
+    array : array
+    rows : int array or None
+    factor : float
     """
-    if not max_norm > 0:
-        raise ValueError(f"max_norm must be above 0, got {max_norm!r}.")
-    rows = rows or {}
-    arrays = distinct(grads)
-    norm = math.sqrt(sum(sum_of_squares(*row_blocks(grad, rows.get(name))) for name, grad in arrays))
-    if norm > max_norm and math.isfinite(norm):
-        for name, grad in arrays:
-            grad[_selection(rows, name)] *= grad.dtype.type(max_norm / (norm + 1e-6))
-    return norm
+    array[_index(rows)] *= array.dtype.type(factor)
 
 
-def clip_grad_value(grads, max_value, rows=None):
-    """Clip every element of the gradients in place to ±`max_value`.
+def clip_rows(array, rows, bound):
+    """Clip the elements of rows to ±`bound`; NaN stays.
 
     Parameters
     ----------
-    grads : dict of str to ndarray
-    max_value : float
-    rows : dict of str to (ndarray of int or None), default=None
-        As in `clip_grad_norm`.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from fastrnn.kernels.clipping import clip_grad_value
-    >>> grads = {"weight": np.array([3.0, -0.5])}
-    >>> clip_grad_value(grads, 1.0)
-    >>> grads["weight"]
-    array([ 1. , -0.5])
+    array : array
+    rows : int array or None
+    bound : float
     """
-    if not max_value > 0:
-        raise ValueError(f"max_value must be above 0, got {max_value!r}.")
-    rows = rows or {}
-    for name, grad in distinct(grads):
-        chosen = _selection(rows, name)
-        grad[chosen] = np.clip(grad[chosen], -max_value, max_value)
+    index = _index(rows)
+    array[index] = np.clip(array[index], -bound, bound)
 
 
-def _selection(rows, name):
-    """Return the index of the rows of a gradient that may not be zero."""
-    return ... if rows.get(name) is None else rows[name]
+def _index(rows):
+    return ... if rows is None else rows

@@ -1,91 +1,241 @@
-"""The update of one parameter by each optimizer, in one pass over its array, its gradient and its state.
+"""Updates of one parameter by each optimizer: one pass over the parameter, its gradient and its state.
 
-Every kernel takes flat arrays of the same length and works on the rows `rows` of `size` elements each; the whole array
-is its one row 0. Numbers of elements that are no whole vectors end in a vector of which only a part is used.
+The arrays of a call have the same shape (any) and are C-contiguous. `rows` are the sorted rows that are updated, None
+for all. λ stands for `weight_decay`, η for `rate`; g is the gradient with the L2 penalty, ∇ + λ·w.
 """
 
+from typing import NamedTuple
+
 from fastrnn._jit import kernel
-from fastrnn.kernels.threads import enter, leave
+from fastrnn.kernels.rows import row_blocks
+from fastrnn.kernels.threads import enter, leave, run_kernel, split, worth
 from fastrnn.simd import lanes, load_first, sqrt, store_first
 
+_COST = 40  # floating-point operations that one element's update lasts as long as: it mostly waits for memory
+_LINE = 64  # elements at whose multiples an array is cut for threads: no two write to one cache line
+
+
+class SGDSettings(NamedTuple):
+    """Hyperparameters of `sgd_update`."""
+
+    rate: float
+    momentum: float  # 0 keeps no velocity
+    nesterov: bool
+    weight_decay: float
+
+
+class AdamSettings(NamedTuple):
+    """Hyperparameters of `adam_update`, with the corrections of the bias at step t."""
+
+    rate: float  # learning rate / (1 − β₁ᵗ)
+    beta_1: float
+    beta_2: float
+    epsilon: float
+    weight_decay: float
+    shrink: float  # factor of the parameter: AdamW's decay, 1 for Adam
+    root: float  # 1 / √(1 − β₂ᵗ)
+
+
+class AdagradSettings(NamedTuple):
+    """Hyperparameters of `adagrad_update`."""
+
+    rate: float
+    epsilon: float
+    weight_decay: float
+
+
+class RMSpropSettings(NamedTuple):
+    """Hyperparameters of `rmsprop_update`."""
+
+    rate: float
+    rho: float
+    epsilon: float
+    momentum: float  # 0 keeps no velocity
+    weight_decay: float
+
+
+def sgd_update(weight, grad, velocity, rows, settings, n_jobs):
+    """Update by gradient descent with momentum: v ← μ·v + g, w ← w − η·v, or w ← w − η·(g + μ·v) after Nesterov.
+
+    Parameters
+    ----------
+    weight, grad : array
+    velocity : array or None
+        None without momentum.
+    rows : int array or None
+    settings : SGDSettings
+    n_jobs : int or None
+
+    References
+    ----------
+    Sutskever et al., "On the importance of initialization and momentum in deep learning", ICML 2013.
+    """
+    _run(_sgd, (weight, grad, grad if velocity is None else velocity), rows, settings, n_jobs)
+
 
 @kernel
-def sgd_update(board, party, weight, grad, velocity, rows, size, rate, momentum, nesterov, weight_decay):
-    """Update by gradient descent, with heavy-ball or Nesterov momentum; `velocity` is not touched without momentum."""
+def _sgd(board, party, weight, grad, velocity, rows, size, settings):
+    # weight, grad, velocity (n,), which is not touched without momentum; rows (R,) of `size` elements each
     enter(board, party)
     for row in rows:
         for i in range(row * size, (row + 1) * size, lanes(weight)):
             count = (row + 1) * size - i
             w = load_first(weight, i, count)
-            step = load_first(grad, i, count) + weight_decay * w
-            if momentum != 0:
-                v = momentum * load_first(velocity, i, count) + step
+            step = load_first(grad, i, count) + settings.weight_decay * w
+            if settings.momentum != 0:
+                v = settings.momentum * load_first(velocity, i, count) + step
                 store_first(velocity, i, v, count)
-                step = step + momentum * v if nesterov else v
-            store_first(weight, i, w - rate * step, count)
+                step = step + settings.momentum * v if settings.nesterov else v
+            store_first(weight, i, w - settings.rate * step, count)
     leave(board, party)
 
 
+def adam_update(weight, grad, mean, square, rows, settings, n_jobs):
+    """Update by Adam: m ← m + (1 − β₁)·(g − m), s ← β₂·s + (1 − β₂)·g², w ← shrink·w − η·m / (root·√s + ε).
+
+    Parameters
+    ----------
+    weight, grad : array
+    mean, square : array
+        m and s, the running means of the gradient and of its square.
+    rows : int array or None
+    settings : AdamSettings
+    n_jobs : int or None
+
+    References
+    ----------
+    Kingma and Ba, "Adam: a method for stochastic optimization", ICLR 2015. Loshchilov and Hutter, "Decoupled weight
+    decay regularization", ICLR 2019.
+    """
+    _run(_adam, (weight, grad, mean, square), rows, settings, n_jobs)
+
+
 @kernel
-def adam_update(board, party, weight, grad, mean, square, rows, size, rate, beta_1, beta_2, epsilon, weight_decay,
-                shrink, root):  # fmt: skip
-    """Update by Adam: `rate` and `root` hold the corrections of the bias, `shrink` AdamW's decay of the weight."""
+def _adam(board, party, weight, grad, mean, square, rows, size, settings):
+    # weight, grad, mean, square (n,), rows (R,) of `size` elements each
     enter(board, party)
     for row in rows:
         for i in range(row * size, (row + 1) * size, lanes(weight)):
             count = (row + 1) * size - i
             w = load_first(weight, i, count)
-            g = load_first(grad, i, count) + weight_decay * w
+            g = load_first(grad, i, count) + settings.weight_decay * w
             m = load_first(mean, i, count)
-            m += (1 - beta_1) * (g - m)
-            s = beta_2 * load_first(square, i, count) + (1 - beta_2) * (g * g)
+            m += (1 - settings.beta_1) * (g - m)
+            s = settings.beta_2 * load_first(square, i, count) + (1 - settings.beta_2) * (g * g)
             store_first(mean, i, m, count)
             store_first(square, i, s, count)
-            store_first(weight, i, shrink * w - rate * (m / (root * sqrt(s) + epsilon)), count)
+            step = m / (settings.root * sqrt(s) + settings.epsilon)
+            store_first(weight, i, settings.shrink * w - settings.rate * step, count)
     leave(board, party)
 
 
+def adagrad_update(weight, grad, square, rows, settings, n_jobs):
+    """Update by Adagrad: s ← s + g², w ← w − η·g / (√s + ε).
+
+    Parameters
+    ----------
+    weight, grad : array
+    square : array
+        s, the sum of the squared gradients.
+    rows : int array or None
+    settings : AdagradSettings
+    n_jobs : int or None
+
+    References
+    ----------
+    Duchi, Hazan and Singer, "Adaptive subgradient methods for online learning and stochastic optimization", JMLR 12,
+    2011.
+    """
+    _run(_adagrad, (weight, grad, square), rows, settings, n_jobs)
+
+
 @kernel
-def adagrad_update(board, party, weight, grad, square, rows, size, rate, epsilon, weight_decay):
-    """Update by Adagrad: `square` is the sum of all squared gradients."""
+def _adagrad(board, party, weight, grad, square, rows, size, settings):
+    # weight, grad, square (n,), rows (R,) of `size` elements each
     enter(board, party)
     for row in rows:
         for i in range(row * size, (row + 1) * size, lanes(weight)):
             count = (row + 1) * size - i
             w = load_first(weight, i, count)
-            g = load_first(grad, i, count) + weight_decay * w
+            g = load_first(grad, i, count) + settings.weight_decay * w
             s = load_first(square, i, count) + g * g
             store_first(square, i, s, count)
-            store_first(weight, i, w - rate * (g / (sqrt(s) + epsilon)), count)
+            store_first(weight, i, w - settings.rate * (g / (sqrt(s) + settings.epsilon)), count)
     leave(board, party)
 
 
+def rmsprop_update(weight, grad, square, velocity, rows, settings, n_jobs):
+    """Update by RMSprop: s ← ρ·s + (1 − ρ)·g², v ← μ·v + g / (√s + ε), w ← w − η·v.
+
+    Parameters
+    ----------
+    weight, grad : array
+    square : array
+        s, the running mean of the squared gradient.
+    velocity : array or None
+        None without momentum.
+    rows : int array or None
+    settings : RMSpropSettings
+    n_jobs : int or None
+
+    References
+    ----------
+    Tieleman and Hinton, "Lecture 6.5: rmsprop", Neural Networks for Machine Learning, 2012.
+    """
+    _run(_rmsprop, (weight, grad, square, grad if velocity is None else velocity), rows, settings, n_jobs)
+
+
 @kernel
-def rmsprop_update(board, party, weight, grad, square, velocity, rows, size, rate, rho, epsilon, momentum,
-                   weight_decay):  # fmt: skip
-    """Update by RMSprop: `square` is a running mean; `velocity` is not touched without momentum."""
+def _rmsprop(board, party, weight, grad, square, velocity, rows, size, settings):
+    # weight, grad, square, velocity (n,), which is not touched without momentum; rows (R,) of `size` elements each
     enter(board, party)
     for row in rows:
         for i in range(row * size, (row + 1) * size, lanes(weight)):
             count = (row + 1) * size - i
             w = load_first(weight, i, count)
-            g = load_first(grad, i, count) + weight_decay * w
-            s = rho * load_first(square, i, count) + (1 - rho) * (g * g)
+            g = load_first(grad, i, count) + settings.weight_decay * w
+            s = settings.rho * load_first(square, i, count) + (1 - settings.rho) * (g * g)
             store_first(square, i, s, count)
-            step = g / (sqrt(s) + epsilon)
-            if momentum != 0:
-                step += momentum * load_first(velocity, i, count)
+            step = g / (sqrt(s) + settings.epsilon)
+            if settings.momentum != 0:
+                step += settings.momentum * load_first(velocity, i, count)
                 store_first(velocity, i, step, count)
-            store_first(weight, i, w - rate * step, count)
+            store_first(weight, i, w - settings.rate * step, count)
     leave(board, party)
 
 
+def average_update(average, weight, share, n_jobs):
+    """Move an average towards the weights by `share` of the way.
+
+    Parameters
+    ----------
+    average, weight : array
+    share : float
+    n_jobs : int or None
+    """
+    average, weight = average.reshape(-1), weight.reshape(-1)
+    pieces = split(weight.size, worth(n_jobs, _COST * weight.size), _LINE)
+    run_kernel(_average, [(average[begin:end], weight[begin:end], share) for begin, end in pieces])
+
+
 @kernel
-def average_update(board, party, average, weight, share):
-    """Move an average towards the weights by `share` of the way."""
+def _average(board, party, average, weight, share):
+    # average, weight (n,)
     enter(board, party)
     for i in range(0, weight.size, lanes(weight)):
         mean = load_first(average, i, weight.size - i)
         step = load_first(weight, i, weight.size - i) - mean
         store_first(average, i, mean + share * step, weight.size - i)
     leave(board, party)
+
+
+def _run(update, arrays, rows, settings, n_jobs):
+    """Run a kernel on several threads: each takes a part of the rows, or of the whole array as its one row."""
+    weight, used, size = row_blocks(arrays[0], rows)
+    arrays = [weight, *(array.reshape(-1) for array in arrays[1:])]
+    threads = worth(n_jobs, _COST * used.size * size)
+    if rows is None:
+        pieces = [([a[begin:end] for a in arrays], used, end - begin) for begin, end in split(size, threads, _LINE)]
+    else:
+        pieces = [(arrays, used[begin:end], size) for begin, end in split(used.size, threads)]
+    run_kernel(update, [(*part, numbers, size, settings) for part, numbers, size in pieces])

@@ -1,5 +1,7 @@
 """Rows in another order: from padded batches to packed ones and back, sequences turned round."""
 
+import numpy as np
+
 from fastrnn._jit import kernel
 from fastrnn.kernels.threads import enter, leave
 from fastrnn.simd import lanes, load, load_first, store, store_first
@@ -66,3 +68,32 @@ def number_rows(rows, places, reverse, previous, packed, order, lengths, offsets
             reverse[row] = offsets[lengths[place] - 1 - t] + place
             previous[row] = place if t == 0 else len(order) + offsets[t - 1] + place
             packed[rows[row]] = row
+
+
+def row_blocks(array, rows):
+    """Return an array of any shape as kernels on some of its rows take it.
+
+    Parameters
+    ----------
+    array : array
+        C-contiguous.
+    rows : int array or None
+        Sorted; None makes the whole array one row.
+
+    Returns
+    -------
+    flat : array (n,)
+    rows : int64 array (R,)
+    size : int
+        Elements of a row.
+
+    Raises
+    ------
+    ValueError
+        The array is not C-contiguous.
+    """
+    if not array.flags.c_contiguous:
+        raise ValueError("parameters and gradients must be C-contiguous arrays.")
+    if rows is None:
+        return array.reshape(-1), np.zeros(1, np.int64), array.size
+    return array.reshape(-1), np.ascontiguousarray(rows, np.int64), array[0].size

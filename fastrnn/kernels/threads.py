@@ -221,6 +221,11 @@ def run(function, calls):
     run_kernel(part, calls)
 
 
+def warm_up_threads():
+    """Compile what calls on several threads need, by two that do nothing."""
+    run(int, [(), ()])
+
+
 def run_kernel(function, calls):
     """Call ``function(board, party, *arguments)`` as `run` does, for short work.
 

@@ -5,7 +5,6 @@ import itertools
 
 import numpy as np
 
-from fastrnn.kernels.adaptation import adapt_weights
 from fastrnn.language.wrapping import WrappedLanguageModel
 from fastrnn.text.batching import Batch, StreamBatches, Streams, shift_right
 from fastrnn.text.tokens import close_sentences
@@ -117,14 +116,15 @@ class DynamicEvaluation(WrappedLanguageModel):
         n_streams = min(self.model.batch_size, len(ids))
         targets = ids[: len(ids) // n_streams * n_streams].reshape(n_streams, -1).T  # (T, n_streams)
         inputs = shift_right(targets, self.model._start_id)
-        squares = {name: np.zeros_like(array) for name, array in network.parameters.items()}
+        ops = network.recurrent.backend
+        squares = {name: ops.zeros(array.shape, array.dtype) for name, array in network.parameters.items()}
         starts = range(0, len(targets), self.segment)
         for begin in starts:
             part = slice(begin, begin + self.segment)
             network.train_step(Batch(inputs[part], targets[part], None, begin == 0, len(targets[part])))
             for name, gradient in network.grads.items():
-                squares[name] += gradient * gradient
-        return {name: np.sqrt(square / len(starts)) for name, square in squares.items()}
+                ops.add_squares(squares[name], gradient)
+        return {name: np.sqrt(ops.to_numpy(square) / len(starts)) for name, square in squares.items()}
 
     def _token_log_probs(self, ids, offsets):
         return self._adapted_log_probs(ids, offsets[[0, -1]] if self.model.carry_state else offsets)
@@ -153,16 +153,15 @@ class DynamicEvaluation(WrappedLanguageModel):
     def _adapted_outputs(self, ids, bounds, bos=True, anew=False):
         """Yield, for each segment of texts, its place, the network so far, its outputs (T, 1, H) and targets (T, 1)."""
         network, state = _without_dropout(self.model.network_), None
-        learned = self.model.network_.parameters
-        scales = {name: (np.empty(0, array.dtype), 1.0) for name, array in learned.items()}
+        ops, learned = network.recurrent.backend, self.model.network_.parameters
+        scales = {name: (None, 1.0) for name in learned}
         if self.rule == "rms":  # with their means, which do not change
-            flat = {name: rms.reshape(-1) for name, rms in self.scales_.items()}
-            scales = {name: (rms, float(rms.mean()) or 1.0) for name, rms in flat.items()}
+            scales = {name: (ops.asarray(rms), float(rms.mean()) or 1.0) for name, rms in self.scales_.items()}
         adapted = False
         for begin, batch, is_last in self._segments(ids, bounds, bos):
             if anew and batch.fresh and adapted:
                 for name, array in network.parameters.items():
-                    array[...] = learned[name]
+                    ops.assign(array, learned[name])
                 adapted = False
             h, state = network.hidden(batch.inputs, None if batch.fresh else state)
             yield begin, network, h, batch.targets
@@ -183,11 +182,12 @@ class DynamicEvaluation(WrappedLanguageModel):
 
     def _adapt(self, network, learned, scales):
         """Take a step with the gradients that the network has; `scales` are root mean squares and their means."""
-        grads = network.grads
+        grads, adapt_weights = network.grads, network.recurrent.backend.adapt_weights
         for name, weight in network.parameters.items():
-            rms, mean = scales[name]
-            adapt_weights(weight.reshape(-1), grads[name].reshape(-1), learned[name].reshape(-1), rms,
-                          self.learning_rate, self.decay, mean, self.epsilon)  # fmt: skip
+            rms, mean_rms = scales[name]
+            adapt_weights(
+                weight, grads[name], learned[name], rms, mean_rms, self.learning_rate, self.decay, self.epsilon
+            )
 
     def _draw_block(self, state, uniforms, choice):
         return self.model._draw_block(state, uniforms, choice)

@@ -16,7 +16,8 @@ from fastrnn.text.corpus import Corpus, count_tokens, digest, learn_vocabulary, 
 from fastrnn.text.tokens import SPECIAL_TOKENS, START_ID
 from fastrnn.text.vocabulary import Vocabulary
 from fastrnn.training import loop as training
-from fastrnn.training.optimizers import WeightAverage, make_optimizer
+from fastrnn.training.averaging import WeightAverage
+from fastrnn.training.optimizers import make_optimizer
 from fastrnn.utils.checks import check_choice, check_not_negative, check_positive_integer, check_training, shown
 
 # Parameters that the weights are bound to: if they are set after a fit, a file still has those of the fit.

@@ -9,8 +9,9 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from fastrnn.kernels.clipping import clip_grad_norm, row_blocks, sum_of_squares
+from fastrnn.kernels.arrays import is_finite
 from fastrnn.training.checkpoint import generator_state, set_generator_state
+from fastrnn.training.clipping import clip_grad_norm
 from fastrnn.utils.checks import check_choice, warn_caller
 from fastrnn.utils.progress import Progress
 
@@ -395,7 +396,7 @@ def _plain_description(score):
 
 def _all_finite(arrays):
     """Return whether a dict of arrays holds finite numbers only."""
-    return all(math.isfinite(sum_of_squares(*row_blocks(array, None))) for array in arrays.values())
+    return all(is_finite(array) for array in arrays.values())
 
 
 def _copy(source, target=None):

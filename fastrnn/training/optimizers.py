@@ -1,4 +1,4 @@
-"""Optimizers: rules that change parameters by their gradients. Definitions and defaults are torch's.
+"""Optimizers change parameters by their gradients. Definitions and defaults are torch's.
 
 An optimizer keeps its state under the names of the parameters. Sparse gradients, those of embeddings, are updated
 lazily: only the rows that have a gradient are touched, in the parameter and in the state, so that moments of other rows
@@ -9,12 +9,9 @@ import numbers
 
 import numpy as np
 
-from fastrnn.kernels.clipping import distinct, row_blocks
-from fastrnn.kernels.optimizers import adagrad_update, adam_update, average_update, rmsprop_update, sgd_update
-from fastrnn.kernels.threads import effective_n_jobs, run_kernel, split, worth
-from fastrnn.utils.checks import check_choice, check_positive_integer, shown
-
-_COST = 40  # of the update of an element, in floating-point operations: it mostly waits for memory
+from fastrnn.backends import backend
+from fastrnn.training.arrays import distinct
+from fastrnn.utils.checks import check_choice, check_fraction, shown
 
 
 class Optimizer:
@@ -28,6 +25,8 @@ class Optimizer:
         Strength of the L2 penalty: `weight_decay` times the parameter is added to its gradient.
     n_jobs : int or None, default=None
         Threads; None takes all cores, as far as the work is worth it.
+    device : str, default="cpu"
+        Where parameters, gradients and state are, see `fastrnn.backends`.
 
     Attributes
     ----------
@@ -37,22 +36,28 @@ class Optimizer:
 
     slots = ()  # names of the arrays of state that every parameter has
 
-    def __init__(self, learning_rate, *, weight_decay=0.0, n_jobs=None):
+    def __init__(self, learning_rate, *, weight_decay=0.0, n_jobs=None, device="cpu"):
         self.learning_rate = _at_least_zero("learning_rate", learning_rate)
         self.weight_decay = _at_least_zero("weight_decay", weight_decay)
-        effective_n_jobs(n_jobs)  # refuses what is no number of threads
+        backend(device).effective_n_jobs(n_jobs)  # refuses what is no number of threads
         self.n_jobs = n_jobs
+        self.device = device
         self.n_steps = 0
         self._state = {}
+
+    @property
+    def backend(self):
+        """The module with the updates and array operations of the device."""
+        return backend(self.device)
 
     def step(self, parameters, grads, rows=None):
         """Change all parameters in place.
 
         Parameters
         ----------
-        parameters : dict of str to ndarray
+        parameters : dict of str to array
             C-contiguous; an array that stands under two names (tied weights) is updated once.
-        grads : dict of str to ndarray
+        grads : dict of str to array
             With the keys, shapes and types of `parameters`.
         rows : dict of str to (ndarray of int or None), default=None
             For sparse gradients the sorted rows that are not zero; None or no entry stands for all.
@@ -64,20 +69,24 @@ class Optimizer:
         """
         rows = rows or {}
         for name, weight in parameters.items():
-            if not weight.flags.writeable:
+            if not self.backend.is_writable(weight):
                 raise ValueError(f"parameters[{name!r}] cannot be written to: call make_writable() of its layer first.")
             if name not in grads or grads[name].shape != weight.shape or grads[name].dtype != weight.dtype:
                 raise ValueError(f"grads[{name!r}] must be an array of shape {weight.shape} and type {weight.dtype}.")
         self.n_steps += 1
         for name, weight in distinct(parameters):
-            flat, used, size = row_blocks(weight, rows.get(name))
-            slots = [slot.reshape(-1) for slot in self._slots_of(name, weight)]
-            arrays = [flat, grads[name].reshape(-1), *slots]
-            run_kernel(self._update, self._pieces(arrays, used, size, rows.get(name) is None))
+            self._update(weight, grads[name], self._slots_of(name, weight), rows.get(name))
 
     def state_dict(self):
-        """Return a copy of the state: a flat dict of arrays, ``"<slot>/<parameter>"`` beside what else changes."""
-        state = {f"{slot}/{name}": a.copy() for name, slots in self._state.items() for slot, a in slots.items()}
+        """Return a copy of the state: a flat dict of ndarrays.
+
+        Its keys are ``"n_steps"``, ``"learning_rate"``, and ``"<slot>/<parameter>"`` for each array of state.
+        """
+        state = {
+            f"{slot}/{name}": np.array(self.backend.to_numpy(array))
+            for name, slots in self._state.items()
+            for slot, array in slots.items()
+        }
         return {"n_steps": np.array(self.n_steps), "learning_rate": np.array(self.learning_rate), **state}
 
     def load_state_dict(self, state_dict):
@@ -99,7 +108,7 @@ class Optimizer:
                 raise ValueError(
                     f"state_dict has the key {key!r}, but the slots of {type(self).__name__} are {self.slots}."
                 )
-            state.setdefault(name, {})[slot] = np.array(state_dict[key])
+            state.setdefault(name, {})[slot] = self.backend.asarray(np.array(state_dict[key]))
         for name, slots in state.items():
             if slots.keys() != set(self.slots):
                 raise ValueError(f"state_dict must have all slots {self.slots} of {name!r}, got {sorted(slots)}.")
@@ -110,30 +119,24 @@ class Optimizer:
         self.learning_rate = float(np.asarray(state_dict["learning_rate"]).item())
         self._state = state
 
-    def _slots_of(self, name, weight):
-        """Return the arrays of state of a parameter, zeros at its first step."""
-        if name not in self._state:
-            # As the gradients of a layer: rows that are never used take no memory.
-            self._state[name] = {slot: np.zeros(weight.shape, weight.dtype) for slot in self.slots}
-        slots = self._state[name]
-        for slot, array in slots.items():
-            if not array.flags.writeable:  # of a model that is mapped into memory
-                slots[slot] = np.array(array)
-        return [slots[slot] for slot in self.slots]
-
     def reset(self):
         """Forget all steps."""
         self.n_steps, self._state = 0, {}
 
-    def _pieces(self, arrays, used, size, dense):
-        """Cut an update into calls of `_update` for several threads: (arrays, rows, size)."""
-        threads = worth(self.n_jobs, _COST * used.size * size)
-        if dense:
-            return [([a[begin:end] for a in arrays], used, end - begin) for begin, end in split(size, threads, 64)]
-        return [(arrays, used[begin:end], size) for begin, end in split(used.size, threads)]
+    def _slots_of(self, name, weight):
+        """Return the arrays of state of a parameter, zeros at its first step."""
+        ops = self.backend
+        if name not in self._state:
+            # Memory of zeros that nobody uses, the state of rare words, is not touched.
+            self._state[name] = {slot: ops.zeros(weight.shape, weight.dtype) for slot in self.slots}
+        slots = self._state[name]
+        for slot, array in slots.items():
+            if not ops.is_writable(array):  # of a model that is mapped into memory
+                slots[slot] = ops.copy(array)
+        return [slots[slot] for slot in self.slots]
 
-    def _update(self, board, party, arrays, rows, size):
-        """Update rows of a parameter: `arrays` are the parameter, its gradient and its slots, all flat."""
+    def _update(self, weight, grad, slots, rows):
+        """Update a parameter, or some rows of it, and its arrays of state."""
         raise NotImplementedError
 
 
@@ -147,7 +150,7 @@ class SGD(Optimizer):
         Factor by which the velocity is kept from step to step.
     nesterov : bool, default=False
         Look ahead along the velocity.
-    weight_decay, n_jobs
+    weight_decay, n_jobs, device
         As in `Optimizer`.
 
     References
@@ -164,18 +167,20 @@ class SGD(Optimizer):
     array([0.95, 2.  ])
     """
 
-    def __init__(self, learning_rate=1e-3, *, momentum=0.0, nesterov=False, weight_decay=0.0, n_jobs=None):
-        super().__init__(learning_rate, weight_decay=weight_decay, n_jobs=n_jobs)
+    def __init__(
+        self, learning_rate=1e-3, *, momentum=0.0, nesterov=False, weight_decay=0.0, n_jobs=None, device="cpu"
+    ):
+        super().__init__(learning_rate, weight_decay=weight_decay, n_jobs=n_jobs, device=device)
         self.momentum = _at_least_zero("momentum", momentum)
         self.nesterov = bool(nesterov)
         if self.nesterov and momentum == 0:
             raise ValueError("nesterov=True needs a momentum above 0, got momentum=0.")
         self.slots = ("velocity",) if momentum else ()
 
-    def _update(self, board, party, arrays, rows, size):
-        weight, grad, *velocity = arrays
-        sgd_update(board, party, weight, grad, velocity[0] if velocity else grad, rows, size, self.learning_rate,
-                   self.momentum, self.nesterov, self.weight_decay)  # fmt: skip
+    def _update(self, weight, grad, slots, rows):
+        ops, velocity = self.backend, slots[0] if slots else None
+        settings = ops.SGDSettings(float(self.learning_rate), self.momentum, self.nesterov, self.weight_decay)
+        ops.sgd_update(weight, grad, velocity, rows, settings, self.n_jobs)
 
 
 class Adam(Optimizer):
@@ -188,7 +193,7 @@ class Adam(Optimizer):
         Decay of the running means of the gradient and of its square.
     epsilon : float, default=1e-8
         Added to the divisor.
-    weight_decay, n_jobs
+    weight_decay, n_jobs, device
         As in `Optimizer`.
 
     References
@@ -207,20 +212,28 @@ class Adam(Optimizer):
 
     slots = ("mean", "square")
 
-    def __init__(self, learning_rate=1e-3, *, beta_1=0.9, beta_2=0.999, epsilon=1e-8, weight_decay=0.0, n_jobs=None):
-        super().__init__(learning_rate, weight_decay=weight_decay, n_jobs=n_jobs)
-        self.beta_1 = _fraction("beta_1", beta_1)
-        self.beta_2 = _fraction("beta_2", beta_2)
+    def __init__(self, learning_rate=1e-3, *, beta_1=0.9, beta_2=0.999, epsilon=1e-8, weight_decay=0.0, n_jobs=None,
+                 device="cpu"):  # fmt: skip
+        super().__init__(learning_rate, weight_decay=weight_decay, n_jobs=n_jobs, device=device)
+        check_fraction("beta_1", beta_1)
+        check_fraction("beta_2", beta_2)
+        self.beta_1, self.beta_2 = float(beta_1), float(beta_2)
         self.epsilon = _at_least_zero("epsilon", epsilon)
 
-    def _update(self, board, party, arrays, rows, size):
-        self._adam(board, party, arrays, rows, size, self.weight_decay, 1.0)
+    def _update(self, weight, grad, slots, rows):
+        self.backend.adam_update(weight, grad, *slots, rows, self._settings(), self.n_jobs)
 
-    def _adam(self, board, party, arrays, rows, size, weight_decay, shrink):
-        rate = self.learning_rate / (1 - self.beta_1**self.n_steps)
-        root = (1 - self.beta_2**self.n_steps) ** -0.5
-        adam_update(board, party, *arrays, rows, size, rate, self.beta_1, self.beta_2, self.epsilon, weight_decay,
-                    shrink, root)  # fmt: skip
+    def _settings(self):
+        """Return the hyperparameters of this step: the L2 penalty is part of the gradient."""
+        return self.backend.AdamSettings(
+            rate=self.learning_rate / (1 - self.beta_1**self.n_steps),
+            beta_1=self.beta_1,
+            beta_2=self.beta_2,
+            epsilon=self.epsilon,
+            weight_decay=self.weight_decay,
+            shrink=1.0,
+            root=(1 - self.beta_2**self.n_steps) ** -0.5,
+        )
 
 
 class AdamW(Adam):
@@ -228,7 +241,7 @@ class AdamW(Adam):
 
     Parameters
     ----------
-    learning_rate, beta_1, beta_2, epsilon, n_jobs
+    learning_rate, beta_1, beta_2, epsilon, n_jobs, device
         As in `Adam`.
     weight_decay : float, default=1e-2
         Each step first multiplies a parameter by 1 - learning_rate · weight_decay.
@@ -238,13 +251,14 @@ class AdamW(Adam):
     Loshchilov and Hutter, "Decoupled weight decay regularization", ICLR 2019.
     """
 
-    def __init__(self, learning_rate=1e-3, *, beta_1=0.9, beta_2=0.999, epsilon=1e-8, weight_decay=1e-2, n_jobs=None):
-        super().__init__(
-            learning_rate, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon, weight_decay=weight_decay, n_jobs=n_jobs
-        )
+    def __init__(self, learning_rate=1e-3, *, beta_1=0.9, beta_2=0.999, epsilon=1e-8, weight_decay=1e-2, n_jobs=None,
+                 device="cpu"):  # fmt: skip
+        super().__init__(learning_rate, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon, weight_decay=weight_decay,
+                         n_jobs=n_jobs, device=device)  # fmt: skip
 
-    def _update(self, board, party, arrays, rows, size):
-        self._adam(board, party, arrays, rows, size, 0.0, 1 - self.learning_rate * self.weight_decay)
+    def _settings(self):
+        """Return the hyperparameters of this step: the parameter shrinks, and the gradient is as it is."""
+        return super()._settings()._replace(weight_decay=0.0, shrink=1 - float(self.learning_rate) * self.weight_decay)
 
 
 class Adagrad(Optimizer):
@@ -255,7 +269,7 @@ class Adagrad(Optimizer):
     learning_rate : float, default=1e-2
     epsilon : float, default=1e-10
         Added to the divisor.
-    weight_decay, n_jobs
+    weight_decay, n_jobs, device
         As in `Optimizer`.
 
     References
@@ -266,12 +280,13 @@ class Adagrad(Optimizer):
 
     slots = ("square",)
 
-    def __init__(self, learning_rate=1e-2, *, epsilon=1e-10, weight_decay=0.0, n_jobs=None):
-        super().__init__(learning_rate, weight_decay=weight_decay, n_jobs=n_jobs)
+    def __init__(self, learning_rate=1e-2, *, epsilon=1e-10, weight_decay=0.0, n_jobs=None, device="cpu"):
+        super().__init__(learning_rate, weight_decay=weight_decay, n_jobs=n_jobs, device=device)
         self.epsilon = _at_least_zero("epsilon", epsilon)
 
-    def _update(self, board, party, arrays, rows, size):
-        adagrad_update(board, party, *arrays, rows, size, self.learning_rate, self.epsilon, self.weight_decay)
+    def _update(self, weight, grad, slots, rows):
+        settings = self.backend.AdagradSettings(float(self.learning_rate), self.epsilon, self.weight_decay)
+        self.backend.adagrad_update(weight, grad, *slots, rows, settings, self.n_jobs)
 
 
 class RMSprop(Optimizer):
@@ -286,7 +301,7 @@ class RMSprop(Optimizer):
         Added to the divisor.
     momentum : float, default=0.0
         Factor by which the velocity is kept from step to step.
-    weight_decay, n_jobs
+    weight_decay, n_jobs, device
         As in `Optimizer`.
 
     References
@@ -294,17 +309,21 @@ class RMSprop(Optimizer):
     Tieleman and Hinton, "Lecture 6.5: rmsprop", Neural Networks for Machine Learning, 2012.
     """
 
-    def __init__(self, learning_rate=1e-2, *, rho=0.99, epsilon=1e-8, momentum=0.0, weight_decay=0.0, n_jobs=None):
-        super().__init__(learning_rate, weight_decay=weight_decay, n_jobs=n_jobs)
-        self.rho = _fraction("rho", rho)
+    def __init__(self, learning_rate=1e-2, *, rho=0.99, epsilon=1e-8, momentum=0.0, weight_decay=0.0, n_jobs=None,
+                 device="cpu"):  # fmt: skip
+        super().__init__(learning_rate, weight_decay=weight_decay, n_jobs=n_jobs, device=device)
+        check_fraction("rho", rho)
+        self.rho = float(rho)
         self.epsilon = _at_least_zero("epsilon", epsilon)
         self.momentum = _at_least_zero("momentum", momentum)
         self.slots = ("square", "velocity") if momentum else ("square",)
 
-    def _update(self, board, party, arrays, rows, size):
-        weight, grad, square, *velocity = arrays
-        rmsprop_update(board, party, weight, grad, square, velocity[0] if velocity else grad, rows, size,
-                       self.learning_rate, self.rho, self.epsilon, self.momentum, self.weight_decay)  # fmt: skip
+    def _update(self, weight, grad, slots, rows):
+        ops, velocity = self.backend, slots[1] if len(slots) > 1 else None
+        settings = ops.RMSpropSettings(
+            float(self.learning_rate), self.rho, self.epsilon, self.momentum, self.weight_decay
+        )
+        ops.rmsprop_update(weight, grad, slots[0], velocity, rows, settings, self.n_jobs)
 
 
 OPTIMIZERS = {"sgd": SGD, "adam": Adam, "adamw": AdamW, "adagrad": Adagrad, "rmsprop": RMSprop}
@@ -338,88 +357,7 @@ def make_optimizer(name, **options):
     return OPTIMIZERS[name](**options)
 
 
-class WeightAverage:
-    """Mean of the weights of many steps, which often predicts better than the last ones.
-
-    Parameters
-    ----------
-    kind : {"ema", "asgd"}
-        "ema": an exponential moving average from the first step on (at first the plain mean). "asgd": the plain mean
-        (averaged SGD, Polyak and Juditsky 1992), begun when the validation has stalled: when a score is below the best
-        one of those more than `patience` epochs before (NT-ASGD, Merity et al. 2017).
-    decay : float, default=0.999
-        Factor of the old average in each step, for "ema".
-    patience : int, default=5
-        For "asgd".
-    n_jobs : int or None, default=None
-
-    Attributes
-    ----------
-    running : bool
-        Whether steps are being averaged.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from fastrnn.training.optimizers import WeightAverage
-    >>> average, weights = WeightAverage("ema", decay=0.9), {"w": np.zeros(2)}
-    >>> for step in range(4):
-    ...     weights["w"] += 1
-    ...     average.update(weights)
-    >>> average.arrays["w"]
-    array([2.5, 2.5])
-    """
-
-    def __init__(self, kind, decay=0.999, patience=5, n_jobs=None):
-        check_choice("averaging", kind, (None, "ema", "asgd"))
-        check_positive_integer("averaging_patience", patience)
-        self.decay = _fraction("averaging_decay", decay)
-        self.kind, self.patience, self.n_jobs = kind, patience, n_jobs
-        self.running, self.count, self.arrays = kind == "ema", 0, {}
-
-    def begin_if_stalled(self, scores, score):
-        """Begin if a score (higher is better) has stalled, given those of the epochs before; return whether."""
-        before = scores[: -self.patience]
-        self.running = bool(before) and score < max(before)
-        return self.running
-
-    def update(self, parameters):
-        """Count the weights after a step in."""
-        if not self.running:
-            return
-        self.count += 1
-        share = max(1 / self.count, 1 - self.decay if self.kind == "ema" else 0.0)
-        for name, weight in distinct(parameters):
-            if name not in self.arrays:
-                self.arrays[name] = weight.copy()
-            flat, mean = weight.reshape(-1), self.arrays[name].reshape(-1)
-            pieces = split(flat.size, worth(self.n_jobs, _COST * flat.size), 64)
-            run_kernel(average_update, [(mean[begin:end], flat[begin:end], share) for begin, end in pieces])
-
-    def exchange(self, parameters):
-        """Put the average in the place of the weights and the weights in that of the average, if it has begun."""
-        for name, mean in self.arrays.items():
-            weight = parameters[name].copy()
-            parameters[name][...] = mean
-            mean[...] = weight
-
-    def state(self):
-        """Return plain values and arrays for `set_state`."""
-        return {"running": self.running, "count": self.count}, self.arrays
-
-    def set_state(self, content, arrays):
-        """Take back what `state` returned."""
-        self.running, self.count = content["running"], content["count"]
-        self.arrays = {name: array.copy() for name, array in arrays.items()}
-
-
 def _at_least_zero(name, value):
     if not isinstance(value, numbers.Real) or not value >= 0:
         raise ValueError(f"{name} must be at least 0, got {shown(value)}.")
-    return value
-
-
-def _fraction(name, value):
-    if not isinstance(value, numbers.Real) or not 0 <= value < 1:
-        raise ValueError(f"{name} must be at least 0 and below 1, got {shown(value)}.")
-    return value
+    return float(value)

@@ -12,8 +12,9 @@ from sklearn.exceptions import ConvergenceWarning
 from fastrnn import RNNLanguageModel
 from fastrnn.classification import MeanEmbeddingClassifier, RNNRegressor
 from fastrnn.language.dynamic_evaluation import DynamicEvaluation
+from fastrnn.training.averaging import WeightAverage
 from fastrnn.training.loop import PLATEAU_FACTOR, DivergenceError, Schedule, train
-from fastrnn.training.optimizers import SGD, WeightAverage
+from fastrnn.training.optimizers import SGD
 
 
 class Parabola:

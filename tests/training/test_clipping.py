@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from fastrnn.kernels.clipping import clip_grad_norm, clip_grad_value
+from fastrnn.training.clipping import clip_grad_norm, clip_grad_value
 
 
 def gradients(dtype="float32"):

@@ -1,0 +1,85 @@
+"""Clipping of gradients in place, by their joint norm and by value."""
+
+import math
+
+from fastrnn import backends
+from fastrnn.training.arrays import distinct
+
+
+def clip_grad_norm(grads, max_norm, rows=None, backend=None):
+    """Scale gradients in place so that their joint Euclidean norm is at most `max_norm`.
+
+    Parameters
+    ----------
+    grads : dict of str to array
+        C-contiguous; an array that stands under two names counts once.
+    max_norm : float
+    rows : dict of str to (ndarray of int or None), default=None
+        For sparse gradients the rows that are not zero; None or no entry stands for all.
+    backend : module or None, default=None
+        The backend of the arrays' device, see `fastrnn.backends`; None is the CPU's.
+
+    Returns
+    -------
+    float
+        The norm before scaling. Where it is not finite, the gradients are left as they are.
+
+    Raises
+    ------
+    ValueError
+        `max_norm` is not above 0, or a gradient is not C-contiguous.
+
+    References
+    ----------
+    Pascanu, Mikolov and Bengio, "On the difficulty of training recurrent neural networks", ICML 2013.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastrnn.training.clipping import clip_grad_norm
+    >>> grads = {"weight": np.array([3.0, 4.0])}
+    >>> clip_grad_norm(grads, 1.0)
+    5.0
+    >>> grads["weight"].round(4)
+    array([0.6, 0.8])
+    """
+    if not max_norm > 0:
+        raise ValueError(f"max_norm must be above 0, got {max_norm!r}.")
+    rows, ops, arrays = rows or {}, backend or backends.backend("cpu"), distinct(grads)
+    norm = math.sqrt(sum(ops.sum_of_squares(grad, rows.get(name)) for name, grad in arrays))
+    if norm > max_norm and math.isfinite(norm):
+        for name, grad in arrays:
+            ops.scale_rows(grad, rows.get(name), max_norm / (norm + 1e-6))
+    return norm
+
+
+def clip_grad_value(grads, max_value, rows=None, backend=None):
+    """Clip every element of the gradients in place to ±`max_value`.
+
+    Parameters
+    ----------
+    grads : dict of str to array
+    max_value : float
+    rows : dict of str to (ndarray of int or None), default=None
+    backend : module or None, default=None
+        As in `clip_grad_norm`.
+
+    Raises
+    ------
+    ValueError
+        `max_value` is not above 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastrnn.training.clipping import clip_grad_value
+    >>> grads = {"weight": np.array([3.0, -0.5])}
+    >>> clip_grad_value(grads, 1.0)
+    >>> grads["weight"]
+    array([ 1. , -0.5])
+    """
+    if not max_value > 0:
+        raise ValueError(f"max_value must be above 0, got {max_value!r}.")
+    rows, ops = rows or {}, backend or backends.backend("cpu")
+    for name, grad in distinct(grads):
+        ops.clip_rows(grad, rows.get(name), max_value)
