@@ -5,17 +5,17 @@ import importlib
 __version__ = "0.1.0.dev0"
 
 _PUBLIC = {  # imported when they are first used, so that `import fastrnn` stays light
-    "CacheLanguageModel": "fastrnn.language.cache",
-    "DynamicEvaluation": "fastrnn.language.dynamic_evaluation",
-    "InterpolatedLanguageModel": "fastrnn.language.mixture",
+    "CacheLanguageModel": "fastrnn.language",
+    "DynamicEvaluation": "fastrnn.language",
+    "InterpolatedLanguageModel": "fastrnn.language",
     "MeanEmbeddingClassifier": "fastrnn.classification",
     "NGramLanguageModel": "fastrnn.ngram",
-    "NeuralCacheLanguageModel": "fastrnn.language.neural_cache",
+    "NeuralCacheLanguageModel": "fastrnn.language",
     "RNNClassifier": "fastrnn.classification",
-    "RNNLanguageModel": "fastrnn.language.recurrent",
+    "RNNLanguageModel": "fastrnn.language",
     "RNNRegressor": "fastrnn.classification",
     "Vocabulary": "fastrnn.text",
-    "compare_language_models": "fastrnn.language.comparison",
+    "compare_language_models": "fastrnn.language",
     "load": "fastrnn._loading",
     "scan": "fastrnn._scan",
 }

@@ -43,8 +43,11 @@ def test_importing_the_package_alone_loads_no_compiler(package_copy):
 
 
 USE_SUBMODULES = """
+import sys
 import fastrnn
 assert not {"layers", "text"} & set(vars(fastrnn))
+assert fastrnn.language.InterpolatedLanguageModel and fastrnn.NGramLanguageModel  # without networks
+assert not {"fastrnn.layers", "fastrnn.networks", "fastrnn.training"} & set(sys.modules)
 print("gru" in fastrnn.layers.cells(), fastrnn.text.Vocabulary is fastrnn.Vocabulary, "inspection" in dir(fastrnn))
 """
 

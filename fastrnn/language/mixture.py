@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from fastrnn.language.base import BaseLanguageModel
-from fastrnn.language.wrapping import pack_models, unpack_models
+from fastrnn.language.saving import pack_models, unpack_models
 from fastrnn.text.subwords import same_tokenizer
 from fastrnn.text.tokens import close_sentences
 from fastrnn.utils.checks import check_positive_integer, shown

@@ -1,5 +1,6 @@
 """Files of language models."""
 
+import fastrnn  # whose public classes a file may hold
 from fastrnn.persistence import load_model, plain_parameter, rebuilt, save_model
 from fastrnn.text.subwords import tokenizer_from_plain, tokenizer_to_plain
 from fastrnn.text.vocabulary import Vocabulary
@@ -27,7 +28,7 @@ class SavingMixin(GuardedMixin):
         save_model(path, type(self).__name__, *self._pack())
 
     def _stored_params(self):
-        """Return the constructor's parameters that a file keeps; the vocabulary stands there anyway."""
+        """Return the constructor's parameters that a file keeps; it has the vocabulary as content."""
         params = self.get_params(deep=False)
         params.pop("vocabulary", None)
         if "tokenizer" in params:
@@ -35,7 +36,7 @@ class SavingMixin(GuardedMixin):
         return params
 
     def _pack(self):
-        """Return what a file keeps of a fitted model: parameters and content in plain values, and arrays."""
+        """Return what a file keeps of a fitted model: parameters and content as plain values, and arrays."""
         params = {name: plain_parameter(name, value) for name, value in self._stored_params().items()}
         content, arrays = self._get_learned()
         given = {"tokens": self.vocabulary_.tokens, "vocabulary_given": self.vocabulary is not None}
@@ -45,16 +46,17 @@ class SavingMixin(GuardedMixin):
     def load(cls, path, verify=True):
         """Read a model that `save` wrote.
 
-        The learned arrays are mapped into memory, which n-gram models use as they are: pages of the file are read when
-        they are needed, and processes share them. Replace the file (as `save` does), but do not change it in place.
+        The learned arrays are mapped into memory, and n-gram models use them there: pages of the file are read when
+        they are needed, and processes share them. The file may be replaced, as `save` does, but not changed in place.
 
         Parameters
         ----------
         path : str or os.PathLike
             The file.
         verify : bool
-            Whether the whole file is read once to compare it with its checksum (two or three gigabytes a second).
-            Without that a damaged file may give wrong numbers or end the process; loading takes as long for any size.
+            Whether the whole file is read once and compared with its checksum (two or three gigabytes a second).
+            Otherwise loading takes the same time for any size, but a damaged file may give wrong numbers or end the
+            process.
 
         Returns
         -------
@@ -72,7 +74,7 @@ class SavingMixin(GuardedMixin):
 
     @classmethod
     def _unpack(cls, params, content, arrays):
-        """Return the fitted model that `_pack` took apart."""
+        """Return the fitted model that `_pack` packed."""
         vocabulary = Vocabulary.from_tokens(content.pop("tokens"))
         if "tokenizer" in params:
             params["tokenizer"] = tokenizer_from_plain(params["tokenizer"])
@@ -80,3 +82,36 @@ class SavingMixin(GuardedMixin):
         model.vocabulary_ = vocabulary
         model._set_learned(content, arrays)
         return model
+
+
+def pack_models(models):
+    """Return what a file keeps of fitted models that share one vocabulary, which is left out.
+
+    Parameters
+    ----------
+    models : list of language models
+
+    Returns
+    -------
+    parts : list of (class name, parameters, content)
+        In plain values.
+    arrays : dict of str to array
+    """
+    parts, arrays = [], {}
+    for i, model in enumerate(models):
+        params, content, learned = model._pack()
+        del content["tokens"]
+        parts.append([type(model).__name__, params, content])
+        arrays |= {f"{i}.{name}": array for name, array in learned.items()}
+    return parts, arrays
+
+
+def unpack_models(parts, arrays, tokens):
+    """Return the models that `pack_models` packed; `tokens` are those of their vocabulary."""
+    models = []
+    for i, (name, params, content) in enumerate(parts):
+        if name not in fastrnn.__all__:
+            raise ValueError(f"The file holds a model of the class {name}, which this fastrnn does not have.")
+        learned = {key.partition(".")[2]: array for key, array in arrays.items() if key.startswith(f"{i}.")}
+        models.append(getattr(fastrnn, name)._unpack(params, {**content, "tokens": tokens}, learned))
+    return models

@@ -1,25 +1,25 @@
-"""The base class of language models that are made of other models."""
+"""The base class of models that wrap another language model."""
 
 from sklearn.utils.validation import check_is_fitted
 
-import fastrnn
 from fastrnn.language.base import BaseLanguageModel
+from fastrnn.language.recurrent import RNNLanguageModel
+from fastrnn.language.saving import pack_models, unpack_models
 from fastrnn.utils.checks import shown
 from fastrnn.utils.use import members_of
 
 
 class WrappedLanguageModel(BaseLanguageModel):
-    """Base class of a language model that is a fitted recurrent one, its parameter `model`, and something more.
+    """Base class of models that wrap another language model, a fitted `RNNLanguageModel`: the parameter `model`.
 
-    It is used at once: there is nothing to fit, unless a subclass says so. Whatever it does not do itself, the model
-    does.
+    Nothing is fitted unless a subclass says so. Methods that a subclass does not write are those of the model.
     """
 
-    tokenizer = property(lambda self: self.model.tokenizer, doc="What cuts texts into tokens: that of the model.")
-    lowercase = property(lambda self: self.model.lowercase, doc="Whether text is converted to lower case first.")
-    normalize = property(lambda self: self.model.normalize, doc="The normal form that text is brought into first.")
-    encoding = property(lambda self: self.model.encoding, doc="The encoding of the text files that are read.")
-    vocabulary_ = property(lambda self: self.model.vocabulary_, doc="The tokens, those of the model.")
+    tokenizer = property(lambda self: self.model.tokenizer, doc="The tokenizer of the model.")
+    lowercase = property(lambda self: self.model.lowercase, doc="Whether texts are converted to lower case first.")
+    normalize = property(lambda self: self.model.normalize, doc="The normal form that texts are brought into first.")
+    encoding = property(lambda self: self.model.encoding, doc="The encoding of text files.")
+    vocabulary_ = property(lambda self: self.model.vocabulary_, doc="The tokens of the model.")
     vocabulary = None  # the model has its own
 
     def __sklearn_clone__(self):  # the model stays fitted
@@ -33,7 +33,7 @@ class WrappedLanguageModel(BaseLanguageModel):
         return members_of([self.model])
 
     def fit(self, X=None, y=None):
-        """Check the parameters; there is nothing to learn, and the model stays as it is.
+        """Check the parameters. There is nothing to learn; the model stays as it is.
 
         Parameters
         ----------
@@ -63,13 +63,13 @@ class WrappedLanguageModel(BaseLanguageModel):
 
     def _check(self):
         """Raise ValueError, or NotFittedError, if the model or a parameter is not usable."""
-        if not isinstance(self.model, fastrnn.RNNLanguageModel):
+        if not isinstance(self.model, RNNLanguageModel):
             raise ValueError(f"model must be a fitted RNNLanguageModel, got {shown(self.model)}.")
         check_is_fitted(self.model, msg="model is not fitted: fit this %(name)s first.")
 
     @property
     def nbytes_(self):
-        """Return the bytes of the learned arrays of the model."""
+        """The bytes of the learned arrays of the model."""
         return self.model.nbytes_
 
     def _read_contexts(self, ids, offsets):
@@ -98,7 +98,7 @@ class WrappedLanguageModel(BaseLanguageModel):
         return {"models": parts}, arrays
 
     def _set_learned(self, content, arrays):
-        """Take back what a subclass adds to the content and the arrays of `_get_learned`."""
+        """Set what a subclass adds in `_get_learned`."""
 
     @classmethod
     def _unpack(cls, params, content, arrays):
@@ -106,25 +106,3 @@ class WrappedLanguageModel(BaseLanguageModel):
         wrapped = cls(**{**params, "model": model})
         wrapped._set_learned(content, arrays)
         return wrapped
-
-
-def pack_models(models):
-    """Return what a file keeps of fitted models of one vocabulary, without that: plain values, and a dict of arrays."""
-    parts, arrays = [], {}
-    for i, model in enumerate(models):
-        params, content, learned = model._pack()
-        del content["tokens"]
-        parts.append([type(model).__name__, params, content])
-        arrays |= {f"{i}.{name}": array for name, array in learned.items()}
-    return parts, arrays
-
-
-def unpack_models(parts, arrays, tokens):
-    """Return the models of which `pack_models` made `parts` and `arrays`."""
-    models = []
-    for i, (name, params, content) in enumerate(parts):
-        if name not in fastrnn.__all__:
-            raise ValueError(f"The file holds a model of the class {name}, which this fastrnn does not have.")
-        learned = {key.partition(".")[2]: array for key, array in arrays.items() if key.startswith(f"{i}.")}
-        models.append(getattr(fastrnn, name)._unpack(params, {**content, "tokens": tokens}, learned))
-    return models

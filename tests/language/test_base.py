@@ -13,6 +13,7 @@ import pytest
 from safetensors import safe_open
 from sklearn.exceptions import NotFittedError
 
+import fastrnn
 from fastrnn import NGramLanguageModel
 from fastrnn.language.scoring import Perplexity
 from fastrnn.persistence import load_model, save_model
@@ -372,3 +373,13 @@ def test_a_prompt_may_be_the_name_of_a_file(tmp_path, monkeypatch):
 def test_wrong_text_parameters(options, message):
     with pytest.raises(ValueError, match=message):
         TwoRows(**options).fit(["a"])
+
+
+def test_the_package_offers_its_models_by_name():
+    for name in fastrnn.language.__all__:
+        offered = getattr(fastrnn.language, name)
+        assert offered.__name__ == name
+        assert name not in fastrnn.__all__ or offered is getattr(fastrnn, name)
+    assert set(fastrnn.language.__all__) <= set(dir(fastrnn.language))
+    with pytest.raises(AttributeError, match=r"module .fastrnn\.language. has no attribute 'LanguageModel'"):
+        fastrnn.language.LanguageModel  # noqa: B018
