@@ -234,9 +234,9 @@ class BaseSequenceEstimator(GuardedMixin, BaseEstimator, abc.ABC):
         """Return minus the mean loss of held-out examples."""
         total, count = 0.0, 0.0
         for rows in self._groups(examples.sequences, examples.rows):
-            weights = examples.weights[rows]
-            total += network.loss(examples.sequences, rows, examples.targets[rows], weights)
-            count += float(weights.sum())
+            batch = examples.batch(rows)
+            total += network.loss(batch)
+            count += float(batch.weights.sum())
         return -total / count
 
     def _is_finite(self, network, examples, n_batches):
@@ -244,7 +244,7 @@ class BaseSequenceEstimator(GuardedMixin, BaseEstimator, abc.ABC):
         lengths = examples.sequences.lengths[examples.rows]
         longest = examples.rows[np.argsort(-lengths, kind="stable")[: n_batches * self.batch_size]]
         groups = self._groups(examples.sequences, longest)
-        return all(np.isfinite(network.outputs(examples.sequences, rows)).all() for rows in groups)
+        return all(np.isfinite(network.outputs(examples.batch(rows))).all() for rows in groups)
 
     def _set_fitted(self, learned, optimizer):
         """Set the learned attributes."""
@@ -269,13 +269,13 @@ class BaseSequenceEstimator(GuardedMixin, BaseEstimator, abc.ABC):
     def n_parameters_(self):
         """Number of parameters."""
         check_fitted(self, "network_")
-        return sum(array.size for array in self.network_.all_parameters.values())
+        return self.network_.n_parameters
 
     @property
     def nbytes_(self):
         """Bytes of the parameters."""
         check_fitted(self, "network_")
-        return sum(array.nbytes for array in self.network_.all_parameters.values())
+        return self.network_.nbytes
 
     # --------------------------------------------------------------------------------------------------------- files
 
@@ -331,8 +331,7 @@ class BaseSequenceEstimator(GuardedMixin, BaseEstimator, abc.ABC):
         target = restored_target(content["target"], arrays)
         vectors = None if model.input == "series" else arrays["embedding.weight"]
         network = model._make_network(reader, target, vectors, check_random_state(0))
-        for name, array in network.all_parameters.items():
-            array[...] = arrays[name]
+        network.set_arrays(arrays)
         curves = content["loss_curve"], content["validation_scores"]
         model._set_fitted(Learned(reader, target, network, *curves), None)
         return model

@@ -30,6 +30,10 @@ class Examples(NamedTuple):
     weights: np.ndarray
     rows: np.ndarray
 
+    def batch(self, rows):
+        """Return some examples for one pass of a network."""
+        return Batch(self.sequences, rows, self.targets[rows], self.weights[rows])
+
 
 class Epoch:
     """The batches of an epoch; each is made when its turn comes.
@@ -48,9 +52,7 @@ class Epoch:
         return len(self.groups)
 
     def __iter__(self):
-        sequences, targets, weights, _ = self.examples
-        for rows in self.groups:
-            yield Batch(sequences, rows, targets[rows], weights[rows])
+        return map(self.examples.batch, self.groups)
 
 
 def split_examples(examples, strata, fraction, random_state):
@@ -158,7 +160,7 @@ def data_digests(learned, examples, validation, has_embedding):
     sequences, targets, weights, _ = examples
     digests = {}
     if has_embedding:
-        digests["embedding"] = digest(learned.network.all_parameters["embedding.weight"].reshape(-1))
+        digests["embedding"] = digest(learned.network.get_arrays()["embedding.weight"].reshape(-1))
     digests["X"] = digest([json.dumps(read)], *arrays.values(), sequences.values.reshape(-1), sequences.offsets)
     digests["y"] = digest([json.dumps(target)], *target_arrays.values(), targets.reshape(-1))
     digests["sample_weight"] = digest(weights)

@@ -40,7 +40,7 @@ def pack(params, learned):
         "loss_curve": learned.loss_curve,
         "validation_scores": learned.validation_scores,
     }
-    return plain, content, {**read_arrays, **target_arrays, **learned.network.all_parameters}
+    return plain, content, {**read_arrays, **target_arrays, **learned.network.get_arrays()}
 
 
 def unpack_params(params, content):

@@ -6,6 +6,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
 from fastrnn.estimators.base import BaseSequenceEstimator
 from fastrnn.exchange._onnx_sequences import OnnxMixin
+from fastrnn.networks.sequence import Batch
 from fastrnn.utils.checks import check_fitted
 
 
@@ -72,7 +73,7 @@ class WholeSequenceEstimator(OnnxMixin, ClassNamePrefixFeaturesOutMixin, Transfo
         float64 array (n, H)
         """
         check_fitted(self, "network_")
-        return self._by_rows(X, self._n_features_out, self.network_.encode)
+        return self._by_rows(X, self._n_features_out, self.network_.encodings)
 
     def _outputs(self, X):
         """Return the outputs of the network, float64 (n, K)."""
@@ -85,12 +86,12 @@ class WholeSequenceEstimator(OnnxMixin, ClassNamePrefixFeaturesOutMixin, Transfo
         return self._by_rows(X, self._target.n_outputs, self.network_.predict)
 
     def _by_rows(self, X, width, compute):
-        """Return `compute(sequences, rows)` for all sequences of X, float64 (n, width)."""
+        """Return `compute(batch)` for all sequences of X, float64 (n, width)."""
         sequences = self._read(X)
         self.network_.hold()
         result = np.empty((len(sequences), width))
         for rows in self._groups(sequences, np.arange(len(sequences))):
-            result[rows] = compute(sequences, rows)
+            result[rows] = compute(Batch(sequences, rows))
         return result
 
     def _check_targets(self, target, encoded, sequences, y):

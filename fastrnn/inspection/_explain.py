@@ -1,6 +1,5 @@
 """Explanations of predictions: which words, or steps of a series, make a classifier say what it says."""
 
-import copy
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +9,7 @@ from fastrnn.estimators.base import BaseSequenceEstimator
 from fastrnn.inspection._coloured_text import draw_text, printable, separator
 from fastrnn.inspection._display import new_axes, set_title
 from fastrnn.inspection._inputs import check_one, last_step
-from fastrnn.networks.sequence import MeanEmbeddingNetwork
+from fastrnn.networks.sequence import Batch, MeanEmbeddingNetwork
 from fastrnn.text.tokens import UNK_ID
 from fastrnn.utils.checks import check_positive_integer, shown
 from fastrnn.utils.html import coloured_text
@@ -161,7 +160,7 @@ def explain(model, text, target=None, n_steps=64):
     outputs = model._outputs([text])[0]
     classes = getattr(model, "classes_", np.arange(len(outputs)))
     place = int(outputs.argmax()) if target is None else _place(classes, target)
-    network = _without_noise(model.network_)
+    network = model.network_.without_noise()
     averaged = isinstance(network, MeanEmbeddingNetwork)
     method = _bag_contributions if averaged else _recurrent_contributions
     contributions, baseline = method(model, network, sequences, place, n_steps)
@@ -186,23 +185,6 @@ def _place(classes, target):
     return int(found[0])
 
 
-def _without_noise(network):
-    """Return a copy of a network that computes gradients without dropout of any kind."""
-    network = copy.deepcopy(network)
-    network.release()
-    for layer in network.layers.values():
-        for name in ("dropout", "recurrent_dropout", "weight_dropout"):
-            if isinstance(getattr(layer, name, None), float):
-                setattr(layer, name, 0.0)
-    dropouts = [*getattr(network, "dropouts", ()), *getattr(network, "hidden", ()), getattr(network, "dropout", None)]
-    inner = network.layers["recurrent"]._dropouts if "recurrent" in network.layers else []
-    for item in (*dropouts, *inner):
-        layer = item[1] if isinstance(item, tuple) else item
-        if layer is not None:
-            layer.p = 0.0
-    return network
-
-
 def _shares(n_steps):
     """Return the middles of `n_steps` equal pieces of the way from 0 to 1."""
     return (np.arange(n_steps) + 0.5) / n_steps
@@ -221,7 +203,7 @@ def _recurrent_contributions(model, network, sequences, place, n_steps):
     steps, lengths = sequences.padded(np.zeros(1, int))
     x = network.embed(steps)  # (T, 1, D)
     if not lengths[0]:
-        return np.zeros((0, x.shape[2])), float(network.outputs(sequences, np.zeros(1, int))[0, place])
+        return np.zeros((0, x.shape[2])), float(network.outputs(Batch(sequences, np.zeros(1, int)))[0, place])
     baseline = network.layers["output"].forward(network.encode_steps(0 * x, lengths))[0, place]
     slope = np.zeros(x[:, 0].shape)  # (T, D)
     for shares in np.array_split(_shares(n_steps), -(-n_steps * len(x) // _MOST_STEPS)):

@@ -1,6 +1,5 @@
 """Dynamic evaluation: a recurrent language model that goes on learning from the text that it is tested on."""
 
-import copy
 import itertools
 
 import numpy as np
@@ -112,7 +111,7 @@ class DynamicEvaluation(WrappedLanguageModel):
 
     def _root_mean_squares(self, ids):
         """Return the root mean square of the gradient of each parameter over a text, cut into streams."""
-        network = _without_dropout(self.model.network_)
+        network = self.model.network_.without_noise()
         n_streams = min(self.model.batch_size, len(ids))
         targets = ids[: len(ids) // n_streams * n_streams].reshape(n_streams, -1).T  # (T, n_streams)
         inputs = shift_right(targets, self.model._start_id)
@@ -152,7 +151,7 @@ class DynamicEvaluation(WrappedLanguageModel):
 
     def _adapted_outputs(self, ids, bounds, bos=True, anew=False):
         """Yield, for each segment of texts, its place, the network so far, its outputs (T, 1, H) and targets (T, 1)."""
-        network, state = _without_dropout(self.model.network_), None
+        network, state = self.model.network_.without_noise(), None
         ops, learned = network.recurrent.backend, self.model.network_.parameters
         scales = {name: (None, 1.0) for name in learned}
         if self.rule == "rms":  # with their means, which do not change
@@ -211,14 +210,3 @@ class DynamicEvaluation(WrappedLanguageModel):
 
 def _shapes(arrays):
     return {name: array.shape for name, array in arrays.items()}
-
-
-def _without_dropout(network):
-    """Return a copy of a network that drops and penalizes nothing in training."""
-    network = copy.deepcopy(network)
-    recurrent = network.recurrent
-    network.embedding.dropout = recurrent.recurrent_dropout = recurrent.weight_dropout = 0.0
-    for dropout in (*network.dropouts, *recurrent._dropouts):
-        dropout.p = 0.0
-    network.penalties = 0.0, 0.0
-    return network

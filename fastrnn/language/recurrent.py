@@ -352,24 +352,23 @@ class RNNLanguageModel(ExchangeMixin, RecurrentTrainingMixin, RecurrentInference
     def n_parameters_(self):
         """Number of parameters."""
         check_is_fitted(self, "network_")
-        return sum(array.size for array in self.network_.parameters.values())
+        return self.network_.n_parameters
 
     @property
     def nbytes_(self):
         """Bytes of the parameters."""
         check_is_fitted(self, "network_")
-        return sum(array.nbytes for array in self.network_.parameters.values())
+        return self.network_.nbytes
 
     def _stored_params(self):
         return {**super()._stored_params(), **self._fitted_params}
 
     def _get_learned(self):
         content = {"loss_curve": self.loss_curve_, "validation_scores": self.validation_scores_}
-        return content, {**self.network_.parameters, **self.network_.buffers}
+        return content, self.network_.get_arrays()
 
     def _set_learned(self, content, arrays):
         counts = arrays.get("output.counts")
         network = self._make_network(self._settings(), self.vocabulary_, check_random_state(0), counts)
-        for name, array in network.parameters.items():
-            array[...] = arrays[name]
+        network.set_arrays(arrays)
         self._set_fitted(network, self.vocabulary_, None, History(*content.values()), False)

@@ -33,6 +33,7 @@ class Layer:
         The gradients, with the same keys and shapes; `backward` adds to them.
     """
 
+    _dropout_rates = ()  # names of attributes that are probabilities of dropout
     _members = ()  # layers that this one shares arrays with, with the names of these there and here
 
     def __init__(self, *, dtype="float32", random_state=None, n_jobs=None, device="cpu"):
@@ -133,6 +134,15 @@ class Layer:
         self.make_writable()
         for name, value in values.items():
             self.backend.assign(self.parameters[name], value)
+
+    def sparse_rows(self):
+        """Return the rows that are not zero of each gradient that has few of them: dict of name to int64 array."""
+        return {}
+
+    def remove_noise(self):
+        """Set all probabilities of dropout to 0, for gradients without noise."""
+        for name in self._dropout_rates:
+            setattr(self, name, 0.0)
 
     def generators(self):
         """Return the generators that masks and samples are drawn from, always in the same order."""

@@ -29,6 +29,8 @@ class Dropout(Layer):
     array([0., 0., 0., 0., 0., 2.], dtype=float32)
     """
 
+    _dropout_rates = ("p",)
+
     def __init__(self, p=0.5, locked=False, *, dtype="float32", random_state=None, n_jobs=None):
         super().__init__(dtype=dtype, random_state=random_state, n_jobs=n_jobs)
         self.p = check_probability("p, the probability of dropout,", p)

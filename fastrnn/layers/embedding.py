@@ -49,6 +49,8 @@ class Embedding(Layer):
     array([2., 2., 2.], dtype=float32)
     """
 
+    _dropout_rates = ("dropout",)
+
     def __init__(
         self,
         num_embeddings,
@@ -156,6 +158,10 @@ class Embedding(Layer):
         if self.rows is not None:
             used = np.union1d(self.rows, ids)
             self.rows = used[used != padding]
+
+    def sparse_rows(self):
+        """Return the rows of the gradient that are not zero, where they are known; see `Layer.sparse_rows`."""
+        return {} if self.rows is None else {"weight": self.rows}
 
     def zero_grad(self):
         """Set the gradient to zero: only the rows that were written, where they are known."""

@@ -136,10 +136,6 @@ class AdaptiveSoftmax(Layer):
         for prefix, layer in [("head", self._head), *((f"tail{k}", tail) for k, tail in enumerate(self._tails))]:
             self._add_part(layer, {name: f"{prefix}.{name}" for name in layer.parameters})
 
-    def sparse_rows(self):
-        """Return the rows of gradients that are not zero, where only some are known to be: nowhere."""
-        return {}
-
     def _places(self, targets):
         """Return the targets of the head, and for each tail the rows that it is for, and its targets; all flat."""
         targets = np.asarray(targets)

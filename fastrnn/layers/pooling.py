@@ -207,6 +207,8 @@ class EmbeddingBag(Layer):
            [ 2.2,  1.9, -1. ]], dtype=float32)
     """
 
+    _dropout_rates = ("dropout",)
+
     def __init__(self, num_embeddings, embedding_dim, dropout=0.0, *, dtype="float32", random_state=None, n_jobs=None):
         super().__init__(dtype=dtype, random_state=random_state, n_jobs=n_jobs)
         self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
@@ -254,6 +256,10 @@ class EmbeddingBag(Layer):
         ids, factors, offsets = self._recall()
         bag_backward(self.grads["weight"], np.ascontiguousarray(dout, self.dtype), ids, factors, offsets)
         self.rows = np.union1d(self.rows, ids)
+
+    def sparse_rows(self):
+        """Return the rows of the gradient that are not zero; see `Layer.sparse_rows`."""
+        return {"weight": self.rows}
 
     def zero_grad(self):
         """Set the gradient to zero: only the rows that were written."""

@@ -101,6 +101,8 @@ class Recurrent(Layer):
     ((7, 2, 5), (1, 2, 5))
     """
 
+    _dropout_rates = ("dropout", "recurrent_dropout", "weight_dropout")
+
     def __init__(
         self,
         cell,
@@ -408,6 +410,12 @@ class Recurrent(Layer):
                     target[n] = values
             d_rows = d_inputs
         return d_rows, d_initial
+
+    def remove_noise(self):
+        """Set all probabilities of dropout to 0; zoneout stays."""
+        super().remove_noise()
+        for layer in self._dropouts:
+            layer.remove_noise()
 
     def generators(self):
         """Return the generators that masks are drawn from, always in the same order."""

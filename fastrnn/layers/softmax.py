@@ -167,10 +167,6 @@ class Softmax(Dense):
         loss = -float(np.dot(log_probs, weights.astype(np.float64)))
         return loss, spread(dx, used, targets.size).reshape(shape)
 
-    def sparse_rows(self):
-        """Return the rows of gradients that are not zero, where only some are known to be: nowhere."""
-        return {}
-
     def _bias(self):
         """Return the bias, zeros where there is none."""
         return self.parameters["bias"] if "bias" in self.parameters else np.zeros(self.num_classes, self.dtype)

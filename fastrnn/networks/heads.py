@@ -33,14 +33,13 @@ class Head(abc.ABC):
         self.layer, self.buffers = layer, {}
 
     @abc.abstractmethod
-    def mean_weights(self, targets, weights, scale):
+    def mean_weights(self, batch, scale):
         """Return the weights that make the sum of a batch's losses `scale` times their mean, and the divisor.
 
         Parameters
         ----------
-        targets : ndarray
-        weights : ndarray or None
-            Weights of the examples; None stands for 1.
+        batch : batch
+            Has ``targets``, and ``weights`` if the head's examples have any.
         scale : float
 
         Returns
@@ -48,7 +47,7 @@ class Head(abc.ABC):
         weights : float or ndarray
             As `loss_and_gradient` takes them.
         total : int or float
-            The number of targets, or the sum of the weights.
+            The number of targets, or the sum of their weights.
         """
 
     @abc.abstractmethod
@@ -88,6 +87,42 @@ class Head(abc.ABC):
         """
 
 
+class SoftmaxHead(Head):
+    """A token of a vocabulary at each step, or for each row. Targets are integers (...); negative ones are ignored.
+
+    Parameters
+    ----------
+    layer : Softmax, ProjectedSoftmax, AdaptiveSoftmax or SampledSoftmax
+    """
+
+    def __init__(self, layer):
+        super().__init__(layer)
+        counts = getattr(layer, "counts", None)
+        if counts is not None:  # how often each token appeared, where the softmax uses that
+            self.buffers["counts"] = counts
+
+    def mean_weights(self, batch, scale):
+        """Return the weight of each target, and their number; as `Head.mean_weights`."""
+        count = int(np.count_nonzero(batch.targets >= 0))
+        return scale / max(count, 1), count
+
+    def loss_and_gradient(self, h, targets, weights, lengths=None):
+        """Return the loss and its gradient by h; as `Head.loss_and_gradient`."""
+        return self.layer.loss_and_gradient(h, targets, weights)
+
+    def loss(self, h, targets, weights, lengths=None):
+        """Return the loss at prediction; as `Head.loss`."""
+        return self.layer.loss(h, targets, weights)
+
+    def predict(self, h, lengths=None):
+        """Return the probabilities of all tokens, float64 (..., V)."""
+        return self.layer.backend.to_numpy(self.layer.probabilities(h)).astype(np.float64)
+
+    def log_probs(self, h, targets):
+        """Return the natural logarithm of the probability of each target, float64 (...); 0 where it is ignored."""
+        return self.layer.log_probs(h, targets)
+
+
 class DenseHead(Head):
     """Base class of heads with one dense layer, whose outputs (B, K) have one target for each sequence.
 
@@ -106,10 +141,10 @@ class DenseHead(Head):
         for array in self.layer.parameters.values():
             self.layer.backend.scale(array, _FIRST_SCALE)
 
-    def mean_weights(self, targets, weights, scale):
+    def mean_weights(self, batch, scale):
         """Return the examples' weights divided by their sum, and the sum; as `Head.mean_weights`."""
-        total = float(weights.sum())
-        return weights * scale / max(total, 1e-30), total
+        total = float(batch.weights.sum())
+        return batch.weights * scale / max(total, 1e-30), total
 
     def loss_and_gradient(self, h, targets, weights, lengths=None):
         """Return the loss and its gradient by h; as `Head.loss_and_gradient`."""

@@ -1,4 +1,4 @@
-"""The networks of the estimators: something that encodes a sequence, and a dense layer on top."""
+"""The networks of estimators that read whole sequences and predict one thing for each."""
 
 from typing import NamedTuple
 
@@ -15,110 +15,59 @@ from fastrnn.layers import (
     temporal_activity_penalty,
 )
 from fastrnn.layers.pooling import dense_rows
+from fastrnn.networks.base import Network
 from fastrnn.networks.heads import HEADS
 from fastrnn.utils.shared import Shared
 
 
 class Batch(NamedTuple):
-    """Some sequences for one step of training.
+    """Some sequences for one pass.
 
     Attributes
     ----------
     sequences : Sequences
     rows : int array (B,)
         Which of them.
-    targets : array (B,) of int64 or (B, K) of float32
-    weights : float32 array (B,)
+    targets : ndarray or None
+        As the head takes them: int64 (B,), or (B, K); None where nothing is learned.
+    weights : float32 array (B,) or None
     """
 
     sequences: object
     rows: np.ndarray
-    targets: np.ndarray
-    weights: np.ndarray
+    targets: np.ndarray | None = None
+    weights: np.ndarray | None = None
 
 
-class Network:
-    """Base class of both networks: parameters by name, a training step, and the output layer.
+class SequenceNetwork(Network):
+    """Base class of both networks: their encoders make one vector of a sequence.
 
-    A subclass sets ``layers``, a dict, calls `add_head` and writes `encode`, `encode_backward`, `_all_dropouts`.
+    A subclass writes `encode` and `encode_backward`.
     """
 
-    frozen = frozenset()  # names of parameters that are not trained
+    def encode(self, batch, training=False):
+        """Return the encodings of sequences, (B, H)."""
+        raise NotImplementedError
 
-    def add_head(self, kind, in_features, n_outputs, options):
-        """Add the head for a kind of target, see `fastrnn.networks.heads.HEADS`."""
-        self.head = HEADS[kind](in_features, n_outputs, **options)
-        self.layers["output"] = self.head.layer
+    def encode_training(self, batch):
+        """Return the encodings with noise; see `Network.encode_training`."""
+        return self.encode(batch, training=True), None
 
-    def _named(self, attribute):
-        return {
-            f"{name}.{key}": array
-            for name, layer in self.layers.items()
-            for key, array in getattr(layer, attribute).items()
-        }
+    def loss(self, batch):
+        """Return the weighted sum of the losses of a batch, without noise."""
+        return self.head.loss(self.encode(batch), batch.targets, batch.weights)
 
-    def make_writable(self):
-        """Copy the arrays that cannot be written to, before they are trained, see `fastrnn.layers.Layer`."""
-        for layer in self.layers.values():
-            layer.make_writable()
+    def encodings(self, batch):
+        """Return what the head reads, float64 (B, H)."""
+        return self.backend.to_numpy(self.encode(batch)).astype(np.float64)
 
-    @property
-    def all_parameters(self):
-        """All parameters by name, those that are not trained too."""
-        return self._named("parameters")
+    def outputs(self, batch):
+        """Return the outputs of the last layer, float64 (B, K)."""
+        return self.head.outputs(self.encode(batch))
 
-    @property
-    def parameters(self):
-        """The parameters that are trained, by name."""
-        return {name: array for name, array in self.all_parameters.items() if name not in self.frozen}
-
-    @property
-    def grads(self):
-        """Their gradients by name."""
-        return {name: array for name, array in self._named("grads").items() if name not in self.frozen}
-
-    def sparse_rows(self):
-        """Return the rows of the embedding's gradient that are not zero."""
-        embedding = self.layers.get("embedding")
-        if embedding is None or "embedding.weight" in self.frozen:
-            return {}
-        return {"embedding.weight": embedding.rows}
-
-    def train_step(self, batch):
-        """Set the gradients of a batch; return the mean loss of its examples, and the sum of their weights."""
-        for layer in self.layers.values():
-            layer.zero_grad()
-        h = self.encode(batch.sequences, batch.rows, training=True)
-        weights, total = self.head.mean_weights(batch.targets, batch.weights, 1.0)
-        loss, dh = self.head.loss_and_gradient(h, batch.targets, weights)
-        self.encode_backward(dh)
-        return loss, total
-
-    def loss(self, sequences, rows, targets, weights):
-        """Return the weighted sum of the losses of some sequences, without noise."""
-        return self.head.loss(self.encode(sequences, rows), targets, weights)
-
-    def training_state(self):
-        """Return what a step of training depends on besides parameters, as plain values and arrays."""
-        return {"generators": [generator.bit_generator.state for generator in self._generators()]}, {}
-
-    def set_training_state(self, content, arrays):
-        """Take back what `training_state` returned."""
-        for generator, state in zip(self._generators(), content["generators"], strict=True):
-            generator.bit_generator.state = state
-
-    def _generators(self):
-        """Return the generators that masks are drawn from, always in the same order."""
-        layers = (*self.layers.values(), *self._all_dropouts())
-        return [generator for layer in layers for generator in layer.generators()]
-
-    def outputs(self, sequences, rows):
-        """Return the outputs of the last layer for some sequences, float64 (B, K)."""
-        return self.head.outputs(self.encode(sequences, rows))
-
-    def predict(self, sequences, rows):
-        """Return the predictions for some sequences, see `fastrnn.networks.heads.Head.predict`."""
-        return self.head.predict(self.encode(sequences, rows))
+    def predict(self, batch):
+        """Return predictions, float64 (B, K); see `fastrnn.networks.heads.Head.predict`."""
+        return self.head.predict(self.encode(batch))
 
     def hold(self):
         """Prepare for many predictions, until `release`."""
@@ -127,66 +76,68 @@ class Network:
         """Prepare for training."""
 
 
-class RecurrentNetwork(Network):
-    """Embedding (for texts), recurrent layers, pooling, output."""
+class RecurrentNetwork(SequenceNetwork):
+    """Embedding (for texts), recurrent layers, pooling, head."""
 
     def __init__(self, input_size, vectors, n_outputs, kind, *, cell, hidden_size, num_layers, bidirectional, pooling,
                  dropout, embedding_dropout, locked_dropout, activity_penalty, temporal_activity_penalty,
                  freeze_embedding, random_state, n_jobs, **recurrent):  # fmt: skip
+        super().__init__()
         options = {"random_state": random_state, "n_jobs": n_jobs}
-        self.layers = {}
+        self.embedding = None
         if vectors is not None:
-            self.layers["embedding"] = Embedding(*vectors.shape, dropout=embedding_dropout, **options)
-            self.layers["embedding"].parameters["weight"][...] = vectors
+            self.embedding = self.add_layer("embedding", _table(Embedding, vectors, embedding_dropout, options))
             if freeze_embedding:
                 self.frozen = frozenset(["embedding.weight"])
             input_size = vectors.shape[1]
-        self.recurrent = Recurrent(cell, input_size, hidden_size, num_layers, dropout=dropout,
-                                   bidirectional=bidirectional, locked_dropout=locked_dropout, **recurrent,
-                                   **options)  # fmt: skip
-        self.layers["recurrent"] = self.recurrent
-        self.layers["pooling"] = Pooling(self.recurrent.output_size, pooling, bidirectional, **options)
-        self.dropouts = Dropout(dropout, locked_dropout, **options), Dropout(dropout, **options)
+        self.recurrent = self.add_layer(
+            "recurrent",
+            Recurrent(cell, input_size, hidden_size, num_layers, dropout=dropout, bidirectional=bidirectional,
+                      locked_dropout=locked_dropout, **recurrent, **options),
+        )  # fmt: skip
+        size = self.recurrent.output_size
+        self.pooling = self.add_layer("pooling", Pooling(size, pooling, bidirectional, **options))
+        self.dropouts = (
+            self.add_layer("input_dropout", Dropout(dropout, locked_dropout, **options)),
+            self.add_layer("output_dropout", Dropout(dropout, **options)),
+        )
         self.penalties = activity_penalty, temporal_activity_penalty
-        self.add_head(kind, self.recurrent.output_size, n_outputs, options)
-        self._y, self._holding = None, Shared()
+        self.add_head(HEADS[kind](size, n_outputs, **options))
+        self._holding = Shared()
 
-    def _all_dropouts(self):
-        return self.dropouts
-
-    def encode(self, sequences, rows, training=False):
+    def encode(self, batch, training=False):
         """Return the pooled outputs of the recurrent layers, (B, H)."""
-        x, lengths = sequences.padded(rows)  # (T, B) or (T, B, D)
+        x, lengths = batch.sequences.padded(batch.rows)  # (T, B) or (T, B, D)
         return self.encode_steps(self.embed(x, training), lengths, training)
 
     def embed(self, x, training=False):
         """Return the vectors of ids (T, B), or what series have anyway: (T, B, D)."""
-        return self.layers["embedding"].forward(x, training=training) if "embedding" in self.layers else x
+        return x if self.embedding is None else self.embedding.forward(x, training=training)
 
     def encode_steps(self, x, lengths, training=False):
         """Return the pooled outputs for vectors x (T, B, D)."""
-        if "embedding" in self.layers:
+        if self.embedding is not None:
             x = self.dropouts[0].forward(x, training=training)
         y, _ = self.recurrent.forward(x, None, lengths, training=training, check_finite=False)
         if training:
-            self._y = y
-        pooled = self.layers["pooling"].forward(y, lengths, training=training)
+            self._kept = y
+        pooled = self.pooling.forward(y, lengths, training=training)
         return self.dropouts[1].forward(pooled, training=training)
 
-    def steps_backward(self, dh):
+    def steps_backward(self, dh, scale=1.0):
         """Return the gradient of the vectors x, and add to those of the parameters."""
-        dy = self.layers["pooling"].backward(self.dropouts[1].backward(dh))
+        y, self._kept = self._kept, None
+        dy = self.pooling.backward(self.dropouts[1].backward(dh))
         for penalty, factor in zip((activity_penalty, temporal_activity_penalty), self.penalties, strict=True):
-            if factor:
-                dy = dy + penalty(self._y, factor)[1]
+            dy = self._penalized(dy, y, penalty, scale * factor)
         dx, _ = self.recurrent.backward(dy)
-        return self.dropouts[0].backward(dx) if "embedding" in self.layers else dx
+        return dx if self.embedding is None else self.dropouts[0].backward(dx)
 
-    def encode_backward(self, dh):
-        """Add to the gradients."""
-        dx = self.steps_backward(dh)
-        if "embedding" in self.layers and not self.frozen:
-            self.layers["embedding"].backward(dx)
+    def encode_backward(self, dh, scale):
+        """Add to the gradients; see `Network.encode_backward`."""
+        dx = self.steps_backward(dh, scale)
+        if self.embedding is not None and not self.frozen:
+            self.embedding.backward(dx)
 
     def hold(self):
         """Pack the weights once for all predictions that follow, in any thread."""
@@ -205,41 +156,34 @@ class RecurrentNetwork(Network):
         if context is not None:
             context.__exit__(None, None, None)
 
-    def __getstate__(self):
-        return {**vars(self), "_y": None}
 
-
-class MeanEmbeddingNetwork(Network):
-    """Mean of embedding vectors, dense layers with ReLU, output."""
+class MeanEmbeddingNetwork(SequenceNetwork):
+    """Mean of embedding vectors, dense layers with ReLU, head."""
 
     def __init__(self, vectors, n_outputs, kind, *, hidden_layer_sizes, dropout, embedding_dropout, n_frozen,
                  random_state, n_jobs):  # fmt: skip
+        super().__init__()
         options = {"random_state": random_state, "n_jobs": n_jobs}
-        embedding = EmbeddingBag(*vectors.shape, dropout=embedding_dropout, **options)
-        embedding.parameters["weight"][...] = vectors
-        self.layers = {"embedding": embedding}
+        self.embedding = self.add_layer("embedding", _table(EmbeddingBag, vectors, embedding_dropout, options))
         self.n_frozen = n_frozen  # the first rows, pretrained, are not trained
         self.hidden, size = [], vectors.shape[1]
         for k, width in enumerate(hidden_layer_sizes):
-            self.layers[f"hidden_{k}"] = Dense(size, width, activation="relu", **options)
-            self.hidden.append((self.layers[f"hidden_{k}"], Dropout(dropout, **options)))
+            dense = self.add_layer(f"hidden_{k}", Dense(size, width, activation="relu", **options))
+            self.hidden.append((dense, self.add_layer(f"hidden_dropout_{k}", Dropout(dropout, **options))))
             size = width
-        self.dropout = Dropout(dropout, **options)
-        self.add_head(kind, size, n_outputs, options)
+        self.dropout = self.add_layer("input_dropout", Dropout(dropout, **options))
+        self.add_head(HEADS[kind](size, n_outputs, **options))
 
     def sparse_rows(self):
-        """Return the rows of the embedding's gradient that are trained and not zero."""
-        rows = self.layers["embedding"].rows
-        return {"embedding.weight": rows[rows >= self.n_frozen]}
+        """Return the rows of the embedding's gradient that are trained and not zero; see `Network.sparse_rows`."""
+        rows = super().sparse_rows()
+        used = rows["embedding.weight"]
+        return {**rows, "embedding.weight": used[used >= self.n_frozen]}
 
-    def _all_dropouts(self):
-        return self.dropout, *(dropout for _, dropout in self.hidden)
-
-    def encode(self, sequences, rows, training=False):
+    def encode(self, batch, training=False):
         """Return the last hidden layer, (B, H)."""
-        ids, offsets = sequences.flat(rows)
-        h = self.layers["embedding"].forward(ids, offsets, training=training)
-        return self.encode_means(h, training)
+        ids, offsets = batch.sequences.flat(batch.rows)
+        return self.encode_means(self.embedding.forward(ids, offsets, training=training), training)
 
     def encode_means(self, h, training=False):
         """Return the last hidden layer for means h (B, D) of embedding vectors."""
@@ -255,6 +199,13 @@ class MeanEmbeddingNetwork(Network):
             dh = dense.backward(dropout.backward(dh))
         return self.dropout.backward(dh)
 
-    def encode_backward(self, dh):
-        """Add to the gradients."""
-        self.layers["embedding"].backward(self.means_backward(dh))
+    def encode_backward(self, dh, scale):
+        """Add to the gradients; see `Network.encode_backward`."""
+        self.embedding.backward(self.means_backward(dh))
+
+
+def _table(kind, vectors, dropout, options):
+    """Return a layer of embeddings with given initial vectors (V, D)."""
+    layer = kind(*vectors.shape, dropout=dropout, **options)
+    layer.backend.assign(layer.parameters["weight"], vectors)
+    return layer

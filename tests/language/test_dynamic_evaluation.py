@@ -9,7 +9,6 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from fastrnn import DynamicEvaluation, InterpolatedLanguageModel, RNNLanguageModel
-from fastrnn.language.dynamic_evaluation import _without_dropout
 from fastrnn.text.batching import Batch
 
 LINES = ["she sells sea shells", "we sell red apples by the sea", "he buys green pears", "red shells"] * 5
@@ -27,7 +26,7 @@ def network(request):
 def slow_log_probs(network, sentences, rate, decay, segment, scales=None, epsilon=0.0):
     """Return the log probabilities of sentences: each segment is scored by a model of its own, in a plain loop."""
     adapted, learned = copy.deepcopy(network), network.network_.parameters
-    adapted.network_ = _without_dropout(network.network_)
+    adapted.network_ = network.network_.without_noise()
     vocabulary, result = network.vocabulary_, []
     texts = [[*vocabulary.encode(sentence.split()).tolist(), 3] for sentence in sentences]
     for text in [list(itertools.chain(*texts))] if network.carry_state else texts:
@@ -86,7 +85,7 @@ def test_gradients_divided_by_their_root_mean_squares(network, tmp_path):
 def test_root_mean_squares_of_one_batch(network):
     """The whole text in one segment: the root of the squared gradient is its absolute value."""
     model = DynamicEvaluation(network, rule="rms", segment=10**6).fit(["red shells red"] * 20)
-    quiet = _without_dropout(network.network_)
+    quiet = network.network_.without_noise()
     ids = network.vocabulary_.encode("red shells red </s>".split())
     inputs = np.array([network._start_id, *ids[:-1]])
     streams = [np.repeat(part[:, None], 20, axis=1).astype(np.int32) for part in (inputs, ids)]
