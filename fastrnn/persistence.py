@@ -1,118 +1,23 @@
-"""Files on disk: written whole or not at all, and a saved model as one safetensors file that holds no code."""
+"""A saved model: one safetensors file, which holds no code."""
 
 import contextlib
-import glob
 import json
 import math
 import mmap
 import os
-import pathlib
-import stat
-import tempfile
-import uuid
 import zlib
 
 import numpy as np
 
 from fastrnn.utils.checks import shown
+from fastrnn.utils.files import replaced_file
 
 _FORMAT_VERSION = 1
 _DTYPES = {"BOOL": "?"} | {f"{k.upper()}{8 * n}": f"<{k}{n}" for k in "iuf" for n in (1, 2, 4, 8) if k != "f" or n > 1}
 
 
-@contextlib.contextmanager
-def replaced_file(path):
-    """Give a temporary file name in the folder of `path`; on leaving without an error it takes the place of `path`.
-
-    A full disk or an interrupt leaves what was there before, and no half-written file. A new file has the rights that
-    the umask leaves, one that replaces another has the rights of that. A symbolic link stays, and what it points to is
-    replaced. A device or a pipe, ``/dev/stdout`` for instance, cannot be replaced: it is given itself.
-
-    Parameters
-    ----------
-    path : str or os.PathLike
-        The file to write.
-
-    Yields
-    ------
-    pathlib.Path
-        The temporary file (or the device), for the body to write and close.
-
-    Raises
-    ------
-    OSError
-        If no file can be made there, or it cannot be written: the message names it and the reason.
-    """
-    path = pathlib.Path(path)
-    if path.exists() and not (path.is_file() or path.is_dir()):
-        with _named_errors(path, path):
-            yield path
-        return
-    target = pathlib.Path(os.path.realpath(path))
-    temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
-    try:
-        open(temporary, "xb").close()
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(path)) from None
-    try:
-        with _named_errors(path, temporary):
-            yield temporary
-            if target.is_file():
-                temporary.chmod(stat.S_IMODE(target.stat().st_mode))
-            with open(temporary, "r+b") as file:
-                os.fsync(file.fileno())
-            temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def _named_errors(path, written):
-    """Say in an error of the file that is written that `path` cannot be written."""
-    try:
-        yield
-    except OSError as error:
-        if error.filename not in (None, str(written)):  # what is read meanwhile
-            raise
-        message = unwritten(path, error)
-        raise (OSError(message) if error.errno is None else OSError(error.errno, message)) from None
-
-
-def remove_abandoned(path):
-    """Remove the temporary files of `replaced_file` that a killed process left; nobody else may be writing `path`."""
-    path = pathlib.Path(os.path.realpath(path))
-    for temporary in path.parent.glob(f".{glob.escape(path.name)}.????????.tmp"):
-        temporary.unlink(missing_ok=True)
-
-
-def unwritten(path, error):
-    """Say that a file cannot be written, and why, for an OSError that may say so already.
-
-    Examples
-    --------
-    >>> unwritten("m.st", OSError(28, "No space left on device"))
-    'm.st cannot be written: no space left on device'
-    """
-    reason = error.strerror or str(error)
-    if reason.startswith(f"{path} "):
-        return reason
-    if error.errno is not None:
-        reason = reason[0].lower() + reason[1:]
-    return f"{path} cannot be written: {reason}"
-
-
-@contextlib.contextmanager
-def writing_temporary_file():
-    """Name the folder of temporary files in an error of what is written to one of them."""
-    try:
-        yield
-    except OSError as error:
-        advice = "for a temporary file (set TMPDIR to a folder with more space)"
-        raise OSError(error.errno, f"{error.strerror or error} {advice}", tempfile.gettempdir()) from None
-
-
 def plain_parameter(name, value):
-    """Return the value of a constructor's parameter as JSON can hold it.
+    """Return the value of a constructor's parameter in a form that JSON can hold.
 
     Parameters
     ----------
@@ -153,7 +58,7 @@ def save_model(path, class_name, params, content, arrays):
     params : dict of str -> object
         The constructor's parameters: plain values (numbers, strings, None, lists and dicts of them).
     content : dict of str -> object
-        What else has to be kept, in plain values: the vocabulary's tokens for instance.
+        Everything else to keep, in plain values: the vocabulary's tokens, for instance.
     arrays : dict of str -> ndarray
         The learned arrays.
 
@@ -179,7 +84,7 @@ def save_model(path, class_name, params, content, arrays):
 def load_model(path, class_name, verify=True):
     """Read a model that `save_model` wrote.
 
-    The arrays are mapped into memory: they are read from the disk where they are used, and processes share them.
+    The arrays are mapped into memory: a page is read from the disk when it is first used, and processes share it.
 
     Parameters
     ----------
@@ -232,7 +137,7 @@ def saved_class(path):
 
 
 def _read_file(path):
-    """Return the header of a saved model, its arrays, which are only mapped yet, and their checksum."""
+    """Return the header of a saved model, its arrays, which are mapped and not yet read, and their checksum."""
     with open(path, "rb") as file:
         memory = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY) if os.fstat(file.fileno()).st_size else b""
     try:
@@ -261,18 +166,18 @@ def _damaged(path):
 
 @contextlib.contextmanager
 def rebuilt(path, class_name):
-    """Turn what goes wrong when a model is made of the content of a file into a ValueError that names the file."""
+    """Turn an error of building a model from the content of a file into a ValueError that names the file."""
     try:
         yield
     except (LookupError, TypeError, ValueError) as error:
         what = f"no {error}" if isinstance(error, LookupError) else str(error)
-        raise ValueError(f"{path} has not what makes a {class_name} here: {what}") from error
+        raise ValueError(f"{path} does not hold a valid {class_name}: {what}") from error
 
 
 def _write_safetensors(file, metadata, arrays):
-    """Write metadata and arrays: the length of a header, that as JSON, and the arrays, the widest numbers first.
+    """Write the length of a header, the header as JSON, and the arrays, those of the widest numbers first.
 
-    The package safetensors does not say why a file cannot be written, and lets nobody else read it.
+    The package safetensors does not say why a file cannot be written, and lets nobody else read the file.
     """
     codes = {np.dtype(dtype): code for code, dtype in _DTYPES.items()}
     names = sorted(arrays, key=lambda name: (-arrays[name].dtype.itemsize, name))
@@ -289,7 +194,7 @@ def _write_safetensors(file, metadata, arrays):
 
 
 def _parse_safetensors(memory):
-    """Return metadata and arrays of a safetensors file, without a copy; raise some error if it is none."""
+    """Return metadata and arrays of a safetensors file, without a copy; raise any error for other files."""
     start = 8 + int.from_bytes(memory[:8], "little")
     if not 8 < start <= len(memory):
         raise ValueError("its header is cut off")
@@ -307,7 +212,7 @@ def _parse_safetensors(memory):
 
 def _header_checksum(header, arrays):
     parts = [header, *(f"{name} {arrays[name].dtype.str} {arrays[name].shape}" for name in sorted(arrays))]
-    content = chr(0).join(parts).encode(errors="surrogatepass")  # in a damaged header there may be anything
+    content = chr(0).join(parts).encode(errors="surrogatepass")  # a damaged header may hold anything
     return f"{zlib.crc32(content):08x}"
 
 

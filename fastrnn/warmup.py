@@ -22,7 +22,7 @@ from fastrnn.utils.progress import Progress
 
 
 class WarmUp(NamedTuple):
-    """Account of a `warm_up`.
+    """Result of `warm_up`.
 
     Attributes
     ----------
@@ -32,7 +32,7 @@ class WarmUp(NamedTuple):
         Kernels that were on disk already, or had been used in this process.
     seconds : float
     folder : pathlib.Path
-        Where they are kept.
+        The folder that they are kept in.
     size : int
         The bytes of all compiled kernels on disk.
     """
@@ -44,11 +44,11 @@ class WarmUp(NamedTuple):
     size: int
 
 
-def warm_up(cells=("rnn", "gru", "lstm"), dtype="float32", progress=False):
-    """Compile what n-gram models and networks of some cells need, and keep it on disk for later processes.
+def warm_up(cells=("rnn", "gru", "lstm"), dtype="float32", verbose=0):
+    """Compile the kernels of n-gram models and of networks with some cells, and keep them on disk for later processes.
 
-    Every kernel is compiled by being used, on a few numbers: the training and the prediction of a language model, and a
-    step of Adam and of SGD. What is there already is not compiled again.
+    A kernel is compiled by its first use, here on a few numbers: the training and the prediction of a language model,
+    and a step of Adam and of SGD. Kernels that are on disk already are not compiled again.
 
     Parameters
     ----------
@@ -56,8 +56,8 @@ def warm_up(cells=("rnn", "gru", "lstm"), dtype="float32", progress=False):
         Names of cells, see `fastrnn.layers.cells`.
     dtype : {"float32", "float64"}, default="float32"
         Type of the networks' numbers.
-    progress : bool, default=False
-        Whether to show a bar on stderr, or lines where that is no terminal.
+    verbose : int, default=0
+        Whether to show a bar on stderr, or lines where that is no terminal; 0 shows nothing.
 
     Returns
     -------
@@ -68,7 +68,7 @@ def warm_up(cells=("rnn", "gru", "lstm"), dtype="float32", progress=False):
     RuntimeError
         Compiled kernels are not kept, by ``FASTRNN_CACHE=0`` or ``NUMBA_DISABLE_JIT=1``.
     OSError
-        They could not be written: the message says why, for each folder that could have them.
+        Kernels could not be written: the message says why, for each folder.
 
     Examples
     --------
@@ -82,7 +82,7 @@ def warm_up(cells=("rnn", "gru", "lstm"), dtype="float32", progress=False):
     begin, before, lost = time.perf_counter(), set(_jit.used_files), len(_jit.not_kept)
     tasks = {"n-grams": _use_ngrams, "optimizers": lambda: _use_optimizers(dtype)}
     tasks |= {cell: functools.partial(_use_cell, cell, dtype) for cell in cells}
-    with Progress("fastrnn warmup", progress, "tasks", len(tasks)) as shown:
+    with Progress("fastrnn warmup", verbose, "tasks", len(tasks)) as shown:
         for name, use in tasks.items():
             shown.describe(name)
             with warnings.catch_warnings():
@@ -99,7 +99,7 @@ def warm_up(cells=("rnn", "gru", "lstm"), dtype="float32", progress=False):
 
 
 def clear():
-    """Delete the compiled kernels on disk, those of earlier versions of the package too.
+    """Delete the compiled kernels on disk, including those of earlier versions of the package.
 
     Returns
     -------
@@ -120,7 +120,7 @@ def clear():
 
 
 def _use_ngrams():
-    """Count n-grams, score a text with them, and draw one; unigrams alone take another way at places."""
+    """Count n-grams, score a text with them, and draw one; unigrams alone take other branches."""
     for order in (1, 3):
         model = NGramLanguageModel(order).fit(["a b c", "a b a b"])
         model.score(["a c"])
@@ -140,7 +140,7 @@ def _use_optimizers(dtype):
 
 
 def _use_cell(cell, dtype):
-    """Take a language model forward and backward, and predict with it."""
+    """Run a language model forward and backward, and predict with it."""
     options = {"dtype": dtype, "random_state": 0}
     embedding, recurrent = Embedding(4, 5, **options), Recurrent(cell, 5, 6, **options)
     softmax = Softmax(6, 4, **options)

@@ -163,5 +163,5 @@ def test_missing_tensors(model, path):
         # A file that is whole, but for this; one that was cut out of a whole file is damaged (see above).
         rest = {other: array for other, array in arrays.items() if other != key}
         persistence.save_model(path, name, params, content, rest)
-        with pytest.raises(ValueError, match=f"model has not what makes a {name} here: .*{key.rpartition('.')[2]}"):
+        with pytest.raises(ValueError, match=f"model does not hold a valid {name}: .*{key.rpartition('.')[2]}"):
             type(model).load(path)

@@ -1,11 +1,12 @@
 """Where compiled kernels are kept on disk, and which folders are trusted with them.
 
-With ``NUMBA_CACHE_DIR``, that is its subfolder ``fastrnn``. Without, it is ``__pycache__`` beside the source; where
-that cannot be written, ``fastrnn/kernels`` in the user's folder of caches (``$XDG_CACHE_HOME``, ``~/.cache``).
+They are in the subfolder ``fastrnn`` of ``NUMBA_CACHE_DIR`` if that is set, and else in ``__pycache__`` beside the
+source. Where that cannot be written, they are in ``fastrnn/kernels`` in the user's folder of caches
+(``$XDG_CACHE_HOME``, ``~/.cache``).
 
-A kernel on disk is code: who can write into its folder decides what runs here. So a folder is trusted only if it
-belongs to the user or to root, and nobody else can write into it. ``__pycache__`` is trusted as the source beside it
-is, for Python itself runs what it finds there.
+A kernel on disk is code: whoever can write into its folder decides what runs here. So a folder is trusted only if it
+belongs to the user or to root, and nobody else can write into it. ``__pycache__`` is trusted as much as the source
+beside it, because Python itself runs the files in it.
 """
 
 import contextlib
@@ -13,13 +14,14 @@ import hashlib
 import os
 import pathlib
 import sys
-import uuid
 
 from numba.core import config
 
+from fastrnn.utils.files import taking_the_place, temporary_beside
+
 _BESIDE = "__pycache__"
 _OTHERS_WRITE = 0o022  # the group, and all
-_FILES = "*.nbc*"  # kernels, and what a process left that was killed while it wrote one
+_FILES = "*.nbc*"  # kernels, and temporary files of killed processes
 
 
 def kernel_folders(source):
@@ -51,7 +53,7 @@ def _roots():
 def check_trusted(folder):
     """Raise OSError if code in a folder must not be run, or if there is no such folder."""
     status = folder.stat()
-    if os.name == "nt":  # rights are of another kind there
+    if os.name == "nt":  # rights are of another kind
         return
     owners, others = {os.geteuid(), 0}, _OTHERS_WRITE
     if folder.name == _BESIDE:
@@ -75,7 +77,7 @@ def read_kernel(source, name):
 
 
 def write_kernel(source, name, content):
-    """Write a file, whole or not at all, into the first folder where that is possible.
+    """Write a file, whole or not at all, into the first folder that can be written.
 
     Returns
     -------
@@ -85,7 +87,7 @@ def write_kernel(source, name, content):
     Raises
     ------
     OSError
-        It is possible nowhere: the message says why, for each folder.
+        No folder can be written: the message says why, for each.
     """
     reasons = []
     for folder in kernel_folders(source):
@@ -94,25 +96,18 @@ def write_kernel(source, name, content):
             folder.parent.mkdir(parents=True, exist_ok=True)
             folder.mkdir(0o755, exist_ok=True)
             check_trusted(folder)
-            _replace(folder / name, content)
-            return folder / name
+            path = folder / name
+            temporary = temporary_beside(path)
+            with taking_the_place(temporary, path):
+                temporary.write_bytes(content)  # not synced: a kernel that is lost is compiled again
+            return path
         except OSError as error:
             reasons.append(f"{folder}: {error.strerror or error}")
     raise OSError("; ".join(reasons))
 
 
-def _replace(path, content):
-    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.tmp")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    except OSError:
-        delete_files([temporary])
-        raise
-
-
 def delete_files(paths):
-    """Delete the files that can be deleted; return how many these were, and their bytes."""
+    """Delete the files that can be deleted; return their number and their bytes."""
     count = size = 0
     for path in paths:
         with contextlib.suppress(OSError):
@@ -132,6 +127,6 @@ def file_sizes(paths):
 
 
 def kept_files():
-    """Return the paths of all compiled kernels on disk, of this package and of those who use its compiler."""
+    """Return the paths of all compiled kernels on disk, those of other packages that use this compiler too."""
     beside = [] if config.CACHE_DIR else [pathlib.Path(__file__).parents[1].rglob(f"{_BESIDE}/{_FILES}")]
     return [path for found in (*beside, *(root.glob(f"*/{_FILES}") for root in _roots())) for path in found]

@@ -174,7 +174,7 @@ def _named_labels(file, labels, classes):
 def _plot(matrix, names, path):
     from sklearn.metrics import ConfusionMatrixDisplay
 
-    from fastrnn.persistence import replaced_file
+    from fastrnn.utils.files import replaced_file
 
     library = optional_module("matplotlib.figure", "--plot needs")
     figure = library.Figure(figsize=(2.5 + 0.6 * len(names), 2 + 0.6 * len(names)), layout="constrained")

@@ -9,6 +9,7 @@ import tempfile
 import uuid
 
 from fastrnn.command.tables import Format, pick, read_table
+from fastrnn.text.normalization import NORMAL_FORMS
 from fastrnn.text.reading import check_encoding, open_lines, text_files
 from fastrnn.utils.optional import optional_module
 
@@ -140,7 +141,7 @@ def save_model(save, path):
     UserError
         It was saved elsewhere, or nowhere: the message says where.
     """
-    from fastrnn.persistence import unwritten
+    from fastrnn.utils.files import unwritten
 
     try:
         save(path)
@@ -200,9 +201,7 @@ def checkpoint_options(arguments, files):
 
 def add_normalize(parser):
     """Add the normal form of Unicode to the arguments."""
-    parser.add_argument(
-        "--normalize", choices=("NFC", "NFKC", "NFD", "NFKD"), help="bring text into this normal form of Unicode first"
-    )
+    parser.add_argument("--normalize", choices=NORMAL_FORMS, help="bring text into this normal form of Unicode first")
 
 
 def add_table(parser):

@@ -225,7 +225,7 @@ def warmup(arguments):
             count, size = clear()
             print(f"{count} kernels deleted, {size / 1e6:.1f} MB")
             return
-        done = warm_up(arguments.cells, arguments.dtype, progress=True)
+        done = warm_up(arguments.cells, arguments.dtype, verbose=1)
     except RuntimeError as error:
         raise UserError(str(error)) from error
     print(
@@ -367,7 +367,7 @@ def _format_data(data):
 def _write_outputs(arguments, data, results, characters):
     """Write the files that ``--json`` and ``--plot`` ask for."""
     from fastrnn.language.comparison import plot_results
-    from fastrnn.persistence import replaced_file
+    from fastrnn.utils.files import replaced_file
 
     try:
         if arguments.json:

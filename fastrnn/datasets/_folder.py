@@ -6,7 +6,7 @@ import pathlib
 import shutil
 import zipfile
 
-from fastrnn.persistence import replaced_file
+from fastrnn.utils.files import replaced_file
 from fastrnn.utils.optional import optional_module
 
 _FOLDER = "FASTRNN_DATA"

@@ -5,8 +5,8 @@ import functools
 import numpy as np
 
 from fastrnn.exchange._keras import find_name
-from fastrnn.persistence import replaced_file
 from fastrnn.utils.checks import shown
+from fastrnn.utils.files import replaced_file
 from fastrnn.utils.optional import optional_module
 
 _IR_VERSION = 8  # as version 17 of the operators, what runtimes from 2022 on read

@@ -10,8 +10,8 @@ from numba.core import event
 from sklearn.base import clone
 from sklearn.utils.validation import has_fit_parameter
 
-from fastrnn.persistence import replaced_file
 from fastrnn.utils.checks import shown, warn_caller
+from fastrnn.utils.files import replaced_file
 from fastrnn.utils.html import table
 from fastrnn.utils.optional import optional_module
 from fastrnn.utils.progress import Progress

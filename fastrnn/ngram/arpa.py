@@ -33,10 +33,10 @@ from typing import NamedTuple
 import numpy as np
 
 from fastrnn._jit import kernel
-from fastrnn.persistence import replaced_file
 from fastrnn.text.reading import decompressed
 from fastrnn.text.tokens import END_ID, PAD_ID, SPECIAL_TOKENS, START_ID, UNK_ID
 from fastrnn.text.word_table import WordTable, find_word
+from fastrnn.utils.files import replaced_file
 
 _BLOCK_BYTES = 1 << 23  # of the file, read at once
 _BLOCK_ROWS = 1 << 16  # n-grams written at once

@@ -10,8 +10,8 @@ import weakref
 import numpy as np
 
 from fastrnn.kernels.threads import run
-from fastrnn.persistence import writing_temporary_file
 from fastrnn.utils.checks import shown
+from fastrnn.utils.files import writing_temporary_file
 
 _MIN_PIECE = 1 << 15  # children of contexts that a thread is worth
 _DISK_PIECE = 1 << 20  # children of contexts that a thread goes over before pages are given back

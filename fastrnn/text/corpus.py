@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastrnn.persistence import replaced_file, writing_temporary_file
 from fastrnn.text.tokenization import batches, iterate_corpus
 from fastrnn.text.tokens import END_ID, PAD_ID, START_ID, close_sentences
 from fastrnn.text.vocabulary import Vocabulary
 from fastrnn.utils.checks import shown
+from fastrnn.utils.files import replaced_file, writing_temporary_file
 
 _IN_MEMORY = 1 << 27  # bytes of ids that are kept in memory; more go to a temporary file
 _AT_ONCE = 1 << 18  # tokens that are looked at together

@@ -9,9 +9,9 @@ from collections import defaultdict
 
 import numpy as np
 
-from fastrnn.persistence import replaced_file
 from fastrnn.text.tokens import END_ID, PAD_ID, SPECIAL_TOKENS, START_ID, UNK_ID, all_strings
 from fastrnn.utils.checks import check_positive_integer, is_frame, shown
+from fastrnn.utils.files import replaced_file
 
 _FORMAT = "fastrnn-vocabulary"
 _FORMAT_VERSION = 1

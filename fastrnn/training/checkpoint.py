@@ -9,9 +9,10 @@ import time
 
 import numpy as np
 
-from fastrnn.persistence import load_model, remove_abandoned, save_model, unwritten
+from fastrnn.persistence import load_model, save_model
 from fastrnn.text.subwords import tokenizer_to_plain
 from fastrnn.utils.checks import shown, warn_caller
+from fastrnn.utils.files import remove_abandoned, unwritten
 
 # What results do not depend on, what a training may go on with another value of, and what digests stand for.
 _FREE_PARAMETERS = {"device", "encoding", "n_jobs", "verbose", "warm_start", "max_iter", "vocabulary", "embedding"}
