@@ -12,6 +12,7 @@ _MODULES = {  # each module's part of the seam
         "add asarray assign copy empty empty_like fill is_finite is_writable multiply reshape scale to_numpy zeros"
     ),
     "clipping": "clip_rows scale_rows sum_of_squares",
+    "counters": "dropout keep_mask",
     "losses": "binary_cross_entropy categorical_cross_entropy half_squared_error",
     "optimizers": (
         "AdagradSettings AdamSettings RMSpropSettings SGDSettings adagrad_update adam_update average_update "

@@ -111,6 +111,24 @@ class Packing:
         """For each packed row, the place of its sequence in the packed batch (R,)."""
         return self._numbers[1]
 
+    @functools.cached_property
+    def sequences(self):
+        """For each packed row, the place of its sequence in the batch (R,)."""
+        return self._places_in_batch[0]
+
+    @functools.cached_property
+    def step_numbers(self):
+        """For each packed row, its step in its sequence (R,)."""
+        return self._places_in_batch[1]
+
+    @functools.cached_property
+    def _places_in_batch(self):
+        rows = self._numbers[0]
+        between_steps, between_sequences = self._strides
+        if between_sequences == 1:
+            return rows % between_steps, rows // between_steps
+        return rows // between_sequences, rows % between_sequences
+
     @property
     def reverse(self):
         """For each packed row, the one as far from its sequence's end as this one is from the beginning (R,)."""

@@ -34,6 +34,7 @@ class Layer:
     """
 
     _dropout_rates = ()  # names of attributes that are probabilities of dropout
+    _noise = None  # the `Noise` of a layer that draws masks
     _members = ()  # layers that this one shares arrays with, with the names of these there and here
 
     def __init__(self, *, dtype="float32", random_state=None, n_jobs=None, device="cpu"):
@@ -144,10 +145,14 @@ class Layer:
         for name in self._dropout_rates:
             setattr(self, name, 0.0)
 
-    def generators(self):
-        """Return the generators that masks and samples are drawn from, always in the same order."""
-        generator = getattr(self, "_random", None)
-        return [] if generator is None else [generator]
+    def training_state(self):
+        """Return what a step of training depends on besides parameters: a dict of plain values."""
+        return {} if self._noise is None else self._noise.state()
+
+    def set_training_state(self, state):
+        """Take back what `training_state` returned."""
+        if self._noise is not None:
+            self._noise.set_state(state)
 
     def _begin_training(self, method):
         """Refuse that two threads train the layer at once, until `_end_training`.

@@ -1,16 +1,21 @@
 """Dropout."""
 
+import functools
+import math
 import numbers
 
 import numpy as np
 
-from fastrnn._memory import empty
 from fastrnn.layers._layer import Layer
+from fastrnn.layers._noise import Noise
 from fastrnn.utils.checks import shown
 
 
 class Dropout(Layer):
     """Zero each element with probability `p` in training, and scale the others by 1 / (1 − p) (Srivastava et al. 2014).
+
+    A mask depends on the seed, the number of the pass, and the places of its elements in the batch. It is not kept:
+    `backward` computes it again.
 
     Parameters
     ----------
@@ -18,8 +23,8 @@ class Dropout(Layer):
         Probability of an element to be zeroed, at least 0 and below 1.
     locked : bool, default=False
         Whether an element is zeroed at every step of a sequence or at none (Gal and Ghahramani 2016).
-    dtype, random_state, n_jobs
-        As in every layer.
+    dtype, random_state, n_jobs, device
+        As in every layer, see `Layer`.
 
     Examples
     --------
@@ -31,22 +36,22 @@ class Dropout(Layer):
 
     _dropout_rates = ("p",)
 
-    def __init__(self, p=0.5, locked=False, *, dtype="float32", random_state=None, n_jobs=None):
-        super().__init__(dtype=dtype, random_state=random_state, n_jobs=n_jobs)
+    def __init__(self, p=0.5, locked=False, *, dtype="float32", random_state=None, n_jobs=None, device="cpu"):
+        super().__init__(dtype=dtype, random_state=random_state, n_jobs=n_jobs, device=device)
         self.p = check_probability("p, the probability of dropout,", p)
         self.locked = locked
-        self._random = np.random.default_rng(self.random_state.randint(2**31))
+        self._noise = Noise(self.random_state)
 
-    def forward(self, x, training=False, sequences=None):
+    def forward(self, x, training=False, sequences=None, steps=None):
         """Return x with elements dropped in training, x itself otherwise.
 
         Parameters
         ----------
-        x : ndarray
-            Any shape; (T, B, …) for locked dropout.
+        x : array-like (T, B, …), (B, n) or (n,)
+            Steps of sequences, or a row for each sequence; (R, …) with `sequences`.
         training : bool, default=False
-        sequences : int array (R,), default=None
-            For locked dropout of packed rows x (R, …): the sequence of each row.
+        sequences, steps : int array (R,), default=None
+            For packed rows: the place of each row's sequence in the batch, and the row's step.
 
         Returns
         -------
@@ -55,28 +60,35 @@ class Dropout(Layer):
         if not training:
             return x
         if self.p == 0:
-            self._keep(None)
+            self._keep(None, None)
             return x
-        shape, places = x.shape, None
+        x = self.backend.asarray(x, self.dtype)
+        if sequences is None:
+            sequences, steps = _numbers(x.shape[:-1][:2])
         if self.locked:
-            shape = x.shape[1:]
-            if sequences is not None:
-                shape, places = (int(sequences.max(initial=-1)) + 1, *x.shape[1:]), sequences
-        uniform = self._random.random(out=empty(shape, np.float32), dtype=np.float32)
-        mask = np.greater_equal(uniform, self.p, out=empty(shape, self.dtype), casting="unsafe")
-        mask *= self.dtype.type(1 / (1 - self.p))
-        mask = mask if places is None else mask[places]
-        self._keep(mask)
-        return _times(x, mask)
+            steps = np.zeros_like(steps)
+        self._keep(self._noise.next_pass(), (sequences, steps))
+        return self._drop(x)
 
     def backward(self, dy):
         """Return the gradient of x for the mask of the last `forward` in training."""
-        (mask,) = self._recall()
-        return dy if mask is None else _times(dy, mask)
+        noise, _ = self._recall()
+        return dy if noise is None else self._drop(self.backend.asarray(dy, self.dtype))
+
+    def _drop(self, x):
+        """Return x under the mask that was kept."""
+        noise, (sequences, steps) = self._recall()
+        backend, shape = self.backend, (len(sequences), x.size // max(len(sequences), 1))
+        out = backend.empty(shape, self.dtype)
+        backend.dropout(out, backend.reshape(x, shape), self.p, *noise, sequences, steps, self.n_jobs)
+        return backend.reshape(out, x.shape)
 
 
-def _times(x, mask):
-    return np.multiply(x, mask, out=empty(x.shape, np.result_type(x, mask)))
+@functools.lru_cache(maxsize=16)
+def _numbers(shape):
+    """Return the sequence and the step of each row of a batch (T, B), (B,) or (), int32 (R,) each."""
+    numbers = np.arange(math.prod(shape), dtype=np.int32)
+    return (numbers % shape[1], numbers // shape[1]) if len(shape) == 2 else (numbers, np.zeros_like(numbers))
 
 
 def check_probability(name, value):

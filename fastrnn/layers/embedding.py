@@ -6,6 +6,7 @@ from fastrnn._memory import empty
 from fastrnn.kernels.embedding import embedding_backward, embedding_forward
 from fastrnn.kernels.packing import Embedded
 from fastrnn.layers._layer import Layer
+from fastrnn.layers._noise import Noise
 from fastrnn.layers.dropout import check_probability
 from fastrnn.utils.checks import shown
 
@@ -74,7 +75,7 @@ class Embedding(Layer):
         self._add_parameter("weight", weight)
         self.rows = np.empty(0, np.int64)
         self.dropout = check_probability("dropout", dropout)
-        self._random = np.random.default_rng(self.random_state.randint(2**31)) if dropout else None
+        self._noise = Noise(self.random_state) if dropout else None
 
     def forward(self, ids, training=False):
         """Look vectors up.
@@ -94,11 +95,11 @@ class Embedding(Layer):
         ValueError
             `ids` are not integers from 0 to V - 1.
         """
-        ids, flat, factors = self._read(ids, training, is_embedded=False)
+        ids, flat, noise = self._read(ids, training, is_embedded=False)
         out = empty((flat.size, self.embedding_dim), self.dtype)
         embedding_forward(out, self.parameters["weight"], flat)
-        if factors is not None:
-            out *= factors[flat]
+        if noise is not None:
+            out *= self._factors(noise, flat)
         return out.reshape(*ids.shape, self.embedding_dim)
 
     def embedded(self, ids, training=False):
@@ -114,12 +115,12 @@ class Embedding(Layer):
         -------
         Embedded
         """
-        ids, _, factors = self._read(ids, training, is_embedded=True)
+        ids, _, noise = self._read(ids, training, is_embedded=True)
         weight = self.parameters["weight"]
-        return Embedded(weight if factors is None else weight * factors, ids)
+        return Embedded(weight if noise is None else weight * self._factors(noise, np.arange(len(weight))), ids)
 
     def _read(self, ids, training, is_embedded):
-        """Return ids as an array and flat, and the factors of all vectors or None; keep what backward needs.
+        """Return ids as an array and flat, and the pass for masks or None; keep what backward needs.
 
         `is_embedded` says that the look-up is not carried out.
         """
@@ -129,13 +130,17 @@ class Embedding(Layer):
         flat = np.ascontiguousarray(ids, np.int64).reshape(-1)
         if flat.size and not (flat.min() >= 0 and flat.max() < self.num_embeddings):
             raise ValueError(f"ids must be from 0 to {self.num_embeddings - 1}, got {flat.min()} to {flat.max()}.")
-        factors = None
-        if training and self.dropout:
-            kept = self._random.random((self.num_embeddings, 1), dtype=np.float32) >= self.dropout
-            factors = kept * self.dtype.type(1 / (1 - self.dropout))
+        noise = self._noise.next_pass() if training and self.dropout else None
         if training:
-            self._keep(flat.copy(), factors, is_embedded)  # the caller may reuse his array before backward
-        return ids, flat, factors
+            self._keep(flat.copy(), noise, is_embedded)  # the caller may reuse his array before backward
+        return ids, flat, noise
+
+    def _factors(self, noise, ids):
+        """Return the factors (N, 1) of vectors under dropout: one mask of all occurrences of an id."""
+        factors = self.backend.empty((len(ids), 1), self.dtype)
+        sequences, steps = ids.astype(np.int32), np.zeros(len(ids), np.int32)
+        self.backend.keep_mask(factors, self.dropout, 1 / (1 - self.dropout), *noise, sequences, steps, self.n_jobs)
+        return factors
 
     def backward(self, dy):
         """Add the gradient of the vectors that the last `forward` looked up to ``grads["weight"]``.
@@ -145,15 +150,15 @@ class Embedding(Layer):
         dy : array-like (*ids.shape, D), or (V, D) after `embedded`
             Gradient of the loss with respect to what `forward` returned, or to the vectors of `embedded`.
         """
-        ids, factors, is_embedded = self._recall()
+        ids, noise, is_embedded = self._recall()
         padding = -1 if self.padding_idx is None else self.padding_idx
         if is_embedded:
             used = np.flatnonzero(np.bincount(ids))
             ids = used[used != padding]
             dy = np.asarray(dy, self.dtype)[ids]
         dy = np.ascontiguousarray(dy, self.dtype).reshape(ids.size, self.embedding_dim)
-        if factors is not None:
-            dy = dy * factors[ids]
+        if noise is not None:
+            dy = dy * self._factors(noise, ids)
         embedding_backward(self.grads["weight"], dy, ids, padding)
         if self.rows is not None:
             used = np.union1d(self.rows, ids)

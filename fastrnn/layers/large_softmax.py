@@ -255,6 +255,14 @@ class SampledSoftmax(Softmax):
             gradient[self.rows] = 0
         self.rows = np.empty(0, np.int64)
 
+    def training_state(self):
+        """Return the state of the generator that samples are drawn from."""
+        return self._random.bit_generator.state
+
+    def set_training_state(self, state):
+        """Take back what `training_state` returned."""
+        self._random.bit_generator.state = state
+
     def candidates(self, targets):
         """Draw the classes that the targets (R,) are told from; return them sorted, and their log probabilities.
 

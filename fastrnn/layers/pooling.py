@@ -15,6 +15,7 @@ from fastrnn.kernels.pooling import (
     mean_forward,
 )
 from fastrnn.layers._layer import Layer
+from fastrnn.layers._noise import Noise
 from fastrnn.layers.dense import Dense
 from fastrnn.layers.dropout import check_probability
 from fastrnn.utils.checks import check_choice, shown
@@ -215,7 +216,7 @@ class EmbeddingBag(Layer):
         self._add_parameter("weight", self.random_state.standard_normal((num_embeddings, embedding_dim)))
         self.rows = np.empty(0, np.int64)
         self.dropout = check_probability("dropout", dropout)
-        self._random = np.random.default_rng(self.random_state.randint(2**31))
+        self._noise = Noise(self.random_state)
 
     def forward(self, ids, offsets, training=False):
         """Return the mean vector of each bag.
@@ -238,13 +239,22 @@ class EmbeddingBag(Layer):
             raise ValueError(f"ids must be from 0 to {self.num_embeddings - 1}, got {ids.min()} to {ids.max()}.")
         factors = np.empty(0, self.dtype)
         if training and self.dropout:
-            kept = self._random.random(ids.size, dtype=np.float32) >= self.dropout
-            factors = kept * self.dtype.type(1 / (1 - self.dropout))
+            factors = self._factors(ids.size, offsets)
         out = empty((len(offsets) - 1, self.embedding_dim), self.dtype)
         bag_forward(out, self.parameters["weight"], ids, factors, offsets)
         if training:
             self._keep(ids, factors, offsets)
         return out
+
+    def _factors(self, n_ids, offsets):
+        """Return a factor for each id, (N,): its mask depends on its bag and on its place in that."""
+        places = np.arange(n_ids)
+        bags = np.searchsorted(offsets, places, side="right") - 1
+        places -= offsets[bags]
+        factors, noise = self.backend.empty((n_ids, 1), self.dtype), self._noise.next_pass()
+        self.backend.keep_mask(factors, self.dropout, 1 / (1 - self.dropout), *noise, bags.astype(np.int32),
+                               places.astype(np.int32), self.n_jobs)  # fmt: skip
+        return self.backend.reshape(factors, (n_ids,))
 
     def backward(self, dout):
         """Add the gradient of the vectors that the last `forward` used to ``grads["weight"]``.

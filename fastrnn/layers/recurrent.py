@@ -302,7 +302,7 @@ class Recurrent(Layer):
             if self.residual and k > 0:
                 rows = rows + inputs
             if k < self.num_layers - 1:
-                rows = self._dropouts[k].forward(rows, training=training, sequences=packing.places)
+                rows = self._dropouts[k].forward(rows, training, packing.sequences, packing.step_numbers)
         if room is not None:
             give_back(room)
         return rows, final, collected, passes
@@ -417,9 +417,16 @@ class Recurrent(Layer):
         for layer in self._dropouts:
             layer.remove_noise()
 
-    def generators(self):
-        """Return the generators that masks are drawn from, always in the same order."""
-        return [*super().generators(), *(generator for layer in self._dropouts for generator in layer.generators())]
+    def training_state(self):
+        """Return what masks depend on."""
+        dropouts = [dropout.training_state() for dropout in self._dropouts]
+        return {"generator": self._random.bit_generator.state, "dropouts": dropouts}
+
+    def set_training_state(self, state):
+        """Take back what `training_state` returned."""
+        self._random.bit_generator.state = state["generator"]
+        for dropout, part in zip(self._dropouts, state["dropouts"], strict=True):
+            dropout.set_training_state(part)
 
     def _read(self, x, lengths):
         """Return x as an array (·, ·, input_size) or as `Embedded`, its lengths, and whether it was a list."""

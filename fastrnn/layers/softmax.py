@@ -227,9 +227,13 @@ class ProjectedSoftmax(Layer):
         self.classes.tie(embedding)
         self._share()
 
-    def generators(self):
-        """Return the generators that samples are drawn from."""
-        return self.classes.generators()
+    def training_state(self):
+        """Return the state of the generator that samples are drawn from, if there is one."""
+        return self.classes.training_state()
+
+    def set_training_state(self, state):
+        """Take back what `training_state` returned."""
+        self.classes.set_training_state(state)
 
     def sparse_rows(self):
         """Return the rows of each gradient that are not zero, where only some are known to be."""

@@ -157,17 +157,12 @@ class Network(abc.ABC):
 
     def training_state(self):
         """Return what a step of training depends on besides parameters: plain values, and host arrays by name."""
-        states = {
-            name: [generator.bit_generator.state for generator in layer.generators()]
-            for name, layer in self.layers.items()
-        }
-        return {"layers": states}, {}
+        return {"layers": {name: layer.training_state() for name, layer in self.layers.items()}}, {}
 
     def set_training_state(self, content, arrays):
         """Take back what `training_state` returned."""
         for name, layer in self.layers.items():
-            for generator, state in zip(layer.generators(), content["layers"][name], strict=True):
-                generator.bit_generator.state = state
+            layer.set_training_state(content["layers"][name])
 
     def without_noise(self):
         """Return a copy of the network that is trained without dropout and penalties; zoneout stays."""

@@ -327,10 +327,10 @@ def test_dropout_is_between_the_layers_and_only_in_training():
 def test_gradients_through_dropout_with_the_mask_held():
     p = problem("gru", bidirectional=False, dropout=0.4, dtype="float64")
     layer = p["layer"]
-    fresh = layer._dropouts[0]._random.bit_generator.state
+    fresh = layer.training_state()
 
     def outcome(training=True):
-        layer._dropouts[0]._random.bit_generator.state = fresh  # the same mask every time
+        layer.set_training_state(fresh)  # the same mask every time
         return run(p, training)
 
     outcome()
@@ -420,14 +420,8 @@ def check_gradients(p, prepare=lambda: None, names=None):
 
 def held(layer):
     """Return a function that puts all sources of masks back to where they are now."""
-    sources = [layer._random, *(dropout._random for dropout in layer._dropouts)]
-    fresh = [source.bit_generator.state for source in sources]
-
-    def prepare():
-        for source, state in zip(sources, fresh, strict=True):
-            source.bit_generator.state = state
-
-    return prepare
+    fresh = layer.training_state()
+    return lambda: layer.set_training_state(fresh)
 
 
 EVERYTHING = {"zoneout": 0.2, "recurrent_dropout": 0.2, "weight_dropout": 0.2, "dropout": 0.2}
@@ -601,7 +595,7 @@ def test_masks_have_their_rates_and_scales():
 def test_locked_dropout_is_the_same_at_every_step():
     layer = Recurrent("rnn", 3, 200, 2, dropout=0.5, locked_dropout=True, random_state=0)
     layer.forward(np.ones((6, 3, 3)), lengths=[6, 2, 4], training=True)
-    _, (mask,) = layer._dropouts[0]._kept
+    mask = layer._dropouts[0].backward(np.ones((12, 200), np.float32))
     np.testing.assert_array_equal(mask[:3], mask[3:6])  # packed: three sequences are alive at the steps 0 and 1
     assert (mask[0] == 0).mean() == pytest.approx(0.5, abs=0.1)
     assert not np.array_equal(mask[0], mask[1])
