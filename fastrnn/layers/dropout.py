@@ -31,7 +31,7 @@ class Dropout(Layer):
     >>> import numpy as np
     >>> from fastrnn.layers import Dropout
     >>> Dropout(0.5, random_state=0).forward(np.ones(6, "float32"), training=True)
-    array([0., 0., 0., 0., 0., 2.], dtype=float32)
+    array([0., 2., 2., 2., 2., 2.], dtype=float32)
     """
 
     _dropout_rates = ("p",)
