@@ -399,6 +399,21 @@ class RNNRegressor(RegressorExchangeMixin, RegressorMixin, RecurrentEstimator):
         predictions = self._predictions(X)
         return self._target.decode(predictions)
 
+    def score(self, X, y, sample_weight=None):
+        """Return the coefficient of determination R² of the predictions; of several numbers the mean.
+
+        Parameters
+        ----------
+        X, y : as in `fit`
+        sample_weight : array-like (n,), default=None
+
+        Returns
+        -------
+        float
+            1 at best; 0 for a model that always predicts the mean of y.
+        """
+        return super().score(X, y, sample_weight)
+
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True

@@ -7,10 +7,13 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from fastrnn.estimators.base import BaseSequenceEstimator
 from fastrnn.exchange._onnx_sequences import OnnxMixin
 from fastrnn.networks.sequence import Batch
+from fastrnn.utils.brief import BriefHelpMixin
 from fastrnn.utils.checks import check_fitted
 
 
-class WholeSequenceEstimator(OnnxMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseSequenceEstimator):
+class WholeSequenceEstimator(
+    BriefHelpMixin, OnnxMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseSequenceEstimator
+):
     """Estimator whose network encodes each sequence as one vector and predicts its target from that."""
 
     def fit(self, X, y, sample_weight=None, X_val=None, y_val=None, *, checkpoint=None, checkpoint_minutes=None):

@@ -3,6 +3,30 @@
 A layer's `state_dict` and `load_state_dict` are torch's already. Recurrent language models, classifiers and regressors
 have ``to_torch``, ``from_torch``, ``to_keras``, ``from_keras`` and ``to_onnx`` as methods. No other library is needed
 but for ONNX files (package onnx).
+
+The ONNX graph of a classifier or regressor has the inputs
+
+- ``series`` (B, T, D) of float32, which the graph standardizes; or for texts and tokens ``tokens`` (B, T) of int64, ids
+  in the order of ``vocabulary_.tokens``;
+- ``lengths`` (B,) of int64, the steps of each sequence, which may be 0. The graph reads as many as `max_length` allows.
+
+B and T are open, and T is at least 1. Steps beyond the end of a sequence may hold anything. The output is
+``probabilities`` (B, K) as from `predict_proba`, or for a regressor ``values``, (B,) or (B, K), as from `predict`; both
+are float32. The metadata holds JSON: ``classes``, a list in the order of the outputs, and ``vocabulary``, the list of
+tokens.
+
+>>> import json, pathlib, tempfile
+>>> import pytest
+>>> onnx = pytest.importorskip("onnx")
+>>> from fastrnn import MeanEmbeddingClassifier
+>>> model = MeanEmbeddingClassifier(n_buckets=100, max_iter=1).fit(["a fine film", "so dull"], ["+", "-"])
+>>> with tempfile.TemporaryDirectory() as folder:
+...     model.to_onnx(pathlib.Path(folder, "model.onnx"))
+...     written = onnx.load(pathlib.Path(folder, "model.onnx"))
+>>> {entry.key: json.loads(entry.value) for entry in written.metadata_props}["classes"]
+['+', '-']
+>>> [value.name for value in written.graph.input], [value.name for value in written.graph.output]
+(['tokens', 'lengths'], ['probabilities'])
 """
 
 from fastrnn.exchange._keras import from_keras, to_keras

@@ -16,46 +16,20 @@ class OnnxMixin(GuardedMixin):
     """The estimator as an ONNX file."""
 
     def to_onnx(self, path):
-        """Write the fitted model to an ONNX file (needs the package onnx).
-
-        The inputs of its graph are
-
-        - ``series`` (B, T, D) of float32, which the graph standardizes; or for texts and tokens ``tokens`` (B, T) of
-          int64, ids in the order of ``vocabulary_.tokens``;
-        - ``lengths`` (B,) of int64, the steps of each sequence, which may be 0. B and T are open, T is at least 1. The
-          steps behind the end of a sequence may hold anything. The graph reads as many as `max_length` allows.
-
-        Its output is ``probabilities`` (B, K), as `predict_proba` returns them, or of a regressor ``values``, (B,) or
-        (B, K), as `predict` returns them, both of float32. The metadata has JSON under the keys ``classes``, a list in
-        the order of the outputs, and ``vocabulary``, the list of tokens.
+        """Write the fitted model to an ONNX file (needs the package onnx); see `fastrnn.exchange` for its graph.
 
         Parameters
         ----------
         path : str or os.PathLike
-            The file, which is replaced whole or not at all.
+            The file. It is replaced whole or not at all.
 
         Raises
         ------
         ValueError
-            ONNX cannot say what the model computes: a cell with layer normalization or with peepholes that all see the
-            state before, zoneout.
+            ONNX has no such model: zoneout, a cell with layer normalization or with peepholes that all see the
+            previous state.
         ImportError
             The package onnx is not installed.
-
-        Examples
-        --------
-        >>> import json, pathlib, tempfile
-        >>> import pytest
-        >>> onnx = pytest.importorskip("onnx")
-        >>> from fastrnn import MeanEmbeddingClassifier
-        >>> model = MeanEmbeddingClassifier(n_buckets=100, max_iter=1).fit(["a fine film", "so dull"], ["+", "-"])
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     model.to_onnx(pathlib.Path(folder, "model.onnx"))
-        ...     written = onnx.load(pathlib.Path(folder, "model.onnx"))
-        >>> {entry.key: json.loads(entry.value) for entry in written.metadata_props}["classes"]
-        ['+', '-']
-        >>> [value.name for value in written.graph.input], [value.name for value in written.graph.output]
-        (['tokens', 'lengths'], ['probabilities'])
         """
         check_is_fitted(self, "network_")
         (_write_recurrent if "recurrent" in self.network_.layers else _write_averaging)(self, path)

@@ -20,21 +20,20 @@ class SequenceExchangeMixin(GuardedMixin):
         Parameters
         ----------
         embedding, recurrent, output : str
-            The attributes of the module that are its ``torch.nn.Embedding`` (of texts), ``torch.nn.LSTM`` (or GRU or
-            RNN) and ``torch.nn.Linear``.
+            Attributes of the module: its ``torch.nn.Embedding`` (for texts), ``torch.nn.LSTM`` (or GRU or RNN) and
+            ``torch.nn.Linear``.
 
         Returns
         -------
         dict of str to ndarray
             Copies of the weights, for ``load_state_dict`` after ``torch.from_numpy``. Rows of the embedding are in the
-            order of ``vocabulary_.tokens``, those of a classifier's output in that of ``classes_``. The first layer has
-            the standardization of series in its weights, and the output that of a regressor's numbers: the module reads
-            and returns them as they are.
+            order of ``vocabulary_.tokens``, rows of a classifier's output in that of ``classes_``. The weights include
+            the standardization of series and of a regressor's numbers: the module reads and returns them as they are.
 
         Raises
         ------
         ValueError
-            torch has no such module: a cell that is not its, residual connections, zoneout, attention.
+            torch has no such module: another cell, residual connections, zoneout, attention.
         """
         check_is_fitted(self, "network_")
         check_torch(self.network_.layers["recurrent"])
@@ -48,8 +47,8 @@ class SequenceExchangeMixin(GuardedMixin):
         Returns
         -------
         list of ndarray
-            Of an Embedding (of texts), of each SimpleRNN, GRU or LSTM, or Bidirectional of it (see
-            `fastrnn.exchange.to_keras`), and of a Dense layer, with the standardization in them as from `to_torch`.
+            The weights of an Embedding (for texts), each SimpleRNN, GRU or LSTM, or Bidirectional of it (see
+            `fastrnn.exchange.to_keras`), and a Dense layer. They include the standardization as from `to_torch`.
 
         Raises
         ------
@@ -110,34 +109,31 @@ class ClassifierExchangeMixin(SequenceExchangeMixin):
         cls, state_dict, classes, tokens=None, *, special_tokens=None, embedding=None, recurrent=None, output=None,
         cell=None, **params,
     ):  # fmt: skip
-        """Make a classifier of a torch module's weights: an embedding (of texts), an LSTM, GRU or RNN, a linear layer.
+        """Make a classifier of a torch module's weights: embedding (for texts), LSTM, GRU or RNN, linear layer.
 
         Parameters
         ----------
         state_dict : module, or mapping of str to (tensor or array-like)
             The module, or its ``state_dict()``. Tensors may be of any floating-point type.
         classes : sequence or None
-            The class of each output; of a single output, whose sigmoid is a probability, the two classes, the one that
-            it is the probability of last. None is for several labels at once, a sigmoid each.
+            The class of each output. For a single output, whose sigmoid is a probability: both classes, the second one
+            being that of the probability. None for several labels at once, a sigmoid each.
         tokens : sequence of (str or int), mapping of str to int, or None
-            The token of each row of the embedding, or the row of each token. None takes the numbers of the rows: X is
-            lists of these ids.
+            The token of each row of the embedding, or the row of each token. None: X is lists of row numbers.
         special_tokens : dict of str to str or None
-            What ``<unk>`` and ``<pad>`` are called in `tokens` where they are not called so; vectors of zeros stand in
-            for those that are missing.
+            Names of ``<unk>`` and ``<pad>`` in `tokens`, if they differ. Missing ones get vectors of zeros.
         embedding, recurrent, output : str or None
-            The attributes of the module that are these layers; None finds them. A module without an embedding reads
-            series.
+            Attributes of the module; None finds them. A module without an embedding reads series.
         cell : str or None
-            "rnn_relu" where ``torch.nn.RNN`` has a rectifier, which a state dict does not say; None goes by the module,
-            or by the number of gates.
+            "rnn_relu" if ``torch.nn.RNN`` has a rectifier, which a state dict does not say; None goes by the module, or
+            by the number of gates.
         **params
             Further parameters of the classifier: `pooling` above all, and for texts `tokenizer` and `lowercase`.
 
         Returns
         -------
         RNNClassifier
-            A fitted classifier. One of series standardizes nothing.
+            A fitted classifier, which does not standardize series.
 
         Raises
         ------
@@ -150,27 +146,21 @@ class ClassifierExchangeMixin(SequenceExchangeMixin):
 
     @classmethod
     def from_keras(cls, weights, classes, tokens=None, *, special_tokens=None, cell=None, **params):
-        """Make a classifier of the weights of a Keras model.
+        """Make a classifier of the weights of a Keras model, as `from_torch` does of a module's.
 
         Parameters
         ----------
         weights : list of array-like, or Keras model
-            What ``get_weights()`` returns: of an Embedding (of texts), of one or more SimpleRNN, GRU or LSTM, or
-            Bidirectional of them, and of a Dense layer.
+            The model, or its ``get_weights()``: of an Embedding (for texts), one or more SimpleRNN, GRU or LSTM, or
+            Bidirectional of them, and a Dense layer.
         classes, tokens, special_tokens, **params
             As in `from_torch`.
         cell : str or None
-            "rnn_relu" where SimpleRNN has a rectifier; None goes by the number of gates and the shape of the bias.
+            "rnn_relu" if SimpleRNN has a rectifier; None goes by the number of gates and the shape of the bias.
 
         Returns
         -------
         RNNClassifier
-            A fitted classifier. One of series standardizes nothing.
-
-        Raises
-        ------
-        ValueError
-            The weights are not those of such a model.
         """
         parts, found = keras_parts(weights, whole_sequences=True)
         return cls._from_parts(parts, cell or found, _sort_classes(parts, classes), tokens, special_tokens, params)
@@ -184,7 +174,7 @@ class RegressorExchangeMixin(SequenceExchangeMixin):
         cls, state_dict, tokens=None, *, special_tokens=None, embedding=None, recurrent=None, output=None, cell=None,
         **params,
     ):  # fmt: skip
-        """Make a regressor of a torch module's weights: an embedding (of texts), an LSTM, GRU or RNN, a linear layer.
+        """Make a regressor of a torch module's weights: embedding (for texts), LSTM, GRU or RNN, linear layer.
 
         Parameters
         ----------
@@ -195,11 +185,6 @@ class RegressorExchangeMixin(SequenceExchangeMixin):
         -------
         RNNRegressor
             A fitted regressor, which standardizes nothing.
-
-        Raises
-        ------
-        ValueError
-            The weights are not those of such a module.
         """
         names = {"embedding": embedding, "recurrent": recurrent, "output": output}
         parts, cell = find_parts(state_dict, names, cell, whole_sequences=True)
@@ -207,7 +192,7 @@ class RegressorExchangeMixin(SequenceExchangeMixin):
 
     @classmethod
     def from_keras(cls, weights, tokens=None, *, special_tokens=None, cell=None, **params):
-        """Make a regressor of the weights of a Keras model.
+        """Make a regressor of the weights of a Keras model, as `from_torch` does of a module's.
 
         Parameters
         ----------
@@ -217,12 +202,6 @@ class RegressorExchangeMixin(SequenceExchangeMixin):
         Returns
         -------
         RNNRegressor
-            A fitted regressor, which standardizes nothing.
-
-        Raises
-        ------
-        ValueError
-            The weights are not those of such a model.
         """
         parts, found = keras_parts(weights, whole_sequences=True)
         return cls._from_parts(parts, cell or found, _plain_numbers(parts), tokens, special_tokens, params)

@@ -16,11 +16,12 @@ from fastrnn.text.tokenizers import get_tokenizer
 from fastrnn.text.tokens import END_ID, PAD_ID, SPECIAL_TOKENS, START_ID
 from fastrnn.text.vocabulary import Vocabulary
 from fastrnn.text.word_table import encode_texts
+from fastrnn.utils.brief import BriefHelpMixin
 from fastrnn.utils.checks import check_fitted, shown
 
 
 class BaseLanguageModel(
-    ScoringMixin, GenerationMixin, DecodingMixin, FillingMixin, SavingMixin, BaseEstimator, abc.ABC
+    BriefHelpMixin, ScoringMixin, GenerationMixin, DecodingMixin, FillingMixin, SavingMixin, BaseEstimator, abc.ABC
 ):  # fmt: skip
     """The methods that n-gram and recurrent language models share.
 
