@@ -13,7 +13,7 @@ import argparse
 import numpy as np
 
 from fastrnn.layers import GRU, LSTM, Dense, Softmax
-from fastrnn.training.loop import train
+from fastrnn.training.loop import Options, train
 from fastrnn.training.optimizers import Adam
 
 
@@ -28,6 +28,7 @@ class Network:
                  for key, array in getattr(layer, attribute).items()]  # fmt: skip
         return dict(pairs)
 
+    backend = property(lambda self: self.layers["output"].backend)
     parameters = property(lambda self: self._named("parameters"))
     grads = property(lambda self: self._named("grads"))
 
@@ -48,7 +49,7 @@ class Network:
 
     def fit(self, draw, steps):
         """Train on `steps` batches from `draw`."""
-        train(self, Adam(0.01), lambda: [draw() for _ in range(steps)], max_iter=1, clip_norm=1.0)
+        train(self, Adam(0.01), lambda: [draw() for _ in range(steps)], Options(max_iter=1, clip_norm=1.0))
         return self
 
 

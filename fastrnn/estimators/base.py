@@ -30,8 +30,8 @@ from fastrnn.layers.dropout import check_probability
 from fastrnn.persistence import load_model, rebuilt, save_model
 from fastrnn.text.normalization import check_preprocessing
 from fastrnn.text.tokenizers import get_tokenizer
-from fastrnn.training import loop as training
 from fastrnn.training.checkpoint import open_checkpoint
+from fastrnn.training.loop import Options, train
 from fastrnn.training.optimizers import make_optimizer
 from fastrnn.utils.checks import (
     check_choice,
@@ -137,10 +137,8 @@ class BaseSequenceEstimator(GuardedMixin, BaseEstimator, abc.ABC):
         if (X_val is None) != (y_val is None):
             raise ValueError("X_val and y_val must be given both or not at all.")
         learned = self.learned if self.warm_start and hasattr(self, "network_") else None
-        checkpoint = open_checkpoint(self, checkpoint, checkpoint_minutes, learned is not None)
         random_state = check_random_state(self.random_state)
-        if checkpoint is not None:
-            checkpoint.begin(random_state)
+        checkpoint = open_checkpoint(self, checkpoint, checkpoint_minutes, random_state, learned is not None)
         learned, examples = self._learn(X, y, None, sample_weight, learned, random_state)
         held_out = None
         if X_val is not None:
@@ -202,29 +200,28 @@ class BaseSequenceEstimator(GuardedMixin, BaseEstimator, abc.ABC):
 
     def _new_optimizer(self):
         return make_optimizer(self.optimizer, learning_rate=self.learning_rate_init, weight_decay=self.alpha,
-                              n_jobs=self.n_jobs)  # fmt: skip
+                              n_jobs=self.n_jobs, device=self.device)  # fmt: skip
 
     def _train(self, learned, examples, held_out, optimizer, max_iter, random_state, checkpoint=None):
         """Train the network; set the learned attributes."""
         network = learned.network
         network.release()
-        history = training.train(
-            network,
-            optimizer,
-            lambda: Epoch(examples, self._groups(examples.sequences, examples.rows, random_state)),
+        options = Options(
             max_iter=max_iter,
             clip_norm=self.clip_norm,
             validate=None if held_out is None else lambda: self._validate(network, held_out),
             n_iter_no_change=self.n_iter_no_change,
             tol=self.tol if held_out is not None else -np.inf,  # a training loss that wavers is no reason to slow down
             is_finite=lambda n_batches: self._is_finite(network, examples, n_batches),
-            going_on=network is getattr(self, "network_", None),
+            restore_on_error=network is getattr(self, "network_", None),
             checkpoint=checkpoint,
             random_state=random_state,
             verbose=self.verbose,
             name=type(self).__name__,
             unit="sequences",
         )
+        epochs = lambda: Epoch(examples, self._groups(examples.sequences, examples.rows, random_state))  # noqa: E731
+        history = train(network, optimizer, epochs, options)
         curves = learned.loss_curve + history.loss_curve, learned.validation_scores + history.validation_scores
         self._set_fitted(Learned(learned.reader, learned.target, network, *curves), optimizer)
         self._random_state = random_state

@@ -8,7 +8,7 @@ from fastrnn.language.base import BaseLanguageModel
 from fastrnn.language.recurrent_inference import RecurrentInferenceMixin
 from fastrnn.language.recurrent_training import RecurrentTrainingMixin
 from fastrnn.training.checkpoint import open_checkpoint
-from fastrnn.training.loop import History
+from fastrnn.training.history import History
 
 
 class RNNLanguageModel(ExchangeMixin, RecurrentTrainingMixin, RecurrentInferenceMixin, BaseLanguageModel):
@@ -313,7 +313,8 @@ class RNNLanguageModel(ExchangeMixin, RecurrentTrainingMixin, RecurrentInference
         """
         settings = self._check_parameters()
         going_on = self.warm_start and hasattr(self, "network_")
-        checkpoint = open_checkpoint(self, checkpoint, checkpoint_minutes, going_on)
+        random_state = check_random_state(self.random_state)
+        checkpoint = open_checkpoint(self, checkpoint, checkpoint_minutes, random_state, going_on)
         data = self._read_data(X, X_val, going_on=going_on, split=self.early_stopping)
         if checkpoint is not None:
             checkpoint.identify(**data.digests())
@@ -322,6 +323,7 @@ class RNNLanguageModel(ExchangeMixin, RecurrentTrainingMixin, RecurrentInference
             data,
             going_on,
             self._new_optimizer(settings),
+            random_state,
             max_iter=self.max_iter,
             schedule=settings.schedule,
             checkpoint=checkpoint,
@@ -346,7 +348,8 @@ class RNNLanguageModel(ExchangeMixin, RecurrentTrainingMixin, RecurrentInference
         going_on = hasattr(self, "network_")
         data = self._read_data(X, going_on=going_on, split=False)
         optimizer = getattr(self, "_optimizer", None) or self._new_optimizer(settings)
-        return self._train(settings, data, going_on, optimizer, max_iter=1, schedule="constant")
+        random_state = check_random_state(self.random_state)
+        return self._train(settings, data, going_on, optimizer, random_state, max_iter=1, schedule="constant")
 
     @property
     def n_parameters_(self):

@@ -7,7 +7,6 @@ import types
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.utils import check_random_state
 
 from fastrnn.layers.dropout import check_probability
 from fastrnn.networks.language import LanguageNetwork
@@ -15,8 +14,8 @@ from fastrnn.text.batching import SentenceBatches, StreamBatches, Streams, sente
 from fastrnn.text.corpus import Corpus, count_tokens, digest, learn_vocabulary, read_corpus, replace_ids, split_end
 from fastrnn.text.tokens import SPECIAL_TOKENS, START_ID
 from fastrnn.text.vocabulary import Vocabulary
-from fastrnn.training import loop as training
 from fastrnn.training.averaging import WeightAverage
+from fastrnn.training.loop import Options, train
 from fastrnn.training.optimizers import make_optimizer
 from fastrnn.utils.checks import check_choice, check_not_negative, check_positive_integer, check_training, shown
 
@@ -125,12 +124,15 @@ class RecurrentTrainingMixin:
             learning_rate=settings.learning_rate_init,
             weight_decay=settings.alpha,
             n_jobs=self.n_jobs,
+            device=self.device,
         )
 
     def _new_average(self, settings, validation):
         if settings.averaging is None:
             return None
-        average = WeightAverage(settings.averaging, settings.averaging_decay, settings.averaging_patience, self.n_jobs)
+        average = WeightAverage(
+            settings.averaging, settings.averaging_decay, settings.averaging_patience, self.n_jobs, self.device
+        )
         if not average.running and validation is None:
             raise ValueError("averaging='asgd' needs a validation text: X_val, or early_stopping=True.")
         return average
@@ -143,20 +145,16 @@ class RecurrentTrainingMixin:
         options = {name: getattr(settings, name) for name in names}
         return LanguageNetwork(len(vocabulary), random_state=random_state, counts=counts, **options)
 
-    def _train(self, settings, data, going_on, optimizer, **options):
+    def _train(self, settings, data, going_on, optimizer, random_state, **options):
         """Train a new network, or the one there is; set the learned attributes."""
         text, validation, vocabulary, counts = data
-        random_state = check_random_state(self.random_state)
         if going_on:
             network = self.network_
         else:
             if counts is None and settings.softmax != "full":  # the other softmaxes depend on frequencies
                 counts = count_tokens(text.ids, len(vocabulary))
             network = self._make_network(settings, vocabulary, random_state, counts)
-        history = training.train(
-            network,
-            optimizer,
-            self._epochs(settings, text, random_state),
+        options = Options(
             clip_norm=settings.clip_norm,
             validate=None if validation is None else lambda: float(self._log_probs(network, *validation).mean()),
             n_iter_no_change=settings.n_iter_no_change if self.early_stopping else None,
@@ -165,7 +163,7 @@ class RecurrentTrainingMixin:
             accumulate_steps=settings.accumulate_steps,
             rate_factor=(lambda batch: len(batch.inputs) / settings.bptt_length) if settings.random_bptt else None,
             is_finite=lambda n_batches: self._is_finite(network, *text, n_batches * settings.bptt_length),
-            going_on=going_on,
+            restore_on_error=going_on,
             random_state=random_state,
             verbose=self.verbose,
             name=f"{self.cell} language model",
@@ -173,6 +171,7 @@ class RecurrentTrainingMixin:
             describe=lambda score: {"perplexity": f"{math.exp(min(-score, 99)):.1f}"},
             **options,
         )
+        history = train(network, optimizer, self._epochs(settings, text, random_state), options)
         self._set_fitted(network, vocabulary, optimizer, history, going_on)
         return self
 

@@ -22,3 +22,8 @@ def assign_all(targets, arrays, backend):
 def all_finite(arrays, backend):
     """Return whether no array holds NaN or infinity."""
     return all(backend.is_finite(array) for array in arrays.values())
+
+
+def on_host(arrays, backend):
+    """Return a dict of NumPy arrays."""
+    return {name: backend.to_numpy(array) for name, array in arrays.items()}

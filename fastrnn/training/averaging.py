@@ -1,7 +1,7 @@
 """Averages of weights over the steps of a training."""
 
 from fastrnn.backends import backend
-from fastrnn.training.arrays import copied, distinct
+from fastrnn.training.arrays import copied, distinct, on_host
 from fastrnn.utils.checks import check_choice, check_fraction, check_positive_integer
 
 
@@ -81,10 +81,10 @@ class WeightAverage:
             self.backend.assign(mean, weight)
 
     def state(self):
-        """Return plain values and arrays for `set_state`."""
-        return {"running": self.running, "count": self.count}, self.arrays
+        """Return plain values and NumPy arrays for `set_state`."""
+        return {"running": self.running, "count": self.count}, on_host(self.arrays, self.backend)
 
     def set_state(self, content, arrays):
-        """Take back what `state` returned, or copies of it on the CPU."""
+        """Take back what `state` returned."""
         self.running, self.count = content["running"], content["count"]
         self.arrays = copied({name: self.backend.asarray(array) for name, array in arrays.items()}, self.backend)

@@ -140,7 +140,7 @@ class Checkpoint:
         return content, groups
 
 
-def open_checkpoint(estimator, path, minutes, going_on):
+def open_checkpoint(estimator, path, minutes, random_state, going_on):
     """Return the checkpoint that `fit` of an estimator is asked for, or None.
 
     Parameters
@@ -149,8 +149,21 @@ def open_checkpoint(estimator, path, minutes, going_on):
     path : str, os.PathLike or None
     minutes : float or None
         See `Checkpoint`.
+    random_state : RandomState instance
+        The source that the training draws from; it goes back to where the interrupted training began.
     going_on : bool
         Whether this fit goes on from an earlier one.
+
+    Returns
+    -------
+    Checkpoint or None
+
+    Raises
+    ------
+    ValueError
+        An argument is wrong, the file is damaged or no checkpoint, or the fit goes on from an earlier one.
+    FileNotFoundError
+        The folder does not exist.
     """
     if path is None:
         if minutes is not None:
@@ -160,7 +173,9 @@ def open_checkpoint(estimator, path, minutes, going_on):
         raise ValueError("checkpoint cannot be used where warm_start=True goes on from an earlier fit.")
     params = estimator.get_params(deep=False).items()
     identity = {name: _plain(value) for name, value in params if name not in _FREE_PARAMETERS}
-    return Checkpoint(path, type(estimator).__name__, identity, minutes)
+    checkpoint = Checkpoint(path, type(estimator).__name__, identity, minutes)
+    checkpoint.begin(random_state)
+    return checkpoint
 
 
 def _plain(value):

@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from fastrnn import RNNLanguageModel, Vocabulary
 from fastrnn.language.recurrent_training import RECIPES
 from fastrnn.text.tokens import close_sentences
-from fastrnn.training import loop as training
+from fastrnn.training.schedule import Schedule
 from tests import reference
 
 LINES = ["the cat sat on the mat .", "the dog sat on the log .", "a cat saw the dog ."] * 30
@@ -315,7 +315,7 @@ def test_a_diverging_training_stops_with_finite_weights_or_an_error(monkeypatch)
     with pytest.raises(ValueError, match="infinite or NaN in the first epoch: nothing was learned"):
         model.fit(LINES)
     assert not hasattr(model, "network_")
-    monkeypatch.setattr(training.Schedule, "at", lambda self, step, share: 0.01 if share < 0.5 else self.rate)
+    monkeypatch.setattr(Schedule, "at", lambda self, step, share: 0.01 if share < 0.5 else self.rate)
     with pytest.warns(ConvergenceWarning, match="infinite or NaN in epoch 2"):
         model.fit(LINES)
     assert all(np.isfinite(array).all() for array in model.network_.parameters.values())

@@ -12,7 +12,7 @@ from fastrnn import RNNLanguageModel
 from fastrnn.classification import MeanEmbeddingClassifier, RNNClassifier, RNNRegressor
 from fastrnn.networks.base import Network
 from fastrnn.training import checkpoint
-from fastrnn.training.loop import Schedule
+from fastrnn.training.schedule import Schedule
 
 LINES = ["the cat sat on the mat .", "the dog sat on the log .", "a cat saw the dog ."] * 12
 SMALL = {"embedding_size": 7, "hidden_size": 9, "tokenizer": "whitespace", "learning_rate_init": 0.02, "max_iter": 3,

@@ -10,15 +10,19 @@ import pytest
 from sklearn.exceptions import ConvergenceWarning
 
 from fastrnn import RNNLanguageModel
+from fastrnn.backends import backend
 from fastrnn.classification import MeanEmbeddingClassifier, RNNRegressor
 from fastrnn.language.dynamic_evaluation import DynamicEvaluation
 from fastrnn.training.averaging import WeightAverage
-from fastrnn.training.loop import PLATEAU_FACTOR, DivergenceError, Schedule, train
+from fastrnn.training.loop import DivergenceError, Options, train
 from fastrnn.training.optimizers import SGD
+from fastrnn.training.schedule import PLATEAU_FACTOR, Schedule
 
 
 class Parabola:
     """Loss (w − batch)² / 2 of one weight; `events` are raised or returned instead at given steps."""
+
+    backend = backend("cpu")
 
     def __init__(self, events=()):
         self.parameters = {"w": np.zeros(1, np.float32)}
@@ -45,7 +49,7 @@ class Parabola:
 
 def run(network, max_iter=5, batches=(1.0, 1.0), learning_rate=0.1, **options):
     optimizer = SGD(learning_rate)
-    return train(network, optimizer, lambda: list(batches), max_iter=max_iter, **options), optimizer
+    return train(network, optimizer, lambda: list(batches), Options(max_iter=max_iter, **options)), optimizer
 
 
 def test_the_loss_curve_is_the_mean_of_the_steps():
@@ -195,8 +199,8 @@ def rates(schedule, **options):
 
     scores = iter([4.0, 3.0, 2.0, 1.0])
     optimizer = Recorder(0.1)
-    train(Parabola(), optimizer, lambda: [1.0, 1.0], max_iter=4, validate=lambda: next(scores), schedule=schedule,
-          **options)  # fmt: skip
+    options = Options(max_iter=4, validate=lambda: next(scores), schedule=schedule, **options)
+    train(Parabola(), optimizer, lambda: [1.0, 1.0], options)
     return seen, optimizer
 
 
