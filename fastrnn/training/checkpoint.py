@@ -1,4 +1,4 @@
-"""Checkpoints: a file from which an interrupted training goes on, to the same weights bit for bit."""
+"""Checkpoints: files from which an interrupted training goes on, to the same weights bit for bit."""
 
 import contextlib
 import json
@@ -14,27 +14,27 @@ from fastrnn.text.subwords import tokenizer_to_plain
 from fastrnn.utils.checks import shown, warn_caller
 from fastrnn.utils.files import remove_abandoned, unwritten
 
-# What results do not depend on, what a training may go on with another value of, and what digests stand for.
+# Parameters that may have changed when a training goes on: results do not depend on them, or a digest stands for them.
 _FREE_PARAMETERS = {"device", "encoding", "n_jobs", "verbose", "warm_start", "max_iter", "vocabulary", "embedding"}
 
 
 class Checkpoint:
-    """File that holds all that a training depends on.
+    """A file with everything that a training depends on.
 
     Parameters
     ----------
     path : str or os.PathLike
     name : str
-        What is trained: the estimator's class.
+        The class of the estimator that is trained.
     identity : dict of str to object
-        Plain values that say which training it is: its parameters. A file with others is refused.
+        The training's parameters, as plain values. A file with others is refused.
     minutes : float or None, default=None
         Time between two checkpoints within an epoch; None writes after each epoch only.
 
     Raises
     ------
     ValueError
-        `path` is no path, or `minutes` no number.
+        `path` is not a path, or `minutes` is not a number.
     FileNotFoundError
         The folder does not exist.
     """
@@ -56,14 +56,14 @@ class Checkpoint:
         self._has_warned = False
 
     def begin(self, random_state):
-        """Draw from a random state what the first call of the training drew, or note what this one does."""
+        """Set a random state to where the training began; a new training notes where it begins."""
         found = self._load()
         if found is not None and found[1].get("began"):
             set_generator_state(random_state, found[1]["began"])
         self._began = generator_state(random_state)
 
     def identify(self, **digests):
-        """Take digests of the data; a file with others is refused."""
+        """Add digests of the data to the identity."""
         self.digests.update(digests)
 
     def is_due(self):
@@ -71,18 +71,19 @@ class Checkpoint:
         return self.minutes is not None and time.monotonic() - self.written >= 60 * self.minutes
 
     def write(self, content, groups):
-        """Replace the file, whole or not at all; where that fails, warn and leave it at that.
+        """Replace the file, whole or not at all; warn if that fails.
 
         Parameters
         ----------
         content : dict of str to object
             Plain values.
         groups : dict of str to (dict of str to ndarray)
+            Arrays by name: weights, state of the optimizer and so on.
 
         Warns
         -----
         RuntimeWarning
-            It cannot be written, for the first time.
+            The file cannot be written; the next failures are silent.
         """
         arrays = {f"{group}/{name}": array for group, named in groups.items() for name, array in named.items()}
         failure = None
@@ -107,18 +108,18 @@ class Checkpoint:
         return {**self.identity, **self.digests}
 
     def _load(self):
-        """Return identity, content and arrays of the file, which is read once; None if there is none."""
+        """Return identity, content and arrays of the file, which is read once; None if there is no file."""
         if self._found is None and self.path.exists():
             self._found = load_model(self.path, self.name)
         return self._found
 
     def read(self):
-        """Return what was written last, or None if there is no file.
+        """Return the content and the groups of arrays that were written last, or None if there is no file.
 
         Raises
         ------
         ValueError
-            The file is damaged, no checkpoint, or that of another training: the message says what differs.
+            The file is damaged, is no checkpoint, or is that of another training: the message says what differs.
         """
         found = self._load()
         if found is None:
@@ -141,7 +142,7 @@ class Checkpoint:
 
 
 def open_checkpoint(estimator, path, minutes, random_state, going_on):
-    """Return the checkpoint that `fit` of an estimator is asked for, or None.
+    """Return the checkpoint of a fit, or None if there shall be none.
 
     Parameters
     ----------
@@ -179,7 +180,7 @@ def open_checkpoint(estimator, path, minutes, random_state, going_on):
 
 
 def _plain(value):
-    """Return a parameter as a plain value, which is the same in another process."""
+    """Return a parameter as a plain value that is the same in every process."""
     value = tokenizer_to_plain(value)
     if isinstance(value, np.random.RandomState):
         return generator_state(value)
@@ -196,7 +197,7 @@ def _plain(value):
 
 
 def generator_state(generator):
-    """Return the state of a NumPy Generator or RandomState (or None) in plain values."""
+    """Return the state of a NumPy Generator or RandomState as plain values; None for None."""
     if generator is None:
         return None
     if isinstance(generator, np.random.RandomState):
