@@ -1,6 +1,7 @@
 """Files that earlier versions wrote are read, and models say what they said then: see `tests.saved_models.write`."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from tests.saved_models import write
 
 FOLDER, EXPECTED = write.FOLDER, json.loads(write.EXPECTED.read_text())
 INPUTS, MODELS, OTHERS = EXPECTED["inputs"], EXPECTED["models"], EXPECTED["others"]
+CHECKPOINTS = EXPECTED["checkpoints"]
 
 pytestmark = pytest.mark.filterwarnings("ignore:.* are longer than max_length")
 
@@ -69,10 +71,34 @@ def test_ngrams_go_on_learning():
     np.testing.assert_array_equal(model.score_samples(text), whole.score_samples(text))
 
 
-@pytest.mark.parametrize("name", EXPECTED["checkpoints"])
+@pytest.mark.parametrize("name", CHECKPOINTS)
 def test_a_checkpoint_is_no_model(name):
     with pytest.raises(ValueError, match=r"a checkpoint, which fit\(checkpoint=…\) reads"):
         load(name)
+
+
+@pytest.mark.parametrize("name", [name for name in CHECKPOINTS if "no_masks" not in name])
+def test_a_checkpoint_with_masks_of_an_older_version_is_refused(name, tmp_path):
+    model, data, path, _ = interrupted(name, tmp_path)
+    with pytest.raises(ValueError, match=r"was written by an older version of fastrnn, .* remove the file to begin"):
+        model.fit(*data, checkpoint=path)
+    assert not hasattr(model, "network_")
+
+
+@pytest.mark.parametrize("name", [name for name in CHECKPOINTS if "no_masks" in name])
+def test_a_checkpoint_without_masks_goes_on_to_the_same_end(name, tmp_path, caplog):
+    model, data, path, expected = interrupted(name, tmp_path)
+    model.set_params(verbose=1).fit(*data, checkpoint=path)
+    assert "goes on from" in caplog.text
+    assert_says(model, expected["asked"], expected["results"])
+
+
+def interrupted(name, folder):
+    """Return a model, the data and a copy of the checkpoint of its training, and what is expected of it."""
+    expected = CHECKPOINTS[name]
+    model = getattr(fastrnn, expected["class"])(**expected["params"])
+    path = shutil.copy(FOLDER / f"{name}.safetensors", folder)
+    return model, expected["data"], path, expected
 
 
 def test_vocabulary():

@@ -16,6 +16,9 @@ from fastrnn.utils.files import remove_abandoned, unwritten
 
 # Parameters that may have changed when a training goes on: results do not depend on them, or a digest stands for them.
 _FREE_PARAMETERS = {"device", "encoding", "n_jobs", "verbose", "warm_start", "max_iter", "vocabulary", "embedding"}
+# Parameters with which a training draws masks.
+_MASKED = ("dropout", "input_dropout", "output_dropout", "embedding_dropout", "recurrent_dropout", "weight_dropout",
+           "zoneout", "recipe")  # fmt: skip
 
 
 class Checkpoint:
@@ -134,6 +137,13 @@ class Checkpoint:
                     f"{'' if name in self.digests else values}: "
                     "call fit as it was called then, or remove the file to begin anew."
                 )
+        if "generators" in content["network"]:  # written before masks came from counters
+            if there.get("softmax") == "sampled" or any(np.any(there.get(name) or 0) for name in _MASKED):
+                raise ValueError(
+                    f"checkpoint {self.path} was written by an older version of fastrnn, which drew masks of dropout "
+                    "and samples in another way: end the training with that version, or remove the file to begin anew."
+                )
+            content["network"] = None
         groups = {}
         for name, array in arrays.items():
             group, _, rest = name.partition("/")

@@ -377,7 +377,8 @@ class _Run:
             )
         assign_all(network.parameters, groups["weights"], network.backend)
         assign_all(self.kept, groups["kept"], network.backend)
-        network.set_training_state(content["network"], groups.get("network", {}))
+        drawn = content["network"] or network.training_state()[0]  # older versions: there is nothing to draw
+        network.set_training_state(drawn, groups.get("network", {}))
         self.optimizer.load_state_dict(groups["optimizer"])
         if options.average is not None:
             options.average.set_state(content["average"], groups.get("average", {}))

@@ -184,7 +184,8 @@ CHECKPOINTS = {
         RNNClassifier, {"cell": "lstm", **CLASSIFIER, "dropout": 0.2, "recurrent_dropout": 0.1}, [LINES, PLACES], 3),
     "checkpoint_lm_no_masks": (RNNLanguageModel, {"cell": "lstm", **LANGUAGE}, [LINES], 4),
     "checkpoint_classifier_no_masks": (
-        RNNClassifier, {"cell": "lstm", **CLASSIFIER, "early_stopping": True, "validation_fraction": 0.25},
+        RNNClassifier, {"cell": "lstm", **CLASSIFIER, "dropout": 0.0, "early_stopping": True,
+                        "validation_fraction": 0.25},
         [LINES, PLACES], 8),
 }  # fmt: skip
 
