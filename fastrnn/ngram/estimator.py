@@ -5,32 +5,26 @@ import numbers
 
 import numpy as np
 
-from fastrnn.kernels.threads import effective_n_jobs, run, split
+from fastrnn.kernels.threads import effective_n_jobs
 from fastrnn.language.base import BaseLanguageModel
-from fastrnn.ngram.arpa import find_twice, read_arpa, write_arpa
-from fastrnn.ngram.counting import count_text
-from fastrnn.ngram.pruning import frequent, prune_entropy
-from fastrnn.ngram.queries import next_probabilities
-from fastrnn.ngram.scoring import make_slots, score_texts
-from fastrnn.ngram.smoothing import SMOOTHINGS, Settings
-from fastrnn.ngram.table import NGramTable
-from fastrnn.ngram.trie import Trie, prune_trie
+from fastrnn.ngram.estimation import EstimationOptions, estimate_table
+from fastrnn.ngram.exchange import ArpaMixin
+from fastrnn.ngram.inference import NGramInferenceMixin
+from fastrnn.ngram.smoothing import SMOOTHINGS
+from fastrnn.ngram.table import MAX_ORDER, NGramTable
 from fastrnn.ngram.workspace import Workspace, parse_bytes
 from fastrnn.text.corpus import learn_vocabulary
 from fastrnn.text.tokenization import batches, iterate_corpus
-from fastrnn.text.tokens import END_ID, SPECIAL_TOKENS, START_ID, UNK_ID, close_sentences
+from fastrnn.text.tokens import SPECIAL_TOKENS, close_sentences
 from fastrnn.text.vocabulary import Vocabulary
 from fastrnn.utils.checks import check_choice, check_fitted, check_not_negative, shown
 from fastrnn.utils.progress import Progress
 
-MAX_ORDER = 16
-
-_TOKENS_PER_THREAD = 10_000  # about 1 ms of work
-_TOKENS_AT_ONCE = 1 << 19  # most tokens that are held as Python strings
-_BYTES_PER_TOKEN = 200  # of Python strings, two batches of which are there at a time
+_TOKENS_AT_ONCE = 1 << 19  # tokens that are held as Python strings, at most
+_BYTES_PER_TOKEN = 200  # of Python strings; two batches are held at a time
 
 
-class NGramLanguageModel(BaseLanguageModel):
+class NGramLanguageModel(ArpaMixin, NGramInferenceMixin, BaseLanguageModel):
     """N-gram language model.
 
     The probability of a token depends on the `order` - 1 tokens before it. Counts come from compiled sorts of the text,
@@ -229,7 +223,11 @@ class NGramLanguageModel(BaseLanguageModel):
                 raise ValueError("X is empty: a language model needs at least one sentence.")
             progress.describe("counting")
             vocabulary, ids = self._choose_vocabulary(seen, text, workspace)
-            table, estimates = self._estimate(text, ids, len(vocabulary), workspace)
+            options = EstimationOptions(
+                self.order, self.smoothing, self.k, self.discount_fallback, self.prune or (0,), self.prune_entropy,
+                self.vocab_pad, self.quantize,
+            )  # fmt: skip
+            table, estimates = estimate_table(text, ids, len(vocabulary), options, workspace)
             progress.line(f"{len(text):,} tokens, {table.level_starts[-1] - 1:,} n-grams, {progress.seconds:.1f} s")
 
         self._seen, self._text = seen, text
@@ -237,25 +235,6 @@ class NGramLanguageModel(BaseLanguageModel):
         self.vocabulary_ = vocabulary
         self.discounts_, self.weights_ = estimates.discounts, estimates.weights
         return self
-
-    def _estimate(self, text, ids, n_words, workspace):
-        """Return the table of the n-grams of a text, and what they were estimated with.
-
-        `ids` (int32) takes the ids of the text, int array (n_tokens,), to those of the vocabulary of `n_words`.
-        """
-        counts = count_text(text, ids, self.order, n_words, workspace)
-        kept = frequent(counts.level_starts, counts.raw, self.prune or (0,), workspace)
-        settings = Settings(
-            n_predictable=max(n_words - 2, self.vocab_pad),  # all but <pad> and <s>
-            kept=kept,
-            discount_fallback=self.discount_fallback,
-            k=self.k,
-            heldout=lambda: _hold_out(text, ids, self.order, n_words, workspace),
-            workspace=workspace,
-        )
-        estimates = SMOOTHINGS[self.smoothing].estimate(counts, settings)
-        table = _make_table(Trie(*counts[:4]), kept, estimates, self.prune_entropy, workspace)
-        return table.quantize() if self.quantize else table, estimates
 
     def _encode_training_text(self, X, seen, workspace, progress):
         """Yield the ids of X with ``<s>`` and ``</s>``, int32 (n_tokens,), in pieces; `seen` gets its tokens."""
@@ -308,183 +287,11 @@ class NGramLanguageModel(BaseLanguageModel):
         check_fitted(self, "vocabulary_")
         return self._table.nbytes
 
-    @classmethod
-    def from_arpa(cls, path, tokenizer="whitespace", lowercase=False, normalize=None):
-        r"""Read a model from an ARPA file, of this package, KenLM, SRILM or another toolkit.
-
-        N-grams may stand in any order, backoffs may be missing. The context or suffix that an n-gram lacks is added
-        with the probability that it has without being there. Without ``<unk>`` unknown words have probability 0.
-
-        Parameters
-        ----------
-        path : str or os.PathLike
-            The file: plain text or compressed with gzip, bzip2 or xz.
-        tokenizer : {"words", "whitespace", "chars", "bytes"}, callable or tokenizers.Tokenizer
-            What cuts texts into tokens: it has to cut them as the text was that the model comes from.
-        lowercase, normalize
-            What is done to text first, as in the constructor.
-
-        Returns
-        -------
-        NGramLanguageModel
-            A fitted model. `partial_fit` cannot add to it, for the text it comes from is not in the file.
-
-        Raises
-        ------
-        ValueError
-            If it is no ARPA file, or a damaged one. The message names the line.
-
-        Examples
-        --------
-        >>> lines = ["\\data\\", "ngram 1=4", "", "\\1-grams:", "0 <s>", "-1 </s>", "-0.3 yes", "-0.4 no", "\\end\\"]
-        >>> import pathlib, tempfile
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     path = pathlib.Path(folder, "model.arpa")
-        ...     _ = path.write_text("\n".join(lines))
-        ...     model = NGramLanguageModel.from_arpa(path)
-        >>> model.predict_proba([""]).round(3)
-        array([[0.   , 0.   , 0.   , 0.1  , 0.501, 0.398]])
-        """
-        file = read_arpa(path)
-        if len(file.levels) > MAX_ORDER:
-            raise ValueError(f"{path} has n-grams of up to {len(file.levels)} words, more than {MAX_ORDER}.")
-        try:
-            table = NGramTable.from_ngrams(file.levels, len(file.tokens))
-        except ValueError:
-            if line := find_twice(file):
-                raise ValueError(f"{path}, line {line}: the n-gram stands twice.") from None
-            raise
-        vocabulary = Vocabulary.from_tokens(file.tokens)
-        model = cls._from_table(vocabulary, table, tokenizer=tokenizer, lowercase=lowercase, normalize=normalize)
-        ids, log_probs, _ = file.levels[0]
-        model._start_log_prob = float(log_probs[ids[:, 0] == START_ID][0])
-        return model
-
-    def to_arpa(self, path):
-        """Write the model to an ARPA file, which KenLM, SRILM and other toolkits read.
-
-        Parameters
-        ----------
-        path : str or os.PathLike
-            The file, which is replaced whole or not at all. It is compressed if its name ends in ``.gz``, ``.bz2`` or
-            ``.xz``.
-
-        Raises
-        ------
-        ValueError
-            If a token cannot stand in such a file: a space for instance.
-        """
-        check_fitted(self, "vocabulary_")
-        (ids, log_probs, backoffs), *longer = self._table.levels()
-        log_probs = np.where(ids[:, 0] == START_ID, np.float32(self._start_log_prob), log_probs)
-        known = (ids[:, 0] != UNK_ID) | (log_probs > -np.inf)
-        unigrams = ids[known], log_probs[known], None if backoffs is None else backoffs[known]
-        write_arpa(path, self.vocabulary_.tokens, [unigrams, *longer])
-
-    @classmethod
-    def _from_table(cls, vocabulary, table, **params):
-        """Return a fitted model of a table that came from elsewhere, without the text that `partial_fit` needs."""
-        model = cls(order=table.order, **params)
-        model.vocabulary_ = vocabulary
-        model.discounts_ = model.weights_ = None
-        model._set_table(table)
-        model._seen = model._text = None
-        return model
-
     def _set_table(self, table):
         self._table = table
         self._start_log_prob = 0.0  # what an ARPA file says of <s>; it means nothing
         self.n_ngrams_ = np.diff(table.level_starts).tolist()
         self.n_ngrams_[0] -= 1  # <pad>
-
-    def _start_contexts(self, n, bos=True):
-        contexts = np.full((n, self._table.order - 1), -1, np.int32)
-        if bos:
-            contexts[:, :1] = START_ID
-        return contexts
-
-    def _walk(self, ids, offsets, contexts):
-        """Return natural log probabilities, float64 (n_tokens,), and the orders of the n-grams, uint8 (n_tokens,).
-
-        `contexts` (n, order - 1) moves to the end of each text.
-        """
-        log_probs, orders = np.empty(len(ids)), np.empty(len(ids), np.uint8)
-        cuts = [0, len(offsets) - 1]
-        if len(ids) > _TOKENS_PER_THREAD:  # texts of as many tokens for each thread
-            n_jobs = min(effective_n_jobs(self.n_jobs), 1 + len(ids) // _TOKENS_PER_THREAD)
-            cuts[1:1] = np.searchsorted(offsets, np.arange(1, n_jobs) * len(ids) // n_jobs).tolist()
-        calls = []
-        for begin, end in itertools.pairwise(cuts):
-            slots = make_slots(offsets[end] - offsets[begin], end - begin)
-            calls.append((self._table, ids, offsets, begin, end, contexts, slots, log_probs, orders))
-        run(score_texts, calls)
-        return log_probs, orders
-
-    def _token_log_probs(self, ids, offsets):
-        return self._sentence_log_probs(ids, offsets)
-
-    def _sentence_log_probs(self, ids, offsets, bos=True):
-        return self._walk(ids, offsets, self._start_contexts(len(offsets) - 1, bos))[0]
-
-    def _read_contexts(self, ids, offsets):
-        contexts = self._start_contexts(len(offsets) - 1)
-        self._walk(ids, offsets, contexts)
-        return contexts
-
-    def _next_probabilities(self, state):
-        V = len(self.vocabulary_)
-        probabilities = np.empty((len(state), V))
-        unigrams = 10.0 ** self._table.unigram_log_probs()
-        n_jobs = min(effective_n_jobs(self.n_jobs), 1 + probabilities.size // _TOKENS_PER_THREAD)
-        calls = [
-            (self._table, state, *piece, unigrams, np.empty(V, np.int32), probabilities)
-            for piece in split(len(state), n_jobs)
-        ]
-        run(next_probabilities, calls)
-        return probabilities
-
-    def _step(self, state, ids):
-        contexts = state.copy()
-        return self._walk(ids, np.arange(len(ids) + 1), contexts)[0], contexts
-
-    def _continuation_log_probs(self, state, ids):
-        n, T = ids.shape
-        return self._walk(ids.reshape(-1), T * np.arange(n + 1), state.copy())[0].reshape(n, T)
-
-    def _advance(self, state, ids):
-        return self._step(state, ids)[1]
-
-    def matched_order(self, X, *, bos=True, eos=True):
-        """Return how long an n-gram the probability of every token rests on.
-
-        Parameters
-        ----------
-        X : iterable of (str, list of str or os.PathLike), os.PathLike, or file object
-            A sentence, line or document each; a `pathlib.Path` stands for the lines of a text file, or of all
-            ``.txt`` files of a folder, an open file for its lines. They are read as they are needed.
-        bos, eos : bool
-            As in `score_samples`.
-
-        Returns
-        -------
-        list of uint8 array (n_tokens + 1,)
-            For each sentence the order of the n-gram that ends in each of its tokens and in ``</s>``: 1 if the model
-            has nothing longer.
-        """
-        ids, offsets = close_sentences(*self._encode(X))
-        orders = self._walk(ids, offsets, self._start_contexts(len(offsets) - 1, bos))[1]
-        if not eos:
-            orders, offsets = orders[ids != END_ID], offsets - np.arange(len(offsets))
-        return np.split(orders, offsets[1:-1]) if len(offsets) > 1 else []
-
-    def _is_state(self, state):
-        if not isinstance(state, np.ndarray) or state.dtype != np.int32 or state.shape != (1, self._table.order - 1):
-            return False
-        starts, (nodes,) = self._table.level_starts[:-1], state  # the node of the last k words is one of order k
-        return bool(((nodes == -1) | ((starts[:-1] <= nodes) & (nodes < starts[1:]))).all())
-
-    def _take(self, state, rows):
-        return state[rows]
 
     def _get_learned(self):
         content = {
@@ -504,39 +311,3 @@ class NGramLanguageModel(BaseLanguageModel):
         self._seen = None if self._text is None else Vocabulary.from_tokens(tokens)
         self._set_table(NGramTable(**arrays))
         self._start_log_prob = content["start_log_prob"]
-
-
-def _hold_out(text, ids, order, n_words, workspace):
-    """Return the counts of nine sentences in ten, and the text of the others, int32 (n_tokens,).
-
-    Of fewer than ten sentences the last one is held out; a single one is both.
-    """
-    starts = np.append(np.flatnonzero(text == START_ID), len(text))
-    held = np.arange(len(starts) - 1) % 10 == 9
-    held[-1] |= not held.any()
-    held = np.repeat(held, np.diff(starts))
-    heldout = ids[text[held]]
-    rest = text if held.all() else workspace.keep(text[~held])
-    return count_text(rest, ids, order, n_words, workspace), heldout
-
-
-def _make_table(trie, kept, estimates, entropy_threshold, workspace):
-    """Return the table of the n-grams that are kept."""
-    values = [estimates.probabilities, estimates.backoffs]
-    if not kept.all():
-        trie, values = prune_trie(trie, kept, values, workspace)
-    if entropy_threshold > 0 and len(estimates.backoffs):
-        trie, values = prune_trie(trie, prune_entropy(trie, *values, entropy_threshold), values, workspace)
-    return NGramTable.from_trie(trie, *(_log10(array, workspace) for array in values), workspace)
-
-
-def _log10(values, workspace):
-    """Return logarithms to base 10, float32 (n,)."""
-    logarithms = np.empty(len(values), np.float32)
-    with np.errstate(divide="ignore"):  # probability 0
-        for begin in range(0, len(values), 1 << 16):  # as long as they are in the cache
-            block = slice(begin, begin + (1 << 16))
-            logarithms[block] = np.log10(values[block], dtype=np.float64)
-            if begin % (1 << 20) == 0:
-                workspace.release()
-    return logarithms

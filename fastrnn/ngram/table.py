@@ -23,6 +23,7 @@ from fastrnn.ngram.trie import Trie, link_suffixes
 from fastrnn.ngram.workspace import Workspace
 from fastrnn.text.tokens import END_ID, PAD_ID, START_ID
 
+MAX_ORDER = 16
 BLOCK_BITS = 6  # contexts whose children are counted from a common start: 2 ** 6
 
 

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastrnn.ngram import NGramLanguageModel
-from fastrnn.ngram.arpa import _put_number, _split_rows, read_arpa
+from fastrnn.ngram.arpa.reading import _split_rows, read_arpa
+from fastrnn.ngram.arpa.writing import _put_number
 from tests import reference_arpa
 
 # As SRILM writes it: words before \data\, no <unk>, backoffs only where something follows, tabs, n-grams sorted
@@ -208,7 +209,7 @@ def test_a_byte_order_mark_is_no_part_of_the_file(tmp_path):
 @pytest.mark.parametrize("n_bytes", [40, 41, 77, 1000])
 def test_blocks(tmp_path, monkeypatch, n_bytes):
     expected = read_arpa(write(tmp_path / "model", SRILM))
-    monkeypatch.setattr("fastrnn.ngram.arpa._BLOCK_BYTES", n_bytes)
+    monkeypatch.setattr("fastrnn.ngram.arpa.reading._BLOCK_BYTES", n_bytes)
     actual = read_arpa(tmp_path / "model")
     assert (actual.tokens, actual.lines) == (expected.tokens, expected.lines)
     for level, other in zip(actual.levels, expected.levels, strict=True):
@@ -281,7 +282,7 @@ def test_files_that_are_something_else(tmp_path, content, message):
 
 
 def test_a_line_without_an_end_does_not_fill_the_memory(tmp_path, monkeypatch):
-    monkeypatch.setattr("fastrnn.ngram.arpa._BLOCK_BYTES", 100)
+    monkeypatch.setattr("fastrnn.ngram.arpa.reading._BLOCK_BYTES", 100)
     with pytest.raises(ValueError, match="line 1: the line is longer than 100 bytes"):
         read_arpa(write(tmp_path / "model", "x" * 1000))
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from fastrnn.ngram import NGramLanguageModel
-from fastrnn.ngram.arpa import read_arpa
+from fastrnn.ngram.arpa.reading import read_arpa
 from tests import reference_arpa
 
 TRAIN = ["a b c a", "b ü", "", "a b c b", "c a"]
@@ -223,7 +223,7 @@ def test_an_error_while_writing_leaves_what_was_there(model, arpa, monkeypatch):
     def interrupt(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("fastrnn.ngram.arpa._format_rows", interrupt)
+    monkeypatch.setattr("fastrnn.ngram.arpa.writing._format_rows", interrupt)
     with pytest.raises(KeyboardInterrupt):
         model.to_arpa(arpa)
     assert arpa.read_bytes() == before

@@ -42,7 +42,7 @@ def test_text_by_text(order, texts):
 
 @pytest.mark.parametrize("n_jobs", [1, 2, 5])
 def test_threads(monkeypatch, n_jobs):
-    monkeypatch.setattr("fastrnn.ngram.estimator._TOKENS_PER_THREAD", 1)
+    monkeypatch.setattr("fastrnn.ngram.inference._TOKENS_PER_THREAD", 1)
     texts = [["a", "b"] * n for n in (0, 30, 1, 2, 0, 5)]
     expected = np.concatenate([MODELS[4].score_samples([text]) for text in texts])
     model = NGramLanguageModel(4, smoothing="witten_bell", n_jobs=n_jobs).fit(TRAIN)
