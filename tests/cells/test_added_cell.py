@@ -12,8 +12,8 @@ from fastrnn.layers import Recurrent, cells, gradcheck
 print(cells()["ugrnn"])
 layer = Recurrent("ugrnn", 3, 4, dtype="float64", random_state=0)
 gradcheck(layer, np.random.default_rng(0).standard_normal((3, 2, 3)), lengths=[3, 2])
-model = RNNLanguageModel("ugrnn", 4, 4, max_iter=1, random_state=0).fit(["a b", "b a"] * 5)
-print(type(model.network_.recurrent.cell).__name__, np.isfinite(model.score(["a b"])))
+model = RNNLanguageModel("ugrnn", 4, 4, max_iter=1, early_stopping=False, random_state=0).fit(["a b"])
+print(type(model.network_.recurrent.cell).__name__)
 """
 
 
@@ -28,6 +28,6 @@ def test_a_cell_is_one_file_and_its_line_in_the_registry(package_copy):
     )
     assert added != registry
     (folder / "__init__.py").write_text(added)
-    described, used = package_copy.run(USE).split("\n")
+    described, used = package_copy.run(USE, NUMBA_DISABLE_JIT="1").split("\n")
     assert described.startswith("Update gate recurrent unit")
-    assert used == "UGRNN True"
+    assert used == "UGRNN"
