@@ -1,4 +1,4 @@
-"""Data to learn from, each set by one function that returns a ``sklearn.utils.Bunch``."""
+"""Data sets: each has a function that returns it as a ``sklearn.utils.Bunch``."""
 
 from fastrnn.datasets.classification import (
     load_glove,

@@ -1,4 +1,4 @@
-"""Files of data sets: in the folder that ``FASTRNN_DATA`` names, else downloaded to a cache with a checksum."""
+"""Files of data sets: in the folder that ``FASTRNN_DATA`` names, or downloaded to a cache and checked."""
 
 import hashlib
 import os
@@ -11,7 +11,7 @@ from fastrnn.utils.optional import optional_module
 
 _FOLDER = "FASTRNN_DATA"
 
-# Where the files of a folder are downloaded from; {set} is what stands before the first "_" of the file's name.
+# The address of the files of each folder; {set} is the part of a file's name before the first "_".
 _SKTIME = "https://raw.githubusercontent.com/sktime/sktime/v1.2.0/sktime/datasets/data/"
 SOURCES = {
     "mr": "https://raw.githubusercontent.com/yoonkim/CNN_sentence/master/{file}",
@@ -66,8 +66,8 @@ def find(name):
     Parameters
     ----------
     name : str
-        Its path below the folder that the environment variable ``FASTRNN_DATA`` names. If that is not set, it is
-        downloaded, where that is possible.
+        Its path below the folder that the environment variable ``FASTRNN_DATA`` names. If the variable is not set, the
+        file is downloaded, if possible.
 
     Returns
     -------
@@ -103,18 +103,18 @@ def _download(name, url):
             return path if path.is_file() else _extract(pooch, url, path, CHECKSUMS[name])
         is_new = not path.is_file()
         found = pathlib.Path(pooch.retrieve(url, f"sha256:{CHECKSUMS[name]}", fname=path.name, path=path.parent))
-        if is_new:  # pooch lets nobody else read it
+        if is_new:  # pooch gives read access to its user alone
             with replaced_file(found) as temporary:
                 shutil.copyfile(found, temporary)
         return found
     except ValueError as error:
         raise OSError(f"{url} gave another file than expected (its checksum differs): {advice}.") from error
-    except Exception as error:  # pooch passes on what its downloader raises: many classes
+    except Exception as error:  # pooch passes on the errors of its downloader, of many classes
         raise OSError(f"{url} could not be downloaded ({error}): {advice}.") from error
 
 
 def _extract(pooch, url, path, checksum):
-    """Download an archive and keep the one file of it that is wanted, if it is the right one."""
+    """Download an archive and keep the one file that is wanted, if its checksum is right."""
     archive = pathlib.Path(pooch.retrieve(url, None, path=path.parent))
     try:
         with zipfile.ZipFile(archive) as content:

@@ -25,7 +25,7 @@ def load_movie_review_sentences():
     Raises
     ------
     OSError
-        The data are not there: the message says what to do.
+        The data are missing: the message says what to do.
     """
     return _two_files("mr", {"neg": "rt-polarity.neg", "pos": "rt-polarity.pos"}, load_movie_review_sentences)
 
@@ -41,7 +41,7 @@ def load_subjectivity():
     Raises
     ------
     OSError
-        The data are not there: the message says what to do.
+        The data are missing: the message says what to do.
     """
     files = {"objective": "plot.tok.gt9.5000", "subjective": "quote.tok.gt9.5000"}
     return _two_files("subjectivity", files, load_subjectivity)
@@ -67,7 +67,7 @@ def load_movie_reviews():
     Raises
     ------
     OSError
-        The data are not there: the message says what to do.
+        The data are missing: the message says what to do.
     """
     lines = open_lines(find("movie_reviews/movie_reviews.tsv"))
     labels, numbers, data = zip(*(line.split("\t", 2) for line in lines), strict=True)
@@ -81,7 +81,7 @@ def load_japanese_vowels(subset="train"):
     Parameters
     ----------
     subset : {"train", "test"}, default="train"
-        270 series to learn from, or 370 to test.
+        The 270 series for training, or the 370 for testing.
 
     Returns
     -------
@@ -91,7 +91,7 @@ def load_japanese_vowels(subset="train"):
     Raises
     ------
     OSError
-        The data are not there: the message says what to do.
+        The data are missing: the message says what to do.
     """
     return _series("japanesevowels/JapaneseVowels", subset, load_japanese_vowels)
 
@@ -112,7 +112,7 @@ def load_ucr(name, subset="train"):
     Raises
     ------
     OSError
-        The data are not there: the message says what to do.
+        The data are missing: the message says what to do.
     """
     check_choice("name", name, UCR)
     return _series(f"ucr/{name}", subset, load_ucr)
@@ -139,7 +139,7 @@ def read_ts(path):
     Raises
     ------
     ValueError
-        A line holds no series: the message names it.
+        A line holds no series: the message names the line.
     """
     data, target, in_data = [], [], False
     for number, line in enumerate(open_lines(path, errors="replace"), start=1):
@@ -169,7 +169,7 @@ def load_splice():
     Raises
     ------
     OSError
-        The data are not there: the message says what to do.
+        The data are missing: the message says what to do.
     """
     rows = _read_csv("dna/splice.csv")[1:]
     return _bunch(load_splice, data=[row[2] for row in rows], target=np.array([row[0] for row in rows]))
@@ -186,7 +186,7 @@ def load_promoters():
     Raises
     ------
     OSError
-        The data are not there: the message says what to do.
+        The data are missing: the message says what to do.
     """
     rows = _read_csv("dna/promoters.data")
     return _bunch(load_promoters, data=[row[2] for row in rows], target=np.array([row[0] for row in rows]))
@@ -209,7 +209,7 @@ def load_names():
     Raises
     ------
     OSError
-        The data are not there: the message says what to do.
+        The data are missing: the message says what to do.
     """
     data, target = [], []
     for language in LANGUAGES:
@@ -225,13 +225,13 @@ def load_glove():
     Returns
     -------
     sklearn.utils.Bunch
-        ``words``: list of str; ``vectors``: float32 array (n, 50); ``DESCR``. ``(words, vectors)`` is what the
-        estimators take as `embedding`.
+        ``words``: list of str; ``vectors``: float32 array (n, 50); ``DESCR``. Estimators take ``(words, vectors)`` as
+        `embedding`.
 
     Raises
     ------
     OSError
-        The data are not there: the message says what to do.
+        The data are missing: the message says what to do.
     """
     words = list(open_lines(find("glove50d/glove50d_subset.words.txt")))
     vectors = np.load(find("glove50d/glove50d_subset.float32.npy"))

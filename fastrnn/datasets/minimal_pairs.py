@@ -15,12 +15,12 @@ def load_blimp():
     -------
     sklearn.utils.Bunch
         ``good`` and ``bad``: lists of str; ``paradigm``: list of str, the 67 kinds of pairs, 1,000 each; ``term``: list
-        of str, the 13 phenomena that they belong to; ``DESCR``.
+        of str, the 13 phenomena of the kinds; ``DESCR``.
 
     Raises
     ------
     OSError
-        The data are not there: the message says what to do.
+        The data are missing: the message says what to do.
     """
     rows = _read("blimp/blimp.tsv")
     columns = {"good": "sentence_good", "bad": "sentence_bad", "paradigm": "UID", "term": "linguistics_term"}
@@ -36,24 +36,24 @@ def load_marvin_linzen():
     -------
     sklearn.utils.Bunch
         ``good`` and ``bad``: lists of str; ``template``: list of str, the 22 constructions, "simple_agrmt" for
-        instance; ``case``: list of str, what is singular and plural in them; ``DESCR``.
+        instance; ``case``: list of str, the singular and plural parts of them; ``DESCR``.
 
     Raises
     ------
     OSError
-        The data are not there: the message says what to do.
+        The data are missing: the message says what to do.
     """
     rows = _read("marvin_linzen/pairs.tsv")
     return _bunch(load_marvin_linzen, rows, {name: name for name in ("good", "bad", "template", "case")})
 
 
 def _read(name):
-    """Return the lines of a table, split at the tabs; the first one names the columns."""
+    """Return the rows of a table, lists of str; the first one names the columns."""
     return [line.split("\t") for line in open_lines(find(name))]
 
 
 def _bunch(loader, rows, columns):
-    """Return columns of a table by other names, and a description."""
+    """Return a Bunch of the columns of a table, by new names, and the description of the loader."""
     header, *rows = rows
     lists = zip(*rows, strict=True)
     content = dict(zip(header, map(list, lists), strict=True))

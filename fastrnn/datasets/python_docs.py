@@ -31,8 +31,8 @@ tables are left out, and so are marks of emphasis and every sentence that stood 
 def load_python_docs():
     """Load English sentences from the documentation that every Python ships.
 
-    About 40,000 words of technical prose, the pages that ``help()`` shows: enough to try a language model without a
-    download. They differ a little from one Python version to the next.
+    These are about 40,000 words of technical prose, the pages that ``help()`` shows: enough to try a language model
+    without a download. They differ a little from one Python version to the next.
 
     Returns
     -------
@@ -58,7 +58,7 @@ def load_python_docs():
 
 
 def _sentences(block):
-    """Return the sentences of a block of text between blank lines; none if it is not prose."""
+    """Return the sentences of a block of text; an empty list if it is not prose."""
     lines = textwrap.dedent(block).strip("\n").split("\n")
     if len(lines) > 1 and lines[1].startswith(" ") and not _LIST_MARK.match(lines[0]):
         del lines[0]  # a term above its definition

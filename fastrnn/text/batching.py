@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-IGNORED = -1  # a target that is none: padding
+IGNORED = -1  # the target of padding, which does not count
 
 
 def shift_right(targets, start):
@@ -43,9 +43,9 @@ class Batch(NamedTuple):
     lengths : int array (B,) or None
         Steps of each column; None if all have T.
     fresh : bool
-        Whether the columns begin here; otherwise they go on where the batch before left off.
+        Whether the columns begin here; otherwise they continue those of the previous batch.
     advance : int
-        Step at which the next batch begins: T, or less where batches overlap.
+        Step at which the next batch begins: T, or less if batches overlap.
     """
 
     inputs: np.ndarray
@@ -56,16 +56,16 @@ class Batch(NamedTuple):
 
 
 class Streams:
-    """A text cut into streams of equal length that run side by side, read where it is needed.
+    """A text cut into streams of equal length T that run side by side; the text is read when steps are cut.
 
-    Stream b holds the tokens b·T to (b + 1)·T − 1 as targets; the last ones are filled up with `IGNORED`.
+    The targets of stream b are the tokens b·T to (b + 1)·T − 1, padded with `IGNORED` behind the end of the text.
 
     Parameters
     ----------
     ids : int array (n,)
         The text; it may be mapped from a file.
     start : int
-        What is fed in before the first token.
+        Input before the first token.
     n_streams : int
 
     Examples
@@ -99,26 +99,26 @@ class Streams:
 
 
 class StreamBatches(Sequence):
-    """Batches of streams for truncated backpropagation, cut out when they are asked for.
+    """Batches of streams for truncated backpropagation; each is cut when it is indexed.
 
     Parameters
     ----------
     streams : Streams
     steps : int
-        Steps through which gradients go back, k2.
+        Steps that gradients are propagated back through, k2.
     stride : int or None, default=None
-        Steps from batch to batch, k1, at most `steps`; None is `steps`. Where batches overlap, every target counts in
-        the first batch that has it only (Williams and Peng 1990).
+        Steps from batch to batch, k1, at most `steps`; None is `steps`. If batches overlap, a target counts only in the
+        first batch that has it (Williams and Peng 1990).
     random_state : RandomState instance or None, default=None
-        Draws lengths around `steps`, or around half of it for one batch in twenty, so that batches do not begin at the
-        same places in every epoch (Merity et al. 2017). Without a stride.
+        Draws the lengths of batches around `steps`, for one batch in twenty around half of that, so that batches do not
+        begin at the same places in every epoch (Merity et al. 2017). It excludes a stride.
     """
 
     def __init__(self, streams, steps, stride=None, random_state=None):
         self.streams = streams
         if random_state is None:
             stride = stride or steps
-            self._done = np.arange(0, len(streams), stride)  # the first step whose targets count, of each batch
+            self._done = np.arange(0, len(streams), stride)  # each batch: first step whose targets count
             self._begins = np.maximum(0, self._done + stride - steps)
         else:
             lengths = _random_lengths(len(streams), steps, random_state)
@@ -138,9 +138,9 @@ class StreamBatches(Sequence):
 
 
 def _random_lengths(total, steps, random_state):
-    """Return lengths of successive batches that together have at least `total` steps, and would be too few by one."""
+    """Return the lengths of as many successive batches as it takes to cover `total` steps."""
     shortest = min(5, steps)
-    count = 2 * total // shortest + 1  # more than enough: half of `steps`, on average, is never below the shortest
+    count = 2 * total // shortest + 1  # enough: the mean length is at least half the shortest
     around = np.where(random_state.random_sample(count) < 0.95, steps, steps / 2)
     lengths = np.maximum(shortest, random_state.normal(around, 5)).astype(np.int64)
     return lengths[: max(1, np.searchsorted(np.cumsum(lengths), total) + 1)]
@@ -154,12 +154,12 @@ def sentence_groups(offsets, batch_size, random_state=None):
     offsets : int64 array (n_sentences + 1,)
     batch_size : int
     random_state : RandomState instance or None
-        Draws the order of the groups, and who is whose neighbour among sentences of the same length; None sorts only.
+        Draws the order of the groups, and that of sentences of equal length; None only sorts.
 
     Returns
     -------
     list of int array
-        The sentences of each group, at most `batch_size`.
+        The sentences of each group, at most `batch_size` of them.
     """
     lengths = np.diff(offsets)
     order = np.arange(len(lengths)) if random_state is None else random_state.permutation(len(lengths))
@@ -171,7 +171,7 @@ def sentence_groups(offsets, batch_size, random_state=None):
 
 
 class SentenceBatches(Sequence):
-    """Batches of sentences that stand side by side, of at most `steps` steps each, cut out when they are asked for.
+    """Batches of sentences side by side, of at most `steps` steps each; each is cut when it is indexed.
 
     Parameters
     ----------
@@ -179,9 +179,9 @@ class SentenceBatches(Sequence):
     offsets : int64 array (n_sentences + 1,)
         Sentence i is ``ids[offsets[i]:offsets[i + 1]]``.
     groups : list of int array
-        The sentences of each group; one group comes after the other.
+        The sentences of each group. The batches of a group precede those of the next one.
     start : int or int array (n_sentences,)
-        What is fed in before the first token of each sentence.
+        Input before the first token of each sentence.
     steps : int
     """
 

@@ -1,4 +1,4 @@
-"""Texts as ids: read in pieces, and kept in memory or in a file, so that a text may be larger than memory."""
+"""Texts as ids, in memory or in a file: a text may be larger than memory."""
 
 import hashlib
 import os
@@ -15,7 +15,7 @@ from fastrnn.utils.checks import shown
 from fastrnn.utils.files import replaced_file, writing_temporary_file
 
 _IN_MEMORY = 1 << 27  # bytes of ids that are kept in memory; more go to a temporary file
-_AT_ONCE = 1 << 18  # tokens that are looked at together
+_AT_ONCE = 1 << 18  # tokens of a piece
 
 
 class Corpus(NamedTuple):
@@ -34,7 +34,7 @@ class Corpus(NamedTuple):
 
 
 def read_corpus(X, vocabulary, tokenizer="words", lowercase=False, normalize=None, encoding="utf-8"):
-    """Read a text.
+    """Read a text as ids.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def read_corpus(X, vocabulary, tokenizer="words", lowercase=False, normalize=Non
         Ids are a one-dimensional array of integers, which may be mapped, or the path of one in a ``.npy`` file; every
         sentence in it ends with ``</s>``, see `write_token_file`.
     vocabulary : Vocabulary or None
-        None takes all tokens of the text into a new one.
+        None makes a new one of all tokens of the text.
     tokenizer, lowercase, normalize, encoding
         As in `fastrnn.text.iterate_corpus`.
 
@@ -54,7 +54,7 @@ def read_corpus(X, vocabulary, tokenizer="words", lowercase=False, normalize=Non
     Raises
     ------
     ValueError
-        X is nothing of this, or ids are not those of the vocabulary.
+        X is none of these, or has ids beyond the vocabulary.
     """
     corpus = read_ids(X, vocabulary)
     if corpus is not None:
@@ -68,7 +68,7 @@ def read_corpus(X, vocabulary, tokenizer="words", lowercase=False, normalize=Non
 
 
 def read_ids(X, vocabulary):
-    """Return a text that is given as ids.
+    """Return a text that consists of ids already.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ def read_ids(X, vocabulary):
     Raises
     ------
     ValueError
-        The ids are not those of the vocabulary, or a ``.npy`` file holds none.
+        An id is not in the vocabulary, or a ``.npy`` file holds no ids.
     """
     if isinstance(X, os.PathLike) and pathlib.Path(X).suffix == ".npy":
         X = _load_ids(X)
@@ -92,7 +92,7 @@ def read_ids(X, vocabulary):
 
 
 def _load_ids(path):
-    """Return the array of ids in a ``.npy`` file, mapped."""
+    """Map the array of ids in a ``.npy`` file into memory."""
     try:
         ids = np.load(path, mmap_mode="r")
     except (EOFError, ValueError) as error:
@@ -104,21 +104,21 @@ def _load_ids(path):
 
 
 def write_token_file(path, X, vocabulary, tokenizer="words", lowercase=False, normalize=None, encoding="utf-8"):
-    """Write a text as ids to a ``.npy`` file, which models are trained on without reading it into memory.
+    """Write a text as ids to a ``.npy`` file; training reads such a file piece by piece.
 
     Parameters
     ----------
     path : str or os.PathLike
-        The file, which is replaced whole or not at all; its name ends in ``.npy``.
+        The file. It is replaced whole or not at all, and its name ends in ``.npy``.
     X : iterable of (str, list of str or os.PathLike), os.PathLike, or file object
     vocabulary : Vocabulary
     tokenizer, lowercase, normalize, encoding
-        As those of the model.
+        As for the model.
 
     Returns
     -------
     int
-        The number of tokens, ``</s>`` counted. They are uint16 if the vocabulary allows it, else uint32.
+        The number of tokens, ``</s>`` included. Ids are uint16 if the vocabulary allows it, else uint32.
     """
     if pathlib.Path(path).suffix != ".npy":
         raise ValueError(f"path must end in .npy, got {shown(str(path))}.")
@@ -133,7 +133,7 @@ def write_token_file(path, X, vocabulary, tokenizer="words", lowercase=False, no
 
 
 def split_end(corpus, fraction):
-    """Split the end off a text: whole sentences, or tokens of the only one; return both parts."""
+    """Split the last `fraction` off a text: whole sentences, or tokens if there is one sentence; return both parts."""
     ids, offsets = corpus
     sentences = len(offsets) - 1
     if sentences > 1:
@@ -226,12 +226,12 @@ def learn_vocabulary(ids, seen, min_count=1, max_size=None, release=None):
 
 
 def replace_ids(corpus, new_ids):
-    """Return the corpus with ``new_ids[i]`` in the place of every id i."""
+    """Return the corpus with every id i replaced by ``new_ids[i]``."""
     return Corpus(_store(new_ids[part] for part in _pieces(corpus.ids)), corpus.offsets)
 
 
 def digest(*parts):
-    """Return a short string that differs for other arrays of numbers, or for another list of str."""
+    """Return a hash of arrays of numbers and lists of str, as a string of 32 hexadecimal digits."""
     state = hashlib.blake2b(digest_size=16)
     for part in parts:
         if isinstance(part, list):
@@ -243,7 +243,7 @@ def digest(*parts):
 
 
 def _store(parts):
-    """Put ids that come in pieces together, int32 (n,): in memory or, if they are many, in a temporary file."""
+    """Concatenate pieces of ids, int32 (n,), in memory or, if they are many, in a temporary file."""
     size = 0
     with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY, prefix="fastrnn-") as file:
         for part in parts:
@@ -256,7 +256,7 @@ def _store(parts):
 
 
 def _collect(parts):
-    """Close the sentences of pairs (ids, offsets), and put them together."""
+    """Close the sentences of pairs (ids, offsets), and concatenate them."""
     ends = [np.zeros(1, np.int64)]
 
     def closed():
@@ -270,7 +270,7 @@ def _collect(parts):
 
 
 def _check_ids(ids, vocabulary):
-    """Return the corpus that an array of ids is."""
+    """Return an array of ids as a corpus; raise ValueError for an id that is not in the vocabulary."""
     if ids.ndim != 1:
         raise ValueError(f"X must be a one-dimensional array if it holds ids, got shape {ids.shape}.")
     if vocabulary is None:
@@ -285,7 +285,7 @@ def _check_ids(ids, vocabulary):
         begin += len(part)
     offsets = np.concatenate(ends)
     if offsets[-1] != len(ids):
-        offsets = np.append(offsets, len(ids))  # the text breaks off
+        offsets = np.append(offsets, len(ids))  # the last sentence is not closed
     return Corpus(ids, offsets)
 
 

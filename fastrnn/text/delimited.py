@@ -5,16 +5,16 @@ module `csv` also ends rows at a lone ``\r``, and cannot say where a quotation m
 """
 
 QUOTE = '"'
-_LINES_LIKE_ROWS = 10  # so many lines of one field that all look like rows: its quotation mark was left open
+_LINES_LIKE_ROWS = 10  # a field with so many lines, all of which look like rows, was never closed
 
 
 class Misquoted(ValueError):
-    """A quotation mark opens a field and is not closed as it should be.
+    """The quotation mark that opens a field is not closed properly.
 
     Attributes
     ----------
     line : int
-        The number of the line in which it opens.
+        Number of the line with the opening mark.
     """
 
     def __init__(self, line, message):
@@ -23,18 +23,18 @@ class Misquoted(ValueError):
 
 
 class DelimitedReader:
-    r"""Cuts lines into rows of fields.
+    r"""Iterator over the rows of a table, given as lines.
 
     Parameters
     ----------
     lines : iterable of str
-        Without their ends.
+        The lines without their ends.
     delimiter : str
-        The character between two fields.
+        Character between two fields.
     quote : str
-        The quotation mark that may stand around a field, and is doubled inside it; "" for none.
+        Quotation mark that may enclose a field, and is doubled inside it; "" for none.
     suspicious : bool
-        Whether to refuse a field that runs over many lines if all of these look like rows.
+        Whether to refuse a field of many lines if all of them look like rows.
 
     Examples
     --------
@@ -49,13 +49,13 @@ class DelimitedReader:
         self._width = None  # fields of the first row
 
     def __iter__(self):
-        """Yield the number of the line in which a row begins, and its fields; raise Misquoted."""
+        """Yield the number of the first line and the fields of each row; raise Misquoted for a wrong quotation."""
         blank = []
         while self._next_line():
             if not self._line:
                 blank.append(self._number)
                 continue
-            if self._width == 1:  # in a table of one column an empty line between others is an empty field
+            if self._width == 1:  # in a table of one column, an empty line is a field
                 yield from ((number, [""]) for number in blank)
             blank, first = [], self._number
             is_quoted = self._quote and self._quote in self._line
@@ -64,12 +64,12 @@ class DelimitedReader:
             yield first, fields
 
     def _next_line(self):
-        """Go to the next line; return whether there is one."""
+        """Advance to the next line; return whether there is one."""
         self._number, self._line = next(self._numbered, (self._number, None))
         return self._line is not None
 
     def _fields(self):
-        """Return the fields of a row, which may stand between quotation marks."""
+        """Return the fields of a row in which some are quoted."""
         fields, place = [], 0
         while True:
             if self._line.startswith(self._quote, place):
@@ -84,7 +84,7 @@ class DelimitedReader:
             place = end + 1
 
     def _quoted_field(self, place):
-        """Return the field that begins behind a quotation mark, and the place behind the one that closes it."""
+        """Return the field that begins at `place`, behind its quotation mark, and the place behind the closing mark."""
         first, pieces, inner = self._number, [], []
         while True:
             end = self._line.find(self._quote, place)
@@ -108,7 +108,7 @@ class DelimitedReader:
                 return "".join([*pieces, self._line[place:end]]), behind
 
     def _look_like_rows(self, lines):
-        """Return whether lines inside a field are many, and each has as many fields as the first row has."""
+        """Return whether the lines inside a field are many, and each has as many fields as the first row."""
         if len(lines) < _LINES_LIKE_ROWS or (self._width or 1) == 1:
             return False
         return all(line.count(self._delimiter) == self._width - 1 for line in lines)

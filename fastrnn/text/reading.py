@@ -1,4 +1,4 @@
-r"""The one reader of texts: lines of files, encodings, compression; and what stands for a collection of texts.
+r"""Reading texts: lines of files, encodings, compression, and collections of texts.
 
 A line ends at ``\n``, or at ``\r\n``, and nowhere else: U+2028, U+0085, a form feed or a ``\r`` alone stay inside it.
 Every line counts, an empty one too, also at the end of a text; a ``\n`` at the very end begins no further line.
@@ -22,7 +22,7 @@ _CHARACTERS_AT_ONCE = 1 << 16
 _BYTE_ORDER_MARK = "\ufeff"
 _COMPRESSED = (".gz", ".bz2", ".xz")
 _LONGEST_NAME = 1000  # characters of a text that could be the name of a file
-_MAGIC = (  # what a compressed file begins with; that of bzip2 begins with letters, as a text may
+_MAGIC = (  # first bytes of a compressed file; that of bzip2 is long, because a text may begin with its letters
     (re.compile(rb"\x1f\x8b"), gzip.open),
     (re.compile(rb"BZh[1-9](1AY&SY|\x17\x72\x45\x38\x50\x90)"), bz2.open),
     (re.compile(rb"\xfd7z"), lzma.open),
@@ -31,19 +31,19 @@ _DAMAGED = (EOFError, zlib.error, lzma.LZMAError)
 
 
 def open_lines(source, encoding="utf-8", errors="strict", keep_ends=False):
-    r"""Iterate over the lines of a text, which is read as it is needed.
+    r"""Iterate over the lines of a text, reading as needed.
 
     Parameters
     ----------
     source : str, os.PathLike or file object
-        The path of a file, or an open one, which is not closed; plain or compressed with gzip, bzip2 or xz. An open
-        text file has its own encoding.
+        The path of a file, or an open file, which stays open; plain or compressed with gzip, bzip2 or xz. An open text
+        file has its own encoding.
     encoding : str
         The encoding of the file.
     errors : {"strict", "replace", …}
-        What is done about bytes that are not in the encoding, as in `open`.
+        Treatment of bytes that are not in the encoding, as in `open`.
     keep_ends : bool
-        Whether the lines keep their ends as they were read.
+        Whether to keep the ends of lines.
 
     Yields
     ------
@@ -53,7 +53,7 @@ def open_lines(source, encoding="utf-8", errors="strict", keep_ends=False):
     Raises
     ------
     ValueError
-        If the file is not in the encoding, or is damaged by compression: the message names the file and the line.
+        If the file is not in the encoding, or is compressed and damaged: the message names the file and the line.
     OSError
         If the file cannot be read.
 
@@ -74,7 +74,7 @@ def open_lines(source, encoding="utf-8", errors="strict", keep_ends=False):
                     line = line[:-2] if line.endswith("\r\n") else line.rstrip("\n")
                 yield line
         except UnicodeError as error:
-            used, reason = encoding, error  # UTF-16 without a byte order mark: it is not said where
+            used, reason = encoding, error  # UTF-16 without a byte order mark: the place is unknown
             if isinstance(error, UnicodeDecodeError):
                 used, reason = error.encoding, error.reason
                 number += error.object[: error.start].decode(used, "ignore").count("\n")
@@ -88,7 +88,7 @@ def open_lines(source, encoding="utf-8", errors="strict", keep_ends=False):
 
 
 def read_text(source, encoding="utf-8"):
-    r"""Return a text as a whole.
+    r"""Return a whole text.
 
     Parameters
     ----------
@@ -98,12 +98,12 @@ def read_text(source, encoding="utf-8"):
     Returns
     -------
     str
-        The text, whose lines end at ``\n``, without a byte order mark.
+        The text without a byte order mark; its lines end at ``\n``.
 
     Raises
     ------
     ValueError, OSError
-        As `open_lines` does.
+        As in `open_lines`.
 
     Examples
     --------
@@ -116,27 +116,26 @@ def read_text(source, encoding="utf-8"):
 
 
 def iterate_texts(X, encoding="utf-8", whole_files=False):
-    """Iterate over the texts that something stands for.
+    """Iterate over the texts of a collection.
 
     Parameters
     ----------
     X : iterable of (str, list of str or os.PathLike), os.PathLike, or file object
-        A path (a `pathlib.Path`) is a text file, whose lines are the texts, or a folder, which stands for its text
-        files, see `text_files`. An open file stands for its lines.
+        A path (a `pathlib.Path`) of a text file stands for its lines, that of a folder for its text files, see
+        `text_files`. An open file stands for its lines.
     encoding : str
         The encoding of the files.
     whole_files : bool
-        Whether each file of several is one text, rather than each of its lines.
+        Whether each of several files is one text, rather than a text for each line.
 
     Yields
     ------
-    str, or whatever the elements of X are
+    str, or other elements of X as they are
 
     Raises
     ------
     ValueError
-        If X is something that iterates over other things than texts, such as a table with several columns. Errors of
-        files are those of `open_lines`.
+        If X is no collection of texts: a string or a table, for instance. Errors of files are those of `open_lines`.
 
     Examples
     --------
@@ -159,7 +158,7 @@ def iterate_texts(X, encoding="utf-8", whole_files=False):
 
 
 def check_texts(X):
-    """Raise ValueError if something cannot stand for a collection of texts, whatever its elements are."""
+    """Raise ValueError if X cannot be a collection of texts; most elements are not looked at."""
     if not isinstance(X, list | tuple):
         _check_kind(X)
     if hasattr(X, "__len__") and len(X) and all(map(_is_name_of_file, X)):
@@ -170,7 +169,7 @@ def check_texts(X):
 
 
 def _check_kind(X):
-    """Raise ValueError if something iterates over other things than texts, or not in a certain order."""
+    """Raise ValueError if the type of X shows that its elements are no texts, or have no order."""
     kind = type(X).__name__
     if isinstance(X, str | bytes | bytearray):
         kind = "string" if isinstance(X, str) else kind
@@ -206,13 +205,13 @@ def _is_name_of_file(text):
 
 
 def text_files(path):
-    """Return the text files that a path stands for.
+    """Return the text files of a path.
 
     Parameters
     ----------
     path : os.PathLike
-        A file, or a folder: all files below it whose names end in ``.txt``, perhaps followed by ``.gz``, ``.bz2`` or
-        ``.xz``, sorted by their names; what begins with a point is left out.
+        A file; or a folder, which stands for all files below it whose names end in ``.txt``, perhaps followed by
+        ``.gz``, ``.bz2`` or ``.xz``, sorted by name. Names that begin with a point are left out.
 
     Returns
     -------
@@ -237,7 +236,7 @@ def _is_text_file(name):
 
 
 def suffix_of(path):
-    """Return how a file's name ends, without the ending of a compression.
+    """Return the suffix of a file's name; that of a compression is dropped before.
 
     Parameters
     ----------
@@ -256,7 +255,7 @@ def suffix_of(path):
 
 
 def check_encoding(encoding):
-    """Raise ValueError if an encoding is none of those that Python knows."""
+    """Raise ValueError if Python does not know an encoding."""
     try:
         "".encode(encoding)
     except (LookupError, TypeError):
@@ -264,12 +263,12 @@ def check_encoding(encoding):
 
 
 def is_file_object(source):
-    """Return whether something is an open file, as opposed to a path or an iterable of texts."""
+    """Return whether `source` is an open file, as opposed to a path or an iterable of texts."""
     return hasattr(source, "read") or hasattr(source, "readline")
 
 
 def decompressed(file):
-    """Return a buffered binary file, decompressed if its content is compressed with gzip, bzip2 or xz."""
+    """Return a buffered binary file, decompressed if it is compressed with gzip, bzip2 or xz."""
     beginning = file.peek(16)
     for magic, opener in _MAGIC:
         if magic.match(beginning):
@@ -279,7 +278,7 @@ def decompressed(file):
 
 @contextlib.contextmanager
 def _opened(source, encoding, errors):
-    """Give an iterator over the lines of a source with their ends."""
+    """Open a source; yield an iterator over its lines, which keep their ends."""
     if isinstance(source, str | os.PathLike):
         with open(source, "rb") as file, _decoded(decompressed(file), encoding, errors) as lines:
             yield lines
@@ -292,7 +291,7 @@ def _opened(source, encoding, errors):
     elif isinstance(read(0), bytes):
         with _decoded(decompressed(source) if hasattr(source, "peek") else source, encoding, errors) as lines:
             yield lines
-    elif hasattr(source, "reconfigure"):  # by default Python also ends a line at "\r"
+    elif hasattr(source, "reconfigure"):  # by default, Python also ends a line at "\r"
         with contextlib.suppress(io.UnsupportedOperation):  # something was read before
             source.reconfigure(newline="\n")
         yield source
@@ -302,7 +301,7 @@ def _opened(source, encoding, errors):
 
 @contextlib.contextmanager
 def _decoded(file, encoding, errors):
-    """Give the lines of a binary file, which stays open."""
+    """Decode a binary file, which stays open; yield an iterator over its lines."""
     check_encoding(encoding)
     lines = io.TextIOWrapper(file, encoding, errors, newline="\n")
     try:
@@ -313,7 +312,7 @@ def _decoded(file, encoding, errors):
 
 
 def _cut(parts):
-    r"""Yield the lines of a text that comes in parts, cut behind each ``\n``."""
+    r"""Yield the lines of a text that comes in parts; each ends with ``\n``."""
     rest = ""
     for part in parts:
         *lines, rest = (rest + part).split("\n")
