@@ -19,7 +19,7 @@ settings.load_profile("fastrnn")
 
 # Files with few and long tests, most of which compile in processes of their own.
 _LONG_FILES = {"test_warmup.py", "test_machines.py", "test_import.py", "test_examples.py", "test_readme.py",
-               "test_recurrent.py", "test_check_estimator.py", "test_classifiers.py",
+               "test_recurrent.py", "test_check_estimator.py",
                "test_dynamic_evaluation.py"}  # fmt: skip
 
 

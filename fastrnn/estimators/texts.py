@@ -1,11 +1,12 @@
 """Texts become sequences of token ids."""
 
+import collections.abc
 import numbers
 
 import numpy as np
 
 from fastrnn.estimators.sequences import Sequences, add_ngrams
-from fastrnn.text.reading import check_texts, iterate_texts
+from fastrnn.text.reading import check_texts, is_file_object, iterate_texts
 from fastrnn.text.tokenization import tokenize_texts
 from fastrnn.text.vocabulary import Vocabulary
 from fastrnn.utils.arrays import to_array
@@ -137,7 +138,9 @@ def read_tokens(X, options, learning=False):
         )
     if np.ma.is_masked(X):
         raise ValueError(f"X must not be a masked array with masked values: give a list of {_ELEMENTS[input]}.")
-    X = list(X) if getattr(X, "ndim", 1) == 2 else X  # rows of ids
+    is_iterator = isinstance(X, collections.abc.Iterator) and not is_file_object(X)
+    if is_iterator or getattr(X, "ndim", 1) == 2:  # the latter are rows of ids
+        X = list(X)  # so that names of files are recognised
     X = list(iterate_texts(X, options["encoding"], whole_files=True))
     (_check_strings if input == "text" else _check_token_lists)(X)
     if input == "tokens":

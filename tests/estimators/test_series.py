@@ -5,6 +5,7 @@ import pytest
 
 from fastrnn import RNNClassifier, RNNRegressor
 from fastrnn.estimators.series import read_series
+from tests.classifiers import Y, recurrent, series
 
 NAN = float("nan")
 
@@ -154,3 +155,21 @@ def test_one_series_and_no_series():
         model.predict(X[0])
     assert model.predict_proba([X[0]]).shape == (1, 2)
     assert model.predict_proba([]).shape == (0, 2)
+
+
+def test_series_in_every_form_are_the_same():
+    values = np.random.RandomState(0).randn(20, 6)
+    model = recurrent(input="series").fit(values, Y[:20])
+    expected = model.predict_proba(values)
+    for form in (values[:, :, None], list(values), list(values[:, :, None]), values.tolist()):
+        np.testing.assert_array_equal(model.predict_proba(form), expected)
+    assert model.n_features_in_ == 1
+    assert not hasattr(model, "vocabulary_")
+
+
+def test_series_are_standardised_by_the_training_data():
+    X, y = series()
+    first = recurrent(input="series").fit(X, y)
+    scaled = recurrent(input="series").fit([1e4 * part - 7 for part in X], y)
+    np.testing.assert_allclose(first.predict_proba(X), scaled.predict_proba([1e4 * p - 7 for p in X]), atol=1e-4)
+    assert first.score(*series(seed=1)) > 0.9

@@ -7,6 +7,8 @@ import pytest
 
 from fastrnn import MeanEmbeddingClassifier
 from fastrnn.estimators.vectors import read_vectors
+from tests.classifiers import BOTH, X, Y, averaging, recurrent
+from tests.fakes import Frame
 
 
 def read(tmp_path, text, name="vectors.txt"):
@@ -115,3 +117,54 @@ class Table:
 def test_wrong_mappings_and_pairs_are_named(embedding, message):
     with pytest.raises(ValueError, match=message):
         read_vectors(embedding)
+
+
+def test_embeddings_are_no_tables():
+    with pytest.raises(ValueError, match=r"got a Frame: give \(frame\.index, frame\.to_numpy\(\)\)"):
+        averaging(embedding=Frame(x=[0.1, 0.2], y=[0.3, 0.4])).fit(X, Y)
+
+
+WORDS = ["good", "bad", "unseen"]
+
+
+VECTORS = np.array([[1.0, 0.0, 0.5], [-1.0, 0.5, 0.0], [1.0, 0.1, 0.5]], np.float32)
+
+
+def vector_file(tmp_path, header):
+    lines = [f"{word} {' '.join(map(str, row))}" for word, row in zip(WORDS, VECTORS.tolist(), strict=True)]
+    path = tmp_path / "vectors.txt"
+    path.write_text("\n".join(["3 3"] * header + lines) + "\n")
+    return path
+
+
+@pytest.mark.parametrize("form", ["mapping", "pair", "glove", "word2vec"])
+@BOTH
+def test_pretrained_vectors(make, form, tmp_path):
+    embedding = {"mapping": dict(zip(WORDS, VECTORS, strict=True)), "pair": (WORDS, VECTORS)}.get(form)
+    if embedding is None:
+        embedding = vector_file(tmp_path, form == "word2vec")
+    frozen, tuned = (make(embedding=embedding, freeze_embedding=f, max_iter=2).fit(X, Y) for f in (True, False))
+    ids = frozen.vocabulary_.encode(WORDS)
+    vectors = [model.network_.layers["embedding"].parameters["weight"][ids] for model in (frozen, tuned)]
+    np.testing.assert_array_equal(vectors[0], VECTORS)
+    assert not np.array_equal(vectors[1][:2], VECTORS[:2])
+    frozen.save(tmp_path / "model")
+    loaded = type(frozen).load(tmp_path / "model")
+    np.testing.assert_array_equal(loaded.predict_proba(["unseen film"]), frozen.predict_proba(["unseen film"]))
+
+
+@pytest.mark.parametrize(
+    ("embedding", "message"),
+    [({"a": [1.0], "b": [1.0, 2.0]}, "vectors of one length"), ((["a"], np.zeros((2, 3))), "a vector for each word"),
+     (5, "embedding must be a mapping"), ({}, "a vector for each word"), ({"a": [np.inf]}, "finite")],
+)  # fmt: skip
+def test_wrong_vectors_are_named(embedding, message):
+    with pytest.raises(ValueError, match=message):
+        recurrent(embedding=embedding).fit(X, Y)
+
+
+def test_a_broken_file_of_vectors_names_the_line(tmp_path):
+    path = vector_file(tmp_path, header=False)
+    path.write_text(path.read_text() + "broken 1.0 x 2.0\n")
+    with pytest.raises(ValueError, match=r"line 4: expected a word and 3 numbers, got 'broken"):
+        recurrent(embedding=str(path)).fit(X, Y)
