@@ -77,16 +77,17 @@ def sgd_update(weight, grad, velocity, rows, settings, n_jobs):
 def _sgd(board, party, weight, grad, velocity, rows, size, settings):
     # weight, grad, velocity (n,), which is not touched without momentum; rows (R,) of `size` elements each
     enter(board, party)
+    rate, momentum, nesterov, weight_decay = settings
     for row in rows:
         for i in range(row * size, (row + 1) * size, lanes(weight)):
             count = (row + 1) * size - i
             w = load_first(weight, i, count)
-            step = load_first(grad, i, count) + settings.weight_decay * w
-            if settings.momentum != 0:
-                v = settings.momentum * load_first(velocity, i, count) + step
+            step = load_first(grad, i, count) + weight_decay * w
+            if momentum != 0:
+                v = momentum * load_first(velocity, i, count) + step
                 store_first(velocity, i, v, count)
-                step = step + settings.momentum * v if settings.nesterov else v
-            store_first(weight, i, w - settings.rate * step, count)
+                step = step + momentum * v if nesterov else v
+            store_first(weight, i, w - rate * step, count)
     leave(board, party)
 
 
@@ -114,18 +115,18 @@ def adam_update(weight, grad, mean, square, rows, settings, n_jobs):
 def _adam(board, party, weight, grad, mean, square, rows, size, settings):
     # weight, grad, mean, square (n,), rows (R,) of `size` elements each
     enter(board, party)
+    rate, beta_1, beta_2, epsilon, weight_decay, shrink, root = settings
     for row in rows:
         for i in range(row * size, (row + 1) * size, lanes(weight)):
             count = (row + 1) * size - i
             w = load_first(weight, i, count)
-            g = load_first(grad, i, count) + settings.weight_decay * w
+            g = load_first(grad, i, count) + weight_decay * w
             m = load_first(mean, i, count)
-            m += (1 - settings.beta_1) * (g - m)
-            s = settings.beta_2 * load_first(square, i, count) + (1 - settings.beta_2) * (g * g)
+            m += (1 - beta_1) * (g - m)
+            s = beta_2 * load_first(square, i, count) + (1 - beta_2) * (g * g)
             store_first(mean, i, m, count)
             store_first(square, i, s, count)
-            step = m / (settings.root * sqrt(s) + settings.epsilon)
-            store_first(weight, i, settings.shrink * w - settings.rate * step, count)
+            store_first(weight, i, shrink * w - rate * (m / (root * sqrt(s) + epsilon)), count)
     leave(board, party)
 
 
@@ -153,14 +154,15 @@ def adagrad_update(weight, grad, square, rows, settings, n_jobs):
 def _adagrad(board, party, weight, grad, square, rows, size, settings):
     # weight, grad, square (n,), rows (R,) of `size` elements each
     enter(board, party)
+    rate, epsilon, weight_decay = settings
     for row in rows:
         for i in range(row * size, (row + 1) * size, lanes(weight)):
             count = (row + 1) * size - i
             w = load_first(weight, i, count)
-            g = load_first(grad, i, count) + settings.weight_decay * w
+            g = load_first(grad, i, count) + weight_decay * w
             s = load_first(square, i, count) + g * g
             store_first(square, i, s, count)
-            store_first(weight, i, w - settings.rate * (g / (sqrt(s) + settings.epsilon)), count)
+            store_first(weight, i, w - rate * (g / (sqrt(s) + epsilon)), count)
     leave(board, party)
 
 
@@ -189,18 +191,19 @@ def rmsprop_update(weight, grad, square, velocity, rows, settings, n_jobs):
 def _rmsprop(board, party, weight, grad, square, velocity, rows, size, settings):
     # weight, grad, square, velocity (n,), which is not touched without momentum; rows (R,) of `size` elements each
     enter(board, party)
+    rate, rho, epsilon, momentum, weight_decay = settings
     for row in rows:
         for i in range(row * size, (row + 1) * size, lanes(weight)):
             count = (row + 1) * size - i
             w = load_first(weight, i, count)
-            g = load_first(grad, i, count) + settings.weight_decay * w
-            s = settings.rho * load_first(square, i, count) + (1 - settings.rho) * (g * g)
+            g = load_first(grad, i, count) + weight_decay * w
+            s = rho * load_first(square, i, count) + (1 - rho) * (g * g)
             store_first(square, i, s, count)
-            step = g / (sqrt(s) + settings.epsilon)
-            if settings.momentum != 0:
-                step += settings.momentum * load_first(velocity, i, count)
+            step = g / (sqrt(s) + epsilon)
+            if momentum != 0:
+                step += momentum * load_first(velocity, i, count)
                 store_first(velocity, i, step, count)
-            store_first(weight, i, w - settings.rate * step, count)
+            store_first(weight, i, w - rate * step, count)
     leave(board, party)
 
 
@@ -234,8 +237,11 @@ def _run(update, arrays, rows, settings, n_jobs):
     weight, used, size = row_blocks(arrays[0], rows)
     arrays = [weight, *(array.reshape(-1) for array in arrays[1:])]
     threads = worth(n_jobs, _COST * used.size * size)
-    if rows is None:
-        pieces = [([a[begin:end] for a in arrays], used, end - begin) for begin, end in split(size, threads, _LINE)]
+    if threads == 1:
+        calls = [(*arrays, used, size, settings)]
+    elif rows is None:
+        pieces = split(size, threads, _LINE)
+        calls = [(*(array[begin:end] for array in arrays), used, end - begin, settings) for begin, end in pieces]
     else:
-        pieces = [(arrays, used[begin:end], size) for begin, end in split(used.size, threads)]
-    run_kernel(update, [(*part, numbers, size, settings) for part, numbers, size in pieces])
+        calls = [(*arrays, used[begin:end], size, settings) for begin, end in split(used.size, threads)]
+    run_kernel(update, calls)

@@ -67,15 +67,17 @@ class Optimizer:
         ValueError
             The keys or shapes do not fit, or a parameter is read-only; nothing is changed then.
         """
-        rows = rows or {}
+        ops, rows = self.backend, rows or {}
         for name, weight in parameters.items():
-            if not self.backend.is_writable(weight):
+            if not ops.is_writable(weight):
                 raise ValueError(f"parameters[{name!r}] cannot be written to: call make_writable() of its layer first.")
             if name not in grads or grads[name].shape != weight.shape or grads[name].dtype != weight.dtype:
                 raise ValueError(f"grads[{name!r}] must be an array of shape {weight.shape} and type {weight.dtype}.")
         self.n_steps += 1
+        settings = self._settings(ops)
         for name, weight in distinct(parameters):
-            self._update(weight, grads[name], self._slots_of(name, weight), rows.get(name))
+            slots = self._slots_of(name, weight, ops)
+            self._update(ops, weight, grads[name], slots, rows.get(name), settings)
 
     def state_dict(self):
         """Return a copy of the state: a flat dict of ndarrays.
@@ -123,9 +125,8 @@ class Optimizer:
         """Forget all steps."""
         self.n_steps, self._state = 0, {}
 
-    def _slots_of(self, name, weight):
+    def _slots_of(self, name, weight, ops):
         """Return the arrays of state of a parameter, zeros at its first step."""
-        ops = self.backend
         if name not in self._state:
             # Memory of zeros that nobody uses, the state of rare words, is not touched.
             self._state[name] = {slot: ops.zeros(weight.shape, weight.dtype) for slot in self.slots}
@@ -135,8 +136,12 @@ class Optimizer:
                 slots[slot] = ops.copy(array)
         return [slots[slot] for slot in self.slots]
 
-    def _update(self, weight, grad, slots, rows):
-        """Update a parameter, or some rows of it, and its arrays of state."""
+    def _settings(self, ops):
+        """Return the hyperparameters of this step, for the update of the backend."""
+        raise NotImplementedError
+
+    def _update(self, ops, weight, grad, slots, rows, settings):
+        """Update a parameter, or some rows of it, and its arrays of state, on the backend."""
         raise NotImplementedError
 
 
@@ -177,10 +182,11 @@ class SGD(Optimizer):
             raise ValueError("nesterov=True needs a momentum above 0, got momentum=0.")
         self.slots = ("velocity",) if momentum else ()
 
-    def _update(self, weight, grad, slots, rows):
-        ops, velocity = self.backend, slots[0] if slots else None
-        settings = ops.SGDSettings(float(self.learning_rate), self.momentum, self.nesterov, self.weight_decay)
-        ops.sgd_update(weight, grad, velocity, rows, settings, self.n_jobs)
+    def _settings(self, ops):
+        return ops.SGDSettings(float(self.learning_rate), self.momentum, self.nesterov, self.weight_decay)
+
+    def _update(self, ops, weight, grad, slots, rows, settings):
+        ops.sgd_update(weight, grad, slots[0] if slots else None, rows, settings, self.n_jobs)
 
 
 class Adam(Optimizer):
@@ -220,12 +226,8 @@ class Adam(Optimizer):
         self.beta_1, self.beta_2 = float(beta_1), float(beta_2)
         self.epsilon = _at_least_zero("epsilon", epsilon)
 
-    def _update(self, weight, grad, slots, rows):
-        self.backend.adam_update(weight, grad, *slots, rows, self._settings(), self.n_jobs)
-
-    def _settings(self):
-        """Return the hyperparameters of this step: the L2 penalty is part of the gradient."""
-        return self.backend.AdamSettings(
+    def _settings(self, ops):
+        return ops.AdamSettings(
             rate=self.learning_rate / (1 - self.beta_1**self.n_steps),
             beta_1=self.beta_1,
             beta_2=self.beta_2,
@@ -234,6 +236,9 @@ class Adam(Optimizer):
             shrink=1.0,
             root=(1 - self.beta_2**self.n_steps) ** -0.5,
         )
+
+    def _update(self, ops, weight, grad, slots, rows, settings):
+        ops.adam_update(weight, grad, *slots, rows, settings, self.n_jobs)
 
 
 class AdamW(Adam):
@@ -256,9 +261,9 @@ class AdamW(Adam):
         super().__init__(learning_rate, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon, weight_decay=weight_decay,
                          n_jobs=n_jobs, device=device)  # fmt: skip
 
-    def _settings(self):
-        """Return the hyperparameters of this step: the parameter shrinks, and the gradient is as it is."""
-        return super()._settings()._replace(weight_decay=0.0, shrink=1 - float(self.learning_rate) * self.weight_decay)
+    def _settings(self, ops):
+        shrink = 1 - float(self.learning_rate) * self.weight_decay
+        return super()._settings(ops)._replace(weight_decay=0.0, shrink=shrink)
 
 
 class Adagrad(Optimizer):
@@ -284,9 +289,11 @@ class Adagrad(Optimizer):
         super().__init__(learning_rate, weight_decay=weight_decay, n_jobs=n_jobs, device=device)
         self.epsilon = _at_least_zero("epsilon", epsilon)
 
-    def _update(self, weight, grad, slots, rows):
-        settings = self.backend.AdagradSettings(float(self.learning_rate), self.epsilon, self.weight_decay)
-        self.backend.adagrad_update(weight, grad, *slots, rows, settings, self.n_jobs)
+    def _settings(self, ops):
+        return ops.AdagradSettings(float(self.learning_rate), self.epsilon, self.weight_decay)
+
+    def _update(self, ops, weight, grad, slots, rows, settings):
+        ops.adagrad_update(weight, grad, *slots, rows, settings, self.n_jobs)
 
 
 class RMSprop(Optimizer):
@@ -318,11 +325,11 @@ class RMSprop(Optimizer):
         self.momentum = _at_least_zero("momentum", momentum)
         self.slots = ("square", "velocity") if momentum else ("square",)
 
-    def _update(self, weight, grad, slots, rows):
-        ops, velocity = self.backend, slots[1] if len(slots) > 1 else None
-        settings = ops.RMSpropSettings(
-            float(self.learning_rate), self.rho, self.epsilon, self.momentum, self.weight_decay
-        )
+    def _settings(self, ops):
+        return ops.RMSpropSettings(float(self.learning_rate), self.rho, self.epsilon, self.momentum, self.weight_decay)
+
+    def _update(self, ops, weight, grad, slots, rows, settings):
+        velocity = slots[1] if len(slots) > 1 else None
         ops.rmsprop_update(weight, grad, slots[0], velocity, rows, settings, self.n_jobs)
 
 
