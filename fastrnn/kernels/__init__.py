@@ -9,7 +9,8 @@ import importlib
 _MODULES = {  # each module's part of the seam
     "adaptation": "adapt_weights add_squares",
     "arrays": (
-        "add asarray assign copy empty empty_like fill is_finite is_writable multiply reshape scale to_numpy zeros"
+        "add asarray assign concatenate copy empty empty_like fill is_finite is_writable multiply reshape scale "
+        "to_numpy zeros"
     ),
     "clipping": "clip_rows scale_rows sum_of_squares",
     "counters": "dropout keep_mask",
@@ -18,6 +19,7 @@ _MODULES = {  # each module's part of the seam
         "AdagradSettings AdamSettings RMSpropSettings SGDSettings adagrad_update adam_update average_update "
         "rmsprop_update sgd_update"
     ),
+    "rows": "assign_rows take_rows",
     "threads": "effective_n_jobs warm_up_threads",
 }
 _PUBLIC = {name: module for module, names in _MODULES.items() for name in names.split()}

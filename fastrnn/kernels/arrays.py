@@ -63,3 +63,8 @@ def multiply(a, b):
 def scale(array, factor):
     """Multiply all elements by a number, in place."""
     array *= factor
+
+
+def concatenate(arrays, axis=0):
+    """Return several arrays as one, one after another along an axis."""
+    return np.concatenate(arrays, axis)

@@ -7,6 +7,16 @@ from fastrnn.kernels.threads import enter, leave
 from fastrnn.simd import lanes, load, load_first, store, store_first
 
 
+def take_rows(array, rows, axis=0):
+    """Return a copy of the rows `rows` (n,) of an array, or of what an axis counts."""
+    return array.take(rows, axis)
+
+
+def assign_rows(out, rows, values):
+    """Write `values` (n, …) to distinct `rows` (n,) of `out`."""
+    out[rows] = values
+
+
 @kernel
 def gather_rows(board, party, out, source, rows, first, last):
     """Compute out[i] = source[rows[i]], as many columns as `out` has, for i from `first` to `last`.

@@ -115,7 +115,7 @@ class DynamicEvaluation(WrappedLanguageModel):
         n_streams = min(self.model.batch_size, len(ids))
         targets = ids[: len(ids) // n_streams * n_streams].reshape(n_streams, -1).T  # (T, n_streams)
         inputs = shift_right(targets, self.model._start_id)
-        ops = network.recurrent.backend
+        ops = network.backend
         squares = {name: ops.zeros(array.shape, array.dtype) for name, array in network.parameters.items()}
         starts = range(0, len(targets), self.segment)
         for begin in starts:
@@ -133,7 +133,7 @@ class DynamicEvaluation(WrappedLanguageModel):
 
     def _distributions(self, ids):
         for _, network, h, _ in self._adapted_outputs(ids, np.array([0, len(ids)])):
-            yield network.output.probabilities(h[:, 0])
+            yield network.head.predict(h)[:, 0]
 
     def _adapted_log_probs(self, ids, bounds, bos=True, anew=False):
         """Return the log probabilities of texts ids[bounds[i]:bounds[i + 1]]; `anew`: each from learned weights on."""
@@ -141,7 +141,7 @@ class DynamicEvaluation(WrappedLanguageModel):
         if not bos:
             result[bounds[:-1]] = self.model._log_probs_of_nothing(ids[bounds[:-1]])
         for begin, network, h, targets in self._adapted_outputs(ids, bounds, bos, anew):
-            result[begin : begin + len(h)] = network.output.log_probs(h, targets)[:, 0]
+            result[begin : begin + len(targets)] = network.head.log_probs(h, targets)[:, 0]
         if not np.isfinite(result).all():
             raise ValueError(
                 f"learning_rate={shown(self.learning_rate)} is too large for this text: the weights became infinite or "
@@ -152,7 +152,7 @@ class DynamicEvaluation(WrappedLanguageModel):
     def _adapted_outputs(self, ids, bounds, bos=True, anew=False):
         """Yield, for each segment of texts, its place, the network so far, its outputs (T, 1, H) and targets (T, 1)."""
         network, state = self.model.network_.without_noise(), None
-        ops, learned = network.recurrent.backend, self.model.network_.parameters
+        ops, learned = network.backend, self.model.network_.parameters
         scales = {name: (None, 1.0) for name in learned}
         if self.rule == "rms":  # with their means, which do not change
             scales = {name: (ops.asarray(rms), float(rms.mean()) or 1.0) for name, rms in self.scales_.items()}
@@ -181,7 +181,7 @@ class DynamicEvaluation(WrappedLanguageModel):
 
     def _adapt(self, network, learned, scales):
         """Take a step with the gradients that the network has; `scales` are root mean squares and their means."""
-        grads, adapt_weights = network.grads, network.recurrent.backend.adapt_weights
+        grads, adapt_weights = network.grads, network.backend.adapt_weights
         for name, weight in network.parameters.items():
             rms, mean_rms = scales[name]
             adapt_weights(

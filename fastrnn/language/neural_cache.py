@@ -90,7 +90,7 @@ class NeuralCacheLanguageModel(WrappedLanguageModel):
         keys = empty = np.empty((0, self.model.network_.recurrent.output_size), np.float32)
         for begin, fresh, h in _pieces(_outputs(self.model, ids, offsets, alone, bos), texts):
             end = begin + len(h)
-            log_probs = self.model.network_.output.log_probs(h, ids[begin:end])
+            log_probs = self.model.network_.head.log_probs(h, ids[begin:end])
             keys = np.concatenate([empty if fresh else keys, h])  # of the tokens from end - len(keys) on
             first = np.maximum(0, len(keys) - len(h) + np.arange(len(h)) - self.size)  # key that may be recalled
             recalled = _recall(h, keys, ids[end - len(keys) : end], ids[begin:end], first, self.theta)
@@ -120,7 +120,8 @@ class NeuralCacheLanguageModel(WrappedLanguageModel):
         state, keys, tokens = state
         probabilities = self.model._next_probabilities(state)
         used = np.flatnonzero((tokens != PAD_ID).any(axis=1))
-        similar = self.theta * np.einsum("nh,nsh->ns", state[0][used], keys[used]).astype(np.float64)
+        h = self._output(state)
+        similar = self.theta * np.einsum("nh,nsh->ns", h[used], keys[used]).astype(np.float64)
         similar[tokens[used] == PAD_ID] = -np.inf
         shares = np.exp(similar - similar.max(axis=1, keepdims=True, initial=-np.inf))
         shares *= self.weight / shares.sum(axis=1, keepdims=True)
@@ -130,9 +131,13 @@ class NeuralCacheLanguageModel(WrappedLanguageModel):
 
     def _advance(self, state, ids):
         state, keys, tokens = state
-        keys = np.concatenate([keys[:, 1:], state[0][:, np.newaxis]], axis=1)
+        keys = np.concatenate([keys[:, 1:], self._output(state)[:, np.newaxis]], axis=1)
         tokens = np.concatenate([tokens[:, 1:], ids[:, np.newaxis]], axis=1)
         return self.model._advance(state, ids), keys, tokens
+
+    def _output(self, state):
+        """Return the last output of the model in its state, on the host (n, H)."""
+        return self.model.network_.backend.to_numpy(state[0])
 
     def _next_sentence(self, state):
         state, keys, tokens = state
@@ -194,15 +199,21 @@ def _running_outputs(model, ids, bos):
     inputs, state = shift_right(ids, model._start_id)[:, np.newaxis], None
     for begin in range(0, len(inputs), _STEPS):
         part = inputs[begin : begin + _STEPS]
-        h, state = model.network_.hidden(part, state) if begin else _first_outputs(model, part, None, bos)
+        h, state = _hidden(model, part, state) if begin else _first_outputs(model, part, None, bos)
         yield h[:, 0]
+
+
+def _hidden(model, inputs, state=None, lengths=None):
+    """Return the outputs of the last layer, on the host (T, B, H), and the state after them."""
+    h, state = model.network_.hidden(inputs, state, lengths)
+    return model.network_.backend.to_numpy(h), state
 
 
 def _first_outputs(model, inputs, lengths, bos):
     """Return the outputs (T, B, H) and the state after inputs that begin with ``<s>``, left out without `bos`."""
     if bos:
-        return model.network_.hidden(inputs, None, lengths)
-    h, state = model.network_.hidden(inputs[1:], None, None if lengths is None else lengths - 1)
+        return _hidden(model, inputs, None, lengths)
+    h, state = _hidden(model, inputs[1:], None, None if lengths is None else lengths - 1)
     return np.concatenate([np.zeros_like(h, shape=(1, *h.shape[1:])), h]), state
 
 

@@ -57,66 +57,45 @@ class RecurrentInferenceMixin:
         return result
 
     def _log_probs_of_nothing(self, ids):
-        """Return the log probabilities of ids (n,) when nothing has been read: the output of the last layer is zero."""
-        zeros = np.zeros((len(ids), self.network_.recurrent.output_size), np.float32)
-        return self.network_.output.log_probs(zeros, ids)
+        """Return the log probabilities of ids (n,) when nothing has been read."""
+        h, _ = self.network_.start(len(ids))
+        return self.network_.head.log_probs(h, ids)
 
     def _distributions(self, ids):
-        inputs, state = shift_right(ids, self._start_id)[:, np.newaxis], None
-        for begin in range(0, len(ids), _SCORING_STEPS):
-            y, state = self.network_.hidden(inputs[begin : begin + _SCORING_STEPS], state)
-            yield self.network_.output.probabilities(y[:, 0])
+        inputs = shift_right(ids, self._start_id)
+        return self.network_.distributions(_pieces(inputs))
 
     def _read_contexts(self, ids, offsets):
         ids, offsets = close_sentences(ids, offsets)  # what predicts the end of a context has read all of it
-        blocks = [
-            self._read_block(ids, offsets[begin : begin + _CONTEXTS + 1])
-            for begin in range(0, max(1, len(offsets) - 1), _CONTEXTS)
-        ]
-        if len(blocks) == 1:
-            return blocks[0]
-        outputs, states = zip(*blocks, strict=True)
-        if isinstance(states[0], tuple):
-            states = tuple(np.concatenate(parts, axis=1) for parts in zip(*states, strict=True))
-        else:
-            states = np.concatenate(states, axis=1)
-        return np.concatenate(outputs), states
-
-    def _read_block(self, ids, offsets):
-        """Return the state before the last token of each sentence. All are read side by side, some steps at a time."""
-        n = len(offsets) - 1
-        h, state = np.zeros((n, self.network_.recurrent.output_size), np.float32), None
-        for batch in SentenceBatches(ids, offsets, [np.arange(n)], self._start_id, _SCORING_STEPS):
-            y, state = self.network_.hidden(batch.inputs, state, batch.lengths)
-            (rows,) = np.nonzero(batch.lengths)
-            h[rows] = y[batch.lengths[rows] - 1, rows]
-        return h, state
+        blocks = []
+        for begin in range(0, max(1, len(offsets) - 1), _CONTEXTS):
+            block = offsets[begin : begin + _CONTEXTS + 1]
+            n = len(block) - 1
+            batches = SentenceBatches(ids, block, [np.arange(n)], self._start_id, _SCORING_STEPS)
+            blocks.append(self.network_.read_batches(batches, n))
+        return blocks[0] if len(blocks) == 1 else self.network_.join(blocks)
 
     def _read_on(self, state, ids):
-        for begin in range(0, len(ids), _SCORING_STEPS):
-            y, recurrent = self.network_.hidden(ids[begin : begin + _SCORING_STEPS, np.newaxis], state[1])
-            state = y[-1], recurrent
+        for part in _pieces(ids):
+            state = self.network_.read(state, part[:, np.newaxis])
         return state
 
     def _advance(self, state, ids):
-        y, state = self.network_.hidden(ids[None], state[1])
-        return y[0], state
+        return self.network_.read(state, ids[np.newaxis])
 
     def _step(self, state, ids):
-        return self.network_.output.log_probs(state[0], ids), self._advance(state, ids)
+        log_probs, state = self.network_.score(state, ids[np.newaxis])
+        return log_probs[0], state
 
     def _next_probabilities(self, state):
-        return self.network_.output.probabilities(state[0]).astype(np.float64)
+        return self.network_.head.predict(state[0])
 
     def _continuation_log_probs(self, state, ids):
-        (h, recurrent), result = state, np.empty(ids.shape)
-        for begin in range(0, ids.shape[1], _SCORING_STEPS):
-            part = np.ascontiguousarray(ids[:, begin : begin + _SCORING_STEPS].T)
-            y, recurrent = self.network_.hidden(part, recurrent)
-            before = np.concatenate([h[np.newaxis], y[:-1]])
-            result[:, begin : begin + len(part)] = self.network_.output.log_probs(before, part).T
-            h = y[-1]
-        return result
+        results = []
+        for part in _pieces(np.ascontiguousarray(ids.T)):
+            log_probs, state = self.network_.score(state, part)
+            results.append(log_probs)
+        return np.ascontiguousarray(np.concatenate(results).T) if results else np.empty(ids.shape)
 
     @property
     def _tokens_at_once(self):
@@ -135,16 +114,12 @@ class RecurrentInferenceMixin:
         return state if self.carry_state else super()._next_sentence(state)
 
     def _is_state(self, state):
-        if not isinstance(state, tuple) or len(state) != 2:
-            return False
-        (h, recurrent), layer = state, self.network_.recurrent
-        parts = recurrent if isinstance(recurrent, tuple) else (recurrent,)
-        return np.shape(h) == (1, layer.output_size) and [np.shape(part)[:2] for part in parts] == [
-            (layer.num_layers, 1)
-        ] * len(layer.cell.states)
+        return self.network_.is_state(state)
 
     def _take(self, state, rows):
-        h, recurrent = state
-        if isinstance(recurrent, tuple):
-            return h[rows], tuple(part[:, rows] for part in recurrent)
-        return h[rows], recurrent[:, rows]
+        return self.network_.take(state, rows)
+
+
+def _pieces(ids):
+    """Cut ids (T, ...) into pieces of `_SCORING_STEPS`."""
+    return [ids[begin : begin + _SCORING_STEPS] for begin in range(0, len(ids), _SCORING_STEPS)]

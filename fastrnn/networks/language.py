@@ -11,6 +11,7 @@ from fastrnn.layers import Dropout, Embedding, Recurrent, activity_penalty, temp
 from fastrnn.layers.large_softmax import make_softmax
 from fastrnn.networks.base import Network
 from fastrnn.networks.heads import SoftmaxHead
+from fastrnn.text.batching import IGNORED
 from fastrnn.text.tokens import END_ID, PAD_ID, START_ID, UNK_ID
 from fastrnn.utils.shared import Shared
 
@@ -102,6 +103,89 @@ class LanguageNetwork(Network):
         """Return the outputs of the last recurrent layer (T, B, H), and the state after them."""
         return self.recurrent.forward(self._vectors(inputs), state, lengths, check_finite=False)
 
+    def log_probs(self, batches):
+        """Return the log probabilities of the targets of successive batches, float64 (T, B) each."""
+        state, results = None, []
+        for batch in batches:
+            h, state = self.hidden(batch.inputs, None if batch.fresh else state, batch.lengths)
+            results.append(self.head.log_probs(h, batch.targets))
+        return results
+
+    # ------------------------------------------------------------------------------------------------------- states
+    #
+    # A state of n texts is a pair: the output of the last layer (n, H), which predicts the next token, and the state
+    # of the recurrent layers.
+
+    def start(self, n):
+        """Return the state of n texts of which nothing was read: the output is zero."""
+        return self.backend.zeros((n, self.recurrent.output_size), self.recurrent.dtype), None
+
+    def read(self, state, ids):
+        """Return the state after further tokens `ids` (T, n), T at least 1."""
+        y, recurrent = self.hidden(ids, state[1])
+        return self._last(y), recurrent
+
+    def read_batches(self, batches, n):
+        """Return the state of n texts after successive batches of all of them; their lengths may differ."""
+        (h, recurrent), ops = self.start(n), self.backend
+        for batch in batches:
+            y, recurrent = self.hidden(batch.inputs, recurrent, batch.lengths)
+            rows = np.flatnonzero(batch.lengths)
+            last = (batch.lengths[rows] - 1) * n + rows
+            ops.assign_rows(h, rows, ops.take_rows(self._flat(y), last))
+        return h, recurrent
+
+    def score(self, state, ids):
+        """Return the log probabilities of further tokens `ids` (T, n), float64 (T, n), and the state after them."""
+        y, recurrent = self.hidden(ids, state[1])
+        log_probs = np.empty(ids.shape)
+        log_probs[0] = self.head.log_probs(state[0], ids[0])
+        if len(ids) > 1:
+            following = np.full_like(ids, IGNORED)
+            following[:-1] = ids[1:]
+            log_probs[1:] = self.head.log_probs(y, following)[:-1]
+        return log_probs, (self._last(y), recurrent)
+
+    def distributions(self, inputs):
+        """Yield the distributions of the tokens that follow in one text, float64 (n, V), some at a time."""
+        recurrent = None
+        for part in inputs:
+            y, recurrent = self.hidden(part[:, np.newaxis], recurrent)
+            yield self.head.predict(self._flat(y))
+
+    def take(self, state, rows):
+        """Return the state of the rows `rows`, an int array, in this order; rows may be repeated."""
+        ops = self.backend
+        return ops.take_rows(state[0], rows), _each(lambda part: ops.take_rows(part, rows, axis=1), state[1])
+
+    def join(self, states):
+        """Return several states as one: their rows follow each other."""
+        outputs, recurrent = zip(*states, strict=True)
+        ops = self.backend
+        return ops.concatenate(outputs), _each(lambda *parts: ops.concatenate(parts, axis=1), *recurrent)
+
+    def is_state(self, state):
+        """Return whether something is a state of one text."""
+        if not isinstance(state, tuple) or len(state) != 2:
+            return False
+        (h, recurrent), layer = state, self.recurrent
+        parts = recurrent if isinstance(recurrent, tuple) else (recurrent,)
+        return np.shape(h) == (1, layer.output_size) and [np.shape(part)[:2] for part in parts] == [
+            (layer.num_layers, 1)
+        ] * len(layer.cell.states)
+
+    def _flat(self, y):
+        """Return outputs (T, B, H) as a matrix (T·B, H)."""
+        steps, batch, size = y.shape
+        return self.backend.reshape(y, (steps * batch, size))
+
+    def _last(self, y):
+        """Return the last of the outputs (T, B, H)."""
+        steps, batch, _ = y.shape
+        if steps == 1:
+            return self._flat(y)
+        return self.backend.take_rows(self._flat(y), np.arange((steps - 1) * batch, steps * batch))
+
     @contextlib.contextmanager
     def held_weights(self):
         """Prepare the weights once for all that is generated within; they must not change meanwhile."""
@@ -139,10 +223,9 @@ class LanguageNetwork(Network):
             give_back(room)
         return drawn, (h.copy(), tuple(states) if isinstance(state[1], tuple) else states[0])
 
-    def log_probs(self, batches):
-        """Return the log probabilities of the targets of successive batches, (T, B) each."""
-        state, results = None, []
-        for batch in batches:
-            h, state = self.hidden(batch.inputs, None if batch.fresh else state, batch.lengths)
-            results.append(self.output.log_probs(h, batch.targets))
-        return results
+
+def _each(function, *states):
+    """Return what a function makes of the parts of recurrent states, which are an array or a tuple of arrays."""
+    if isinstance(states[0], tuple):
+        return tuple(map(function, *states))
+    return function(*states)
