@@ -9,8 +9,8 @@ import importlib
 _MODULES = {  # each module's part of the seam
     "adaptation": "adapt_weights add_squares",
     "arrays": (
-        "add asarray assign concatenate copy empty empty_like fill is_finite is_writable multiply reshape scale "
-        "to_numpy zeros"
+        "add add_sum asarray assign concatenate copy empty empty_like fill is_finite is_writable multiply repeat "
+        "reshape scale to_numpy zeros"
     ),
     "clipping": "clip_rows scale_rows sum_of_squares",
     "counters": "dropout keep_mask",
@@ -19,6 +19,8 @@ _MODULES = {  # each module's part of the seam
         "AdagradSettings AdamSettings RMSpropSettings SGDSettings adagrad_update adam_update average_update "
         "rmsprop_update sgd_update"
     ),
+    "packing": "make_packing",
+    "recurrent_passes": "make_direction step_arrays",
     "rows": "assign_rows take_rows",
     "threads": "effective_n_jobs warm_up_threads",
 }

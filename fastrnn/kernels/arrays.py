@@ -68,3 +68,13 @@ def scale(array, factor):
 def concatenate(arrays, axis=0):
     """Return several arrays as one, one after another along an axis."""
     return np.concatenate(arrays, axis)
+
+
+def repeat(array, n):
+    """Return a matrix (m, k) with each row `n` times: (m, n, k)."""
+    return np.repeat(array[:, None], n, axis=1)
+
+
+def add_sum(out, array, axis):
+    """Add to `out` the sum over an axis."""
+    out += array.sum(axis=axis)

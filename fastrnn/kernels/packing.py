@@ -2,56 +2,73 @@
 
 import functools
 import itertools
-from typing import NamedTuple
 
 import numpy as np
 
 from fastrnn._memory import empty
 from fastrnn.kernels.rows import clear_rows, gather_rows, number_rows
 from fastrnn.kernels.threads import run_kernel, split, worth
+from fastrnn.utils.recurrent import Inputs
 
 FLOPS_PER_ELEMENT = 64  # what copying an element takes, in the time of floating-point operations
 
 
-class Embedded(NamedTuple):
-    """Input vectors that are given by numbers, for inputs of which the same ones occur again and again.
-
-    `Recurrent` computes ``W_ih · x + b`` once for each vector instead of at each step, and likewise the gradients,
-    which are those of `vectors`. With characters and two layers of equal size that saves a quarter of all products.
-
-    Attributes
-    ----------
-    vectors : ndarray (V, D)
-    ids : ndarray of int, (T, B) or (B, T)
-        Row of `vectors` for each step of each sequence.
-    """
-
-    vectors: np.ndarray
-    ids: np.ndarray
-
-
-def gather(source, rows, n_jobs, columns=None):
-    """Return rows of a matrix, or of `Embedded` ones, in another order.
+def gather(source, rows, n_jobs, columns=None, out=None):
+    """Return rows of a matrix in another order.
 
     Parameters
     ----------
-    source : ndarray (m, n) or Embedded of ids (m,)
+    source : ndarray (m, n)
     rows : ndarray (k,) of int
         The row for each place; -1 for zeros.
     n_jobs : int or None
     columns : int, default=None
-        How many columns are taken; None is all.
+        Number of columns that are taken; None takes all.
+    out : ndarray (k, columns), default=None
+        Where the rows go; None is a new array.
     """
-    if isinstance(source, Embedded):
-        return source._replace(ids=source.ids[rows])
-    out = empty((len(rows), source.shape[1] if columns is None else columns), source.dtype)
+    if out is None:
+        out = empty((len(rows), source.shape[1] if columns is None else columns), source.dtype)
     parts = split(len(rows), worth(n_jobs, FLOPS_PER_ELEMENT * out.size))
     run_kernel(gather_rows, [(out, source, rows, *part) for part in parts])
     return out
 
 
+def take(x, rows, n_jobs):
+    """Return packed `Inputs` in another order: their vectors, or their row numbers into a table."""
+    if x.ids is None:
+        return Inputs(gather(x.vectors, rows, n_jobs))
+    return Inputs(x.vectors, x.ids[rows])
+
+
+def make_packing(steps, batch, lengths=None, batch_first=False):
+    """Return the `Packing` of a padded batch.
+
+    Parameters
+    ----------
+    steps, batch : int
+    lengths : ndarray (batch,) of int64 or None, default=None
+        Steps of each sequence; None if all have `steps`.
+    batch_first : bool, default=False
+
+    Returns
+    -------
+    Packing
+
+    Examples
+    --------
+    >>> packing = make_packing(3, 2, np.array([1, 3]))
+    >>> packing.order, packing.lengths, packing.rows
+    (array([1, 0]), array([3, 1]), array([1, 0, 3, 5], dtype=int32))
+    """
+    return _full_packing(steps, batch, batch_first) if lengths is None else Packing(steps, batch, lengths, batch_first)
+
+
 class Packing:
-    """Packed order of a padded batch.
+    """Packed order of a padded batch, and the way there and back.
+
+    Above the backend this is an opaque object with the methods `pack`, `unpack` and `new_rows` and the attributes
+    `batch`, `sequences` and `step_numbers`.
 
     Parameters
     ----------
@@ -111,24 +128,6 @@ class Packing:
         """For each packed row, the place of its sequence in the packed batch (R,)."""
         return self._numbers[1]
 
-    @functools.cached_property
-    def sequences(self):
-        """For each packed row, the place of its sequence in the batch (R,)."""
-        return self._places_in_batch[0]
-
-    @functools.cached_property
-    def step_numbers(self):
-        """For each packed row, its step in its sequence (R,)."""
-        return self._places_in_batch[1]
-
-    @functools.cached_property
-    def _places_in_batch(self):
-        rows = self._numbers[0]
-        between_steps, between_sequences = self._strides
-        if between_sequences == 1:
-            return rows % between_steps, rows // between_steps
-        return rows // between_sequences, rows % between_sequences
-
     @property
     def reverse(self):
         """For each packed row, the one as far from its sequence's end as this one is from the beginning (R,)."""
@@ -140,6 +139,21 @@ class Packing:
         return None if self.is_full or len(self.offsets) == 1 else self._numbers[3]
 
     @functools.cached_property
+    def batch_sequences(self):
+        """Number of its sequence in the caller's batch for each place in the packed batch: (batch,) of int32."""
+        return (np.arange(self.batch) if self.order is None else self.order).astype(np.int32)
+
+    @functools.cached_property
+    def sequences(self):
+        """Number of its sequence in the caller's batch for each packed row: (R,) of int32."""
+        return self.batch_sequences[self.places]
+
+    @functools.cached_property
+    def step_numbers(self):
+        """Number of its step for each packed row: (R,) of int32."""
+        return np.repeat(np.arange(len(self.offsets) - 1, dtype=np.int32), np.diff(self.offsets))
+
+    @functools.cached_property
     def _as_they_are(self):
         return np.arange(self.offsets[-1], dtype=np.int32)
 
@@ -148,6 +162,12 @@ class Packing:
         if not padded or self.rows is None:
             return self.reverse if reverse else self._as_they_are
         return self.rows[self.reverse] if reverse else self.rows
+
+    def unpacking_rows(self, reverse):
+        """Return which packed row of a direction each row of the padded batch has (steps · B,); -1 for padding."""
+        rows = np.full(self.batch * self.steps, -1, np.int32)
+        rows[self.output_rows(reverse, padded=True)] = self._as_they_are
+        return rows
 
     def schedule(self, chunk):
         """Return where each step's rows are: (rows in gates (T,), rows in states (T + 1,)).
@@ -163,37 +183,46 @@ class Packing:
             self._schedules[chunk] = rows
         return self._schedules[chunk]
 
-    def pack(self, padded, n_jobs):
-        """Return the packed rows (R, n) of a padded batch, or the packed ids of an `Embedded` one."""
-        if isinstance(padded, Embedded):
-            flat = padded._replace(ids=np.ascontiguousarray(padded.ids, np.int32).reshape(-1))
+    def pack(self, x, n_jobs):
+        """Return `Inputs` of a padded batch as those of the packed rows: vectors (R, n), or ids (R,)."""
+        vectors, ids = x
+        if ids is None:
+            x = Inputs(vectors.reshape(-1, vectors.shape[-1]))
         else:
-            flat = padded.reshape(-1, padded.shape[-1])
+            x = Inputs(vectors, np.ascontiguousarray(ids, np.int32).reshape(-1))
         rows = self.rows
-        return flat if rows is None else gather(flat, rows, n_jobs)
+        return x if rows is None else take(x, rows, n_jobs)
 
-    def clear_padding(self, padded, n_jobs):
-        """Write zeros to the padding of a padded batch (steps · batch, n)."""
+    def new_rows(self, columns, dtype, padded, n_jobs):
+        """Return a new matrix for packed rows, or for those of the padded batch, with zeros in its padding.
+
+        Its other elements are arbitrary.
+        """
+        if not padded:
+            return empty((int(self.offsets[-1]), columns), dtype)
+        rows = empty((self.batch * self.steps, columns), dtype)
         if not self._as_it_is:
-            parts = split(len(padded), worth(n_jobs, FLOPS_PER_ELEMENT * padded.size))
-            run_kernel(clear_rows, [(padded, self._numbers[4], *part) for part in parts])
+            parts = split(len(rows), worth(n_jobs, FLOPS_PER_ELEMENT * rows.size))
+            run_kernel(clear_rows, [(rows, self._numbers[4], *part) for part in parts])
+        return rows
 
     def unpack(self, packed, shape, n_jobs):
         """Return the padded batch of `shape` with the packed rows, and zeros for padding."""
         return (packed if self.rows is None else gather(packed, self._numbers[4], n_jobs)).reshape(shape)
 
-    def sort(self, states):
-        """Return states (…, batch, n) in packed order."""
-        return states if self.order is None else states[..., self.order, :]
+    def read_states(self, plane, state):
+        """Write a state (batch, n) to the first columns of a plane (batch, n or more), in packed order."""
+        columns = state.shape[1]
+        plane[:, :columns] = state if self.order is None else state[self.order]
+        if columns < plane.shape[1]:
+            plane[:, columns:] = 0
 
-    def unsort(self, states):
-        """Return a list of states (…, batch, n) from packed order back in the batch's order."""
+    def write_states(self, state, plane):
+        """Write the first columns of a plane (batch, n or more) in packed order to a state (batch, n)."""
         if self.order is None:
-            return states
-        unsorted = [np.empty_like(state) for state in states]
-        for state, packed in zip(unsorted, states, strict=True):
-            state[..., self.order, :] = packed
-        return unsorted
+            state[...] = plane[:, : state.shape[1]]
+        else:
+            state[self.order] = plane[:, : state.shape[1]]
 
     def shards(self, parts):
         """Return at most `parts` bounds (first, last) that cut the packed batch into pieces of nearly equal work."""
@@ -203,3 +232,8 @@ class Packing:
         cuts = np.searchsorted(work, work[-1] * np.arange(parts + 1) / parts, side="left")
         cuts[-1] = self.batch
         return [(int(a), int(b)) for a, b in itertools.pairwise(cuts) if a < b]
+
+
+@functools.lru_cache(maxsize=16)
+def _full_packing(steps, batch, batch_first):
+    return Packing(steps, batch, None, batch_first)

@@ -8,154 +8,214 @@ from fastrnn._memory import Room, borrow_room, empty_like, give_back
 from fastrnn.kernels import recurrence
 from fastrnn.kernels.gemm import scratch_size
 from fastrnn.kernels.generation import LayerStep
-from fastrnn.kernels.packing import FLOPS_PER_ELEMENT, Embedded, gather
-from fastrnn.kernels.recurrent_plan import Plan, make_plan, memory_key, new_memory
-from fastrnn.kernels.recurrent_weights import NOTHING_DRAWN, Drawn
+from fastrnn.kernels.packing import FLOPS_PER_ELEMENT, gather, make_packing, take
+from fastrnn.kernels.recurrent_masks import Drawn, draw
+from fastrnn.kernels.recurrent_plan import Plan, make_plan, memory_key, new_memory, step_schedules
+from fastrnn.kernels.recurrent_weights import DirectionWeights, HeldWeights
 from fastrnn.kernels.rows import add_rows
 from fastrnn.kernels.threads import compiled_for, run_kernel, split, worth
 
-_NO_MASKS = recurrence.Masks(None, None)
-
 
 class Pass(NamedTuple):
-    """A forward pass over packed rows, and what its backward pass needs.
+    """What a forward pass over packed rows keeps for its backward pass.
 
-    Its arrays are in its room, and as long valid as no other pass takes that.
+    Its arrays are in the direction's room, and valid until the next forward pass in training.
     """
 
-    final: list  # of (batch, size of the state), the states after the last step of each sequence
     x: object
     plan: Plan
     memory: recurrence.Memory
     weights: recurrence.Weights
-    masks: recurrence.Masks
-    packing: object
     drawn: Drawn
-    room: Room
+    packing: object
 
-    def all_states(self):
-        """Return every state after each packed row, if they were kept: list of (R, padded)."""
-        return [plane[self.packing.batch :] for plane in self.memory.states]
+
+def make_direction(cell, sizes, names, parameters, grads, *, place, column, reverse, n_jobs, threads_cut):
+    """Return a direction of a recurrent layer.
+
+    Above the backend this is an opaque object with the methods `Direction.forward`, `Direction.backward` and
+    `Direction.held`.
+
+    Parameters
+    ----------
+    cell : NamedTuple
+        See `fastrnn.cells`.
+    sizes : tuple of int
+        Hidden units H, and columns of the output: H, or the size of the projection.
+    names : str
+        What the names of this direction's parameters end in: "l0", "l0_reverse".
+    parameters, grads : dict of str to array of the device
+        Those of the layer. Their arrays may be replaced later.
+    place : int
+        Row of this direction in states (num_layers · directions, B, size).
+    column : int
+        First column of the outputs that this direction writes.
+    reverse : bool
+        Whether it reads the sequences from their ends.
+    n_jobs : int or None
+    threads_cut : {"auto", "batch", "units"}
+
+    Returns
+    -------
+    Direction
+    """
+    weights = DirectionWeights(cell, *sizes, parameters, grads, names)
+    return Direction(weights, place, column, reverse, n_jobs, threads_cut)
 
 
 class Direction:
     """Runs a cell over packed rows, and back.
 
-    Passes of several threads may run at once, each in a room of its own: a direction only remembers its last plan.
+    Passes of several threads may run at once, each in a room of its own: a direction only remembers its last plan, and
+    has the room of its passes in training.
 
     Parameters
     ----------
     weights : DirectionWeights
-    n_jobs : int or None
-    cut : {"auto", "batch", "units"}
-        What threads cut.
+    place, column, reverse, n_jobs, threads_cut
+        See `make_direction`.
     """
 
-    def __init__(self, weights, n_jobs, cut):
-        self.weights, self.n_jobs, self.cut = weights, n_jobs, cut
+    def __init__(self, weights, place, column, reverse, n_jobs, threads_cut):
+        self.weights, self.n_jobs, self.threads_cut = weights, n_jobs, threads_cut
+        self.place, self.reverse = place, reverse
+        self._columns = column, column + weights.output
+        self._room = Room(weights.dtype)  # what training keeps for backward is too much to be allocated in each step
         self._compiled = {}
         self._last_plan = None  # with its key, set whole
 
     def __getstate__(self):
         return {**vars(self), "_compiled": {}, "_last_plan": None}
 
-    def forward(self, y, x, initial, packing, keep, drawn, room, held=None):
+    def forward(
+        self, y, final, x, initial, packing, regularizers, *, padded, training=False, held=None, all_states=None
+    ):
         """Run all steps.
 
         Parameters
         ----------
-        y : Output
-            Where the outputs go.
-        x : ndarray (R, D) or Embedded
-            Packed rows, or ids (R,).
-        initial : list of ndarray (batch, size of the state) or None
-            Initial states, in packed order; None is zeros.
+        y : array (R, ·), or (steps · B, ·) if `padded`
+            Takes the outputs in this direction's columns; R are the packed rows.
+        final : list of array (num_layers · directions, B, size)
+            Takes the states after the last step of each sequence, at this direction's place.
+        x : Inputs
+            Packed: vectors (R, D), or a table (V, D) and its row for each packed row.
+        initial : list of array, as `final`, or None
+            States to start from; None is zeros.
         packing : Packing
-        keep : bool
-            Whether `backward` or `Pass.all_states` will follow.
-        drawn : Drawn
-        room : Room
-        held : HeldWeights or None, default=None
+        regularizers : Regularizers or None
+            The masks; None where there are none.
+        padded : bool
+            Whether y has the rows of the padded batch.
+        training : bool, default=False
+            Whether `backward` will follow.
+        held : HeldWeights, default=None
+            What `held` returned.
+        all_states : list of array (num_layers · directions, T, B, size), default=None
+            Takes the states after every step, in the rows of the padded batch.
 
         Returns
         -------
-        Pass
+        Pass or None
+            For `backward`, in training.
         """
-        plan = self._plan(packing, None if isinstance(x, Embedded) else x.shape[1], keep, drawn, held is not None)
-        written = room.made(plan.memory, new_memory, plan.memory)
-        self._set_initial(written, packing.batch, initial, drawn)
-        weights = self.weights.forward(room, drawn) if held is None else held.weights
-        masks = self._masks(drawn)
-        inputs = (self._table(x.vectors, weights, room, held), x.ids) if isinstance(x, Embedded) else (x, None)
+        weights, keep = self.weights, training or all_states is not None
+        room = self._room if training else borrow_room(weights.dtype)
+        if self.reverse:
+            x = take(x, packing.reverse, self.n_jobs)
+        vectors, ids = x
+        drawn = draw(regularizers, weights, packing, room, self.n_jobs)
+        plan = self._plan(packing, vectors.shape[1] if ids is None else None, keep, drawn, held is not None)
+        memory = room.made(plan.memory, new_memory, plan.memory)
+        self._set_initial(memory, initial, packing, drawn)
+        ready = weights.forward(room, drawn) if held is None else held.weights
+        if ids is not None:
+            vectors = self._table(vectors, ready, room, held)
+        y = self._output(y, packing, padded)
         calls = [
-            (y, written, self.weights.cell, *inputs, weights, masks, plan.schedule, part, plan.chunk, keep,
+            (y, memory, weights.cell, vectors, ids, ready, drawn.masks, plan.schedule, part, plan.chunk, keep,
              held is not None)
             for part in plan.parts
         ]  # fmt: skip
         self._run(plan, recurrence.recurrence_forward, calls)
-        final = self._without_padding(written.states[:, plan.last])
-        return Pass(final, x, plan, written, weights, masks, packing, drawn, room)
+        for state, plane in zip(final, memory.states, strict=True):
+            packing.write_states(state[self.place], plane[plan.last])
+        if all_states is not None:
+            self._write_all_states(all_states, memory, packing)
+        if training:
+            return Pass(x, plan, memory, ready, drawn, packing)
+        give_back(room)
+        return None
 
-    def backward(self, forward, dy, d_final):
+    def backward(self, d_initial, forward, dy, d_final, *, padded):
         """Run back through all steps; add to the gradients of the parameters.
 
         Parameters
         ----------
+        d_initial : list of array (num_layers · directions, B, size)
+            Takes the gradients of the initial states, at this direction's place.
         forward : Pass
-            That kept what is needed here. Its gates are overwritten: there is no second time.
-        dy : Output
-        d_final : list of ndarray (batch, size of the state) or None
-            Gradients of the final states, in packed order; None is zeros.
+            What `forward` returned. Its gates are overwritten: there is no second time.
+        dy : array, as y in `forward`
+        d_final : list of array, as `d_initial`, or None
+            Gradients of the final states; None is zeros.
+        padded : bool
+            Whether dy has the rows of the padded batch.
 
         Returns
         -------
-        dx : ndarray (R, D)
-            Of an `Embedded` x the gradient of its vectors, (V, D).
-        d_initial : list of ndarray (batch, size of the state)
-            In the room of the pass.
+        array (R, D), or (V, D) for a table
+            Gradient of the vectors of x.
         """
-        _, x, plan, written, weights, masks, packing, drawn, room = forward
-        gradients = self._gradient_room(room, int(packing.offsets[-1]), packing.batch, d_final, masks)
+        (vectors, ids), plan, memory, weights, drawn, packing = forward
+        room, masks = self._room, drawn.masks
+        dy = self._output(dy, packing, padded)
+        gradients = self._gradient_room(room, packing, d_final, masks)
         weights = self.weights.backward(weights, room, drawn)
-        vectors, sums = x, None
-        if isinstance(x, Embedded):
-            vectors, sums = x.vectors, room.zeros("sums", len(x.vectors), self.weights.width)
         dx, totals = empty_like(vectors), self.weights.gradient_totals(room, drawn)
+        sums = None if ids is None else room.zeros("sums", len(vectors), self.weights.width)
         for chunk, (start, stop, rows) in enumerate(plan.backward_chunks):
             calls = [
-                (gradients, written, self.weights.cell, dy, weights, masks, plan.schedule, part, start, stop, chunk > 0)
+                (gradients, memory, self.weights.cell, dy, weights, masks, plan.schedule, part, start, stop, chunk > 0)
                 for part in plan.parts
             ]
             self._run(plan, recurrence.recurrence_backward, calls)
             self._add_products(forward, totals, dx, weights, rows, sums)
         if sums is not None:
             d_input, d_recurrent, d_bias = totals
-            self._run_products(forward, (d_input, d_recurrent[:0], d_bias), dx, sums, vectors, sums[:0], weights)
-        self.weights.add_gradients(totals, written, gradients, drawn, self.n_jobs)
-        return dx, self._without_padding(gradients.states)
+            self._run_products(plan, (d_input, d_recurrent[:0], d_bias), dx, sums, vectors, sums[:0], weights)
+        self.weights.add_gradients(totals, memory, gradients, drawn, self.n_jobs)
+        for state, plane in zip(d_initial, gradients.states, strict=True):
+            packing.write_states(state[self.place], plane)
+        return gather(dx, packing.reverse, self.n_jobs) if self.reverse and ids is None else dx
 
-    def step_arrays(self, x, vectors, y, batch, initial, drawn, room, held):
+    def held(self):
+        """Return the weights packed for many passes, which must not change meanwhile."""
+        return HeldWeights(self.weights)
+
+    def step_arrays(self, x, vectors, y, packing, initial, drawn, room, held):
         """Return the `LayerStep` of a batch for single steps from given states on.
 
         With `vectors` the first layer's table has a row for each of them.
         """
+        batch = packing.batch
         key = memory_key(self.weights, 2 * batch, batch, drawn)
-        written = room.made(key, new_memory, key)
-        self._set_initial(written, batch, initial, drawn)
+        memory = room.made(key, new_memory, key)
+        self._set_initial(memory, initial, packing, drawn)
         if vectors is None:
             table = room.take("step inputs", batch, self.weights.spans[1])
         else:
             table = held.table(vectors, self.n_jobs)
-        return LayerStep(x, table, np.arange(batch, dtype=np.int32), y, written, held.weights, self._masks(drawn))
+        return LayerStep(x, table, np.arange(batch, dtype=np.int32), y, memory, held.weights, drawn.masks)
 
     def _plan(self, packing, columns, keep, drawn, held):
         """Return where and how a pass is computed; the same as for the pass before, if that was alike."""
-        weight_hh, recurrent, update = drawn
+        weight_hh, (recurrent, update) = drawn
         key = (packing, columns, keep, weight_hh is None, recurrent is None, update is None, held, self.n_jobs)
         last = self._last_plan
         if last is None or last[0] != key:
             compiled = self._compiled.setdefault(key[1:], {})  # batches differ in sizes, not in types
-            plan = make_plan(self.weights, packing, columns, keep, drawn, held, self.cut, self.n_jobs, compiled)
+            plan = make_plan(self.weights, packing, columns, keep, drawn, held, self.threads_cut, self.n_jobs, compiled)
             self._last_plan = last = key, plan
         return last[1]
 
@@ -172,54 +232,50 @@ class Direction:
             return held.table(vectors, self.n_jobs)
         return self.weights.input_table(vectors, weights, room, self.n_jobs)
 
-    def _set_initial(self, written, batch, initial, drawn):
+    def _output(self, values, packing, padded):
+        """Return where the outputs of this direction stand in those of a layer, or their gradient."""
+        return recurrence.Output(values, packing.output_rows(self.reverse, padded), *self._columns)
+
+    def _set_initial(self, memory, initial, packing, drawn):
         """Put the initial states, or zeros where they are None, in their place."""
+        batch, mask = packing.batch, drawn.masks.recurrent
         if initial is None:
-            written.states[:, :batch] = 0
+            memory.states[:, :batch] = 0
         else:
-            _write_states(written.states[:, :batch], initial)
-        if drawn.recurrent is not None:
-            written.operands[0, :batch] = written.states[0, :batch] * self._padded(drawn.recurrent)
+            for plane, state in zip(memory.states, initial, strict=True):
+                packing.read_states(plane[:batch], state[self.place])
+        if mask is not None:
+            np.multiply(memory.states[0, :batch], mask, out=memory.operands[0, :batch])
 
-    def _padded(self, values):
-        """Return an array (rows, n) with its columns padded with zeros."""
-        if values.shape[1] == self.weights.padded:
-            return np.ascontiguousarray(values, self.weights.dtype)
-        wide = np.zeros((len(values), self.weights.padded), self.weights.dtype)
-        wide[:, : values.shape[1]] = values
-        return wide
+    def _write_all_states(self, all_states, memory, packing):
+        """Write the states after every step to the padded batch."""
+        rows = packing.unpacking_rows(self.reverse)
+        for target, plane in zip(all_states, memory.states, strict=True):
+            size = target.shape[-1]
+            gather(plane[packing.batch :], rows, self.n_jobs, size, target[self.place].reshape(-1, size))
 
-    def _masks(self, drawn):
-        if drawn is NOTHING_DRAWN:
-            return _NO_MASKS
-        recurrent = None if drawn.recurrent is None else self._padded(drawn.recurrent)
-        update = None if drawn.update is None else np.stack([self._padded(values) for values in drawn.update])
-        return recurrence.Masks(recurrent, update)
-
-    def _without_padding(self, states):
-        """Return states (N, batch, padded) as a list of arrays (batch, size of the state)."""
-        return [states[0, :, : self.weights.output], *states[1:, :, : self.weights.hidden]]
-
-    def _gradient_room(self, room, rows, batch, d_final, masks):
+    def _gradient_room(self, room, packing, d_final, masks):
         """Return the arrays that backward writes, with the gradients of the final states in place."""
-        take, zeros, weights = room.take, room.zeros, self.weights
+        weights = self.weights
         states, padded = len(weights.cell.states), weights.padded
-        d_states = take("d_states", states, batch, padded)
+        rows, batch = int(packing.offsets[-1]), packing.batch
+        d_states = room.take("d_states", states, batch, padded)
         if d_final is None:
             d_states.fill(0)
         else:
-            _write_states(d_states, d_final)
-        operand = None if masks.recurrent is None else zeros("d_operand", 1, batch, padded)
+            for plane, state in zip(d_states, d_final, strict=True):
+                packing.read_states(plane, state[self.place])
+        operand = None if masks.recurrent is None else room.zeros("d_operand", 1, batch, padded)
         n_units = weights.n_units
         return recurrence.Gradients(
             states=d_states,
-            units=zeros("d_units", batch, n_units, padded) if n_units else take("d_units", batch, 1, padded),
+            units=room.zeros("d_units", batch, n_units, padded) if n_units else room.take("d_units", batch, 1, padded),
             through=d_states if operand is None else operand,
             operand=operand,
-            late=take("d_late", batch, padded) if weights.late_slots else None,
-            output=take("d_output", rows, padded) if weights.has_projection else None,
-            carried=None if masks.update is None else take("carried", states, batch, padded),
-            row=take("kept row", batch, weights.width) if weights.normalized else None,
+            late=room.take("d_late", batch, padded) if weights.late_slots else None,
+            output=room.take("d_output", rows, padded) if weights.has_projection else None,
+            carried=None if masks.update is None else room.take("carried", states, batch, padded),
+            row=room.take("kept row", batch, weights.width) if weights.normalized else None,
         )
 
     def _add_products(self, forward, totals, dx, weights, rows, sums):
@@ -227,32 +283,40 @@ class Direction:
 
         With `sums`, the rows of gates of the same input are only added up there.
         """
-        packing, gates = forward.packing, forward.memory.gates[rows]
+        (vectors, ids), packing, gates = forward.x, forward.packing, forward.memory.gates[rows]
         plane = forward.memory.operands[0]  # h as the recurrent product took it
         before = plane[rows] if packing.previous is None else gather(plane, packing.previous[rows], self.n_jobs)
         if sums is None:
-            self._run_products(forward, totals, dx[rows], gates, forward.x[rows], before, weights)
+            self._run_products(forward.plan, totals, dx[rows], gates, vectors[rows], before, weights)
             return
         d_input, d_recurrent, d_bias = totals
         totals = d_input[:0], d_recurrent, d_bias[:0]
-        self._run_products(forward, totals, dx[:0], gates, dx[:0], before, weights)
+        self._run_products(forward.plan, totals, dx[:0], gates, dx[:0], before, weights)
         cuts = split(self.weights.width, worth(self.n_jobs, FLOPS_PER_ELEMENT * gates.size), self.weights.lanes)
-        run_kernel(add_rows, [(sums, gates, forward.x.ids[rows], *cut) for cut in cuts])
+        run_kernel(add_rows, [(sums, gates, ids[rows], *cut) for cut in cuts])
 
-    def _run_products(self, forward, totals, dx, gates, x, before, weights):
+    def _run_products(self, plan, totals, dx, gates, x, before, weights):
         """Run `weight_gradients` on as many threads as it is worth."""
         flops = 2 * len(gates) * (2 * totals[0].size + totals[1].size)
         parties, room = worth(self.n_jobs, flops), borrow_room(self.weights.dtype)
         panels = room.take("product panels", parties, scratch_size(self.weights.dtype))
         arguments = (*totals, dx, gates, x, before, weights.input, weights.input_runs, weights.recurrent_runs, panels)
-        self._run(forward.plan, recurrence.weight_gradients, [arguments] * parties)
+        self._run(plan, recurrence.weight_gradients, [arguments] * parties)
         give_back(room)
 
 
-def _write_states(states, values):
-    """Write states, a list of arrays (batch, size of the state), to an array (N, batch, padded)."""
-    for plane, state in zip(states, values, strict=True):
-        columns = state.shape[1]
-        plane[:, :columns] = state
-        if columns < plane.shape[1]:
-            plane[:, columns:] = 0
+def step_arrays(directions, held, initial, batch, rooms, vectors, regularizers):
+    """Return the `LayerStep` of each layer for single steps of `generate` from given states on, and two schedules.
+
+    Each layer writes in one of `rooms`. With `vectors` (V, D) the first layer's table has a row for each of them.
+    """
+    packing, first, steps = make_packing(1, batch), directions[0].weights, []
+    x = np.empty((batch, first.columns), first.dtype)
+    for direction, packed, room in zip(directions, held, rooms, strict=True):
+        weights = direction.weights
+        drawn = draw(regularizers, weights, packing, room, direction.n_jobs)
+        y = np.empty((batch, weights.output), weights.dtype)
+        output = recurrence.Output(y, np.arange(batch, dtype=np.int32), 0, weights.output)
+        steps.append(direction.step_arrays(x, vectors, output, packing, initial, drawn, room, packed))
+        x, vectors = y, None
+    return tuple(steps), step_schedules(first, batch)

@@ -100,7 +100,7 @@ def memory_key(weights, rows, gate_rows, drawn):
         gate_rows=gate_rows,
         padded=weights.padded,
         width=weights.width,
-        masked=drawn.recurrent is not None,
+        masked=drawn.masks.recurrent is not None,
         late=bool(weights.late_slots),
         projected=weights.has_projection,
         standardized=weights.standardizes,

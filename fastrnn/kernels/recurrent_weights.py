@@ -2,7 +2,6 @@
 
 import functools
 import operator
-from typing import NamedTuple
 
 import numpy as np
 
@@ -11,28 +10,8 @@ from fastrnn.cells._cell import count_units, declared
 from fastrnn.kernels import recurrence
 from fastrnn.kernels.dense import product
 from fastrnn.kernels.gemm import pack, packed_size
+from fastrnn.kernels.recurrent_masks import NOTHING_DRAWN
 from fastrnn.simd import lanes_of
-
-
-class Drawn(NamedTuple):
-    """Masks that were drawn for one pass, or None where there are none.
-
-    Attributes
-    ----------
-    weight_hh : ndarray (G · H, output)
-        Factors of the recurrent weight (DropConnect).
-    recurrent : ndarray (B, output)
-        Factors of h in the recurrent product, the same at every step.
-    update : list of ndarray (R or 1, size of the state)
-        Share of the new value for each state (zoneout).
-    """
-
-    weight_hh: np.ndarray | None = None
-    recurrent: np.ndarray | None = None
-    update: list | None = None
-
-
-NOTHING_DRAWN = Drawn()
 
 
 class HeldWeights:
@@ -95,6 +74,7 @@ class DirectionWeights:
         self.spans = (*spans, hidden, len(cell.gates), -1 if standardized is None else standardized)
         self.has_projection = self._weight_hr in parameters
         self.normalized, self.standardizes = declared(cell, "normalized"), standardized is not None
+        self.weight_hh_shape = parameters[self._weight_hh].shape if self._weight_hh in parameters else None
         self.n_units = count_units(cell)
         self.input_runs, self.recurrent_runs = self._runs(cell.input_slots), self._runs(cell.recurrent_slots)
         self.recurrent_rows = len(cell.recurrent_slots) * hidden  # of W_hh; those for the late slots follow

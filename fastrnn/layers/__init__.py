@@ -1,15 +1,16 @@
 """Layers: objects that hold parameters and gradients and call kernels, with torch's names, shapes and gate order."""
 
 from fastrnn.cells import CELLS
-from fastrnn.kernels.packing import Embedded
 from fastrnn.layers.dense import Dense
 from fastrnn.layers.dropout import Dropout
 from fastrnn.layers.embedding import Embedding
 from fastrnn.layers.gradcheck import gradcheck
 from fastrnn.layers.penalties import activity_penalty, temporal_activity_penalty
 from fastrnn.layers.pooling import EmbeddingBag, Pooling
-from fastrnn.layers.recurrent import GRU, LSTM, RNN, Recurrent
+from fastrnn.layers.recurrent import Recurrent
+from fastrnn.layers.rnn import GRU, LSTM, RNN
 from fastrnn.layers.softmax import Softmax
+from fastrnn.utils.recurrent import Inputs as Embedded
 
 __all__ = [
     "GRU",

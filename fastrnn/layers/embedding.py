@@ -4,11 +4,11 @@ import numpy as np
 
 from fastrnn._memory import empty
 from fastrnn.kernels.embedding import embedding_backward, embedding_forward
-from fastrnn.kernels.packing import Embedded
 from fastrnn.layers._layer import Layer
 from fastrnn.layers._noise import Noise
 from fastrnn.layers.dropout import check_probability
 from fastrnn.utils.checks import shown
+from fastrnn.utils.recurrent import Inputs
 
 
 class Embedding(Layer):
@@ -117,7 +117,7 @@ class Embedding(Layer):
         """
         ids, _, noise = self._read(ids, training, is_embedded=True)
         weight = self.parameters["weight"]
-        return Embedded(weight if noise is None else weight * self._factors(noise, np.arange(len(weight))), ids)
+        return Inputs(weight if noise is None else weight * self._factors(noise, np.arange(len(weight))), ids)
 
     def _read(self, ids, training, is_embedded):
         """Return ids as an array and flat, and the pass for masks or None; keep what backward needs.

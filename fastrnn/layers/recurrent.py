@@ -1,42 +1,32 @@
-"""The recurrent layers: any cell, in several layers, one or both directions, over padded or ragged batches."""
+"""The recurrent layer of any cell: several layers, one or both directions, padded or ragged batches."""
 
-import contextlib
 import functools
-import itertools
 import numbers
+from typing import NamedTuple
 
 import numpy as np
 
-from fastrnn._memory import Room, borrow_room, empty, empty_like, give_back
-from fastrnn.cells import CELLS
 from fastrnn.cells._cell import declared
-from fastrnn.kernels.packing import Embedded, Packing, gather
-from fastrnn.kernels.recurrence import Output
-from fastrnn.kernels.recurrent_passes import Direction
-from fastrnn.kernels.recurrent_plan import step_schedules
-from fastrnn.kernels.recurrent_weights import NOTHING_DRAWN, DirectionWeights, Drawn, HeldWeights
 from fastrnn.layers._layer import Layer
+from fastrnn.layers._noise import Noise
+from fastrnn.layers._recurrent_parameters import find_cell, initial_parameters
+from fastrnn.layers._sequences import cut, read_gradient, read_inputs, read_states, read_step
 from fastrnn.layers.dropout import Dropout, check_probability
-from fastrnn.layers.initializers import initialize
 from fastrnn.utils.checks import check_choice, check_positive_integer, shown
-from fastrnn.utils.shared import Shared
+from fastrnn.utils.recurrent import Inputs, Regularizers
+from fastrnn.utils.shared import Held
 
 _MERGES = ("concat", "sum", "mean")
 
 
-@functools.lru_cache(maxsize=16)
-def _full_packing(steps, batch, batch_first):
-    return Packing(steps, batch, None, batch_first)
+class _Batch(NamedTuple):
+    """A batch that `Recurrent.forward` was given, for `Recurrent.backward`."""
 
-
-def find_cell(cell):
-    """Return a cell by its name, or the cell itself: an instance of a cell class of one's own."""
-    if not isinstance(cell, str):
-        if hasattr(cell, "forward") and hasattr(cell, "slots"):
-            return cell
-        raise ValueError(f"cell must be a name or an instance of a cell class, got {shown(cell)}.")
-    check_choice("cell", cell, sorted(CELLS))
-    return CELLS[cell]
+    packing: object
+    x_shape: tuple | None  # None for a table
+    y_shape: tuple
+    is_learned: bool  # whether it started from the learned initial states
+    lengths: np.ndarray | None  # of the arrays of a list
 
 
 class Recurrent(Layer):
@@ -51,7 +41,7 @@ class Recurrent(Layer):
     num_layers : int, default=1
         Layers on top of each other.
     bias : bool, default=True
-        Whether there are the two biases ``bias_ih`` and ``bias_hh``.
+        Whether to have the two biases ``bias_ih`` and ``bias_hh``.
     batch_first : bool, default=False
         Whether x and y are (B, T, …) rather than (T, B, …).
     dropout : float, default=0.0
@@ -59,7 +49,7 @@ class Recurrent(Layer):
     bidirectional : bool, default=False
         Whether a second direction reads the sequences from their ends.
     proj_size : int, default=0
-        Length to which h is projected (Sak et al. 2014); 0 does not. For cells with two states.
+        Length of the projection of h (Sak et al. 2014); 0 is no projection. For cells with two states.
     merge : {"concat", "sum", "mean"}, default="concat"
         How the outputs of both directions are put together.
     residual : bool, default=False
@@ -79,18 +69,20 @@ class Recurrent(Layer):
         Probability of dropout on the elements of ``weight_hh``, drawn once a forward pass (Merity et al. 2017).
     initializers : dict of str to str, default=None
         Names of initializers, see `fastrnn.layers.initializers`, by the parameter's name without the layer:
-        ``{"weight_hh": "orthogonal"}``. Those not named are uniform in ±1/√H, as torch's.
+        ``{"weight_hh": "orthogonal"}``. Other parameters start uniform in ±1/√H, as torch's.
     forget_bias : float, default=None
-        What the sum of both biases of a gate "f" starts with.
+        Initial sum of both biases of a gate "f".
     dtype : {"float32", "float64"}, default="float32"
     random_state : int, RandomState instance or None, default=None
         Source of the initial parameters and of all masks.
     n_jobs : int or None, default=None
         Threads; None takes all cores, as far as the work is worth it.
     threads_cut : {"auto", "batch", "units"}, default="auto"
-        What each thread takes a part of: the sequences of the batch, or the hidden units of all of them (not for cells
+        Each thread takes a part of the batch's sequences, or a part of the hidden units of all of them (not for cells
         with stages that need all units of a row). "auto" takes the units where the batch is too small for all threads.
         Results are the same to the bit.
+    device : str, default="cpu"
+        As in every layer, see `Layer`.
 
     Examples
     --------
@@ -129,8 +121,9 @@ class Recurrent(Layer):
         random_state=None,
         n_jobs=None,
         threads_cut="auto",
+        device="cpu",
     ):
-        super().__init__(dtype=dtype, random_state=random_state, n_jobs=n_jobs)
+        super().__init__(dtype=dtype, random_state=random_state, n_jobs=n_jobs, device=device)
         self.cell = find_cell(cell)
         check_choice("threads_cut", threads_cut, ("auto", "batch", "units"))
         self.threads_cut = threads_cut
@@ -158,53 +151,36 @@ class Recurrent(Layer):
         self.directions = 2 if bidirectional else 1
         self._sizes = (proj_size or hidden_size, *(hidden_size,) * (len(self.cell.states) - 1))  # of each state
         self.output_size = self._sizes[0] * (self.directions if merge == "concat" else 1)
-        self._layers = [[self._add_direction(k, d) for d in range(self.directions)] for k in range(num_layers)]
+        self._rows = num_layers * self.directions  # of states
+        directions = [self._add_direction(n) for n in range(self._rows)]
+        self._layers = [directions[n : n + self.directions] for n in range(0, self._rows, self.directions)]
         if learn_initial_state:
             for name, size in zip(self.cell.states, self._sizes, strict=True):
-                self._add_parameter(f"initial_{name}", np.zeros((num_layers * self.directions, size)))
-        self._dropouts = [
-            Dropout(dropout, locked_dropout, dtype=dtype, random_state=self.random_state) for _ in range(num_layers)
-        ][1:]
-        self._random = np.random.default_rng(self.random_state.randint(2**31))
-        self._held = Shared()  # a list of `HeldWeights`, one a direction
-        # Of each direction, for training: what a pass keeps for its backward pass is too much to be allocated anew.
-        self._rooms = [Room(self.dtype) for _ in range(num_layers * self.directions)]
+                self._add_parameter(f"initial_{name}", np.zeros((self._rows, size)))
+        options = {"dtype": dtype, "random_state": self.random_state, "n_jobs": n_jobs, "device": device}
+        # One more than there are is made: it draws a seed, on which the parameters of the layers made next depend.
+        self._dropouts = [Dropout(dropout, locked_dropout, **options) for _ in range(num_layers)][1:]
+        self._noise = Noise(self.random_state)
+        self._held = Held(functools.partial(_hold, directions))
 
-    def _add_direction(self, layer, direction):
-        """Register the parameters of one direction of one layer, with torch's names."""
-        cell, hidden, output = self.cell, self.hidden_size, self._sizes[0]
-        suffix = f"l{layer}" + ("_reverse" if direction else "")
-        columns = self.input_size if layer == 0 else self.output_size
-        recurrent = len(cell.recurrent_slots) + len(declared(cell, "late_slots"))
-        shapes = {"weight_ih": (len(cell.gates) * hidden, columns)}
-        if recurrent:
-            shapes["weight_hh"] = (recurrent * hidden, output)
-        if self.bias and not declared(cell, "normalized"):
-            shapes["bias_ih"] = (len(cell.gates) * hidden,)
-            if recurrent:
-                shapes["bias_hh"] = (recurrent * hidden,)
-        for name, vectors in declared(cell, "parameters"):
-            shapes[name] = (vectors * hidden,)
-        if self.proj_size:
-            shapes["weight_hr"] = (output, hidden)
-        unknown = self.initializers.keys() - shapes.keys() - {"bias_ih", "bias_hh"}
-        if unknown:
-            raise ValueError(f"initializers must name parameters of the cell, {sorted(shapes)}, got {sorted(unknown)}.")
-        for name, shape in shapes.items():
-            how = self.initializers.get(name, "uniform")
-            self._add_parameter(f"{name}_{suffix}", initialize(how, shape, hidden, self.random_state))
-        if self.forget_bias is not None:
-            self._set_forget_bias(suffix)
-        weights = DirectionWeights(cell, hidden, output, self.parameters, self.grads, suffix)
-        return Direction(weights, self.n_jobs, self.threads_cut)
-
-    def _set_forget_bias(self, suffix):
-        """Start the forget gate open."""
-        if "f" not in self.cell.gates or f"bias_ih_{suffix}" not in self.parameters:
-            raise ValueError("forget_bias needs a cell with a gate 'f' and biases.")
-        gate = slice(self.cell.gates.index("f") * self.hidden_size, (self.cell.gates.index("f") + 1) * self.hidden_size)
-        self.parameters[f"bias_ih_{suffix}"][gate] = self.forget_bias
-        self.parameters[f"bias_hh_{suffix}"][gate] = 0
+    def _add_direction(self, n):
+        """Register the parameters of direction `n`, with torch's names, and return the direction."""
+        layer, second = divmod(n, self.directions)
+        suffix = f"l{layer}" + ("_reverse" if second else "")
+        for name, value in initial_parameters(self, self.output_size if layer else self.input_size).items():
+            self._add_parameter(f"{name}_{suffix}", value)
+        return self.backend.make_direction(
+            self.cell,
+            (self.hidden_size, self._sizes[0]),
+            suffix,
+            self.parameters,
+            self.grads,
+            place=n,
+            column=self._sizes[0] if second and self.merge == "concat" else 0,
+            reverse=self.reverse or bool(second),
+            n_jobs=self.n_jobs,
+            threads_cut=self.threads_cut,
+        )
 
     # ----------------------------------------------------------------------------------------------------- passes
 
@@ -242,76 +218,130 @@ class Recurrent(Layer):
         ValueError
             An argument has the wrong shape, a length is outside 0 to T, or x is not finite.
         """
-        x, lengths, listed = self._read(x, lengths)
-        shape = x.ids.shape if isinstance(x, Embedded) else x.shape[:2]
+        x, lengths, is_list = read_inputs(x, lengths, self)
+        shape, backend = x.batch_shape, self.backend
         batch, steps = shape if self.batch_first else shape[::-1]
-        packing = self._packing(steps, batch, lengths)
-        learned = state is None and self.learn_initial_state
-        initial = self._initial(self._learned(batch) if learned else state, batch, packing, "state")
+        packing = backend.make_packing(steps, batch, lengths, self.batch_first)
         rows = packing.pack(x, self.n_jobs)
-        if check_finite and not np.isfinite(rows.vectors if isinstance(x, Embedded) else rows).all():
+        if check_finite and not backend.is_finite(rows.vectors):
             raise ValueError("x must be finite, got NaN or infinity in the steps of a sequence.")
-        y_shape, x_shape = (*shape, self.output_size), None if isinstance(x, Embedded) else x.shape
+        initial, final = self._initial_states(state, batch), self._empty_states(batch)
+        all_states = self._empty_states(*shape) if return_all_states else None
+        y_shape = (*shape, self.output_size)
         if training:
-            if self._held.value is not None:
-                raise RuntimeError("Nothing can be trained while held_weights is in force.")
-            self._begin_training("forward")
-            try:
-                rows, final, collected, passes = self._run(rows, initial, packing, shape, True, return_all_states)
-                self._keep(passes, packing, y_shape, x_shape, learned, lengths if listed else None)
-            finally:
-                self._end_training()
+            x_shape, is_learned = None if x.ids is not None else x.vectors.shape, state is None
+            given = _Batch(packing, x_shape, y_shape, is_learned, lengths if is_list else None)
+            y = self._train(rows, initial, final, all_states, given)
         else:
-            rows, final, collected, _ = self._run(rows, initial, packing, shape, False, return_all_states)
-        y = rows.reshape(y_shape) if self._ends(self.num_layers - 1) else packing.unpack(rows, y_shape, self.n_jobs)
-        result = self._cut(y, lengths) if listed else y, self._state(packing.unsort(final))
-        if return_all_states:
-            result += (self._state([np.stack(parts) for parts in zip(*collected, strict=True)]),)
-        return result
+            y, _ = self._run(rows, initial, final, packing, False, all_states)
+        y = backend.reshape(y, y_shape) if self._is_padded(-1) else packing.unpack(y, y_shape, self.n_jobs)
+        result = cut(backend.to_numpy(y), lengths, self.batch_first) if is_list else y, _as_given(final)
+        return result if all_states is None else (*result, _as_given(all_states))
 
-    def _run(self, rows, initial, packing, shape, training, return_all_states):
-        """Run all layers over packed rows.
+    def step(self, x, state=None, check_finite=True):
+        """Run all layers for one step of a batch, for prediction: quick under `held_weights`.
 
-        Returns the last layer's output, the final states, all states of each direction, and the passes for `backward`:
-        each in a room of its own; for prediction one room serves all directions, one after the other.
+        A sequence of steps has the outputs and states that `forward` computes at once. Threads may call this at the
+        same time.
+
+        Parameters
+        ----------
+        x : array-like (B, input_size), or Embedded with ids (B,)
+        state : as in `forward`, default=None
+        check_finite : bool, default=True
+            Whether to refuse NaN and infinity in x.
+
+        Returns
+        -------
+        y : ndarray (B, output_size)
+            Output of the last layer.
+        state : as in `forward`
+            State after the step.
+
+        Raises
+        ------
+        ValueError
+            An argument has the wrong shape, x is not finite, or the layer reads sequences from their ends.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastrnn.layers import GRU
+        >>> layer, x, h = GRU(3, 5, random_state=0), np.ones((4, 2, 3)), None
+        >>> with layer.held_weights():
+        ...     for t in range(4):
+        ...         y, h = layer.step(x[t], h)
+        >>> bool((y == layer.forward(x)[0][-1]).all())
+        True
         """
-        final, collected, passes = self._empty_states(packing.batch), [], []
-        room, held = None if training else borrow_room(self.dtype), self._held.value
+        x = read_step(x, self)
+        if check_finite and not self.backend.is_finite(x.vectors):
+            raise ValueError("x must be finite, got NaN or infinity.")
+        (batch,) = x.batch_shape
+        packing, final = self.backend.make_packing(1, batch), self._empty_states(batch)
+        x = packing.pack(x, self.n_jobs)
+        y, _ = self._run(x, self._initial_states(state, batch), final, packing, False, None)
+        return y, _as_given(final)
+
+    def _train(self, rows, initial, final, all_states, given):
+        """Run all layers in training, and keep what `backward` needs; return the output."""
+        if self._held.value is not None:
+            raise RuntimeError("Nothing can be trained while held_weights is in force.")
+        self._begin_training("forward")
+        try:
+            y, passes = self._run(rows, initial, final, given.packing, True, all_states)
+            self._keep(passes, given)
+        finally:
+            self._end_training()
+        return y
+
+    def _run(self, rows, initial, final, packing, training, all_states):
+        """Run all layers over packed `Inputs`.
+
+        Writes the final states to `final`, and those after every step to `all_states` unless it is None. Returns the
+        last layer's output, and the passes of all directions for `backward`.
+        """
+        backend, held, passes = self.backend, self._held.value, []
+        noise = self._noise.next_pass() if training and self._draws() else None
         for k, layer in enumerate(self._layers):
-            inputs, outputs = rows, self._outputs(packing, padded=self._ends(k))
-            for d, direction in enumerate(layer):
-                n = k * self.directions + d
-                backwards = d == 1 or self.reverse
-                done = direction.forward(
-                    outputs[d],
-                    gather(inputs, packing.reverse, self.n_jobs) if backwards else inputs,
-                    initial and [part[n] for part in initial],
-                    packing,
-                    training or return_all_states,
-                    self._draw(direction, packing, training),
-                    self._rooms[n] if training else room,
-                    None if held is None else held[n],
+            padded, outputs = self._is_padded(k), []
+            for direction in layer:
+                if not outputs or self.merge != "concat":
+                    outputs.append(packing.new_rows(self.output_size, self.dtype, padded, self.n_jobs))
+                passes.append(
+                    direction.forward(
+                        outputs[-1],
+                        final,
+                        rows,
+                        initial,
+                        packing,
+                        self._regularizers(noise, len(passes)),
+                        padded=padded,
+                        training=training,
+                        held=None if held is None else held[len(passes)],
+                        all_states=all_states,
+                    )
                 )
-                for part, values in zip(final, done.final, strict=True):
-                    part[n] = values
-                if return_all_states:
-                    collected.append(self._collect(done, packing, shape, backwards))
-                if training:
-                    passes.append(done)
-            rows = self._merged(outputs) if self.directions == 2 else outputs[0].values
+            y = outputs[0] if len(outputs) == 1 else backend.add(*outputs)
+            if self.directions == 2 and self.merge == "mean":
+                backend.scale(y, 0.5)
             if self.residual and k > 0:
-                rows = rows + inputs
-            if k < self.num_layers - 1:
-                rows = self._dropouts[k].forward(rows, training, packing.sequences, packing.step_numbers)
-        if room is not None:
-            give_back(room)
-        return rows, final, collected, passes
+                y = backend.add(y, rows.vectors)
+            if training and k < self.num_layers - 1:
+                y = self._dropouts[k].forward(y, True, packing.sequences, packing.step_numbers)
+            rows = Inputs(y)
+        return y, passes
 
-    @contextlib.contextmanager
     def held_weights(self):
-        """Prepare the weights once for all predictions within the context, for many short ones.
+        """Return the holder of weights that are prepared once for many predictions.
 
-        The parameters and the vectors of `Embedded` inputs must not change, and nothing may be trained, before it ends.
+        The parameters and the tables of `Embedded` inputs must not change, and nothing may be trained, while they are
+        held.
+
+        Returns
+        -------
+        fastrnn.utils.shared.Held
+            A context manager. Its methods ``keep()`` and ``drop()`` hold the weights beyond a block.
 
         Examples
         --------
@@ -322,9 +352,7 @@ class Recurrent(Layer):
         ...     for _ in range(4):
         ...         y, h = layer.forward(np.ones((1, 2, 3)), h)
         """
-        directions = list(itertools.chain(*self._layers))
-        with self._held.hold(lambda: [HeldWeights(direction.weights) for direction in directions]):
-            yield
+        return self._held
 
     def step_arrays(self, state, batch, rooms, vectors=None):
         """Return the arrays for single steps of `kernels.generation.generate`, from a state on, and its two schedules.
@@ -333,15 +361,9 @@ class Recurrent(Layer):
         (V, D) the first layer reads only these, and computes its product with them at once. The states after an even
         number of steps stand in the first `batch` rows of each layer's memory.
         """
-        packing, x, steps = self._packing(1, batch, None), np.empty((batch, self.input_size), self.dtype), []
-        initial, held = self._initial(state, batch, packing, "state"), self._held.value
-        for k, (direction,) in enumerate(self._layers):
-            size = self._sizes[0]
-            y = Output(np.empty((batch, size), self.dtype), np.arange(batch, dtype=np.int32), 0, size)
-            drawn, first = self._draw(direction, packing, training=False), initial and [part[k] for part in initial]
-            steps.append(direction.step_arrays(x, vectors, y, batch, first, drawn, rooms[k], held[k]))
-            x, vectors = y.values, None
-        return tuple(steps), step_schedules(self._layers[0][0].weights, batch)
+        directions, initial = [direction for (direction,) in self._layers], self._read_states(state, batch, "state")
+        masks, held = self._regularizers(None, 0), self._held.value
+        return self.backend.step_arrays(directions, held, initial, batch, rooms, vectors, masks)
 
     def backward(self, dy, dstate=None):
         """Propagate gradients back through the last `forward` with ``training=True``, and add to `grads`.
@@ -367,49 +389,46 @@ class Recurrent(Layer):
         ValueError
             An argument has the wrong shape.
         """
-        passes, packing, y_shape, x_shape, learned, lengths = self._recall()
-        if lengths is not None:
-            if [len(part) for part in dy] != list(lengths):
-                raise ValueError(
-                    f"dy must be a list of arrays as long as those of x, got {[len(p) for p in dy]} steps."
-                )
-            dy, _ = self._pad(dy)
-        dy = np.ascontiguousarray(dy, self.dtype)
-        if dy.shape != y_shape:
-            raise ValueError(f"dy must have the shape of the output, {y_shape}, got {dy.shape}.")
-        d_final = self._initial(dstate, packing.batch, packing, "dstate")
+        passes, (packing, x_shape, y_shape, is_learned, lengths) = self._recall()
+        dy = read_gradient(dy, y_shape, lengths, self)
+        d_final, d_initial = self._read_states(dstate, packing.batch, "dstate"), self._empty_states(packing.batch)
         self._begin_training("backward")
         try:
             self._forget()
-            dx, d_initial = self._run_back(passes, dy, d_final, packing, x_shape is None)
+            dx = self._run_back(passes, dy, d_final, d_initial, packing)
         finally:
             self._end_training()
-        if learned:
+        if is_learned and self.learn_initial_state:
             for name, values in zip(self.cell.states, d_initial, strict=True):
-                self.grads[f"initial_{name}"] += values.sum(axis=1)
-        dx = dx if x_shape is None else packing.unpack(dx, x_shape, self.n_jobs)
-        dx = dx if lengths is None else self._cut(dx, lengths)
-        return dx, self._state(packing.unsort(d_initial))
+                self.backend.add_sum(self.grads[f"initial_{name}"], values, 1)
+        if x_shape is not None:
+            dx = packing.unpack(dx, x_shape, self.n_jobs)
+        if lengths is not None:
+            dx = cut(self.backend.to_numpy(dx), lengths, self.batch_first)
+        return dx, _as_given(d_initial)
 
-    def _run_back(self, passes, dy, d_final, packing, embedded):
-        """Run back through all layers; return the gradients of the packed inputs and of the initial states."""
-        d_initial, ends = self._empty_states(packing.batch), self._ends(self.num_layers - 1)
-        d_rows = dy.reshape(-1, self.output_size) if ends else packing.pack(dy, self.n_jobs)
+    def _run_back(self, passes, dy, d_final, d_initial, packing):
+        """Run back through all layers; return the gradient of the vectors of the packed inputs.
+
+        Writes the gradients of the initial states to `d_initial`.
+        """
+        backend = self.backend
+        if self._is_padded(-1):
+            d_rows = backend.reshape(dy, (-1, self.output_size))
+        else:
+            d_rows = packing.pack(Inputs(dy), self.n_jobs).vectors
         for k in reversed(range(self.num_layers)):
             if k < self.num_layers - 1:
                 d_rows = self._dropouts[k].backward(d_rows)
-            d_inputs = d_rows if self.residual and k > 0 else None
-            d_outputs = self._parts(d_rows, packing, padded=self._ends(k))
+            d_inputs, d_output = d_rows if self.residual and k > 0 else None, d_rows
+            if self.directions == 2 and self.merge == "mean":
+                d_output = backend.multiply(d_rows, 0.5)
             for d, direction in enumerate(self._layers[k]):
-                n = k * self.directions + d
-                dx, before = direction.backward(passes[n], d_outputs[d], d_final and [part[n] for part in d_final])
-                if (d == 1 or self.reverse) and not (k == 0 and embedded):
-                    dx = gather(dx, packing.reverse, self.n_jobs)
-                d_inputs = dx if d_inputs is None else d_inputs + dx
-                for target, values in zip(d_initial, before, strict=True):
-                    target[n] = values
+                forward = passes[k * self.directions + d]
+                dx = direction.backward(d_initial, forward, d_output, d_final, padded=self._is_padded(k))
+                d_inputs = dx if d_inputs is None else backend.add(d_inputs, dx)
             d_rows = d_inputs
-        return d_rows, d_initial
+        return d_rows
 
     def remove_noise(self):
         """Set all probabilities of dropout to 0; zoneout stays."""
@@ -419,249 +438,55 @@ class Recurrent(Layer):
 
     def training_state(self):
         """Return what masks depend on."""
-        dropouts = [dropout.training_state() for dropout in self._dropouts]
-        return {"generator": self._random.bit_generator.state, "dropouts": dropouts}
+        return {**super().training_state(), "dropouts": [dropout.training_state() for dropout in self._dropouts]}
 
     def set_training_state(self, state):
         """Take back what `training_state` returned."""
-        self._random.bit_generator.state = state["generator"]
+        super().set_training_state(state)
         for dropout, part in zip(self._dropouts, state["dropouts"], strict=True):
             dropout.set_training_state(part)
 
-    def _read(self, x, lengths):
-        """Return x as an array (·, ·, input_size) or as `Embedded`, its lengths, and whether it was a list."""
-        if isinstance(x, Embedded):
-            return self._read_embedded(x), lengths, False
-        listed = isinstance(x, list | tuple) and lengths is None and all(np.ndim(part) == 2 for part in x)
-        if listed:
-            x, lengths = self._pad(x)
-        x = np.ascontiguousarray(x, self.dtype)
-        if x.ndim != 3 or x.shape[2] != self.input_size:
-            layout = "(B, T, input_size)" if self.batch_first else "(T, B, input_size)"
-            raise ValueError(f"x must have shape {layout} with input_size={self.input_size}, got {x.shape}.")
-        return x, lengths, listed
+    # ------------------------------------------------------------------------------------------------------ parts
 
-    def _read_embedded(self, x):
-        vectors, ids = np.ascontiguousarray(x.vectors, self.dtype), np.asarray(x.ids)
-        if vectors.ndim != 2 or vectors.shape[1] != self.input_size:
-            raise ValueError(f"x.vectors must have shape (V, {self.input_size}), got {vectors.shape}.")
-        if ids.ndim != 2 or ids.dtype.kind not in "iu":
-            raise ValueError(f"x.ids must be a matrix of integers, got an array of {ids.dtype}, shape {ids.shape}.")
-        if ids.size and not 0 <= ids.min() <= ids.max() < len(vectors):
-            raise ValueError(f"x.ids must be from 0 to {len(vectors) - 1}, got {ids.min()} to {ids.max()}.")
-        return Embedded(vectors, ids)
+    def _is_padded(self, k):
+        """Return whether layer `k` writes right into the padded batch that the caller gets; -1 is the last one."""
+        return k in (-1, self.num_layers - 1) and not (self.residual and self.num_layers > 1)
 
-    def _pad(self, sequences):
-        """Return a list of arrays (T_i, n) as a padded batch, and their lengths."""
-        widths = {part.shape[1] for part in map(np.asarray, sequences)}
-        if len(widths) > 1:
-            raise ValueError(f"A list of sequences must have the same number of columns in all, got {sorted(widths)}.")
-        lengths = np.array([len(part) for part in sequences], np.int64)
-        padded = np.zeros((len(sequences), lengths.max(initial=0), *(widths or {self.input_size})), self.dtype)
-        for row, part in zip(padded, sequences, strict=True):
-            row[: len(part)] = part
-        return padded if self.batch_first else padded.swapaxes(0, 1), lengths
+    def _draws(self):
+        """Return whether masks are drawn within the directions in training."""
+        return self.recurrent_dropout or self.weight_dropout or any(self.zoneout)
 
-    def _cut(self, padded, lengths):
-        """Return a padded batch as a list of arrays (T_i, n)."""
-        rows = padded if self.batch_first else padded.swapaxes(0, 1)
-        return [row[:length].copy() for row, length in zip(rows, lengths, strict=True)]
+    def _regularizers(self, noise, n):
+        """Return the masks of direction `n` in a pass: of the `NoisePass` in training, of None at prediction."""
+        if noise is not None:
+            return Regularizers(self.recurrent_dropout, self.weight_dropout, self.zoneout, *noise.kind(n << 4))
+        return Regularizers(0.0, 0.0, self.zoneout, 0, None) if any(self.zoneout) else None
 
-    def _ends(self, k):
-        """Return whether what a layer computes goes right into the padded batch that the user gets."""
-        return k == self.num_layers - 1 and not (self.residual and k > 0)
+    # ---------------------------------------------------------------------------------------------------- states
 
-    def _parts(self, values, packing, padded):
-        """Return where the output of each direction stands in the output of a layer, or its gradient in a gradient."""
-        halves = values / 2 if self.directions == 2 and self.merge == "mean" else values
-        size = self._sizes[0]
-        if self.directions == 1:
-            return [Output(values, packing.output_rows(self.reverse, padded), 0, size)]
-        begin = [0, size if self.merge == "concat" else 0]
-        return [
-            Output(halves, packing.output_rows(d == 1 or self.reverse, padded), begin[d], begin[d] + size)
-            for d in range(self.directions)
-        ]
+    def _initial_states(self, states, batch):
+        """Return the states that a pass starts from: those given, the learned ones, or None for zeros."""
+        if states is None and self.learn_initial_state:
+            return [self.backend.repeat(self.parameters[f"initial_{name}"], batch) for name in self.cell.states]
+        return self._read_states(states, batch, "state")
 
-    def _outputs(self, packing, padded):
-        """Return what the directions of a layer write to, with zeros for padding."""
-        n_rows = packing.batch * packing.steps if padded else int(packing.offsets[-1])
-        matrix = empty((n_rows, self.output_size), self.dtype)
-        others = [empty_like(matrix)] if self.directions == 2 and self.merge != "concat" else []
-        if padded:
-            for values in (matrix, *others):
-                packing.clear_padding(values, self.n_jobs)
-        parts = self._parts(matrix, packing, padded)
-        if others:
-            parts[1] = parts[1]._replace(values=others[0])
-        return parts
-
-    def _merged(self, outputs):
-        """Put the outputs of the directions together."""
-        first, last = outputs[0].values, outputs[-1].values
-        if first is last:
-            return first
-        total = first + last
-        return total if self.merge == "sum" else total / 2
-
-    def _draw(self, direction, packing, training):
-        """Draw the masks of one pass."""
-        if not (any(self.zoneout) or (training and (self.recurrent_dropout or self.weight_dropout))):
-            return NOTHING_DRAWN
-        rows, batch, draw = int(packing.offsets[-1]), packing.batch, self._random.random
-        update = None
-        if any(self.zoneout):
-            if training:
-                update = [
-                    (draw((rows, size), np.float32) >= rate).astype(self.dtype)
-                    for rate, size in zip(self.zoneout, self._sizes, strict=True)
-                ]
-            else:
-                update = [
-                    np.full((1, size), 1 - rate, self.dtype)
-                    for rate, size in zip(self.zoneout, self._sizes, strict=True)
-                ]
-        if not training:
-            return Drawn(update=update)
-        recurrent = weight = None
-        if self.recurrent_dropout:
-            kept = draw((batch, self._sizes[0]), np.float32) >= self.recurrent_dropout
-            recurrent = kept * self.dtype.type(1 / (1 - self.recurrent_dropout))
-        name = f"weight_hh_{direction.weights.suffix}"
-        if self.weight_dropout and name in self.parameters:
-            kept = draw(self.parameters[name].shape, np.float32) >= self.weight_dropout
-            weight = kept * self.dtype.type(1 / (1 - self.weight_dropout))
-        return Drawn(weight, recurrent, update)
-
-    def _collect(self, done, packing, shape, backwards):
-        """Return every state after each step of a pass as padded batches."""
-        padded = []
-        for plane, size in zip(done.all_states(), self._sizes, strict=True):
-            rows = gather(plane, packing.output_rows(backwards, padded=False), self.n_jobs, size)
-            padded.append(packing.unpack(rows, (*shape, size), self.n_jobs))
-        return padded
-
-    # --------------------------------------------------------------------------------------------------- arguments
-
-    def _packing(self, steps, batch, lengths):
-        """Check the lengths and return the packing for them."""
-        if lengths is None:
-            return _full_packing(steps, batch, self.batch_first)
-        lengths = np.asarray(lengths)
-        if lengths.shape != (batch,) or not np.issubdtype(lengths.dtype, np.integer):
-            raise ValueError(
-                f"lengths must be {batch} integers, one a sequence, got shape {lengths.shape} of {lengths.dtype}."
-            )
-        if batch and (lengths.min() < 0 or lengths.max() > steps):
-            raise ValueError(
-                f"lengths must be between 0 and {steps}, the steps of x, got {lengths.min()} to {lengths.max()}."
-            )
-        return Packing(steps, batch, lengths.astype(np.int64), self.batch_first)
-
-    def _learned(self, batch):
-        """Return the learned initial states for a batch."""
-        states = [self.parameters[f"initial_{name}"] for name in self.cell.states]
-        states = [np.repeat(state[:, None], batch, axis=1) for state in states]
-        return self._state(states)
-
-    def _initial(self, state, batch, packing, name):
-        """Return a given state as a list of arrays (num_layers · directions, batch, size) in packed order; or None."""
-        if state is None:
+    def _read_states(self, states, batch, argument):
+        """Return given states as a list of arrays (num_layers · directions, batch, size), or None."""
+        if states is None:
             return None
-        shapes = [(self.num_layers * self.directions, batch, size) for size in self._sizes]
-        parts = (state,) if len(shapes) == 1 else tuple(state)
-        given = [np.shape(part) for part in parts]
-        if given != shapes:
-            names = " and ".join(f"{n} of shape {s}" for n, s in zip(self.cell.states, shapes, strict=True))
-            raise ValueError(f"{name} must be {names}, got shapes {given}.")
-        return [packing.sort(np.asarray(part, self.dtype)) for part in parts]
+        shapes = [(self._rows, batch, size) for size in self._sizes]
+        return read_states(states, shapes, self.cell.states, argument, self)
 
-    def _empty_states(self, batch):
-        return [np.empty((self.num_layers * self.directions, batch, size), self.dtype) for size in self._sizes]
-
-    @staticmethod
-    def _state(states):
-        """Return states as users have them: an array, or a tuple where there are several."""
-        return states[0] if len(states) == 1 else tuple(states)
+    def _empty_states(self, *batch_shape):
+        """Return an array (num_layers · directions, *batch_shape, size) for each state."""
+        return [self.backend.empty((self._rows, *batch_shape, size), self.dtype) for size in self._sizes]
 
 
-class RNN(Recurrent):
-    """Vanilla recurrent network (Elman 1990), with torch's names and layouts.
-
-    Parameters
-    ----------
-    input_size, hidden_size, num_layers : int
-        As in `Recurrent`.
-    nonlinearity : {"tanh", "relu"}, default="tanh"
-    bias, batch_first, dropout, bidirectional, **options
-        As in `Recurrent`.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from fastrnn.layers import RNN
-    >>> y, h = RNN(3, 5, random_state=0).forward(np.ones((7, 2, 3)))
-    >>> y.shape, h.shape
-    ((7, 2, 5), (1, 2, 5))
-    """
-
-    def __init__(self, input_size, hidden_size, num_layers=1, nonlinearity="tanh", bias=True, batch_first=False,
-                 dropout=0.0, bidirectional=False, **options):  # fmt: skip
-        check_choice("nonlinearity", nonlinearity, ("tanh", "relu"))
-        super().__init__("rnn" if nonlinearity == "tanh" else "rnn_relu", input_size, hidden_size, num_layers, bias,
-                         batch_first, dropout, bidirectional, **options)  # fmt: skip
+def _hold(directions):
+    """Return the weights of all directions, prepared for many passes."""
+    return [direction.held() for direction in directions]
 
 
-class GRU(Recurrent):
-    """Gated recurrent units (Cho et al. 2014), with torch's names, layouts and gate order r, z, n.
-
-    Parameters
-    ----------
-    input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, **options
-        As in `Recurrent`.
-    reset_after : bool, default=True
-        Whether the reset gate stands behind the recurrent product, as in torch and cuDNN, or before it, as in the
-        paper and in Keras' default.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from fastrnn.layers import GRU
-    >>> layer = GRU(3, 5, num_layers=2, random_state=0)
-    >>> y, h = layer.forward(np.ones((7, 2, 3)), lengths=[7, 4])
-    >>> y.shape, h.shape, layer.state_dict()["weight_ih_l0"].shape
-    ((7, 2, 5), (2, 2, 5), (15, 3))
-    """
-
-    def __init__(self, input_size, hidden_size, num_layers=1, bias=True, batch_first=False, dropout=0.0,
-                 bidirectional=False, *, reset_after=True, **options):  # fmt: skip
-        super().__init__("gru" if reset_after else "gru_reset_before", input_size, hidden_size, num_layers, bias,
-                         batch_first, dropout, bidirectional, **options)  # fmt: skip
-
-
-class LSTM(Recurrent):
-    """Long short-term memory (Hochreiter & Schmidhuber 1997), with torch's names, layouts and gate order i, f, g, o.
-
-    Parameters
-    ----------
-    input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, proj_size, **options
-        As in `Recurrent`.
-    peephole : bool or "before", default=False
-        Whether the gates see the cell state (Gers & Schmidhuber 2000): i and f that of the step before, o the new one;
-        with "before" all three that of the step before.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from fastrnn.layers import LSTM
-    >>> y, (h, c) = LSTM(3, 5, bidirectional=True, random_state=0).forward(np.ones((7, 2, 3)))
-    >>> y.shape, h.shape, c.shape
-    ((7, 2, 10), (2, 2, 5), (2, 2, 5))
-    """
-
-    def __init__(self, input_size, hidden_size, num_layers=1, bias=True, batch_first=False, dropout=0.0,
-                 bidirectional=False, proj_size=0, *, peephole=False, **options):  # fmt: skip
-        cells = {False: "lstm", True: "lstm_peephole", "before": "lstm_peephole_before"}
-        check_choice("peephole", peephole, cells)
-        super().__init__(cells[peephole], input_size, hidden_size, num_layers, bias, batch_first, dropout,
-                         bidirectional, proj_size, **options)  # fmt: skip
+def _as_given(states):
+    """Return states as users have them: an array, or a tuple where there are several."""
+    return states[0] if len(states) == 1 else tuple(states)

@@ -1,7 +1,5 @@
 """The network of the recurrent language models: embedding, recurrent layers and softmax."""
 
-import contextlib
-
 import numpy as np
 
 from fastrnn._memory import borrow_room, give_back
@@ -13,7 +11,7 @@ from fastrnn.networks.base import Network
 from fastrnn.networks.heads import SoftmaxHead
 from fastrnn.text.batching import IGNORED
 from fastrnn.text.tokens import END_ID, PAD_ID, START_ID, UNK_ID
-from fastrnn.utils.shared import Shared
+from fastrnn.utils.shared import Held
 
 _TABLE_ROWS = 4096  # at most, for the input's part of the first layer's pre-activations when texts are drawn
 _OCCURRENCES = 2  # of a token in a batch, from which on it pays to compute with each only once
@@ -51,7 +49,8 @@ class LanguageNetwork(Network):
             self.output.tie(self.embedding)
             self.tied = frozenset(["output.weight"])
         self._state = None  # of the streams, after the batch before
-        self._packed_output = Shared()
+        packed = getattr(self.output, "packed", tuple)  # an adaptive softmax has none
+        self._held = Held(packed, self.recurrent.held_weights())
 
     # ----------------------------------------------------------------------------------------------------- training
 
@@ -186,11 +185,9 @@ class LanguageNetwork(Network):
             return self._flat(y)
         return self.backend.take_rows(self._flat(y), np.arange((steps - 1) * batch, steps * batch))
 
-    @contextlib.contextmanager
     def held_weights(self):
-        """Prepare the weights once for all that is generated within; they must not change meanwhile."""
-        with self.recurrent.held_weights(), self._packed_output.hold(self.output.packed):
-            yield
+        """Return the holder of weights prepared once for all that is generated meanwhile; they must not change."""
+        return self._held
 
     def generate(self, state, uniforms, choice):
         """Draw tokens from a state (h, recurrent state) on, under `held_weights`: one for each of `uniforms`.
@@ -198,7 +195,7 @@ class LanguageNetwork(Network):
         Returns the tokens (T, n), `END_ID` behind the end of a text, and the state after them. T must be even if the
         state is to be used.
         """
-        (steps, batch), (panels, bias) = uniforms.shape, self._packed_output.value
+        (steps, batch), (panels, bias) = uniforms.shape, self._held.value
         embedding = self.embedding.parameters["weight"]
         tabulated = len(embedding) <= min(steps * batch, _TABLE_ROWS)
         rooms = [borrow_room(self.recurrent.dtype) for _ in range(self.recurrent.num_layers)]

@@ -17,7 +17,6 @@ from fastrnn.layers import (
 from fastrnn.layers.pooling import dense_rows
 from fastrnn.networks.base import Network
 from fastrnn.networks.heads import HEADS
-from fastrnn.utils.shared import Shared
 
 
 class Batch(NamedTuple):
@@ -103,7 +102,6 @@ class RecurrentNetwork(SequenceNetwork):
         )
         self.penalties = activity_penalty, temporal_activity_penalty
         self.add_head(HEADS[kind](size, n_outputs, **options))
-        self._holding = Shared()
 
     def encode(self, batch, training=False):
         """Return the pooled outputs of the recurrent layers, (B, H)."""
@@ -141,20 +139,11 @@ class RecurrentNetwork(SequenceNetwork):
 
     def hold(self):
         """Pack the weights once for all predictions that follow, in any thread."""
-        if self._holding.value is None:
-            self._holding.keep(self._held_weights)
-
-    def _held_weights(self):
-        """Return the entered context of packed weights."""
-        context = self.recurrent.held_weights()
-        context.__enter__()
-        return context
+        self.recurrent.held_weights().keep()
 
     def release(self):
         """Let the packed weights go."""
-        context = self._holding.drop()
-        if context is not None:
-            context.__exit__(None, None, None)
+        self.recurrent.held_weights().drop()
 
 
 class MeanEmbeddingNetwork(SequenceNetwork):

@@ -1,14 +1,22 @@
 """Values that are prepared once for all threads that use them."""
 
-import contextlib
 import os
 import threading
 
 _PREPARING = threading.RLock()  # one for all objects, which can be copied and pickled so
 
 
-class Shared:
-    """A value that the first holder prepares, all threads use, and the last holder lets go.
+class Held:
+    """A value that is prepared once, used by all threads, and let go when nobody needs it any more.
+
+    It is there from `keep` to `drop`, and within a ``with`` statement, in whatever threads.
+
+    Parameters
+    ----------
+    prepare : callable
+        ``prepare()`` returns the value.
+    *others : Held
+        Are held as long as this one.
 
     Attributes
     ----------
@@ -17,45 +25,52 @@ class Shared:
 
     Examples
     --------
-    >>> weights = Shared()
-    >>> with weights.hold(lambda: "packed"):
+    >>> weights = Held(lambda: "packed")
+    >>> with weights:
     ...     weights.value
     'packed'
     >>> weights.value is None
     True
     """
 
-    def __init__(self):
-        self.value, self._holders = None, 0
+    def __init__(self, prepare, *others):
+        self._prepare, self._others = prepare, others
+        self.value, self._users, self._kept = None, 0, False
 
     def __reduce__(self):
-        return Shared, ()  # a copy is held by nobody
+        return Held, (self._prepare, *self._others)  # a copy is held by nobody
 
-    def keep(self, prepare):
-        """Prepare the value, ``prepare()``, unless it is there; it stays until `drop`."""
+    def keep(self):
+        """Prepare the value, unless it is there, and hold it until `drop`."""
         with _PREPARING:
-            if self.value is None:
-                self.value = prepare()
+            if not self._kept:
+                self.__enter__()
+                self._kept = True
 
     def drop(self):
-        """Let the value go; return it."""
-        value, self.value = self.value, None
-        return value
-
-    @contextlib.contextmanager
-    def hold(self, prepare):
-        """Hold the value, ``prepare()``, within a context."""
+        """Let the value go that `keep` holds."""
         with _PREPARING:
-            if not self._holders:
-                self.value = prepare()
-            self._holders += 1
-        try:
-            yield
-        finally:
-            with _PREPARING:
-                self._holders -= 1
-                if not self._holders:
-                    self.value = None
+            if self._kept:
+                self._kept = False
+                self.__exit__()
+
+    def __enter__(self):
+        with _PREPARING:
+            if not self._users:
+                value = self._prepare()
+                for other in self._others:
+                    other.__enter__()
+                self.value = value
+            self._users += 1
+        return self
+
+    def __exit__(self, *error):
+        with _PREPARING:
+            self._users -= 1
+            if not self._users:
+                self.value = None
+                for other in self._others:
+                    other.__exit__()
 
 
 def _renew_lock():

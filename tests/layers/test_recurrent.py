@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from fastrnn import _memory
 from fastrnn.cells import CELLS
 from fastrnn.kernels.packing import Packing
+from fastrnn.kernels.recurrent_masks import NOTHING_DRAWN
 from fastrnn.kernels.recurrent_plan import make_plan
-from fastrnn.kernels.recurrent_weights import Drawn
 from fastrnn.layers import GRU, LSTM, RNN, Embedded, Recurrent
 from tests import reference
 
@@ -419,9 +419,9 @@ def check_gradients(p, prepare=lambda: None, names=None):
 
 
 def held(layer):
-    """Return a function that puts all sources of masks back to where they are now."""
-    fresh = layer.training_state()
-    return lambda: layer.set_training_state(fresh)
+    """Return a function that puts the counters of all masks back to where they are now."""
+    state = layer.training_state()
+    return lambda: layer.set_training_state(state)
 
 
 EVERYTHING = {"zoneout": 0.2, "recurrent_dropout": 0.2, "weight_dropout": 0.2, "dropout": 0.2}
@@ -444,6 +444,43 @@ def test_gradients_under_regularizers_with_the_masks_held(cell, options):
     prepare()
     trained = run(p, training=True)[0]
     assert not np.allclose(trained, first)
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru_reset_before"])
+@pytest.mark.parametrize("locked", [False, True])
+def test_masks_belong_to_sequences_and_steps(cell, locked):
+    """The masks of a sequence depend neither on padding nor on where the other sequences put it in packed order."""
+    p = problem(cell, dtype="float64", **EVERYTHING, locked_dropout=locked)
+    prepare, more = held(p["layer"]), np.full((2, *p["x"].shape[1:]), np.nan)
+    results = []
+    for x, n, lengths in (
+        (p["x"], 4, [3, 0, 5, 2]),
+        (np.concatenate([p["x"], more]), 4, [3, 0, 5, 2]),
+        (p["x"], 4, [3, 5, 5, 4]),
+        (p["x"][:, :3], 3, [3, 5, 5]),
+    ):
+        prepare()
+        states = as_state([part[:, :n] for part in p["state"]])
+        y, state = p["layer"].forward(x, states, lengths, training=True)
+        dx, _ = p["layer"].backward(np.cos(y))
+        results.append([y[:5], dx[:5], *as_list(state)])
+    expected, padded, *others = results
+    assert (expected[0][:3, [0, 2]] != 0).all()
+    for got, wanted in zip(padded, expected, strict=True):
+        np.testing.assert_array_equal(got, wanted)
+    for arrays in others:
+        for got, wanted in zip(arrays, expected, strict=True):
+            np.testing.assert_allclose(got[:, [0, 2]], wanted[:, [0, 2]], rtol=1e-10, atol=1e-13)
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru_reset_before"])
+def test_masks_of_a_full_batch_are_those_of_a_ragged_one(cell):
+    p = problem(cell, dtype="float64", **EVERYTHING)
+    prepare, results = held(p["layer"]), []
+    for lengths in (None, [5, 5, 5, 5]):
+        prepare()
+        results.append(p["layer"].forward(p["x"], None, lengths, training=True)[0])
+    np.testing.assert_array_equal(*results)
 
 
 @pytest.mark.parametrize(
@@ -584,10 +621,11 @@ def test_masks_have_their_rates_and_scales():
     layer.forward(np.ones((40, 8, 3)), training=True)
     _, ((done,), *_) = layer._kept
     drawn = done.drawn
-    for mask in (drawn.recurrent, drawn.weight_hh):
+    recurrent = drawn.masks.recurrent[:, :50]
+    for mask in (recurrent, drawn.weight_hh):
         assert set(np.unique(mask)) == {np.float32(0), np.float32(4 / 3)}
         assert (mask == 0).mean() == pytest.approx(0.25, abs=0.06)
-    (update,) = drawn.update
+    (update,) = drawn.masks.update[:, :, :50]
     assert set(np.unique(update)) == {0, 1}
     assert (update == 0).mean() == pytest.approx(0.25, abs=0.02)
 
@@ -670,7 +708,7 @@ def test_threads_cut_what_keeps_more_of_them_busy(monkeypatch, hidden, batch, th
     monkeypatch.setattr("fastrnn.kernels.recurrent_plan.worth", lambda n_jobs, flops: threads)
     ((direction,),) = Recurrent("lstm", 4, hidden, random_state=0)._layers
     weights = direction.weights
-    got = make_plan(weights, Packing(3, batch), 4, False, Drawn(), False, "auto", None, {}).parts
+    got = make_plan(weights, Packing(3, batch), 4, False, NOTHING_DRAWN, False, "auto", None, {}).parts
     assert len(got) == parts
     # (first and last sequence, first and last unit); some units are padding
     whole = {"batch": [(begin, end) for *_, begin, end in got], "units": [(first, last) for first, last, *_ in got]}

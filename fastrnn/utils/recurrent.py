@@ -1,0 +1,62 @@
+"""The arguments of a recurrent layer's kernels that are the same on every device."""
+
+from typing import NamedTuple
+
+
+class Inputs(NamedTuple):
+    """A batch of sequences of vectors, which may be given as row numbers into a table of vectors.
+
+    From a table, `fastrnn.layers.Recurrent` computes ``W_ih · x + b`` once for each row instead of once for each step,
+    and likewise the gradients, which are those of the table. With characters and two layers of equal size, this saves
+    a quarter of all products.
+
+    Attributes
+    ----------
+    vectors : array (T, B, D), (B, T, D), or (V, D) with `ids`
+        The vectors, or a table of V vectors.
+    ids : ndarray of int, (T, B) or (B, T), or None, default=None
+        Row of the table for each step of each sequence.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastrnn.layers import GRU, Embedded
+    >>> layer, table, ids = GRU(3, 5, random_state=0), np.eye(4, 3), np.array([[1, 3], [0, 3]])
+    >>> y, h = layer.forward(Embedded(table, ids))
+    >>> np.allclose(y, layer.forward(table[ids])[0])
+    True
+    """
+
+    vectors: object
+    ids: object = None
+
+    @property
+    def batch_shape(self):
+        """The sizes before the last one: (T, B) or (B, T)."""
+        return self.vectors.shape[:-1] if self.ids is None else self.ids.shape
+
+
+class Regularizers(NamedTuple):
+    """The masks of one direction in one pass, as rates and counters: every device draws the same ones.
+
+    An element is kept or dropped as `fastrnn.kernels.counters` says. The numbers below stand for its seed, sequence,
+    step and unit; a step counts from where the direction begins to read.
+
+    Attributes
+    ----------
+    recurrent_dropout : float
+        Rate for h in the recurrent product, the same at every step: (seed, sequence, 0, unit).
+    weight_dropout : float
+        Rate for the elements of W_hh: (seed + 1, row, 0, column).
+    zoneout : tuple of float
+        Rate at which each state keeps its old value: (seed + 2 + number of the state, sequence, step, unit).
+    seed : int
+    number : int or None
+        Number of the pass in training. None at prediction: only zoneout has an effect, by its expectation.
+    """
+
+    recurrent_dropout: float
+    weight_dropout: float
+    zoneout: tuple
+    seed: int
+    number: int | None
