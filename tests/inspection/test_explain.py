@@ -20,7 +20,7 @@ def test_contributions_add_up_and_name_the_word_that_counts(kind):
     model = fitted(kind)
     text = "a fine unheard-of film"
     before = model.predict_proba([text])
-    result = explain(model, text, n_steps=400)
+    result = explain(model, text, n_steps=1600)
     assert result.target == "pos"
     assert result.tokens == text.split()
     assert result.contributions.argmax() == 1
