@@ -14,14 +14,22 @@ _MODULES = {  # each module's part of the seam
     ),
     "clipping": "clip_rows scale_rows sum_of_squares",
     "counters": "dropout keep_mask",
+    "cross_entropy": "cross_entropy_backward cross_entropy_forward join_clusters softmax",
+    "dense": "activate activation_gradient dense_backward dense_forward pack_logit_map product",
+    "embedding": "bag_backward bag_forward embedding_backward embedding_forward",
     "losses": "binary_cross_entropy categorical_cross_entropy half_squared_error",
     "optimizers": (
         "AdagradSettings AdamSettings RMSpropSettings SGDSettings adagrad_update adam_update average_update "
         "rmsprop_update sgd_update"
     ),
     "packing": "make_packing",
+    "penalties": "activity_penalty temporal_activity_penalty",
+    "pooling": (
+        "attention_pooling_backward attention_pooling_forward last_pooling_backward last_pooling_forward "
+        "max_pooling_backward max_pooling_forward mean_pooling_backward mean_pooling_forward"
+    ),
     "recurrent_passes": "make_direction step_arrays",
-    "rows": "assign_rows take_rows",
+    "rows": "add_to_rows assign_rows spread_rows take_rows",
     "threads": "effective_n_jobs warm_up_threads",
 }
 _PUBLIC = {name: module for module, names in _MODULES.items() for name in names.split()}

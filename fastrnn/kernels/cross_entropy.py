@@ -246,7 +246,7 @@ def _buffers(room, rows, width, features, classes, threads, training):
 
 def cross_entropy_forward(log_probs, x, weight, bias, targets, n_jobs=None):
     """Compute log p of the target of each row of x."""
-    # log_probs (R,) float64, x (R, H), weight (V, H), bias (V,), targets (R,) int64
+    # log_probs (R,) float64 of the host, x (R, H), weight (V, H), bias (V,), targets (R,) int64
     classes, features = weight.shape
     threads = worth(n_jobs, 2 * len(x) * weight.size)
     width, _ = panel_layout(len(x), features, classes, x.dtype, threads)
@@ -266,7 +266,8 @@ def cross_entropy_backward(log_probs, dx, dweight, dbias, x, weight, bias, targe
 
     dx is overwritten, dweight and dbias are added to.
     """
-    # log_probs (R,) float64, dx, x (R, H), dweight, weight (V, H), dbias, bias (V,), targets (R,) int64, weights (R,)
+    # log_probs (R,) float64 of the host, dx, x (R, H), dweight, weight (V, H), dbias, bias (V,), targets (R,) int64,
+    # weights (R,) of the host
     classes, features = weight.shape
     threads = worth(n_jobs, 6 * len(x) * weight.size)
     width, chunk = panel_layout(len(x), features, classes, x.dtype, threads)
@@ -285,3 +286,17 @@ def cross_entropy_backward(log_probs, dx, dweight, dbias, x, weight, bias, targe
             for (first, last), own in zip(split(classes, threads), buffers, strict=False)
         ])  # fmt: skip
     give_back(room)
+
+
+def join_clusters(out, head, tails, order):
+    """Write the distribution over all classes of an adaptive softmax, in the order of the classes.
+
+    The head's first columns are frequent classes, and the last ones the shares of the clusters of rare classes.
+    """
+    # out (R, V), head (R, C + K), K tails (R, size of the cluster), order (V,): the class of each column in turn
+    begin = frequent = head.shape[1] - len(tails)
+    out[:, order[:frequent]] = head[:, :frequent]
+    for k, tail in enumerate(tails):
+        end = begin + tail.shape[1]
+        out[:, order[begin:end]] = head[:, frequent + k, None] * tail
+        begin = end

@@ -3,12 +3,12 @@
 import numpy as np
 
 from fastrnn._jit import kernel
-from fastrnn._memory import borrow_room, give_back
-from fastrnn.kernels.gemm import PANEL_VECTORS, gemm, scratch_size
+from fastrnn._memory import aligned, borrow_room, give_back
+from fastrnn.kernels.gemm import PANEL_VECTORS, gemm, pack, packed_size, scratch_size
 from fastrnn.kernels.threads import enter, leave, run_kernel, split, worth
 from fastrnn.simd import lanes, lanes_of, load_first, sigmoid, store_first, sum_lanes, tanh
 
-FEW_ROWS = 4  # up to so many rows of x, packing W costs more than the product with it
+FEW_ROWS = 4  # up to this number of rows of x, packing W costs more than the product with it
 
 
 def product(c, a, b, n_jobs=None):
@@ -70,11 +70,15 @@ def dot_rows(board, party, y, x, weight, begin, end):
     leave(board, party)
 
 
-def dense_forward(y, x, weight, bias, n_jobs=None):
-    """Compute y = x·Wᵀ + b; `bias` may be None."""
+def dense_forward(y, x, weight, bias, n_jobs=None, by_rows=False):
+    """Compute y = x·Wᵀ + b; `bias` may be None.
+
+    Few rows are computed in a quicker way, which adds up in another order. With `by_rows` they are not: a row's bits do
+    not depend on the number of rows then.
+    """
     # y (M, N), x (M, K), weight (N, K), bias (N,)
     y[...] = 0 if bias is None else bias
-    if len(x) > FEW_ROWS:
+    if by_rows or len(x) > FEW_ROWS:
         product(y, x, weight.T, n_jobs)
         return
     threads = worth(n_jobs, 4 * weight.size)  # reading W takes longer than multiplying with it
@@ -91,8 +95,18 @@ def dense_backward(dx, dweight, dbias, dy, x, weight, n_jobs=None):
         dbias += dy.sum(axis=0)
 
 
+def pack_logit_map(weight, bias):
+    """Return a weight (V, H) packed for products, and the bias (V,) padded to whole vectors, for `generate`."""
+    classes, features = weight.shape
+    panels = aligned(packed_size(features, classes, weight.dtype), weight.dtype)
+    pack(panels, weight, 0, 1, features, features, classes)
+    padded = np.zeros(panels.size // features, weight.dtype)
+    padded[:classes] = bias
+    return panels, padded
+
+
 def activate(y, activation):
-    """Replace y by its activation, in place."""
+    """Replace y by its activation "relu", "tanh" or "sigmoid", in place."""
     if activation == "relu":
         np.maximum(y, 0, out=y)
     else:
@@ -108,7 +122,7 @@ def _squash(y, hyperbolic):
 
 
 def activation_gradient(dy, y, activation):
-    """Return dy times the slope of the activation, which for all of them follows from its value y."""
+    """Return dy times the slope of the activation, which for each of them follows from its value y."""
     if activation == "relu":
         return dy * (y > 0)
     return dy * (1 - y * y) if activation == "tanh" else dy * (y * (1 - y))

@@ -1,24 +1,88 @@
-"""Look-up of embedding vectors, and its sparse gradient: only the rows that were used are touched."""
+"""Look-up of embedding vectors, and means of them, with sparse gradients: only the rows that were used are touched."""
+
+import numpy as np
 
 from fastrnn._jit import kernel
 
 
+def embedding_forward(out, weight, ids, factors=None):
+    """Compute out[i] = weight[ids[i]], times factors[i] unless `factors` is None."""
+    # out (N, D), weight (V, D), ids (N,) int64, factors (N, 1)
+    _look_up(out, weight, ids)
+    if factors is not None:
+        out *= factors
+
+
 @kernel
-def embedding_forward(out, weight, ids):
-    """Compute out[i] = weight[ids[i]]."""
-    # out (N, D), weight (V, D), ids (N,) int64
+def _look_up(out, weight, ids):
     for i in range(ids.size):
         source = ids[i]
         for j in range(weight.shape[1]):
             out[i, j] = weight[source, j]
 
 
+def embedding_backward(dweight, dout, ids, padding_idx, factors=None):
+    """Add dout[i], times factors[i] unless `factors` is None, to dweight[ids[i]], in the order of i.
+
+    Rows of `padding_idx` are left out; -1 leaves none out.
+    """
+    # dweight (V, D), dout (N, D), ids (N,) int64, factors (N, 1)
+    _add_vectors(dweight, dout if factors is None else dout * factors, ids, padding_idx)
+
+
 @kernel
-def embedding_backward(dweight, dout, ids, padding_idx):
-    """Add dout[i] to dweight[ids[i]], in the order of i; rows of `padding_idx` (-1: none) are left out."""
-    # dweight (V, D), dout (N, D), ids (N,) int64
+def _add_vectors(dweight, dout, ids, padding_idx):
     for i in range(ids.size):
         target = ids[i]
         if target != padding_idx:
             for j in range(dweight.shape[1]):
                 dweight[target, j] += dout[i, j]
+
+
+def bag_forward(out, weight, ids, factors, offsets):
+    """Compute out[b] = mean of factors[i] · weight[ids[i]] over the ids of bag b, 0 where it is empty.
+
+    `factors` may be None, for ones.
+    """
+    # out (B, D), weight (V, D), ids (N,) int64, factors (N, 1), offsets (B + 1,) int64
+    _bag_forward(out, weight, ids, _flat(factors, out), offsets)
+
+
+def bag_backward(dweight, dout, ids, factors, offsets):
+    """Add the gradient of the vectors to dweight."""
+    # dweight (V, D), dout (B, D), ids (N,) int64, factors (N, 1) or None, offsets (B + 1,) int64
+    _bag_backward(dweight, dout, ids, _flat(factors, dout), offsets)
+
+
+def _flat(factors, like):
+    return np.empty(0, like.dtype) if factors is None else factors.reshape(-1)
+
+
+@kernel
+def _bag_forward(out, weight, ids, factors, offsets):
+    # out (B, D), weight (V, D), ids (N,), factors (N,) or (0,) for ones, offsets (B + 1,)
+    for b in range(len(out)):
+        out[b] = 0
+        for i in range(offsets[b], offsets[b + 1]):
+            row = ids[i]
+            if factors.size == 0:
+                for j in range(out.shape[1]):
+                    out[b, j] += weight[row, j]
+            elif factors[i] != 0:
+                for j in range(out.shape[1]):
+                    out[b, j] += factors[i] * weight[row, j]
+        for j in range(out.shape[1]):
+            out[b, j] /= max(offsets[b + 1] - offsets[b], 1)
+
+
+@kernel
+def _bag_backward(dweight, dout, ids, factors, offsets):
+    # dweight (V, D), dout (B, D), ids (N,), factors (N,) or (0,) for ones, offsets (B + 1,)
+    for b in range(len(dout)):
+        count = offsets[b + 1] - offsets[b]
+        for i in range(offsets[b], offsets[b + 1]):
+            row = ids[i]
+            factor = dweight.dtype.type(1) if factors.size == 0 else factors[i]
+            if factor != 0:
+                for j in range(dout.shape[1]):
+                    dweight[row, j] += factor * dout[b, j] / count

@@ -1,15 +1,45 @@
-"""Pooling over the steps of ragged sequences, and means of embedding vectors: one vector for a whole sequence.
+"""Pooling over the steps of ragged sequences: one vector for a whole sequence.
 
-Every sequence is summed up step after step on its own, so that its result does not depend on what stands beside it.
+Every sequence is added up step after step on its own, so that its result does not depend on those beside it.
 """
 
 import math
 
+import numpy as np
+
 from fastrnn._jit import kernel
 
 
+def last_pooling_forward(out, y, lengths, bidirectional):
+    """Compute out[b] = y at the last step of sequence b, 0 where there is none.
+
+    With `bidirectional`, the second half of the units comes from the first step.
+    """
+    # out (B, H), y (T, B, H), lengths (B,)
+    for steps, units in _ends(lengths, out.shape[1], bidirectional):
+        out[:, units] = y[steps, np.arange(len(lengths)), units] if len(y) else 0
+    out[lengths == 0] = 0
+
+
+def last_pooling_backward(dy, dout, lengths, bidirectional):
+    """Compute the gradient of y: it goes to the steps that were taken."""
+    # dy (T, B, H), dout (B, H), lengths (B,)
+    dy[...] = 0
+    used = np.flatnonzero(lengths)
+    for steps, units in _ends(lengths, dout.shape[1], bidirectional):
+        dy[steps[used], used, units] = dout[used, units]
+
+
+def _ends(lengths, size, bidirectional):
+    """Return the step that each sequence ends with, and its units, for each direction."""
+    last = np.maximum(lengths - 1, 0)
+    if not bidirectional:
+        return [(last, slice(None))]
+    return [(last, slice(None, size // 2)), (np.zeros_like(last), slice(size // 2, None))]
+
+
 @kernel
-def mean_forward(out, y, lengths):
+def mean_pooling_forward(out, y, lengths):
     """Compute out[b] = mean of y[t, b] over the steps of sequence b, 0 where there is none."""
     # out (B, H), y (T, B, H), lengths (B,)
     for b in range(len(lengths)):
@@ -22,7 +52,7 @@ def mean_forward(out, y, lengths):
 
 
 @kernel
-def mean_backward(dy, dout, lengths):
+def mean_pooling_backward(dy, dout, lengths):
     """Compute the gradient of y; that of padding is 0."""
     # dy (T, B, H), dout (B, H), lengths (B,)
     for t in range(len(dy)):
@@ -31,10 +61,22 @@ def mean_backward(dy, dout, lengths):
                 dy[t, b, j] = dout[b, j] / lengths[b] if t < lengths[b] else 0
 
 
+def max_pooling_forward(out, y, lengths):
+    """Compute out[b] = maximum of y[t, b] over the steps of sequence b, 0 where there is none.
+
+    Returns
+    -------
+    where : array (B, H) of the device
+        For `max_pooling_backward`: the step of each maximum, the first among equals; -1 without any step.
+    """
+    # out (B, H), y (T, B, H), lengths (B,)
+    where = np.empty(out.shape, np.int64)
+    _maxima(out, where, y, lengths)
+    return where
+
+
 @kernel
-def max_forward(out, where, y, lengths):
-    """Compute out[b] = maximum of y[t, b], and the step of it (the first among equals; -1 and 0 without any step)."""
-    # out (B, H), where (B, H) int64, y (T, B, H), lengths (B,)
+def _maxima(out, where, y, lengths):
     for b in range(len(lengths)):
         out[b] = 0
         where[b] = -1
@@ -46,7 +88,7 @@ def max_forward(out, where, y, lengths):
 
 
 @kernel
-def max_backward(dy, dout, where):
+def max_pooling_backward(dy, dout, where):
     """Compute the gradient of y: it goes to the steps of the maxima."""
     # dy (T, B, H), dout (B, H), where (B, H) int64
     dy[...] = 0
@@ -57,7 +99,7 @@ def max_backward(dy, dout, where):
 
 
 @kernel
-def attention_forward(out, shares, y, scores, lengths):
+def attention_pooling_forward(out, shares, y, scores, lengths):
     """Compute shares[:, b] = softmax of scores[:, b] over the steps, and out[b] = Σ shares[t, b] · y[t, b]."""
     # out (B, H), shares (T, B), y (T, B, H), scores (T, B), lengths (B,)
     for b in range(len(lengths)):
@@ -77,7 +119,7 @@ def attention_forward(out, shares, y, scores, lengths):
 
 
 @kernel
-def attention_backward(dy, dscores, dout, shares, y, lengths):
+def attention_pooling_backward(dy, dscores, dout, shares, y, lengths):
     """Compute the gradients of scores, and of y as far as it does not pass through them."""
     # dy (T, B, H), dscores (T, B), dout (B, H), shares (T, B), y (T, B, H), lengths (B,)
     dy[...] = 0
@@ -93,35 +135,3 @@ def attention_backward(dy, dscores, dout, shares, y, lengths):
             mean += shares[t, b] * slope
         for t in range(lengths[b]):
             dscores[t, b] = shares[t, b] * (dscores[t, b] - mean)
-
-
-@kernel
-def bag_forward(out, weight, ids, factors, offsets):
-    """Compute out[b] = mean of factors[i] · weight[ids[i]] over the ids of bag b, 0 where it is empty."""
-    # out (B, D), weight (V, D), ids (N,), factors (N,) or (0,) for ones, offsets (B + 1,)
-    for b in range(len(out)):
-        out[b] = 0
-        for i in range(offsets[b], offsets[b + 1]):
-            row = ids[i]
-            if factors.size == 0:
-                for j in range(out.shape[1]):
-                    out[b, j] += weight[row, j]
-            elif factors[i] != 0:
-                for j in range(out.shape[1]):
-                    out[b, j] += factors[i] * weight[row, j]
-        for j in range(out.shape[1]):
-            out[b, j] /= max(offsets[b + 1] - offsets[b], 1)
-
-
-@kernel
-def bag_backward(dweight, dout, ids, factors, offsets):
-    """Add the gradient of the vectors to dweight."""
-    # dweight (V, D), dout (B, D), ids (N,), factors (N,) or (0,) for ones, offsets (B + 1,)
-    for b in range(len(dout)):
-        count = offsets[b + 1] - offsets[b]
-        for i in range(offsets[b], offsets[b + 1]):
-            row = ids[i]
-            factor = dweight.dtype.type(1) if factors.size == 0 else factors[i]
-            if factor != 0:
-                for j in range(dout.shape[1]):
-                    dweight[row, j] += factor * dout[b, j] / count

@@ -1,4 +1,4 @@
-"""Rows in another order: from padded batches to packed ones and back, sequences turned round."""
+"""Rows by their numbers: taken, written and added to; from padded batches to packed ones and back."""
 
 import numpy as np
 
@@ -13,8 +13,22 @@ def take_rows(array, rows, axis=0):
 
 
 def assign_rows(out, rows, values):
-    """Write `values` (n, …) to distinct `rows` (n,) of `out`."""
+    """Write `values` (n, …), or a number, to distinct `rows` (n,) of `out`."""
     out[rows] = values
+
+
+def spread_rows(values, rows, count):
+    """Return `count` rows with `values` (n, …) at distinct `rows` (n,) in rising order, and zeros elsewhere."""
+    if len(rows) == count:
+        return values
+    full = np.zeros((count, *values.shape[1:]), values.dtype)
+    full[rows] = values
+    return full
+
+
+def add_to_rows(out, rows, values):
+    """Add `values` (n, …) to distinct `rows` (n,) of `out`."""
+    out[rows] += values
 
 
 @kernel

@@ -1,9 +1,9 @@
 """The dense (fully connected) layer."""
 
+import math
+
 import numpy as np
 
-from fastrnn._memory import empty, empty_like
-from fastrnn.kernels.dense import activate, activation_gradient, dense_backward, dense_forward
 from fastrnn.layers._layer import Layer
 from fastrnn.utils.checks import check_choice
 
@@ -23,7 +23,7 @@ class Dense(Layer):
         Whether there is a b.
     activation : {"relu", "tanh", "sigmoid"} or None, default=None
         Function applied to each element.
-    dtype, random_state, n_jobs
+    dtype, random_state, n_jobs, device
         As in every layer, see `Layer`.
 
     Attributes
@@ -44,10 +44,9 @@ class Dense(Layer):
     array([10., 10., 10.], dtype=float32)
     """
 
-    def __init__(
-        self, in_features, out_features, bias=True, activation=None, *, dtype="float32", random_state=None, n_jobs=None
-    ):
-        super().__init__(dtype=dtype, random_state=random_state, n_jobs=n_jobs)
+    def __init__(self, in_features, out_features, bias=True, activation=None, *, dtype="float32", random_state=None,
+                 n_jobs=None, device="cpu"):  # fmt: skip
+        super().__init__(dtype=dtype, random_state=random_state, n_jobs=n_jobs, device=device)
         check_choice("activation", activation, ACTIVATIONS)
         self.in_features = in_features
         self.out_features = out_features
@@ -57,28 +56,30 @@ class Dense(Layer):
         if bias:
             self._add_parameter("bias", self._uniform(bound, out_features))
 
-    def forward(self, x, training=False):
+    def forward(self, x, training=False, by_rows=False):
         """Compute the layer's output.
 
         Parameters
         ----------
         x : array-like (..., in_features)
         training : bool, default=False
-            Keep what `backward` needs: x, which must not change before, and y where there is an activation.
+            Whether to keep what `backward` needs: x, which must not change before, and y.
+        by_rows : bool, default=False
+            Whether the bits of a row must not depend on the number of rows. Few rows take longer then.
 
         Returns
         -------
-        ndarray (..., out_features)
+        array of the device (..., out_features)
         """
-        x = np.asarray(x)
-        rows = self._rows(x)
-        y = empty((len(rows), self.out_features), self.dtype)
-        dense_forward(y, rows, self.parameters["weight"], self.parameters.get("bias"), self.n_jobs)
+        backend, weight, bias = self.backend, self.parameters["weight"], self.parameters.get("bias")
+        rows, shape = self._rows(x)
+        y = backend.empty((rows.shape[0], self.out_features), self.dtype)
+        backend.dense_forward(y, rows, weight, bias, self.n_jobs, by_rows)
         if self.activation is not None:
-            activate(y, self.activation)
+            backend.activate(y, self.activation)
         if training:
-            self._keep(rows, y, x.shape)
-        return y.reshape(*x.shape[:-1], self.out_features)
+            self._keep(rows, y, shape)
+        return backend.reshape(y, (*shape[:-1], self.out_features))
 
     def backward(self, dy):
         """Add to the gradients of the parameters, and return that of x.
@@ -90,21 +91,22 @@ class Dense(Layer):
 
         Returns
         -------
-        ndarray (..., in_features)
+        array of the device (..., in_features)
         """
+        backend, grads = self.backend, self.grads
         x, y, shape = self._recall()
-        dy = np.ascontiguousarray(dy, self.dtype).reshape(y.shape)
+        dy = backend.reshape(backend.asarray(dy, self.dtype), y.shape)
         if self.activation is not None:
-            dy = activation_gradient(dy, y, self.activation)
-        dx = empty_like(x)
-        grads = self.grads
-        dense_backward(dx, grads["weight"], grads.get("bias"), dy, x, self.parameters["weight"], self.n_jobs)
-        return dx.reshape(shape)
+            dy = backend.activation_gradient(dy, y, self.activation)
+        dx = backend.empty_like(x)
+        backend.dense_backward(dx, grads["weight"], grads.get("bias"), dy, x, self.parameters["weight"], self.n_jobs)
+        return backend.reshape(dx, shape)
 
     def _rows(self, x):
-        """Return x as a contiguous matrix (rows, in_features) of the layer's type."""
+        """Return x as a matrix (rows, in_features) of the layer's type, and the shape of x."""
+        x = self.backend.asarray(x, self.dtype)
         if x.ndim == 0 or x.shape[-1] != self.in_features:
             raise ValueError(
                 f"The last axis of x must have length {self.in_features}, got an array of shape {x.shape}."
             )
-        return np.ascontiguousarray(x, self.dtype).reshape(-1, self.in_features)
+        return self.backend.reshape(x, (math.prod(x.shape[:-1]), self.in_features)), x.shape

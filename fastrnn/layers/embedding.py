@@ -2,8 +2,6 @@
 
 import numpy as np
 
-from fastrnn._memory import empty
-from fastrnn.kernels.embedding import embedding_backward, embedding_forward
 from fastrnn.layers._layer import Layer
 from fastrnn.layers._noise import Noise
 from fastrnn.layers.dropout import check_probability
@@ -25,7 +23,7 @@ class Embedding(Layer):
     dropout : float, default=0.0
         Probability that all occurrences of an id are zeroed in a forward pass in training; the others are scaled by
         1 / (1 − dropout) (Gal and Ghahramani 2016).
-    dtype, random_state, n_jobs
+    dtype, random_state, n_jobs, device
         As in every layer, see `Layer`.
 
     Attributes
@@ -62,8 +60,9 @@ class Embedding(Layer):
         dtype="float32",
         random_state=None,
         n_jobs=None,
+        device="cpu",
     ):
-        super().__init__(dtype=dtype, random_state=random_state, n_jobs=n_jobs)
+        super().__init__(dtype=dtype, random_state=random_state, n_jobs=n_jobs, device=device)
         if padding_idx is not None and not 0 <= padding_idx < num_embeddings:
             raise ValueError(f"padding_idx must be None or from 0 to {num_embeddings - 1}, got {shown(padding_idx)}.")
         self.num_embeddings = num_embeddings
@@ -88,7 +87,7 @@ class Embedding(Layer):
 
         Returns
         -------
-        ndarray (*ids.shape, D)
+        array of the device (*ids.shape, D)
 
         Raises
         ------
@@ -96,11 +95,9 @@ class Embedding(Layer):
             `ids` are not integers from 0 to V - 1.
         """
         ids, flat, noise = self._read(ids, training, is_embedded=False)
-        out = empty((flat.size, self.embedding_dim), self.dtype)
-        embedding_forward(out, self.parameters["weight"], flat)
-        if noise is not None:
-            out *= self._factors(noise, flat)
-        return out.reshape(*ids.shape, self.embedding_dim)
+        out = self.backend.empty((flat.size, self.embedding_dim), self.dtype)
+        self.backend.embedding_forward(out, self.parameters["weight"], flat, self._factors(noise, flat))
+        return self.backend.reshape(out, (*ids.shape, self.embedding_dim))
 
     def embedded(self, ids, training=False):
         """Return the vectors of all ids, and the ids, as `Recurrent` takes them: a look-up that is not carried out.
@@ -113,16 +110,18 @@ class Embedding(Layer):
 
         Returns
         -------
-        Embedded
+        Inputs
         """
         ids, _, noise = self._read(ids, training, is_embedded=True)
         weight = self.parameters["weight"]
-        return Inputs(weight if noise is None else weight * self._factors(noise, np.arange(len(weight))), ids)
+        if noise is None:
+            return Inputs(weight, ids)
+        return Inputs(self.backend.multiply(weight, self._factors(noise, np.arange(self.num_embeddings))), ids)
 
     def _read(self, ids, training, is_embedded):
-        """Return ids as an array and flat, and the pass for masks or None; keep what backward needs.
+        """Return ids as an array and flat, and the pass of the masks or None; keep what backward needs.
 
-        `is_embedded` says that the look-up is not carried out.
+        With `is_embedded` the look-up is not carried out.
         """
         ids = np.asarray(ids)
         if ids.dtype.kind not in "iu" and ids.size:
@@ -136,7 +135,9 @@ class Embedding(Layer):
         return ids, flat, noise
 
     def _factors(self, noise, ids):
-        """Return the factors (N, 1) of vectors under dropout: one mask of all occurrences of an id."""
+        """Return the factors (N, 1) of the vectors of ids, equal ones for equal ids; None where there is no pass."""
+        if noise is None:
+            return None
         factors = self.backend.empty((len(ids), 1), self.dtype)
         sequences, steps = ids.astype(np.int32), np.zeros(len(ids), np.int32)
         self.backend.keep_mask(factors, self.dropout, 1 / (1 - self.dropout), *noise, sequences, steps, self.n_jobs)
@@ -151,15 +152,14 @@ class Embedding(Layer):
             Gradient of the loss with respect to what `forward` returned, or to the vectors of `embedded`.
         """
         ids, noise, is_embedded = self._recall()
+        backend, dy = self.backend, self.backend.asarray(dy, self.dtype)
         padding = -1 if self.padding_idx is None else self.padding_idx
         if is_embedded:
             used = np.flatnonzero(np.bincount(ids))
             ids = used[used != padding]
-            dy = np.asarray(dy, self.dtype)[ids]
-        dy = np.ascontiguousarray(dy, self.dtype).reshape(ids.size, self.embedding_dim)
-        if noise is not None:
-            dy = dy * self._factors(noise, ids)
-        embedding_backward(self.grads["weight"], dy, ids, padding)
+            dy = backend.take_rows(dy, ids)
+        dy = backend.reshape(dy, (ids.size, self.embedding_dim))
+        backend.embedding_backward(self.grads["weight"], dy, ids, padding, self._factors(noise, ids))
         if self.rows is not None:
             used = np.union1d(self.rows, ids)
             self.rows = used[used != padding]
@@ -174,5 +174,5 @@ class Embedding(Layer):
             super().zero_grad()
         else:
             self.make_writable()
-            self.grads["weight"][self.rows] = 0
+            self.backend.assign_rows(self.grads["weight"], self.rows, 0)
             self.rows = np.empty(0, np.int64)

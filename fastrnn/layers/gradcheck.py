@@ -1,4 +1,4 @@
-"""A check of gradients for layers and cells of one's own."""
+"""Check of the gradients of a layer or a cell against differences."""
 
 import copy
 
@@ -9,29 +9,29 @@ from sklearn.utils import check_random_state
 def gradcheck(layer, x, *, epsilon=1e-6, rtol=1e-5, atol=1e-7, n_directions=3, random_state=0, **arguments):
     """Compare the gradients of a layer with central differences along random directions.
 
-    The loss is a random linear function of everything that `forward` returns. Masks of dropout and the like are held
-    fixed.
+    The loss is a random linear function of everything that `forward` returns. Masks of dropout and zoneout are the same
+    in all passes.
 
     Parameters
     ----------
     layer : Layer
-        With ``dtype="float64"``; it is not changed.
-    x : ndarray
-        Input; its gradient is checked too, unless it is of integers.
+        Its ``dtype`` must be "float64". It is not changed.
+    x : array-like
+        Input. Its gradient is checked too, unless it consists of integers.
     epsilon : float, default=1e-6
         Step of the differences.
-    rtol, atol : float
-        Largest relative or absolute error of a slope.
+    rtol, atol : float, default=1e-5, 1e-7
+        Largest relative error of a slope, and the largest absolute one.
     n_directions : int, default=3
-        Directions for each array.
+        Number of directions for each array.
     random_state : int, RandomState instance or None, default=0
     **arguments
-        Further arguments of `forward`: ``state``, ``lengths``.
+        Further arguments of `forward`, such as ``lengths``.
 
     Returns
     -------
     dict of str to float
-        The largest error of each array, relative to the slope or to `atol` / `rtol` where that is larger.
+        The largest error for each array, relative to the slope or to `atol` / `rtol`, whichever is larger.
 
     Raises
     ------
@@ -50,33 +50,24 @@ def gradcheck(layer, x, *, epsilon=1e-6, rtol=1e-5, atol=1e-7, n_directions=3, r
     """
     if layer.dtype != np.float64:
         raise ValueError(f"layer must have dtype='float64' to compare differences, got {layer.dtype}.")
-    random_state = check_random_state(random_state)
-    x = np.array(x)
-    outputs = _flat(copy.deepcopy(layer).forward(x, training=True, **arguments))
-    upstream = [random_state.standard_normal(output.shape) for output in outputs]
+    random_state, x, probe = check_random_state(random_state), np.array(x), copy.deepcopy(layer)
+    upstream = [random_state.standard_normal(output.shape) for output in _outputs(probe, x, arguments)]
 
-    def loss(model):
-        model = copy.deepcopy(model)  # with the generators of its masks as they are
-        results = _flat(model.forward(x, training=True, **arguments))
-        return sum((output * factor).sum() for output, factor in zip(results, upstream, strict=True))
+    def loss():
+        return sum((y * dy).sum() for y, dy in zip(_outputs(probe, x, arguments), upstream, strict=True))
 
-    trained = copy.deepcopy(layer)
-    trained.zero_grad()
-    trained.forward(x, training=True, **arguments)
-    dy, *d_states = upstream
-    d_state = tuple(d_states) if len(d_states) > 1 else d_states[:1]
-    result = trained.backward(dy, *([d_state] if isinstance(d_state, tuple) else d_state))
-    gradients = dict(trained.grads)
-    probe = copy.deepcopy(layer)
-    arrays = dict(probe.parameters)
-    if x.dtype.kind == "f":
-        gradients["x"], arrays["x"] = result[0] if isinstance(result, tuple) else result, x
     errors = {}
-    for name, gradient in gradients.items():
+    for name, gradient in _gradients(layer, x, upstream, arguments).items():
+        array, assign = (x, np.copyto) if name == "x" else (probe.parameters[name], layer.backend.assign)
+        value = np.array(x if name == "x" else layer.backend.to_numpy(array))
         for _ in range(n_directions):
             direction = random_state.standard_normal(gradient.shape)
-            expected = _slope(lambda: loss(probe), arrays[name], epsilon * direction) / epsilon
-            slope = float((gradient * direction).sum())
+            losses = []
+            for moved in (value + epsilon * direction, value - epsilon * direction):
+                assign(array, moved)
+                losses.append(loss())
+            assign(array, value)
+            expected, slope = (losses[0] - losses[1]) / (2 * epsilon), float((gradient * direction).sum())
             error = abs(slope - expected) / max(abs(expected), atol / rtol)
             if not error <= rtol:
                 raise AssertionError(f"The gradient of {name} gives the slope {slope:.9g}, differences {expected:.9g}.")
@@ -84,19 +75,25 @@ def gradcheck(layer, x, *, epsilon=1e-6, rtol=1e-5, atol=1e-7, n_directions=3, r
     return errors
 
 
+def _outputs(layer, x, arguments):
+    """Return all arrays that `forward` returns, as host arrays; the layer's passes are not counted."""
+    results = copy.deepcopy(layer).forward(x, training=True, **arguments)
+    return [layer.backend.to_numpy(array) for array in _flat(results)]
+
+
+def _gradients(layer, x, upstream, arguments):
+    """Return the gradients that `backward` computes from those of all outputs, as host arrays by name."""
+    layer = copy.deepcopy(layer)
+    layer.zero_grad()
+    layer.forward(x, training=True, **arguments)
+    dy, *d_states = upstream
+    result = layer.backward(dy, *([tuple(d_states)] if len(d_states) > 1 else d_states))
+    gradients = dict(layer.grads)
+    if x.dtype.kind == "f":
+        gradients["x"] = result[0] if isinstance(result, tuple) else result
+    return {name: layer.backend.to_numpy(gradient) for name, gradient in gradients.items()}
+
+
 def _flat(result):
-    """Return the arrays that forward returned as a list."""
-    if isinstance(result, tuple):
-        return [array for part in result for array in _flat(part)]
-    return [result]
-
-
-def _slope(function, array, step):
-    """Return the central difference of a function of `array` along `step`; the array is put back."""
-    original = array.copy()
-    array[...] = original + step
-    above = function()
-    array[...] = original - step
-    below = function()
-    array[...] = original
-    return (above - below) / 2
+    """Return the arrays in nested tuples as a list."""
+    return [array for part in result for array in _flat(part)] if isinstance(result, tuple) else [result]

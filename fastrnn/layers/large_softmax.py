@@ -4,14 +4,13 @@ They have the methods of `Softmax`: `loss_and_gradient`, `loss`, `log_probs`, `p
 """
 
 import itertools
+import math
 import numbers
 
 import numpy as np
 
-from fastrnn._memory import empty_like
-from fastrnn.kernels.cross_entropy import cross_entropy_backward
 from fastrnn.layers._layer import Layer
-from fastrnn.layers.softmax import ProjectedSoftmax, Softmax, spread
+from fastrnn.layers.softmax import ProjectedSoftmax, Softmax
 from fastrnn.utils.checks import check_choice, check_positive_integer, shown
 
 SOFTMAXES = ("full", "adaptive", "sampled")
@@ -84,7 +83,7 @@ class AdaptiveSoftmax(Layer):
         How often each class appears; None takes the classes as sorted.
     cutoffs : sequence of int or None, default=None
         Ranks at which the clusters begin, rising. None begins at about a fiftieth and at a fifth of the classes.
-    dtype, random_state, n_jobs
+    dtype, random_state, n_jobs, device
         As in every layer, see `Layer`.
 
     Attributes
@@ -111,8 +110,8 @@ class AdaptiveSoftmax(Layer):
     """
 
     def __init__(self, in_features, num_classes, counts=None, cutoffs=None, *, dtype="float32", random_state=None,
-                 n_jobs=None):  # fmt: skip
-        super().__init__(dtype=dtype, random_state=random_state, n_jobs=n_jobs)
+                 n_jobs=None, device="cpu"):  # fmt: skip
+        super().__init__(dtype=dtype, random_state=random_state, n_jobs=n_jobs, device=device)
         self.in_features, self.num_classes = in_features, num_classes
         self.counts = _checked_counts(counts, num_classes)
         self.order = np.argsort(-self.counts, kind="stable")
@@ -127,7 +126,7 @@ class AdaptiveSoftmax(Layer):
                 f"softmax_cutoffs must be rising integers from 1 to {num_classes - 1}, got {shown(cutoffs)}."
             )
         self.cutoffs = [*cutoffs, num_classes]
-        options = {"dtype": dtype, "random_state": self.random_state, "n_jobs": n_jobs}
+        options = {"dtype": dtype, "random_state": self.random_state, "n_jobs": n_jobs, "device": device}
         self._head = Softmax(in_features, cutoffs[0] + len(cutoffs), **options)
         self._tails = []
         for k, (begin, end) in enumerate(itertools.pairwise(self.cutoffs), 1):
@@ -135,6 +134,11 @@ class AdaptiveSoftmax(Layer):
             self._tails.append(ProjectedSoftmax(in_features, Softmax(size, end - begin, **options), **options))
         for prefix, layer in [("head", self._head), *((f"tail{k}", tail) for k, tail in enumerate(self._tails))]:
             self._add_part(layer, {name: f"{prefix}.{name}" for name in layer.parameters})
+
+    def _rows(self, x):
+        """Return x as a matrix (rows, H), and its shape without the last axis."""
+        x = self.backend.asarray(x, self.dtype)
+        return self.backend.reshape(x, (math.prod(x.shape[:-1]), x.shape[-1])), x.shape[:-1]
 
     def _places(self, targets):
         """Return the targets of the head, and for each tail the rows that it is for, and its targets; all flat."""
@@ -149,24 +153,20 @@ class AdaptiveSoftmax(Layer):
 
     def log_probs(self, x, targets):
         """Return the natural logarithm of the probability of each target, as `Softmax.log_probs` does."""
-        x = np.asarray(x)
-        flat = x.reshape(-1, x.shape[-1])
+        flat, _ = self._rows(x)
         head, tails = self._places(targets)
         result = self._head.log_probs(flat, head)
         for tail, (rows, places) in zip(self._tails, tails, strict=True):
-            result[rows] += tail.log_probs(flat[rows], places)
+            result[rows] += tail.log_probs(self.backend.take_rows(flat, rows), places)
         return result.reshape(np.shape(targets))
 
     def probabilities(self, x):
         """Return the distribution over all classes, (..., V)."""
-        x = np.asarray(x)
-        head = self._head.probabilities(x)
-        result = np.empty((*x.shape[:-1], self.num_classes), self.dtype)
-        result[..., self.order[: self.cutoffs[0]]] = head[..., : self.cutoffs[0]]
-        for k, tail in enumerate(self._tails):
-            share = head[..., self.cutoffs[0] + k, None]
-            result[..., self.order[self.cutoffs[k] : self.cutoffs[k + 1]]] = share * tail.probabilities(x)
-        return result
+        flat, shape = self._rows(x)
+        head, tails = self._head.probabilities(flat), [tail.probabilities(flat) for tail in self._tails]
+        result = self.backend.empty((flat.shape[0], self.num_classes), self.dtype)
+        self.backend.join_clusters(result, head, tails, self.order)
+        return self.backend.reshape(result, (*shape, self.num_classes))
 
     def loss(self, x, targets, weights=None):
         """Return the cross-entropy, as `Softmax.loss` does."""
@@ -175,18 +175,17 @@ class AdaptiveSoftmax(Layer):
 
     def loss_and_gradient(self, x, targets, weights=None):
         """Return the loss and its gradient with respect to x, as `Softmax.loss_and_gradient` does."""
-        x = np.asarray(x)
-        flat = x.reshape(-1, x.shape[-1])
+        backend, (flat, shape) = self.backend, self._rows(x)
         weights = np.broadcast_to(np.asarray(1 if weights is None else weights, self.dtype), np.shape(targets))
         weights = weights.reshape(-1)
         head, tails = self._places(targets)
         loss, dx = self._head.loss_and_gradient(flat, head, weights)
         for tail, (rows, places) in zip(self._tails, tails, strict=True):
             if rows.size:
-                part, d_rows = tail.loss_and_gradient(flat[rows], places, weights[rows])
+                part, d_rows = tail.loss_and_gradient(backend.take_rows(flat, rows), places, weights[rows])
                 loss += part
-                dx[rows] += d_rows
-        return loss, dx.reshape(x.shape)
+                backend.add_to_rows(dx, rows, d_rows)
+        return loss, backend.reshape(dx, (*shape, self.in_features))
 
 
 class SampledSoftmax(Softmax):
@@ -205,7 +204,7 @@ class SampledSoftmax(Softmax):
         How often each class appears; None takes all as equally frequent.
     n_samples : int, default=2000
     bias : bool, default=True
-    dtype, random_state, n_jobs
+    dtype, random_state, n_jobs, device
         As in every layer, see `Layer`.
 
     References
@@ -225,8 +224,9 @@ class SampledSoftmax(Softmax):
     """
 
     def __init__(self, in_features, num_classes, counts=None, n_samples=2000, bias=True, *, dtype="float32",
-                 random_state=None, n_jobs=None):  # fmt: skip
-        super().__init__(in_features, num_classes, bias, dtype=dtype, random_state=random_state, n_jobs=n_jobs)
+                 random_state=None, n_jobs=None, device="cpu"):  # fmt: skip
+        super().__init__(in_features, num_classes, bias, dtype=dtype, random_state=random_state, n_jobs=n_jobs,
+                         device=device)  # fmt: skip
         check_positive_integer("softmax_samples", n_samples)
         self.n_samples = n_samples
         self.counts = _checked_counts(np.ones(num_classes) if counts is None else counts, num_classes)
@@ -252,7 +252,7 @@ class SampledSoftmax(Softmax):
         """Set the gradients to zero: only the rows that were written."""
         self.make_writable()
         for gradient in self.grads.values():
-            gradient[self.rows] = 0
+            self.backend.assign_rows(gradient, self.rows, 0)
         self.rows = np.empty(0, np.int64)
 
     def training_state(self):
@@ -280,19 +280,20 @@ class SampledSoftmax(Softmax):
 
     def loss_and_gradient(self, x, targets, weights=None):
         """Return the loss among candidates and its gradient with respect to x; as `Softmax.loss_and_gradient`."""
-        targets, shape = np.asarray(targets), np.shape(x)
+        targets, backend, grads = np.asarray(targets), self.backend, self.grads
         weights = np.broadcast_to(np.asarray(1 if weights is None else weights, self.dtype), targets.shape)
         x, chosen, used = self._examples(x, targets, weights != 0)
         weights = weights.reshape(-1)[used]
         classes, log_inclusion = self.candidates(chosen)
-        weight, bias = self.parameters["weight"][classes], self._bias()[classes] - log_inclusion.astype(self.dtype)
-        log_probs, dx, dweight, dbias = np.empty(len(x)), empty_like(x), np.zeros_like(weight), np.zeros_like(bias)
-        places = np.searchsorted(classes, chosen)
-        cross_entropy_backward(log_probs, dx, dweight, dbias, x, weight, bias, places, weights, self.n_jobs)
+        weight, bias = (backend.take_rows(array, classes) for array in self.logit_map())
+        bias = backend.add(bias, backend.asarray(-log_inclusion, self.dtype))
+        log_probs, dx, places = np.empty(len(used)), backend.empty_like(x), np.searchsorted(classes, chosen)
+        dweight, dbias = (backend.zeros(array.shape, self.dtype) for array in (weight, bias))
+        backend.cross_entropy_backward(log_probs, dx, dweight, dbias, x, weight, bias, places, weights, self.n_jobs)
         for name, gradient in (("weight", dweight), ("bias", dbias)):
-            if name in self.grads:
-                self.grads[name][classes] += gradient
+            if name in grads:
+                backend.add_to_rows(grads[name], classes, gradient)
         self.rows = np.union1d(self.rows, classes)
         if self._embedding is not None:
             self._embedding.rows = np.union1d(self._embedding.rows, classes)
-        return -float(np.dot(log_probs, weights.astype(np.float64))), spread(dx, used, targets.size).reshape(shape)
+        return self._loss(log_probs, weights), self._spread(dx, used, targets.shape)

@@ -1,21 +1,23 @@
 """Penalties on the activations of a recurrent layer (Merity et al. 2017)."""
 
-import numpy as np
+from fastrnn.backends import backend
 
 
-def activity_penalty(y, alpha):
+def activity_penalty(y, alpha, device="cpu"):
     """Penalize large activations: alpha · mean(y²).
 
     Parameters
     ----------
-    y : ndarray (T, B, H)
+    y : array-like (T, B, H)
         Outputs of a layer, after dropout.
     alpha : float
+    device : str, default="cpu"
+        Where y is, see `fastrnn.backends`.
 
     Returns
     -------
     penalty : float
-    dy : ndarray (T, B, H)
+    dy : array of the device (T, B, H)
         Its gradient.
 
     Examples
@@ -25,23 +27,24 @@ def activity_penalty(y, alpha):
     >>> penalty, dy[0, 0, 0]
     (4.5, np.float64(0.75))
     """
-    dy = y * y.dtype.type(2 * alpha / max(y.size, 1))
-    return float(np.vdot(y, dy)) / 2, dy
+    return _penalty("activity_penalty", y, alpha, backend(device))
 
 
-def temporal_activity_penalty(y, beta):
+def temporal_activity_penalty(y, beta, device="cpu"):
     """Penalize changes from step to step: beta · mean((y[t + 1] − y[t])²).
 
     Parameters
     ----------
-    y : ndarray (T, B, H)
+    y : array-like (T, B, H)
         Outputs of a layer, before dropout.
     beta : float
+    device : str, default="cpu"
+        Where y is, see `fastrnn.backends`.
 
     Returns
     -------
     penalty : float
-    dy : ndarray (T, B, H)
+    dy : array of the device (T, B, H)
         Its gradient.
 
     Examples
@@ -51,9 +54,11 @@ def temporal_activity_penalty(y, beta):
     >>> penalty, dy.ravel()
     (2.0, array([-2.,  2.]))
     """
-    change = np.diff(y, axis=0)
-    slope = change * y.dtype.type(2 * beta / max(change.size, 1))
-    dy = np.zeros_like(y)
-    dy[1:] += slope
-    dy[:-1] -= slope
-    return float(np.vdot(change, slope)) / 2, dy
+    return _penalty("temporal_activity_penalty", y, beta, backend(device))
+
+
+def _penalty(name, y, factor, ops):
+    """Return a penalty and its gradient."""
+    y = ops.asarray(y)
+    dy = ops.empty_like(y)
+    return getattr(ops, name)(dy, y, factor), dy

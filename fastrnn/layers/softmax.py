@@ -1,11 +1,9 @@
 """The output layer: a distribution over classes for each row, and its cross-entropy."""
 
+import math
+
 import numpy as np
 
-from fastrnn._memory import aligned, empty_like
-from fastrnn.kernels.cross_entropy import cross_entropy_backward, cross_entropy_forward, softmax
-from fastrnn.kernels.dense import product
-from fastrnn.kernels.gemm import pack, packed_size
 from fastrnn.layers._layer import Layer
 from fastrnn.layers.dense import Dense
 
@@ -25,7 +23,7 @@ class Softmax(Dense):
         Number of classes, V.
     bias : bool, default=True
         Whether there is a b.
-    dtype, random_state, n_jobs
+    dtype, random_state, n_jobs, device
         As in every layer, see `Layer`.
 
     Attributes
@@ -46,8 +44,10 @@ class Softmax(Dense):
     True
     """
 
-    def __init__(self, in_features, num_classes, bias=True, *, dtype="float32", random_state=None, n_jobs=None):
-        super().__init__(in_features, num_classes, bias, dtype=dtype, random_state=random_state, n_jobs=n_jobs)
+    def __init__(self, in_features, num_classes, bias=True, *, dtype="float32", random_state=None, n_jobs=None,
+                 device="cpu"):  # fmt: skip
+        super().__init__(in_features, num_classes, bias, dtype=dtype, random_state=random_state, n_jobs=n_jobs,
+                         device=device)  # fmt: skip
         self.num_classes = num_classes
 
     def tie(self, embedding):
@@ -88,8 +88,8 @@ class Softmax(Dense):
         """
         targets = np.asarray(targets)
         x, chosen, used = self._examples(x, targets)
-        log_probs = np.empty(len(x))
-        cross_entropy_forward(log_probs, x, self.parameters["weight"], self._bias(), chosen, self.n_jobs)
+        log_probs, (weight, bias) = np.empty(len(used)), self.logit_map()
+        self.backend.cross_entropy_forward(log_probs, x, weight, bias, chosen, self.n_jobs)
         result = np.zeros(targets.size)
         result[used] = log_probs
         return result.reshape(targets.shape)
@@ -103,19 +103,21 @@ class Softmax(Dense):
 
         Returns
         -------
-        ndarray (..., V)
+        array of the device (..., V)
         """
         probabilities = self.forward(x)
-        softmax(probabilities.reshape(-1, self.num_classes))
+        rows = math.prod(probabilities.shape[:-1])
+        self.backend.softmax(self.backend.reshape(probabilities, (rows, self.num_classes)))
         return probabilities
 
     def packed(self):
-        """Return the weight packed for products, and the bias padded to whole vectors (see `kernels.generation`)."""
-        return _packed(*self.logit_map())
+        """Return weight and bias as the backend's `generate` takes them: an opaque object."""
+        return self.backend.pack_logit_map(*self.logit_map())
 
     def logit_map(self):
         """Return the matrix (V, H) and the vector (V,) that make logits of x: W·x + b."""
-        return self.parameters["weight"], self._bias()
+        weight, bias = self.parameters["weight"], self.parameters.get("bias")
+        return weight, self.backend.zeros(self.num_classes, self.dtype) if bias is None else bias
 
     def loss(self, x, targets, weights=None):
         """Return the cross-entropy, the sum of -log p of the targets.
@@ -152,38 +154,41 @@ class Softmax(Dense):
         -------
         loss : float
             As `loss` computes it.
-        dx : ndarray (..., H)
+        dx : array of the device (..., H)
         """
-        targets = np.asarray(targets)
+        targets, grads = np.asarray(targets), self.grads
         weights = np.broadcast_to(np.asarray(1 if weights is None else weights, self.dtype), targets.shape)
-        shape = np.shape(x)
         x, chosen, used = self._examples(x, targets, weights != 0)
         weights = weights.reshape(-1)[used]
-        log_probs, dx = np.empty(len(x)), empty_like(x)
-        grads = self.grads
-        dbias = grads["bias"] if "bias" in grads else np.empty(self.num_classes, self.dtype)
-        cross_entropy_backward(log_probs, dx, grads["weight"], dbias, x, self.parameters["weight"], self._bias(),
-                               chosen, weights, self.n_jobs)  # fmt: skip
-        loss = -float(np.dot(log_probs, weights.astype(np.float64)))
-        return loss, spread(dx, used, targets.size).reshape(shape)
+        log_probs, dx, (weight, bias) = np.empty(len(used)), self.backend.empty_like(x), self.logit_map()
+        dbias = grads["bias"] if "bias" in grads else self.backend.empty_like(bias)
+        self.backend.cross_entropy_backward(log_probs, dx, grads["weight"], dbias, x, weight, bias, chosen, weights,
+                                            self.n_jobs)  # fmt: skip
+        return self._loss(log_probs, weights), self._spread(dx, used, targets.shape)
 
-    def _bias(self):
-        """Return the bias, zeros where there is none."""
-        return self.parameters["bias"] if "bias" in self.parameters else np.zeros(self.num_classes, self.dtype)
+    @staticmethod
+    def _loss(log_probs, weights):
+        """Return the weighted sum of -log p."""
+        return -float(np.dot(log_probs, weights.astype(np.float64)))
+
+    def _spread(self, dx, used, shape):
+        """Return the gradient of x for targets of a shape, zeros where a target is ignored."""
+        rows = self.backend.spread_rows(dx, used, math.prod(shape))
+        return self.backend.reshape(rows, (*shape, self.in_features))
 
     def _examples(self, x, targets, wanted=True):
         """Return the rows of x and the targets that count, and the flat indices of these."""
-        x = np.asarray(x)
+        x = self.backend.asarray(x, self.dtype)
         if targets.shape != x.shape[:-1]:
             raise ValueError(f"targets must have shape {x.shape[:-1]}, got {targets.shape}.")
         if targets.dtype.kind not in "iu" and targets.size:
             raise ValueError(f"targets must be integers, got an array of {targets.dtype}.")
         if targets.size and targets.max() >= self.num_classes:
             raise ValueError(f"targets must be below {self.num_classes}, got {targets.max()}.")
-        rows = self._rows(x)
+        rows, _ = self._rows(x)
         used = np.flatnonzero((targets >= 0) & wanted)
-        if used.size < len(rows):
-            rows = rows[used]
+        if used.size < targets.size:
+            rows = self.backend.take_rows(rows, used)
         return rows, targets.reshape(-1)[used].astype(np.int64), used
 
 
@@ -196,7 +201,7 @@ class ProjectedSoftmax(Layer):
         Length of the last axis of x, H.
     classes : Softmax
         Of ``in_features`` E, the length to which x is projected.
-    dtype, random_state, n_jobs
+    dtype, random_state, n_jobs, device
         As in every layer, see `Layer`.
 
     Attributes
@@ -213,11 +218,11 @@ class ProjectedSoftmax(Layer):
     (2, 10)
     """
 
-    def __init__(self, in_features, classes, *, dtype="float32", random_state=None, n_jobs=None):
-        super().__init__(dtype=dtype, random_state=random_state, n_jobs=n_jobs)
+    def __init__(self, in_features, classes, *, dtype="float32", random_state=None, n_jobs=None, device="cpu"):
+        super().__init__(dtype=dtype, random_state=random_state, n_jobs=n_jobs, device=device)
         self.in_features, self.num_classes, self.classes = in_features, classes.num_classes, classes
         self.counts = getattr(classes, "counts", None)  # of a sampled softmax
-        options = {"dtype": dtype, "random_state": self.random_state, "n_jobs": n_jobs}
+        options = {"dtype": dtype, "random_state": self.random_state, "n_jobs": n_jobs, "device": device}
         self._project = Dense(in_features, classes.in_features, bias=False, **options)
         self._add_part(self._project, {"weight": "projection"})
         self._add_part(classes, {name: name for name in classes.parameters})
@@ -247,26 +252,21 @@ class ProjectedSoftmax(Layer):
 
     def log_probs(self, x, targets):
         """Return the natural logarithm of the probability of each target, as `Softmax.log_probs` does."""
-        x = np.asarray(x)
-        rows = self._project._rows(x)
-        projected = np.zeros((len(rows), self.classes.in_features), self.dtype)
-        # Not `Dense.forward`, which adds up in another order where there are few rows: a row's bits are its own.
-        product(projected, rows, self.parameters["projection"].T, self.n_jobs)
-        return self.classes.log_probs(projected.reshape(*x.shape[:-1], self.classes.in_features), targets)
+        return self.classes.log_probs(self._project.forward(x, by_rows=True), targets)
 
     def probabilities(self, x):
         """Return the distribution over all classes, (..., V)."""
         return self.classes.probabilities(self._project.forward(x))
 
     def packed(self):
-        """Return projection and weight as one packed matrix, and the bias, as `Softmax.packed` does."""
-        return _packed(*self.logit_map())
+        """Return projection, weight and bias as the backend's `generate` takes them, as `Softmax.packed` does."""
+        return self.backend.pack_logit_map(*self.logit_map())
 
     def logit_map(self):
         """Return the matrix (V, H) and the vector (V,) that make logits of x, as `Softmax.logit_map` does."""
         weight, bias = self.classes.logit_map()
-        together = np.zeros((self.num_classes, self.in_features), weight.dtype)
-        product(together, weight, self.parameters["projection"], self.n_jobs)
+        together = self.backend.zeros((self.num_classes, self.in_features), self.dtype)
+        self.backend.product(together, weight, self.parameters["projection"], self.n_jobs)
         return together, bias
 
     def loss(self, x, targets, weights=None):
@@ -277,22 +277,3 @@ class ProjectedSoftmax(Layer):
         """Return the loss and its gradient with respect to x, as `Softmax.loss_and_gradient` does."""
         loss, d_projected = self.classes.loss_and_gradient(self._project.forward(x, training=True), targets, weights)
         return loss, self._project.backward(d_projected)
-
-
-def spread(rows, places, count):
-    """Return `count` rows: `rows` (n, H) at their `places` (n,), zeros elsewhere."""
-    if len(rows) == count:
-        return rows
-    full = np.zeros((count, rows.shape[1]), rows.dtype)
-    full[places] = rows
-    return full
-
-
-def _packed(weight, bias):
-    """Return a weight (V, H) packed for products, and the bias (V,) padded to whole vectors."""
-    classes, features = weight.shape
-    panels = aligned(packed_size(features, classes, weight.dtype), weight.dtype)
-    pack(panels, weight, 0, 1, features, features, classes)
-    padded = np.zeros(panels.size // features, weight.dtype)
-    padded[:classes] = bias
-    return panels, padded

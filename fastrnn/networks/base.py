@@ -153,7 +153,7 @@ class Network(abc.ABC):
 
     def _penalized(self, gradient, y, penalty, factor):
         """Return the gradient of y with that of a penalty added; see `fastrnn.layers.penalties`."""
-        return self.backend.add(gradient, penalty(y, factor)[1]) if factor else gradient
+        return self.backend.add(gradient, penalty(y, factor, self.head.layer.device)[1]) if factor else gradient
 
     def training_state(self):
         """Return what a step of training depends on besides parameters: plain values, and host arrays by name."""

@@ -6,7 +6,6 @@ import numpy as np
 from scipy.special import expit, softmax
 
 from fastrnn.layers import Dense
-from fastrnn.layers.pooling import dense_rows
 
 _FIRST_SCALE = 0.1  # of the output layer's initial weights, so that no class is preferred at the beginning
 
@@ -155,7 +154,7 @@ class DenseHead(Head):
 
     def loss(self, h, targets, weights, lengths=None):
         """Return the loss at prediction; as `Head.loss`."""
-        return self.loss_of_outputs(None, dense_rows(self.layer, h), targets, weights)
+        return self.loss_of_outputs(None, self.layer.forward(h, by_rows=True), targets, weights)
 
     def loss_of_outputs(self, d_outputs, outputs, targets, weights):
         """Return the loss for outputs (B, K), and write its gradient to `d_outputs` unless that is None."""
@@ -163,7 +162,7 @@ class DenseHead(Head):
 
     def outputs(self, h):
         """Return the outputs of the dense layer, float64 (B, K)."""
-        return self.layer.backend.to_numpy(dense_rows(self.layer, h)).astype(np.float64)
+        return self.layer.backend.to_numpy(self.layer.forward(h, by_rows=True)).astype(np.float64)
 
 
 class ClassHead(DenseHead):

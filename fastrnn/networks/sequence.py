@@ -14,7 +14,6 @@ from fastrnn.layers import (
     activity_penalty,
     temporal_activity_penalty,
 )
-from fastrnn.layers.pooling import dense_rows
 from fastrnn.networks.base import Network
 from fastrnn.networks.heads import HEADS
 
@@ -178,7 +177,7 @@ class MeanEmbeddingNetwork(SequenceNetwork):
         """Return the last hidden layer for means h (B, D) of embedding vectors."""
         h = self.dropout.forward(h, training=training)
         for dense, dropout in self.hidden:
-            h = dense.forward(h, training=True) if training else dense_rows(dense, h)
+            h = dense.forward(h, training, by_rows=not training)
             h = dropout.forward(h, training=training)
         return h
 

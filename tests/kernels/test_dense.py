@@ -31,6 +31,16 @@ def test_few_and_many_rows(rows, inputs, outputs, dtype):
     np.testing.assert_allclose(dbias, 1 + wide[0].sum(0), rtol=tolerance, atol=tolerance)
 
 
+def test_by_rows_a_row_has_the_same_bits_beside_any_others():
+    x, weight, bias, _ = problem(9, 19, 33)
+    whole = np.empty((9, 33), "f4")
+    dense_forward(whole, x, weight, bias)
+    for rows in (1, FEW_ROWS):
+        part = np.empty((rows, 33), "f4")
+        dense_forward(part, x[:rows], weight, bias, by_rows=True)
+        np.testing.assert_array_equal(part, whole[:rows])
+
+
 def test_no_rows():
     x, weight, bias, dy = problem(0, 5, 4)
     dense_forward(np.empty((0, 4), "f4"), x, weight, bias)

@@ -20,6 +20,16 @@ def test_forward_and_backward(dtype, padding_idx):
     np.testing.assert_allclose(dweight, expected, rtol=4 * np.finfo(dtype).eps, atol=4 * np.finfo(dtype).eps)
 
 
+def test_factors_of_vectors():
+    rng = np.random.default_rng(0)
+    weight, dout, factors = rng.standard_normal((4, 5)), rng.standard_normal((3, 5)), rng.random((3, 1))
+    out, dweight, ids = np.empty((3, 5)), np.zeros((4, 5)), np.array([3, 0, 3])
+    embedding_forward(out, weight, ids, factors)
+    np.testing.assert_array_equal(out, weight[ids] * factors)
+    embedding_backward(dweight, dout, ids, -1, factors)
+    np.testing.assert_allclose(dweight, reference.embedding_gradient((4, 5), ids, dout * factors, None), rtol=1e-14)
+
+
 def test_no_ids():
     weight, none = np.ones((3, 2), "f4"), np.empty(0, np.int64)
     embedding_forward(np.empty((0, 2), "f4"), weight, none)

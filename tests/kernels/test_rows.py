@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from fastrnn.kernels.rows import clear_rows, gather_rows, number_rows
+from fastrnn.kernels.rows import add_to_rows, assign_rows, clear_rows, gather_rows, number_rows, spread_rows, take_rows
 from fastrnn.kernels.threads import run_kernel
 
 
@@ -33,3 +33,18 @@ def test_numbers_the_rows_of_a_ragged_batch():
     assert reverse == [steps.index((lengths[place] - 1 - t, place)) for t, place in steps]
     assert previous == [place if t == 0 else 3 + steps.index((t - 1, place)) for t, place in steps]
     assert packed.tolist() == [rows.index(row) if row in rows else -1 for row in range(12)]
+
+
+def test_rows_by_their_numbers():
+    array, rows = np.arange(12.0).reshape(4, 3), np.array([0, 3])
+    taken = take_rows(array, rows)
+    np.testing.assert_array_equal(taken, [[0, 1, 2], [9, 10, 11]])
+    spread = spread_rows(taken, rows, 4)
+    np.testing.assert_array_equal(spread, [[0, 1, 2], [0, 0, 0], [0, 0, 0], [9, 10, 11]])
+    assert spread_rows(taken, rows, 2) is taken
+    add_to_rows(array, rows, taken)
+    np.testing.assert_array_equal(array[:, 0], [0, 3, 6, 18])
+    assign_rows(array, rows, 7)
+    np.testing.assert_array_equal(array[:, 0], [7, 3, 6, 7])
+    assign_rows(array, rows[:0], 1)
+    np.testing.assert_array_equal(array[:, 0], [7, 3, 6, 7])
