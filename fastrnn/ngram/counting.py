@@ -1,13 +1,13 @@
 """Counting n-grams, order after order.
 
-A text is counted without hashing and without comparing n-grams. If at each position the node of the (k-1)-gram that
-ends there is known (`fastrnn.ngram.trie` says what nodes are), the k-gram that ends at position j is the pair (node at
-j - 1, word at j). So positions sorted by their words, then stably by the node before them, stand in the order of their
-k-grams. Both are counting sorts: words and nodes are small integers. The node of the k-gram without its first word is
-known too: it ends at the same place.
+A text is counted without hashing and without comparing n-grams. Once the node of the (k-1)-gram that ends at each
+position is known (see `fastrnn.ngram.trie`), the k-gram that ends at position j is the pair (node at j - 1, word at j).
+Positions that are sorted by word, then stably by the node before them, are in the order of their k-grams. Both sorts
+are counting sorts: words and nodes are small integers. The suffix of the k-gram, which ends at the same position, is
+known too.
 
-A long text is cut into runs at sentence ends. They are counted one by one, or in threads, and merged, two at a time:
-n-grams are sorted, so that both are read and the result is written from front to back.
+A long text is cut into chunks at sentence ends. They are counted one by one, or in threads, and merged in pairs. Their
+n-grams are sorted: a merge reads both chunks and writes the result from front to back.
 """
 
 import itertools
@@ -20,8 +20,8 @@ from fastrnn.kernels.threads import run
 from fastrnn.ngram.trie import link_suffixes
 from fastrnn.text.tokens import START_ID
 
-_TOKENS_PER_RUN = 1 << 22
-_SMALLEST_RUN = 1 << 12  # tokens
+_TOKENS_PER_CHUNK = 1 << 22
+_SMALLEST_CHUNK = 1 << 12  # tokens
 _MERGED_AT_ONCE = 1 << 20  # n-grams
 
 
@@ -39,13 +39,28 @@ class NGramCounts(NamedTuple):
     lefts: np.ndarray  # int32 (m,): how many different words stand before it; 0 if it begins with <s>
 
 
-class _Run(NamedTuple):
-    """The n-grams of a part of the text."""
+class _Chunk(NamedTuple):
+    """The n-grams of a chunk of the text, or of several chunks that were merged."""
 
     level_starts: np.ndarray  # int64 (order + 1,)
     words: np.ndarray  # int32 (n,)
     first_child: np.ndarray  # int32 (m + 1,)
     raw: np.ndarray  # int32 (n,)
+
+
+class _Merged(NamedTuple):
+    """The arrays that a merge writes."""
+
+    words: np.ndarray  # int32 (n,)
+    raw: np.ndarray  # int32 (n,)
+    first_child: np.ndarray  # int32 (m + 1,)
+
+
+class _Sources(NamedTuple):
+    """The nodes of the merged n-grams of one order in each of two chunks, -1 for none."""
+
+    a: np.ndarray  # int32 (n_k,)
+    b: np.ndarray  # int32 (n_k,)
 
 
 def count_text(text, ids, order, n_words, workspace):
@@ -56,119 +71,118 @@ def count_text(text, ids, order, n_words, workspace):
     text : int array (T,)
         Sentences one after another, each with ``<s>`` and ``</s>``.
     ids : int32 array
-        The id that takes the place of each id of the text; all are below V.
+        The id that replaces each id of the text; all are below V.
     order : int
         The largest length of an n-gram.
     n_words : int
         The size of the vocabulary, V.
     workspace : Workspace
-        Its limit of memory says how long runs may be.
+        Its memory limit bounds the length of the chunks.
 
     Returns
     -------
     NGramCounts
     """
-    pieces = _cut(text, order, workspace)
-    if len(pieces) == 1:
+    bounds = _cut(text, order, workspace)
+    if len(bounds) == 1:
         return count_ngrams(ids[text], order, n_words)
-    runs = []  # (how many pieces are in it, the run), ever smaller ones
-    for i in range(0, len(pieces), workspace.n_jobs):
+    chunks = []  # pairs (number of chunks merged, _Chunk), the numbers descending
+    for i in range(0, len(bounds), workspace.n_jobs):
         counted = {}
-        jobs = [(counted, j, text, ids, order, n_words) for j in range(i, min(i + workspace.n_jobs, len(pieces)))]
-        run(lambda counted, j, text, *rest: counted.update({j: _count_run(text[slice(*pieces[j])], *rest)}), jobs)
+        jobs = [(counted, j, text, ids, order, n_words) for j in range(i, min(i + workspace.n_jobs, len(bounds)))]
+        run(lambda counted, j, text, *rest: counted.update({j: _count_chunk(text[slice(*bounds[j])], *rest)}), jobs)
         for j in sorted(counted):
-            runs.append((1, _Run(*map(workspace.keep, counted.pop(j)))))
-            while len(runs) > 1 and runs[-2][0] <= runs[-1][0]:
-                _merge_last(runs, n_words, workspace)
-    while len(runs) > 1:
-        _merge_last(runs, n_words, workspace)
-    return _complete(runs[0][1], workspace)
+            chunks.append((1, _Chunk(*map(workspace.keep, counted.pop(j)))))
+            while len(chunks) > 1 and chunks[-2][0] <= chunks[-1][0]:
+                _merge_last(chunks, n_words, workspace)
+    while len(chunks) > 1:
+        _merge_last(chunks, n_words, workspace)
+    return _complete(chunks[0][1], workspace)
 
 
 def _cut(text, order, workspace):
-    """Return the bounds of the runs, which begin with sentences."""
-    size = _TOKENS_PER_RUN
+    """Return begin and end of each chunk; chunks begin with sentences."""
+    size = _TOKENS_PER_CHUNK
     if workspace.memory_limit is not None:
-        bytes_per_token = 24 + 40 * order  # of `count_ngrams`, when all n-grams are different
-        size = min(size, max(_SMALLEST_RUN, workspace.memory_limit // (2 * bytes_per_token * workspace.n_jobs)))
+        bytes_per_token = 24 + 40 * order  # of `count_ngrams`, when all n-grams differ
+        size = min(size, max(_SMALLEST_CHUNK, workspace.memory_limit // (2 * bytes_per_token * workspace.n_jobs)))
     bounds = [0]
     while bounds[-1] < len(text):
         bounds.append(_next_start(text, min(bounds[-1] + size, len(text))))
         if len(bounds) % 64 == 0:
-            workspace.release()  # pages around a place that is looked at are mapped too
+            workspace.release()  # looking at a position maps the pages around it
     workspace.release()
     return list(itertools.pairwise(bounds))
 
 
 @kernel
 def _next_start(text, position):
-    """Return where the first sentence from this position on begins, or where the text ends."""
+    """Return where the first sentence from this position on begins, or the end of the text."""
     while position < len(text) and text[position] != START_ID:
         position += 1
     return position
 
 
-def _count_run(text, ids, order, n_words):
+def _count_chunk(text, ids, order, n_words):
     counts = count_ngrams(ids[text], order, n_words)
     return counts.level_starts, counts.words, counts.first_child, counts.raw
 
 
-def _merge_last(runs, n_words, workspace):
-    """Merge the last two runs."""
-    (n_b, b), (n_a, a) = runs.pop(), runs.pop()
-    runs.append((n_a + n_b, _merge(a, b, n_words, workspace)))
+def _merge_last(chunks, n_words, workspace):
+    """Merge the last two chunks."""
+    (n_b, b), (n_a, a) = chunks.pop(), chunks.pop()
+    chunks.append((n_a + n_b, _merge(a, b, n_words, workspace)))
 
 
 def _merge(a, b, n_words, workspace):
-    """Merge two runs."""
+    """Merge two chunks."""
     order = len(a.level_starts) - 1
     n_most = len(a.words) + len(b.words) - n_words
-    words, raw = workspace.empty(n_most, np.int32), workspace.empty(n_most, np.int32)
-    first_child = workspace.empty(len(a.first_child) + len(b.first_child) - 1, np.int32)
-    words[:n_words] = a.words[:n_words]
-    raw[:n_words] = a.raw[:n_words] + b.raw[:n_words]
-    starts = [0, n_words]
-    a_nodes = b_nodes = np.arange(n_words, dtype=np.int32)  # in both runs, of the merged n-grams of one order; or -1
+    merged = _Merged(
+        words=workspace.empty(n_most, np.int32),
+        raw=workspace.empty(n_most, np.int32),
+        first_child=workspace.empty(len(a.first_child) + len(b.first_child) - 1, np.int32),
+    )
+    merged.words[:n_words] = a.words[:n_words]
+    merged.raw[:n_words] = a.raw[:n_words] + b.raw[:n_words]
+    starts, contexts = [0, n_words], _Sources(*[np.arange(n_words, dtype=np.int32)] * 2)
     for k in range(1, order):
         n_most = int(a.level_starts[k + 1] - a.level_starts[k] + b.level_starts[k + 1] - b.level_starts[k])
-        a_next, b_next = workspace.empty(n_most, np.int32), workspace.empty(n_most, np.int32)
+        children = _Sources(workspace.empty(n_most, np.int32), workspace.empty(n_most, np.int32))
         context, node = starts[-2], starts[-1]
         while context < starts[-1]:
             context, node = _merge_contexts(
-                a, b, a_nodes, b_nodes, starts[-2], starts[-1], context, node, node + _MERGED_AT_ONCE,
-                words, raw, first_child, a_next, b_next,
-            )  # fmt: skip
+                a, b, contexts, *starts[-2:], context, node, node + _MERGED_AT_ONCE, merged, children
+            )
             workspace.release()
         starts.append(node)
-        a_nodes, b_nodes = a_next, b_next
+        contexts = children
     _check_size(starts[-1])
-    first_child[starts[-2]] = starts[-1]
     n, m = starts[-1], starts[-2]
-    return _Run(np.array(starts), words[:n], first_child[: m + 1], raw[:n])
+    merged.first_child[m] = n
+    return _Chunk(np.array(starts), merged.words[:n], merged.first_child[: m + 1], merged.raw[:n])
 
 
 @kernel
 def _merge_contexts(
-    a,  # _Run
-    b,  # _Run
-    a_nodes,  # int32: the nodes of the merged contexts of this order in a, -1 for none
-    b_nodes,  # int32: in b
-    first_context,  # where the contexts of this order begin
-    first_node,  # and end, so that the next order begins
+    a,  # _Chunk
+    b,  # _Chunk
+    contexts,  # _Sources of the contexts of this order
+    first_context,  # the node of the first context of this order
+    first_node,  # the node of its first child: the next order begins
     context,  # the first context to be merged
     node,  # the node of its first child
     enough,  # the node to stop after
-    words,  # int32: output, like all that follow
-    raw,  # int32
-    first_child,  # int32
-    a_next,  # int32: the nodes of the children in a, -1 for none
-    b_next,  # int32
+    merged,  # _Merged: output
+    children,  # _Sources of the children: output
 ):
     """Merge the children of contexts until there are enough; return the next context and node."""
+    words, raw, first_child = merged.words, merged.raw, merged.first_child
+    a_contexts, b_contexts, a_children, b_children = contexts.a, contexts.b, children.a, children.b
     while context < first_node and node < enough:
         first_child[context] = node
         i = j = i_end = j_end = 0
-        in_a, in_b = a_nodes[context - first_context], b_nodes[context - first_context]
+        in_a, in_b = a_contexts[context - first_context], b_contexts[context - first_context]
         if in_a >= 0:
             i, i_end = a.first_child[in_a], a.first_child[in_a + 1]
         if in_b >= 0:
@@ -178,8 +192,8 @@ def _merge_contexts(
             from_b = j < j_end and (i == i_end or b.words[j] <= a.words[i])
             words[node] = a.words[i] if from_a else b.words[j]
             raw[node] = (a.raw[i] if from_a else 0) + (b.raw[j] if from_b else 0)
-            a_next[node - first_node] = i if from_a else -1
-            b_next[node - first_node] = j if from_b else -1
+            a_children[node - first_node] = i if from_a else -1
+            b_children[node - first_node] = j if from_b else -1
             i += from_a
             j += from_b
             node += 1
@@ -187,9 +201,9 @@ def _merge_contexts(
     return context, node
 
 
-def _complete(run_of_all, workspace):
-    """Find what merging loses: suffixes and the number of words on the left."""
-    starts, words, first_child, raw = run_of_all
+def _complete(chunk, workspace):
+    """Return the counts of merged chunks: a merge does not keep suffixes, nor the numbers of words on the left."""
+    starts, words, first_child, raw = chunk
     suffixes = link_suffixes(starts, words, first_child, workspace)
     lefts = workspace.full(int(starts[-2]), 0, np.int32)
     for k in range(1, len(starts) - 1):
@@ -201,7 +215,7 @@ def _complete(run_of_all, workspace):
 @kernel
 def _count_lefts(
     suffixes,  # int32 (n_k,): of the n-grams of one order
-    lefts,  # int32 (m,): one is added for every n-gram to that of its suffix
+    lefts,  # int32 (m,): each n-gram adds 1 to that of its suffix
 ):
     """Count the different words before n-grams."""
     for suffix in suffixes:
@@ -217,10 +231,10 @@ def _check_size(n):
 def _sort_positions(
     keys,  # int32 (T,): less than n_keys; -1 leaves the position out
     order,  # int32 (T,): all positions
-    ends,  # int32 (n_keys,): zeros; on return how many positions have this key or a lower one
-    sorted_positions,  # int32 (T,): output, as many positions as have keys
+    ends,  # int32 (n_keys,): zeros on entry; output, the number of positions that have this key or a lower one
+    sorted_positions,  # int32 (T,): output, the positions that have keys
 ):
-    """Sort positions by their keys, stably, and return how many have keys."""
+    """Sort positions stably by their keys; return how many have keys."""
     for key in keys:
         if key >= 0:
             ends[key] += 1
@@ -242,13 +256,13 @@ def _number_ngrams(
     text,  # int32 (T,): at each position the last word
     suffixes,  # int32 (T,): at each position the number of the n-gram without its first word
     numbers,  # int32 (T,): output, at each position the number of the n-gram that ends there, -1 for none
-    words,  # int32 (m,): output, an entry an n-gram, like the next two
+    words,  # int32 (m,): output, one entry for each n-gram, as in the next two
     suffix_of,  # int32 (m,): output
     raw,  # int32 (m,): zeros on entry
     first_child,  # int32 (n_contexts + 1,): output
     lefts,  # int32 (n_contexts,): zeros on entry
 ):
-    """Give the n-grams of one order their numbers within it, and return how many there are."""
+    """Number the n-grams of one order; return how many there are."""
     numbers[:] = -1
     number = context = word = -1
     for position in sorted_positions:
@@ -309,7 +323,7 @@ def count_ngrams(text, order, n_words):
 
 
 def _concatenate(words, suffixes, raw, first_child, lefts):
-    """Put the orders one after another: numbers within an order become nodes."""
+    """Concatenate the orders; numbers within an order become nodes."""
     level_starts = np.concatenate([[0], np.cumsum([len(level) for level in words])])
     _check_size(level_starts[-1])
     for k in range(1, len(words)):

@@ -1,4 +1,4 @@
-"""Choice of the n-grams that a model can do without."""
+"""Pruning: the choice of the n-grams that a model keeps."""
 
 import numpy as np
 
@@ -13,10 +13,10 @@ def frequent(level_starts, raw, thresholds, workspace):
     ----------
     level_starts : int64 array (order + 1,)
     raw : int32 array (n,)
-        How often each n-gram stands in the text.
+        The count of each n-gram in the text.
     thresholds : sequence of int
-        Of the orders 1, 2, ...; the last one holds for all higher orders too. They do not descend, so that with an
-        n-gram its context and its suffix are kept.
+        Of the orders 1, 2, ...; the last one holds for all higher orders. They do not descend: with an n-gram its
+        context and its suffix are kept.
     workspace : Workspace
 
     Returns
@@ -41,9 +41,9 @@ def prune_entropy(trie, probabilities, backoffs, threshold):
     trie : Trie
     probabilities : float array (n,)
     backoffs : float array (m,)
-        Overwritten: what pruned n-grams had goes to the shorter contexts.
+        Overwritten: the probability of pruned n-grams goes to shorter contexts.
     threshold : float
-        The relative rise of the perplexity that one n-gram may be worth.
+        The relative rise of the perplexity below which an n-gram is pruned.
 
     Returns
     -------
@@ -56,7 +56,7 @@ def prune_entropy(trie, probabilities, backoffs, threshold):
     Understanding Workshop, 1998.
     """
     starts = trie.level_starts
-    reached = np.empty(len(backoffs))  # the probability of the words of each context
+    reached = np.empty(len(backoffs))  # the probability of each context
     reached[: starts[1]] = probabilities[: starts[1]]
     reached[START_ID] = probabilities[END_ID]  # a sentence begins as often as one ends
     for k in range(2, len(starts) - 1):
@@ -79,7 +79,7 @@ def _reach(
     begin,  # contexts begin:end, of one order
     end,
 ):
-    """Find the probability of the words of contexts."""
+    """Compute the probabilities of the children of some contexts."""
     for context in range(begin, end):
         for node in range(first_child[context], first_child[context + 1]):
             reached[node] = reached[context] * probabilities[node]
@@ -93,18 +93,18 @@ def _prune(
     backoffs,  # float (m,): overwritten for these contexts
     reached,  # float64 (m,)
     threshold,
-    kept,  # bool (n,): on entry which children longer n-grams need; output, with what the kept ones need
+    kept,  # bool (n,): on entry, the children that longer n-grams need; output, with the contexts and suffixes needed
     begin,  # contexts begin:end, of one order
     end,
 ):
-    """Prune the n-grams of one order; those of lower orders are all there still."""
+    """Prune the n-grams of one order, before those of lower orders."""
     for context in range(begin, end):
         low, high = first_child[context], first_child[context + 1]
-        lower = 1.0  # what the shorter context gives to words that are not seen after this one
+        lower = 1.0  # the shorter context's probability of words that are unseen after this one
         for node in range(low, high):
             lower -= probabilities[suffixes[node]]
         lower = max(lower, 0.0)
-        left = backoffs[context] * lower  # what this context gives to them
+        left = backoffs[context] * lower  # this context's probability of them
         new_left, new_lower = left, lower
         for node in range(low, high):
             p, q = np.float64(probabilities[node]), np.float64(probabilities[suffixes[node]])

@@ -1,4 +1,4 @@
-"""Values in 8 bits: the 256 numbers that come closest to those there are."""
+"""Quantization of values to 8 bits: the 256 numbers with the smallest errors."""
 
 import numpy as np
 
@@ -15,13 +15,13 @@ def quantize(values, use):
     values : float32 array (n,)
         Finite, or minus infinity, which keeps a code of its own.
     use : float64 array (n,)
-        How often each is looked up, relatively. Errors weigh half by that, half equally.
+        The relative frequency of looking each value up. Half of the weight of an error is in proportion to it.
 
     Returns
     -------
     codes : uint8 array (n,)
     codebook : float32 array (256,)
-        What they stand for: the means that minimize the squared errors, by Lloyd's algorithm.
+        The value of each code: the means that minimize the squared errors, by Lloyd's algorithm.
 
     References
     ----------
@@ -39,11 +39,11 @@ def quantize(values, use):
 
 
 def _find_centers(values, weights):
-    """Return at most 255 numbers, ascending, for sorted values, float64 (n,), that are all different."""
+    """Return at most 255 numbers, ascending, for sorted and different values, float64 (n,)."""
     n_centers = N_CODES - 1
     if len(values) <= n_centers:
         return values
-    # To begin with, as dense as it is best for many centers: as the third root of the weights.
+    # The best density of many centers is the third root of the weights: begin with that.
     shares = np.cumsum(np.cbrt(weights))
     centers = np.unique(values[np.searchsorted(shares, shares[-1] * (np.arange(n_centers) + 0.5) / n_centers)])
     totals = np.concatenate([[0.0], np.cumsum(weights)])

@@ -56,7 +56,7 @@ def test_runs_are_merged(sentences, order, size, n_jobs):
     text, _ = close_sentences(ids, offsets, start=True)
     expected = count_ngrams(text, order, n_words=9)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(counting, "_TOKENS_PER_RUN", size)
+        patch.setattr(counting, "_TOKENS_PER_CHUNK", size)
         patch.setattr(counting, "_MERGED_AT_ONCE", size)
         actual = count_text(text, np.arange(9, dtype=np.int32), order, 9, Workspace(n_jobs=n_jobs))
     for one, other in zip(actual, expected, strict=True):

@@ -18,7 +18,7 @@ from tests.ngram_texts import fit, zipf_text
 @pytest.fixture
 def small_pieces(monkeypatch):
     """Cut the work on disk into many pieces."""
-    monkeypatch.setattr(counting, "_SMALLEST_RUN", 500)
+    monkeypatch.setattr(counting, "_SMALLEST_CHUNK", 500)
     monkeypatch.setattr(counting, "_MERGED_AT_ONCE", 300)
     monkeypatch.setattr(workspace, "_DISK_PIECE", 200)
 

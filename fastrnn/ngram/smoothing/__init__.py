@@ -1,4 +1,4 @@
-"""From counts to probabilities: one function a method, each with its source."""
+"""Smoothing: from counts to probabilities. Each method is one function, with its reference."""
 
 from typing import NamedTuple
 
@@ -12,11 +12,11 @@ __all__ = ["SMOOTHINGS", "Estimates", "Settings", "Smoothing"]
 
 
 class Smoothing(NamedTuple):
-    """A method."""
+    """A method of smoothing, and the kinds of pruning that it allows."""
 
     estimate: object  # NGramCounts, Settings -> Estimates
-    prune: bool = True  # whether what pruned n-grams had can go to others
-    prune_entropy: bool = True  # whether every context's probabilities are those of a longer and a shorter context
+    prune: bool = True  # whether the probability of pruned n-grams can go to other words
+    prune_entropy: bool = True  # whether probabilities back off from a context to a shorter one
 
 
 SMOOTHINGS = {

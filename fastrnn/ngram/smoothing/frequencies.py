@@ -1,4 +1,4 @@
-"""Relative frequencies: plain, after adding something to every count, or with a fixed price for backing off."""
+"""Relative frequencies: plain, after adding a number to every count, or with a fixed factor for backing off."""
 
 import numpy as np
 
@@ -9,10 +9,10 @@ _BACKOFF = 0.4
 
 
 def additive(counts, settings, k):
-    """Estimate relative frequencies after adding `k` to the count of every word (0: maximum likelihood).
+    """Estimate relative frequencies after adding `k` to the count of every word; 0 is maximum likelihood.
 
-    The context is always order - 1 words, fewer only at the start of a sentence, where it begins with ``<s>``. After a
-    context that was never seen all words are equally probable; with k = 0 none has a probability.
+    A context always has order - 1 words, or fewer at the start of a sentence, where it begins with ``<s>``. After an
+    unseen context all words are equally probable; with k = 0 their probability is 0.
 
     Parameters
     ----------
@@ -20,7 +20,7 @@ def additive(counts, settings, k):
         The n-grams.
     settings : Settings
     k : float
-        What is added.
+        The number added to each count.
 
     Returns
     -------
@@ -40,7 +40,7 @@ def additive(counts, settings, k):
         raw[START_ID] = 0
         probabilities[:] = (raw + k) / (raw.sum(dtype=np.int64) + added)
     probabilities[[PAD_ID, START_ID]] = 0
-    # Whole contexts: order - 1 words, or what begins with <s>, before which nothing stands. Only they count.
+    # Only whole contexts count: those of order - 1 words, and those that begin with <s>.
     whole = counts.lefts == 0  # (m,)
     whole[counts.level_starts[-3:][0] :] = True
     contexts = np.repeat(np.arange(len(whole)), np.diff(counts.first_child))  # of the nodes from n_words on
@@ -54,10 +54,10 @@ def additive(counts, settings, k):
 
 
 def stupid_backoff(counts, settings):
-    """Score with relative frequencies, 0.4 times that of the shorter context where there is none.
+    """Score with relative frequencies; a word unseen after a context has 0.4 times its score after the shorter one.
 
-    These are no probabilities: those of a context's words sum up to more than 1. A context that was never seen costs
-    nothing. A word that was never seen has the score 0.
+    Scores are no probabilities: over the words of a context they sum to more than 1. Backing off from an unseen context
+    has the factor 1. An unseen word has the score 0.
 
     Parameters
     ----------

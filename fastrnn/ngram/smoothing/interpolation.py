@@ -1,12 +1,15 @@
 """Methods that interpolate every order with the next lower one, the last with equal probabilities.
 
-They differ in what they take from the counts of a context h and add to its total:
+They differ in the discounts of the counts of a context h, and in the extra that they add to the total:
 
     p(w | h) = (c(hw) - D(c)) / (C + E) + gamma p(w | h'),    gamma = (sum of D(c) + E) / (C + E),
 
-with C the sum of the counts. D(c) are the discounts of Kneser-Ney and its relatives; E is the number of different words
-after h for Witten-Bell, a multiple of C for Jelinek-Mercer. A pruned n-gram gives its whole count to gamma.
+where C is the sum of the counts. D(c) are the discounts of Kneser-Ney and its relatives. The extra E is the number of
+different words after h for Witten-Bell, and a multiple of C for Jelinek-Mercer. The whole count of a pruned n-gram goes
+to gamma.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 
@@ -38,7 +41,7 @@ def modified_kneser_ney(counts, settings):
     Raises
     ------
     ValueError
-        If discounts cannot be estimated and there shall be no fallback.
+        Discounts cannot be estimated, and the settings allow no fallback.
 
     References
     ----------
@@ -65,7 +68,7 @@ def kneser_ney(counts, settings):
 
 
 def absolute_discount(counts, settings):
-    """Estimate interpolated probabilities, one discount an order taken from how often n-grams appear.
+    """Estimate interpolated probabilities with one discount an order, taken from the counts of n-grams.
 
     See `modified_kneser_ney` for the parameters.
 
@@ -78,7 +81,7 @@ def absolute_discount(counts, settings):
 
 
 def witten_bell(counts, settings):
-    """Estimate interpolated Witten-Bell probabilities: new words are as probable as a context has different ones.
+    """Estimate interpolated Witten-Bell probabilities: the extra is the number of different words after a context.
 
     See `modified_kneser_ney` for the parameters.
 
@@ -93,29 +96,32 @@ def witten_bell(counts, settings):
 
 
 def predicted_counts(counts, workspace):
-    """Return how often an n-gram is predicted: its count in the text, but 0 for ``<s>``."""
+    """Return how often each n-gram is predicted, int32 (n,): its count in the text, but 0 for ``<s>``."""
     raw = workspace.empty(len(counts.raw), np.int32)
     raw[:] = counts.raw
     raw[START_ID] = 0
     workspace.release()
-    return raw  # int32 (n,)
+    return raw
 
 
 def _adjusted_counts(counts, workspace):
-    """Return how many words stand before an n-gram; raw counts at the highest order and for what begins with <s>."""
+    """Return how many words stand before each n-gram, int32 (n,).
+
+    N-grams of the highest order, and those that begin with ``<s>``, keep their counts.
+    """
     adjusted = predicted_counts(counts, workspace)
     np.copyto(adjusted[: len(counts.lefts)], counts.lefts, where=counts.lefts > 0)
-    return adjusted  # int32 (n,)
+    return adjusted
 
 
 def _three_discounts(counts, adjusted):
-    """Return the discounts of the counts 1, 2, and 3 or more, float64 (order, 3), and the orders without any."""
+    """Return the discounts of the counts 1, 2, and 3 or more, float64 (order, 3), and the orders where that failed."""
     order = len(counts.level_starts) - 1
     discounts, failed = np.empty((order, 3)), []
     for k in range(1, order + 1):
         n = _count_level(counts, adjusted, k, 5)
         seen = counts.level_starts[k] > counts.level_starts[k - 1]
-        if k < order and seen:  # a quirk of lmplz: the raw count of this one enters
+        if k < order and seen:  # a quirk of lmplz: the raw count of this n-gram is used
             last = _last_ngram(counts, k)
             n[min(adjusted[last], 5)] -= 1
             n[min(counts.raw[last], 5)] += 1
@@ -149,16 +155,24 @@ def _count_level(counts, values, k, largest):
 
 
 def _last_ngram(counts, k):
-    """Return the node of the last n-gram of order k that was seen, if last words are compared first."""
+    """Return the node of the last n-gram of order k that was seen, in the order that compares last words first."""
     begin, end = counts.level_starts[k - 1 : k + 1]
     level, seen = counts.words[begin:end], counts.raw[begin:end] > 0
     nodes = (begin + np.flatnonzero(seen & (level == level.max(where=seen, initial=-1)))).astype(np.int32)
-    ends = nodes  # of the beginnings of these n-grams that are not compared yet
+    ends = nodes  # the contexts whose last words are compared next
     for _ in range(k - 1):
         ends = np.searchsorted(counts.first_child, ends, side="right") - 1
         is_last = counts.words[ends] == counts.words[ends].max()
         nodes, ends = nodes[is_last], ends[is_last]
     return nodes[0]
+
+
+class _Parameters(NamedTuple):
+    """What a method takes from the counts of one order, and adds to their sums."""
+
+    discounts: np.ndarray  # float64 (4,): of the counts 0, 1, 2, and 3 or more
+    extra_per_word: float
+    odds: np.ndarray  # float64 (N_BUCKETS,)
 
 
 def interpolate(counts, values, settings, discounts, extra_per_word=0.0, odds=None):
@@ -169,14 +183,14 @@ def interpolate(counts, values, settings, discounts, extra_per_word=0.0, odds=No
     counts : NGramCounts
         The n-grams.
     values : int32 array (n,)
-        The counts c that the method works on.
+        The counts c of the method.
     settings : Settings
     discounts : float64 array (order, 3)
-        What is taken from the counts 1, 2, and 3 or more.
+        The discounts D of the counts 1, 2, and 3 or more.
     extra_per_word : float
         E for each different word after a context.
     odds : float64 array (order, N_BUCKETS) or None
-        E for each time that a context was seen, by `bucket` of that number.
+        E for each occurrence of a context, by the `bucket` of their number.
 
     Returns
     -------
@@ -186,25 +200,26 @@ def interpolate(counts, values, settings, discounts, extra_per_word=0.0, odds=No
     probabilities = workspace.empty(len(counts.words), np.float32)
     backoffs = workspace.empty(len(counts.lefts), np.float32)
     for k in range(1, len(starts)):
-        removed = np.concatenate([[0.0], discounts[k - 1]])
-        level_odds = _NO_ODDS if odds is None else odds[k - 1]
+        parameters = _Parameters(
+            discounts=np.concatenate([[0.0], discounts[k - 1]]),
+            extra_per_word=extra_per_word,
+            odds=_NO_ODDS if odds is None else odds[k - 1],
+        )
         if k == 1:
-            unigrams = _unigrams(values[: starts[1]], removed, extra_per_word, level_odds, settings.n_predictable)
-            probabilities[: starts[1]] = unigrams
+            probabilities[: starts[1]] = _unigrams(values[: starts[1]], parameters, settings.n_predictable)
             continue
         workspace.over_contexts(
             _interpolate, counts.first_child, int(starts[k - 2]), int(starts[k - 1]),
-            values, settings.kept, counts.first_child, counts.suffixes, removed, extra_per_word, level_odds,
-            probabilities, backoffs,
+            values, settings.kept, counts.first_child, counts.suffixes, parameters, probabilities, backoffs,
         )  # fmt: skip
     return Estimates(probabilities, backoffs)
 
 
-def _unigrams(values, removed, extra_per_word, odds, n_predictable):
+def _unigrams(values, parameters, n_predictable):
     """Return the probabilities of the unigrams, interpolated with equal probabilities: float64 (V,)."""
-    removed = removed[np.minimum(values, 3)]
+    removed = parameters.discounts[np.minimum(values, 3)]
     total = values.sum(dtype=np.int64)
-    extra = extra_per_word * np.count_nonzero(values) + total * odds[bucket(total)]
+    extra = parameters.extra_per_word * np.count_nonzero(values) + total * parameters.odds[bucket(total)]
     probabilities = (values - removed + (removed.sum() + extra) / n_predictable) / (total + extra)
     probabilities[[PAD_ID, START_ID]] = 0
     return probabilities
@@ -212,7 +227,7 @@ def _unigrams(values, removed, extra_per_word, odds, n_predictable):
 
 @kernel
 def bucket(total):
-    """Return the bucket of contexts that were seen so often: the whole part of the logarithm to base 2."""
+    """Return the bucket of contexts with this total: the whole part of its logarithm to base 2, at most 15."""
     found = 0
     while total > 1 and found < N_BUCKETS - 1:
         total >>= 1
@@ -226,15 +241,14 @@ def _interpolate(
     kept,  # bool (n,)
     first_child,  # int32 (m + 1,)
     suffixes,  # int32 (n,)
-    discounts,  # float64 (4,): what is taken from the counts 0, 1, 2, and 3 or more
-    extra_per_word,
-    odds,  # float64 (N_BUCKETS,)
-    probabilities,  # float32 (n,): those of lower orders known; output for the n-grams of these contexts
+    parameters,  # _Parameters
+    probabilities,  # float32 (n,): known for lower orders; output for the n-grams of these contexts
     backoffs,  # float32 (m,): output for these contexts
     begin,  # contexts begin:end, of one order
     end,
 ):
     """Discount the n-grams of one order and interpolate them with the next lower one."""
+    discounts, extra_per_word, odds = parameters.discounts, parameters.extra_per_word, parameters.odds
     for context in range(begin, end):
         low, high = first_child[context], first_child[context + 1]
         total = 0

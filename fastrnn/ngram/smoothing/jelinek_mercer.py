@@ -1,4 +1,4 @@
-"""Jelinek-Mercer: relative frequencies of all orders, mixed with weights that held-out text is most probable with."""
+"""Jelinek-Mercer: relative frequencies of all orders, with the weights that make a held-out text most probable."""
 
 import numpy as np
 
@@ -13,9 +13,9 @@ _TOLERANCE = 1e-4  # the largest change of a weight that ends the iterations
 def jelinek_mercer(counts, settings):
     """Estimate interpolated relative frequencies.
 
-    The weight of a relative frequency against the next lower order depends on the order and on how often its context
-    was seen (in powers of two). The weights are estimated by expectation-maximization on a part of the text that
-    relative frequencies are not taken from; each counts as used once and refused once before.
+    The weight of a relative frequency against the next lower order depends on the order and on the count of its context
+    (in powers of two). Expectation maximization estimates the weights on a held-out part of the text; it begins as if
+    each order had been used once and refused once.
 
     Parameters
     ----------
@@ -65,10 +65,10 @@ def _look_up(
     suffixes,
     raw,
     text,  # int32 (T,)
-    frequencies,  # float32 (T, order): zeros; output, how often the word follows the last k words, relatively
-    buckets,  # int8 (T, order): -1; output, the bucket of that context, -1 if it was not seen
+    frequencies,  # float32 (T, order): zeros on entry; output, the relative frequency of the word after k words
+    buckets,  # int8 (T, order): -1 on entry; output, the bucket of that context, -1 if it was not seen
 ):
-    """Look up the relative frequencies of all orders at all places of a text."""
+    """Look up the relative frequencies of all orders at each position of a text."""
     order = len(level_starts) - 1
     n_tokens = raw[: level_starts[1]].sum() - raw[START_ID]
     contexts = np.full(order, -1, np.int64)  # the last word, the last two, ...
@@ -100,10 +100,10 @@ def _expect(
     buckets,  # int8 (T, order)
     weights,  # float64 (order, N_BUCKETS)
     uniform,  # the probability of any word below the unigrams
-    used,  # float64 (order, N_BUCKETS): how often a word came from this order is added
-    refused,  # float64 (order, N_BUCKETS): how often it came from a lower one
+    used,  # float64 (order, N_BUCKETS): the expected number of words that come from this order is added
+    refused,  # float64 (order, N_BUCKETS): the expected number that comes from a lower order is added
 ):
-    """Add up where the words came from."""
+    """Add the expected numbers of words that each order generates."""
     order = frequencies.shape[1]
     parts = np.empty(order)
     for t in range(len(frequencies)):

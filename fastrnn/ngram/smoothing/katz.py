@@ -1,4 +1,4 @@
-"""Katz: counts discounted after Good and Turing; what they lose goes to the words that were not seen."""
+"""Katz: Good-Turing discounts, whose sum goes to unseen words through backing off."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from fastrnn.ngram.smoothing.interpolation import predicted_counts
 from fastrnn.text.tokens import PAD_ID, START_ID
 
 _RELIABLE = 5  # counts above this are not discounted
-_FALLBACK_DISCOUNT = 0.5  # taken from each count up to that
+_FALLBACK_DISCOUNT = 0.5  # of each count up to that
 
 
 def katz(counts, settings):
@@ -27,12 +27,11 @@ def katz(counts, settings):
     Raises
     ------
     ValueError
-        If discounts cannot be estimated and there shall be no fallback.
+        Discounts cannot be estimated, and the settings allow no fallback.
 
     Notes
     -----
-    A context all of whose counts are above 5 would leave nothing to other words: one is added to its total, as in
-    SRILM.
+    A context whose counts are all above 5 would leave nothing to other words: 1 is added to its total, as in SRILM.
 
     References
     ----------
@@ -42,7 +41,7 @@ def katz(counts, settings):
     starts, workspace = counts.level_starts, settings.workspace
     raw = predicted_counts(counts, workspace)
     factors = _good_turing(starts, raw, settings)
-    # In float64: what is left to other words is a difference, which may be small.
+    # In float64: the probability of other words is a small difference.
     probabilities = workspace.empty(len(counts.words), np.float64)
     backoffs = workspace.empty(len(counts.lefts), np.float64)
     probabilities[: starts[1]] = _unigrams(raw[: starts[1]], _discounting(factors[0]), settings.n_predictable)
@@ -80,12 +79,12 @@ def _discounting(factors):
 
 
 def _unigrams(raw, factors, n_predictable):
-    """Return the probabilities of the unigrams, float64 (V,); words that were not seen share what is left equally."""
+    """Return the probabilities of the unigrams, float64 (V,); unseen words share the rest equally."""
     discounted = raw * factors[np.minimum(raw, len(factors) - 1)]
     n_unseen = n_predictable - np.count_nonzero(raw)
     total = raw.sum(dtype=np.int64)
     left = total - discounted.sum()
-    if n_unseen == 0:  # nobody to leave it to
+    if n_unseen == 0:  # no word gets the rest
         return discounted / discounted.sum()
     if left == 0:
         left, total = 1, total + 1
@@ -101,16 +100,16 @@ def _discount(
     first_child,  # int32 (m + 1,)
     suffixes,  # int32 (n,)
     factors,  # float64 (7,): of the counts 0, 1, ..., 6 or more
-    probabilities,  # float64 (n,): those of lower orders known; output for the n-grams of these contexts
+    probabilities,  # float64 (n,): known for lower orders; output for the n-grams of these contexts
     backoffs,  # float64 (m,): output for these contexts
     begin,  # contexts begin:end, of one order
     end,
 ):
-    """Discount the n-grams of one order, and find what other words of their contexts have."""
+    """Discount the n-grams of one order, and compute the backoffs of their contexts."""
     for context in range(begin, end):
         total = 0
-        seen = 0.0  # what is left of the counts
-        lower = 1.0  # the probability that the shorter context gives to other words
+        seen = 0.0  # sum of the discounted counts
+        lower = 1.0  # probability of other words after the shorter context
         for node in range(first_child[context], first_child[context + 1]):
             total += raw[node]
             if kept[node]:
