@@ -1,7 +1,7 @@
-"""How compiled drivers call a cell: by the class of their `cell` argument.
+"""How compiled drivers call a cell: the class of their `cell` argument selects its functions.
 
-A cell is a NamedTuple class without fields. Its class is part of a kernel's signature, so that a driver compiled for it
-inlines its equations and is found again in the disk cache.
+A cell is a NamedTuple class without fields. Its class is part of a kernel's signature: a driver compiled for it
+inlines its equations, and the disk cache finds it again.
 """
 
 import functools
@@ -12,16 +12,29 @@ from numba.core.extending import overload
 from fastrnn._jit import kernel
 from fastrnn.simd import emit_load_many, load, primitive, vector_of
 
-DEFAULTS = {"parameters": (), "late_slots": (), "normalized": False, "standardized_state": None, "initializers": {}}
+# Declarations that a cell may leave out, see `fastrnn.cells`.
+DEFAULTS = {"parameters": (), "gated_slots": (), "normalized": False, "standardized_state": None, "initializers": {}}
+# Declarations for planned stages: steps of an input window, slots that receive x itself, parameters of a decay, blocks
+# of a block-diagonal W_hh. `fastrnn.kernels.stages` says where each stage goes.
+PLANNED = {"window": 1, "skip_slots": (), "decays": (), "heads": 1}
 
 
 def declared(cell, name):
-    """Return what a cell (or its class) declares under `name`, or the default."""
+    """Return the declaration `name` of a cell or its class, or its default."""
     return getattr(cell, name) if name not in DEFAULTS else getattr(cell, name, DEFAULTS[name])
 
 
+def check_stages(cell):
+    """Refuse a cell that declares a stage which the recurrence does not have yet."""
+    for name, default in PLANNED.items():
+        if getattr(cell, name, default) != default:
+            raise NotImplementedError(
+                f"cell must not declare {name}, a stage that is planned only, got {getattr(cell, name)!r}."
+            )
+
+
 def count_units(cell):
-    """Return how many parameters a cell has for each hidden unit."""
+    """Return the number of parameters of each hidden unit."""
     return sum(vectors for _, vectors in declared(cell, "parameters"))
 
 
@@ -39,18 +52,18 @@ def backward(cell, saved, state, units, d_new_state, standardized):
     return (*cell.backward(saved, state, d_new_state), ())
 
 
-def early(cell, z, state):
-    """Call the stage before the late product: (slots, what the late product is taken of)."""
-    return cell.early(z, state)
+def gate_state(cell, z, state):
+    """Call the step before the gated product: (slots, gated state)."""
+    return cell.gate_state(z, state)
 
 
-def early_backward(cell, dz, state, d_operand):
-    """Call the backward step of `early`: (gradients of the slots, of the state before)."""
-    return cell.early_backward(dz, state, d_operand)
+def gate_state_backward(cell, dz, state, d_gated):
+    """Call the backward step of `gate_state`: (gradients of the slots, of the state before)."""
+    return cell.gate_state_backward(dz, state, d_gated)
 
 
 def output(cell, z, standardized, units):
-    """Call the stage behind the standardization of the new state: the output."""
+    """Call the step after the standardization of the new state: the output."""
     return cell.output(z, standardized, units)
 
 
@@ -89,16 +102,16 @@ def _backward(cell, saved, state, units, d_new_state, standardized):
     return without_units
 
 
-@overload(early)
-def _early(cell, z, state):
-    step = _compiled(cell.instance_class.early)
+@overload(gate_state)
+def _gate_state(cell, z, state):
+    step = _compiled(cell.instance_class.gate_state)
     return lambda cell, z, state: step(z, state)
 
 
-@overload(early_backward)
-def _early_backward(cell, dz, state, d_operand):
-    step = _compiled(cell.instance_class.early_backward)
-    return lambda cell, dz, state, d_operand: step(dz, state, d_operand)
+@overload(gate_state_backward)
+def _gate_state_backward(cell, dz, state, d_gated):
+    step = _compiled(cell.instance_class.gate_state_backward)
+    return lambda cell, dz, state, d_gated: step(dz, state, d_gated)
 
 
 @overload(output)
@@ -114,7 +127,7 @@ def _output_backward(cell, z, standardized, units, dh):
 
 
 def _load_counted(count_of):
-    """Build the lowering of a load of `count_of(cell)` vectors."""
+    """Return the typing and lowering of a load of `count_of(cell)` vectors."""
 
     def define(typingctx, cell, array, offset, stride):
         count = count_of(cell.instance_class)
@@ -129,17 +142,17 @@ def _load_counted(count_of):
 
 
 def _load_slots(cell, array, offset, stride):
-    """Return a vector for each slot of the cell, `stride` elements apart, beginning at element `offset`."""
+    """Return a vector for each slot of the cell, from element `offset` on, `stride` elements apart."""
     return tuple(load(array, offset + k * stride) for k in range(len(cell.slots)))
 
 
 def _load_states(cell, array, offset, stride):
-    """Return a vector for each state of the cell, `stride` elements apart, beginning at element `offset`."""
+    """Return a vector for each state of the cell, from element `offset` on, `stride` elements apart."""
     return tuple(load(array, offset + k * stride) for k in range(len(cell.states)))
 
 
 def _load_units(cell, array, offset, stride):
-    """Return a vector for each unit parameter of the cell, `stride` elements apart, beginning at element `offset`."""
+    """Return a vector for each unit parameter of the cell, from element `offset` on, `stride` elements apart."""
     return tuple(load(array, offset + k * stride) for k in range(count_units(cell)))
 
 

@@ -6,7 +6,7 @@ from fastrnn.simd import sigmoid, sigmoid_slope, sigmoids, tanh, tanh_slope
 
 
 class GRU(NamedTuple):
-    """Gated recurrent unit (Cho et al. 2014), the reset gate behind the recurrent product as torch and cuDNN have it.
+    """Gated recurrent unit (Cho et al. 2014) with the reset gate after the recurrent product, as in torch and cuDNN.
 
     r = σ(zr), z = σ(zz), n = tanh(xn + r·hn), h' = n + z·(h − n)
     with zr and zz as in the other cells, xn = W_in x + b_in and hn = W_hn h + b_hn.
@@ -50,11 +50,11 @@ class GRUResetBefore(NamedTuple):
     slots = ("r", "z", "n")
     input_slots = (0, 1, 2)
     recurrent_slots = (0, 1)
-    late_slots = (2,)
+    gated_slots = (2,)
 
     @staticmethod
-    def early(z, state):
-        """Return the slots with both gates, and what the late product is taken of."""
+    def gate_state(z, state):
+        """Return the slots with both gates applied, and the gated state r·h."""
         zr, zz, zn = z
         (h,) = state
         r, u = sigmoids((zr, zz))
@@ -70,18 +70,18 @@ class GRUResetBefore(NamedTuple):
 
     @staticmethod
     def backward(saved, state, d_new_state):
-        """Return the gradients of the pre-activations (for r: r itself) and of the state before."""
+        """Return the gradients of the pre-activations (r itself in the place of its own) and of the state before."""
         r, u, n = saved
         (h,) = state
         (dh,) = d_new_state
         return (r, dh * (h - n) * sigmoid_slope(u), (dh - dh * u) * tanh_slope(n)), (dh * u,)
 
     @staticmethod
-    def early_backward(dz, state, d_operand):
+    def gate_state_backward(dz, state, d_gated):
         """Return the gradients of the pre-activations, and of the state through r·h."""
         r, dzz, dzn = dz
         (h,) = state
-        return (d_operand * h * sigmoid_slope(r), dzz, dzn), (d_operand * r,)
+        return (d_gated * h * sigmoid_slope(r), dzz, dzn), (d_gated * r,)
 
 
 class GRUSimple(NamedTuple):

@@ -1,7 +1,7 @@
 """Cells with layer normalization (Ba et al. 2016).
 
-The pre-activations from the input and those from the state before are standardized by the driver, each over all gates
-of a row (mean 0, variance 1); gains and biases stand in the equations.
+The driver standardizes the pre-activations from the input and those from the state before, each over all gates of a row
+(mean 0, variance 1). Gains and biases stand in the equations.
 """
 
 from types import MappingProxyType
@@ -37,7 +37,7 @@ class LayerNormLSTM(NamedTuple):
 
     @staticmethod
     def forward(z, state, units):
-        """Return the new state but for h, and what backward needs."""
+        """Return the new state without h, and what backward needs."""
         xi, xf, xg, _, hi, hf, hg, _ = z
         ai, af, ag, _, bi, bf, bg, _, ci, cf, cg, _, _, _ = units
         _, c = state
@@ -84,7 +84,7 @@ class LayerNormLSTM(NamedTuple):
 
 
 class LayerNormGRU(NamedTuple):
-    """GRU with layer normalization of both products, the reset gate behind the recurrent one.
+    """GRU with layer normalization of both products, and the reset gate after the recurrent one.
 
     zr = a_r·LN(W_ih x)_r + b_r·LN(W_hh h)_r + c_r, likewise zz; n = tanh(a_n·LN(W_ih x)_n + c_n + r·(b_n·LN(W_hh h)_n
     + d_n)), h' = n + z·(h − n)

@@ -8,7 +8,7 @@ from fastrnn.simd import sigmoid, sigmoid_slope, tanh, tanh_slope, zero
 class MGU(NamedTuple):
     """Minimal gated unit (Zhou et al. 2016): f = σ(zf), n = tanh(W_in x + b_in + W_hn (f·h) + b_hn).
 
-    h' = h + f·(n − h). The slot "df" keeps the gate's gradient from h' until that from the late product is known.
+    h' = h + f·(n − h). The slot "df" keeps the gate's gradient through h' until the one through f·h is known.
     """
 
     states = ("h",)
@@ -16,11 +16,11 @@ class MGU(NamedTuple):
     slots = ("f", "n", "df")
     input_slots = (0, 1)
     recurrent_slots = (0,)
-    late_slots = (1,)
+    gated_slots = (1,)
 
     @staticmethod
-    def early(z, state):
-        """Return the slots with the gate, and what the late product is taken of."""
+    def gate_state(z, state):
+        """Return the slots with the gate applied, and the gated state f·h."""
         zf, zn, unused = z
         (h,) = state
         f = sigmoid(zf)
@@ -36,15 +36,15 @@ class MGU(NamedTuple):
 
     @staticmethod
     def backward(saved, state, d_new_state):
-        """Return the gradients of the pre-activations (for f: f itself) and of the state before."""
+        """Return the gradients of the pre-activations (f itself in the place of its own) and of the state before."""
         f, n, _ = saved
         (h,) = state
         (dh,) = d_new_state
         return (f, dh * f * tanh_slope(n), dh * (n - h)), (dh - dh * f,)
 
     @staticmethod
-    def early_backward(dz, state, d_operand):
+    def gate_state_backward(dz, state, d_gated):
         """Return the gradients of the pre-activations, and of the state through f·h."""
         f, dzn, df = dz
         (h,) = state
-        return ((df + d_operand * h) * sigmoid_slope(f), dzn, zero(df)), (d_operand * f,)
+        return ((df + d_gated * h) * sigmoid_slope(f), dzn, zero(df)), (d_gated * f,)

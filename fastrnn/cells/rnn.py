@@ -51,7 +51,7 @@ class RNNReLU(NamedTuple):
 
 
 class IRNN(NamedTuple):
-    """Vanilla recurrent cell with a rectifier that starts as an identity (Le et al. 2015): see `RNNReLU`."""
+    """Vanilla recurrent cell with a rectifier and an identity as its first W_hh (Le et al. 2015), see `RNNReLU`."""
 
     states = ("h",)
     gates = ("h",)

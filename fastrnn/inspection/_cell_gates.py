@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from fastrnn.cells._cell import declared, early, forward
-from fastrnn.kernels.recurrence import EPSILON
+from fastrnn.cells._cell import declared, forward, gate_state
+from fastrnn.kernels.stages import EPSILON
 
 
 def cell_gates(cell, from_input, state, units, recurrent):
@@ -26,7 +26,7 @@ def cell_gates(cell, from_input, state, units, recurrent):
     ndarray (G, rows, H)
     """
     z = np.zeros((len(cell.slots), *from_input.shape[1:]))
-    late = list(declared(cell, "late_slots"))
+    gated = list(declared(cell, "gated_slots"))
     from_state = recurrent(state[0])[: len(cell.recurrent_slots)] if cell.recurrent_slots else 0
     if declared(cell, "normalized"):
         from_input, from_state = _standardized(from_input), _standardized(from_state)
@@ -34,10 +34,10 @@ def cell_gates(cell, from_input, state, units, recurrent):
     z[list(cell.recurrent_slots)] += from_state
     if declared(cell, "normalized"):
         return np.array(cell.activations(tuple(z), units))
-    if late:
-        slots, operand = early(cell, tuple(z), state)
+    if gated:
+        slots, operand = gate_state(cell, tuple(z), state)
         z = np.array(slots)
-        z[late] += recurrent(operand)[len(cell.recurrent_slots) :]
+        z[gated] += recurrent(operand)[len(cell.recurrent_slots) :]
     _, kept = forward(cell, tuple(z), state, units)
     return np.array([kept[slot] for slot in cell.input_slots])
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from fastrnn._jit import kernel
 from fastrnn._memory import borrow_room, give_back
-from fastrnn.kernels.gemm import PANEL_VECTORS, TILE_ROWS, pack, panel_product, product_block, transpose
+from fastrnn.kernels.gemm import PANEL_VECTORS, TILE_ROWS, Strides, pack, panel_product, product_block, transpose
 from fastrnn.kernels.threads import enter, leave, run_kernel, split, worth
 from fastrnn.simd import Vector, exp, lanes, lanes_of, load, load_first, primitive, store, store_first, sum_lanes, zero
 
@@ -112,8 +112,8 @@ def _panel_log_probs(log_probs, probabilities, panel, line, x_panel, weight, bia
         for v in range(block):
             for j in range(0, padded, lanes(weight)):
                 store(probabilities, start + v * padded + j, bias[first + v])
-        panel_product(probabilities, start, padded, weight, first * features, features, 1, x_panel, 0, block, features,
-                      padded // lanes(weight))  # fmt: skip
+        panel_product(probabilities, Strides(start, padded, 1), weight, Strides(first * features, features, 1), x_panel,
+                      0, block, features, padded // lanes(weight))  # fmt: skip
         for i in range(rows):
             v = targets[row + i] - first
             if 0 <= v < block:
@@ -147,8 +147,8 @@ def _panel_gradient(dx_panel, probabilities, panel, weight, targets, weights, ma
             v = targets[row + i] - first
             if 0 <= v < block:
                 probabilities[start + v * padded + i] -= weights[row + i]
-        panel_product(dx_panel, 0, padded, weight, first * features, 1, features, probabilities, start, features, block,
-                      padded // lanes(weight))  # fmt: skip
+        panel_product(dx_panel, Strides(0, padded, 1), weight, Strides(first * features, 1, features), probabilities,
+                      start, features, block, padded // lanes(weight))  # fmt: skip
 
 
 @kernel
@@ -170,7 +170,7 @@ def cross_entropy_rows(board, party, log_probs, dx, probabilities, x, weight, bi
         rows = min(width, end - row)
         padded = (rows + lanes(x) - 1) // lanes(x) * lanes(x)
         panel = (row - begin) * classes if training else 0
-        pack(x_panel, x.reshape(x.size), row * features, 1, features, features, rows)
+        pack(x_panel, x.reshape(x.size), Strides(row * features, 1, features), features, rows)
         _panel_log_probs(log_probs, probabilities, panel, padded if training else 0, x_panel, weight, bias, targets,
                          maxima, sums, row, rows)  # fmt: skip
         if training:
@@ -207,14 +207,14 @@ def cross_entropy_classes(board, party, dweight, dbias, dlogits, x, buffer, begi
     line = (features + lanes(x) - 1) // lanes(x) * lanes(x)
     for row in range(begin, end, width):
         rows = min(width, end - row)
-        pack(x_panels[(row - begin) * line :], x.reshape(x.size), row * features, features, 1, rows, features)
+        pack(x_panels[(row - begin) * line :], x.reshape(x.size), Strides(row * features, features, 1), rows, features)
     for first in range(first_class, last_class, CLASS_BLOCK):
         block = min(CLASS_BLOCK, last_class - first)
         for row in range(begin, end, width):
             rows = min(width, end - row)
             padded = (rows + lanes(x) - 1) // lanes(x) * lanes(x)
             start = (row - begin) * classes + first * padded
-            product_block(dweight, first * features, features, dlogits, start, padded, 1,
+            product_block(dweight, Strides(first * features, features, 1), dlogits, Strides(start, padded, 1),
                           x_panels[(row - begin) * line :], edge, block, rows, features)  # fmt: skip
             for v in range(block):
                 for j in range(0, padded, lanes(x)):  # vector by vector: the sum must not depend on the panels' width

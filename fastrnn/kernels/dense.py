@@ -4,7 +4,7 @@ import numpy as np
 
 from fastrnn._jit import kernel
 from fastrnn._memory import aligned, borrow_room, give_back
-from fastrnn.kernels.gemm import PANEL_VECTORS, gemm, pack, packed_size, scratch_size
+from fastrnn.kernels.gemm import PANEL_VECTORS, Strides, gemm, pack, packed_size, scratch_size
 from fastrnn.kernels.threads import enter, leave, run_kernel, split, worth
 from fastrnn.simd import lanes, lanes_of, load_first, sigmoid, store_first, sum_lanes, tanh
 
@@ -25,8 +25,7 @@ def product(c, a, b, n_jobs=None):
     """
     rows, depth = a.shape
     columns = b.shape[1]
-    a_row, a_depth = (stride // a.itemsize for stride in a.strides)
-    b_row, b_column = (stride // b.itemsize for stride in b.strides)
+    a_strides, b_strides = ([stride // c.itemsize for stride in matrix.strides] for matrix in (a, b))
     flat_c, flat_a, flat_b = c.reshape(-1), _flat(a), _flat(b)
     threads = worth(n_jobs, 2 * rows * columns * depth)
     room = borrow_room(c.dtype)
@@ -34,12 +33,13 @@ def product(c, a, b, n_jobs=None):
     calls = []
     if columns > rows:  # no thread packs what another one packs
         for (begin, end), own in zip(split(columns, threads, PANEL_VECTORS * lanes_of(c)), slices, strict=False):
-            calls.append((flat_c, begin, columns, flat_a, 0, a_row, a_depth, flat_b, begin * b_column, b_row,
-                          b_column, rows, end - begin, depth, own))  # fmt: skip
+            calls.append((flat_c, Strides(begin, columns, 1), flat_a, Strides(0, *a_strides), flat_b,
+                          Strides(begin * b_strides[1], *b_strides), rows, end - begin, depth, own))  # fmt: skip
     else:
         for (begin, end), own in zip(split(rows, threads), slices, strict=False):
-            calls.append((flat_c, begin * columns, columns, flat_a, begin * a_row, a_row, a_depth, flat_b, 0, b_row,
-                          b_column, end - begin, columns, depth, own))  # fmt: skip
+            calls.append((flat_c, Strides(begin * columns, columns, 1), flat_a,
+                          Strides(begin * a_strides[0], *a_strides), flat_b, Strides(0, *b_strides), end - begin,
+                          columns, depth, own))  # fmt: skip
     run_kernel(gemm, calls)
     give_back(room)
 
@@ -99,7 +99,7 @@ def pack_logit_map(weight, bias):
     """Return a weight (V, H) packed for products, and the bias (V,) padded to whole vectors, for `generate`."""
     classes, features = weight.shape
     panels = aligned(packed_size(features, classes, weight.dtype), weight.dtype)
-    pack(panels, weight, 0, 1, features, features, classes)
+    pack(panels, weight, Strides(0, 1, features), features, classes)
     padded = np.zeros(panels.size // features, weight.dtype)
     padded[:classes] = bias
     return panels, padded

@@ -1,14 +1,16 @@
 """Packed matrix products, C += A·B, for tall and for skinny A.
 
-B is packed once into panels: `PANEL_VECTORS` vectors of columns side by side, row after row, so that the innermost loop
-reads it in one stream. A tile of up to `TILE_ROWS` rows of C and one panel's columns stays in registers while that loop
-adds up all of K: element by element A is spread over a vector and multiplied with the panel's row.
+A is (M, K), B (K, N), C (M, N). B is packed once into panels: `PANEL_VECTORS` vectors of columns side by side, row
+after row, so that the innermost loop reads it in one stream. A tile of up to `TILE_ROWS` rows of C and one panel's
+columns stays in registers while that loop adds up all of K: it spreads one element of A over a vector and multiplies it
+with the panel's row.
 
-Every element of C is summed over k in ascending order by one chain of additions, whatever the shape of the tiles and
-however the rows and panels are spread over threads: results do not depend on either.
+One chain of additions in ascending order of k makes every element of C, whatever the shape of the tiles and however
+threads share rows and panels. Results therefore do not depend on either.
 """
 
 import functools
+from typing import NamedTuple
 
 import numpy as np
 from llvmlite import ir
@@ -38,6 +40,14 @@ PANEL_VECTORS = 4  # a panel's width in vectors; the four gates of an LSTM for o
 TILE_ROWS = 6 if simd_bits() == 512 else 3
 # A panel's block of K rows is to stay in the first-level cache (32 KB and more) while all tiles pass over it.
 BLOCK_DEPTH = 96
+
+
+class Strides(NamedTuple):
+    """Where a matrix stands in an array: element (m, n) at ``offset + m * row + n * column``, counted in elements."""
+
+    offset: int
+    row: int
+    column: int
 
 
 def _tile(c, c_offset, c_row, a, a_offset, a_row, a_depth, panel, panel_offset, depth, rows, vectors):
@@ -84,7 +94,7 @@ def _tile_function(context, builder, dtype):
 
 @intrinsic
 def _address_of_tile(typingctx, example):
-    """Type and lower the address of the tile function for the elements of an array; its body is written here."""
+    """Type and lower the address of the tile function for an array's element type, and write its body."""
 
     def lower(context, builder, sig, args):
         function = _tile_function(context, builder, example.dtype)
@@ -96,7 +106,7 @@ def _address_of_tile(typingctx, example):
 
 @kernel
 def _tile_address(example):
-    """Return where the tile function is: half a second of compilation, which no kernel that calls it has to repeat."""
+    """Return the address of the tile function. It takes half a second to compile, once for all kernels."""
     return _address_of_tile(example)
 
 
@@ -124,7 +134,7 @@ def _emit_tiles(function, vector):
 
 
 def _prefetch(builder, pointer):
-    """Emit a request to fetch the cache line of a pointer, which may be outside of any array, to the second level."""
+    """Emit a prefetch of a pointer's cache line to the second level; the pointer may be outside of any array."""
     i8p, i32 = ir.IntType(8).as_pointer(), ir.IntType(32)
     function_type = ir.FunctionType(ir.VoidType(), [i8p, i32, i32, i32])
     function = cgutils.get_or_insert_function(builder.module, function_type, "llvm.prefetch.p0")
@@ -153,8 +163,8 @@ def _emit_tile(builder, vector, rows, vectors, c, c_row, a, a_row, a_depth, b, d
         b_vectors = [
             builder.load(place(b, builder.add(b_row, index(v * vector.lanes))), align=element) for v in range(vectors)
         ]
-        # The panel's next block: large weights come from far away, and are not waited for while this one is multiplied.
-        # With one row they are only read, and that by the processor's own prefetching is faster.
+        # Prefetch the panel's next block: large weights come from memory while this block is multiplied. With one row
+        # they are only read, and the processor's own prefetching is faster.
         for v in range(vectors if rows > 1 else 0):
             ahead = index((BLOCK_DEPTH * vectors + v) * vector.lanes)
             _prefetch(builder, builder.gep(b, [builder.add(b_row, ahead)]))
@@ -169,8 +179,9 @@ def _emit_tile(builder, vector, rows, vectors, c, c_row, a, a_row, a_depth, b, d
 
 
 @kernel(inline="always")
-def panel_product(c, c_offset, c_row, a, a_offset, a_row, a_depth, panel, panel_offset, rows, depth, vectors):
+def panel_product(c, c_at, a, a_at, panel, panel_offset, rows, depth, vectors):
     """Add A·panel to `rows` rows of C, in tiles of nearly equal height, K in blocks that stay in the nearest cache."""
+    # c, a hold C and A at the `Strides` c_at (column 1) and a_at; panel (·,) holds (depth, vectors · lanes)
     tiles = (rows + TILE_ROWS - 1) // TILE_ROWS
     width = vectors * lanes(c)
     for k in range(0, depth, BLOCK_DEPTH):
@@ -178,13 +189,13 @@ def panel_product(c, c_offset, c_row, a, a_offset, a_row, a_depth, panel, panel_
         row = 0
         for t in range(tiles):
             height = (rows - row) // (tiles - t)
-            tile(c, c_offset + row * c_row, c_row, a, a_offset + row * a_row + k * a_depth, a_row, a_depth,
-                 panel, panel_offset + k * width, block, height, vectors)  # fmt: skip
+            tile(c, c_at.offset + row * c_at.row, c_at.row, a, a_at.offset + row * a_at.row + k * a_at.column, a_at.row,
+                 a_at.column, panel, panel_offset + k * width, block, height, vectors)  # fmt: skip
             row += height
 
 
 def _transpose(panels, offset, row, b, b_offset, b_column):
-    """Write a block of whole vectors, as many as a vector has lanes, transposed."""
+    """Write the transpose of a square block, as many vectors as a vector has lanes."""
     width = lanes_of(panels)
     flat_panels, flat_b = panels.reshape(-1), b.reshape(-1)
     for k in range(width):
@@ -193,7 +204,7 @@ def _transpose(panels, offset, row, b, b_offset, b_column):
 
 @primitive(_transpose)
 def transpose(typingctx, panels, offset, row, b, b_offset, b_column):
-    """Type and lower `_transpose`: swap, bit by bit, the number of a vector with the number of a lane."""
+    """Type and lower `_transpose`: exchange, bit by bit, the number of a vector with the number of a lane."""
     vector = Vector(panels.dtype)
     intp = types.intp
 
@@ -204,7 +215,8 @@ def transpose(typingctx, panels, offset, row, b, b_offset, b_column):
         )
         for bit in (1 << k for k in range(vector.lanes.bit_length() - 1)):
             lane = range(vector.lanes)
-            low = [i + vector.lanes - bit if i & bit else i for i in lane]  # lanes of the second come after the first's
+            # The lanes of the second vector follow those of the first.
+            low = [i + vector.lanes - bit if i & bit else i for i in lane]
             high = [i + vector.lanes if i & bit else i + bit for i in lane]
             pairs = [(i, i + bit) for i in lane if not i & bit]
             for i, j in pairs:
@@ -221,38 +233,38 @@ def transpose(typingctx, panels, offset, row, b, b_offset, b_column):
 
 
 @kernel
-def pack_vector(panels, place, stride, b, source, b_row, b_column, depth, used):
-    """Write a vector of B's columns, of which `used` are real and the others zero, into a panel of `stride` columns."""
+def pack_vector(panels, place, stride, b, b_at, depth, used):
+    """Write a vector of B's columns, with zeros after the first `used`, into a panel of `stride` columns."""
     width = lanes(panels)
     flat_b, flat_panels = b.reshape(b.size), panels.reshape(panels.size)
     done = 0
-    if b_row == 1 and used == width:  # in square blocks
+    if b_at.row == 1 and used == width:  # in square blocks
         done = depth // width * width
         for k in range(0, done, width):
-            transpose(panels, place + k * stride, stride, b, source + k, b_column)
+            transpose(panels, place + k * stride, stride, b, b_at.offset + k, b_at.column)
     for j in range(width):
         for k in range(done, depth):
-            value = flat_b[source + k * b_row + j * b_column] if j < used else flat_b.dtype.type(0)
+            value = flat_b[b_at.offset + k * b_at.row + j * b_at.column] if j < used else flat_b.dtype.type(0)
             flat_panels[place + k * stride + j] = value
 
 
 @kernel
-def pack(panels, b, b_offset, b_row, b_column, depth, columns):
+def pack(panels, b, b_at, depth, columns):
     """Write the (depth, columns) matrix B into panels, the last one padded with zero columns to whole vectors."""
     width = lanes(panels)
     place = 0
     for first in range(0, columns, PANEL_VECTORS * width):
         used = min(columns - first, PANEL_VECTORS * width)
         padded = (used + width - 1) // width * width
-        source = b_offset + first * b_column
-        if b_column == 1:
+        source = b_at.offset + first * b_at.column
+        if b_at.column == 1:
             for k in range(depth):
                 for j in range(0, used, width):
-                    store(panels, place + k * padded + j, load_first(b, source + k * b_row + j, used - j))
+                    store(panels, place + k * padded + j, load_first(b, source + k * b_at.row + j, used - j))
         else:
             for j in range(0, padded, width):
-                pack_vector(panels, place + j, padded, b, source + j * b_column, b_row, b_column, depth,
-                            min(width, used - j))  # fmt: skip
+                pack_vector(panels, place + j, padded, b, Strides(source + j * b_at.column, b_at.row, b_at.column),
+                            depth, min(width, used - j))  # fmt: skip
         place += depth * padded
 
 
@@ -263,23 +275,24 @@ def packed_size(depth, columns, dtype):
 
 
 @kernel(inline="always")
-def packed_product(c, c_offset, c_row, a, a_offset, a_row, a_depth, panels, rows, depth, columns):
+def packed_product(c, c_at, a, a_at, panels, rows, depth, columns):
     """Compute C += A·B for rows of C that are whole vectors long; B (depth, columns) is packed in `panels`."""
     width = lanes(c)
     for first in range(0, columns, PANEL_VECTORS * width):
         vectors = (min(columns - first, PANEL_VECTORS * width) + width - 1) // width
-        panel_product(c, c_offset + first, c_row, a, a_offset, a_row, a_depth, panels, first * depth, rows, depth,
+        panel_product(c, Strides(c_at.offset + first, c_at.row, 1), a, a_at, panels, first * depth, rows, depth,
                       vectors)  # fmt: skip
 
 
-@kernel(inline="always")
-def product_block(c, c_offset, c_row, a, a_offset, a_row, a_depth, panels, edge, rows, depth, columns):
+@kernel
+def product_block(c, c_at, a, a_at, panels, edge, rows, depth, columns):
     """Compute C += A·B as `packed_product`, for rows of C of any length: the last columns go through `edge`."""
+    # edge (TILE_ROWS · PANEL_VECTORS · lanes,)
     width = lanes(c)
     whole = columns // width * width
     panel_width = PANEL_VECTORS * width
     inner = columns // panel_width * panel_width if whole < columns else columns
-    packed_product(c, c_offset, c_row, a, a_offset, a_row, a_depth, panels, rows, depth, inner)
+    packed_product(c, c_at, a, a_at, panels, rows, depth, inner)
     if inner == columns:
         return
     used = columns - inner  # less than a panel, and not whole vectors
@@ -288,13 +301,13 @@ def product_block(c, c_offset, c_row, a, a_offset, a_row, a_depth, panels, edge,
         height = min(TILE_ROWS, rows - row)
         for i in range(height):
             for j in range(0, used, width):
-                source = c_offset + (row + i) * c_row + inner + j
+                source = c_at.offset + (row + i) * c_at.row + inner + j
                 store(edge, i * panel_width + j, load_first(c, source, used - j))
-        panel_product(edge, 0, panel_width, a, a_offset + row * a_row, a_row, a_depth, panels, inner * depth, height,
-                      depth, vectors)  # fmt: skip
+        panel_product(edge, Strides(0, panel_width, 1), a, Strides(a_at.offset + row * a_at.row, a_at.row, a_at.column),
+                      panels, inner * depth, height, depth, vectors)  # fmt: skip
         for i in range(height):
             for j in range(0, used, width):
-                target = c_offset + (row + i) * c_row + inner + j
+                target = c_at.offset + (row + i) * c_at.row + inner + j
                 store_first(c, target, load(edge, i * panel_width + j), used - j)
 
 
@@ -308,30 +321,28 @@ def scratch_size(dtype):
 
 
 @kernel
-def gemm(board, party, c, c_offset, c_row, a, a_offset, a_row, a_depth, b, b_offset, b_row, b_column, rows, columns,
-         depth, scratch):  # fmt: skip
-    """Compute C += A·B as a part of a job, see `strided_product`."""
-    enter(board, party)
-    strided_product(c, c_offset, c_row, a, a_offset, a_row, a_depth, b, b_offset, b_row, b_column, rows, columns, depth,
-                    scratch)  # fmt: skip
-    leave(board, party)
+def gemm(board, thread, c, c_at, a, a_at, b, b_at, rows, columns, depth, scratch):
+    """Compute C += A·B as a thread's part of a job, see `strided_product`."""
+    enter(board, thread)
+    strided_product(c, c_at, a, a_at, b, b_at, rows, columns, depth, scratch)
+    leave(board, thread)
 
 
 @kernel
-def strided_product(c, c_offset, c_row, a, a_offset, a_row, a_depth, b, b_offset, b_row, b_column, rows, columns, depth,
-                    scratch):  # fmt: skip
-    """Compute C += A·B with any strides of A and B; rows of C are contiguous.
+def strided_product(c, c_at, a, a_at, b, b_at, rows, columns, depth, scratch):
+    """Compute C += A·B for A (rows, depth) and B (depth, columns) with any strides; rows of C are contiguous.
 
-    Element (m, k) of A stands at ``a_offset + m * a_row + k * a_depth``, element (k, n) of B at
-    ``b_offset + k * b_row + n * b_column``, element (m, n) of C at ``c_offset + m * c_row + n``. B is packed block by
-    block into `scratch`, of `scratch_size` elements.
+    B is packed block by block into `scratch`.
     """
+    # c, a, b: arrays that hold the matrices at the `Strides` c_at, a_at and b_at; scratch (scratch_size,)
     panels = scratch[: PACK_DEPTH * PACK_COLUMNS]
     edge = scratch[PACK_DEPTH * PACK_COLUMNS :]
     for n in range(0, columns, PACK_COLUMNS):
         block_columns = min(PACK_COLUMNS, columns - n)
         for k in range(0, depth, PACK_DEPTH):
             block_depth = min(PACK_DEPTH, depth - k)
-            pack(panels, b, b_offset + k * b_row + n * b_column, b_row, b_column, block_depth, block_columns)
-            product_block(c, c_offset + n, c_row, a, a_offset + k * a_depth, a_row, a_depth, panels, edge, rows,
+            pack(panels, b, Strides(b_at.offset + k * b_at.row + n * b_at.column, b_at.row, b_at.column), block_depth,
+                 block_columns)  # fmt: skip
+            product_block(c, Strides(c_at.offset + n, c_at.row, 1), a,
+                          Strides(a_at.offset + k * a_at.column, a_at.row, a_at.column), panels, edge, rows,
                           block_depth, block_columns)  # fmt: skip

@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 
 from fastrnn._jit import kernel
-from fastrnn.kernels.gemm import packed_product
-from fastrnn.kernels.recurrence import recurrence_forward
+from fastrnn.kernels.gemm import Strides, packed_product
+from fastrnn.kernels.recurrence import Part, recurrence_forward
 from fastrnn.kernels.sampling import draw_token
 from fastrnn.kernels.threads import enter, leave
 
@@ -24,8 +24,15 @@ class LayerStep(NamedTuple):
     masks: object
 
 
+class Table(NamedTuple):
+    """The input's part of the pre-activations, and the row of it for each text."""
+
+    vectors: object  # (V, input columns)
+    ids: object  # (n,)
+
+
 @kernel
-def generate(board, party, drawn, h, layers, cell, schedules, embedding, panels, bias, logits, p, uniforms, choice,
+def generate(board, thread, drawn, h, layers, cell, schedules, embedding, panels, bias, logits, p, uniforms, choice,
              never, end_id, residual, tabulated, alone, first, last):  # fmt: skip
     """Draw a token for each step of the texts `first` to `last`, and feed it back; stop when all have ended.
 
@@ -34,12 +41,12 @@ def generate(board, party, drawn, h, layers, cell, schedules, embedding, panels,
     """
     # drawn (T, n), h (n, H) output of the last layer, embedding (V, D), bias and logits' rows padded to whole vectors,
     # p (n, V) float64, uniforms (T, n), never (·,) tokens that are not drawn
-    enter(board, party)
+    enter(board, thread)
     classes, padded = embedding.shape[0], logits.shape[1]
     for t in range(len(drawn)):
         logits[first:last] = bias
-        packed_product(logits, first * padded, padded, h, first * h.shape[1], h.shape[1], 1, panels, last - first,
-                       h.shape[1], padded)  # fmt: skip
+        packed_product(logits, Strides(first * padded, padded, 1), h, Strides(first * h.shape[1], h.shape[1], 1),
+                       panels, last - first, h.shape[1], padded)  # fmt: skip
         going_on = False
         for row in range(first, last):
             token = end_id
@@ -57,23 +64,23 @@ def generate(board, party, drawn, h, layers, cell, schedules, embedding, panels,
             break
         for k in range(len(layers)):
             layer = layers[k]
-            part = (first, last, 0, layer.memory.states.shape[2])
+            part = Part(first, last, 0, layer.memory.states.shape[2])
             if k > 0 or not tabulated:
-                _input_product(layer.table, layer.x, layer.weights, schedules[0].spans, first, last)
-            recurrence_forward(alone, 0, layer.y, layer.memory, cell, layer.table, layer.ids, layer.weights,
-                               layer.masks, schedules[t % 2], part, 1, False, True)  # fmt: skip
+                _input_product(layer.table, layer.x, layer.weights, schedules[0].layout.input, first, last)
+            recurrence_forward(alone, 0, layer.y, layer.memory, cell, Table(layer.table, layer.ids), layer.weights,
+                               layer.masks, schedules[t % 2], part)  # fmt: skip
             if residual and k > 0:
                 layer.y.values[first:last] += layer.x[first:last]
-    leave(board, party)
+    leave(board, thread)
 
 
 @kernel
-def _input_product(table, x, weights, spans, first, last):
+def _input_product(table, x, weights, columns, first, last):
     """Compute the input's part of the pre-activations for the rows `first` to `last` of x, bias included."""
-    begin, columns, depth = spans[0], table.shape[1], x.shape[1]
-    table[first:last] = weights.bias[begin : begin + columns]
-    packed_product(table, first * columns, columns, x, first * depth, depth, 1, weights.input_panels, last - first,
-                   depth, columns)  # fmt: skip
+    depth = x.shape[1]
+    table[first:last] = weights.bias[columns.begin : columns.begin + columns.count]
+    packed_product(table, Strides(first * columns.count, columns.count, 1), x, Strides(first * depth, depth, 1),
+                   weights.input_panels, last - first, depth, columns.count)  # fmt: skip
 
 
 @kernel

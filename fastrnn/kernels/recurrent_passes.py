@@ -14,6 +14,7 @@ from fastrnn.kernels.recurrent_plan import Plan, make_plan, memory_key, new_memo
 from fastrnn.kernels.recurrent_weights import DirectionWeights, HeldWeights
 from fastrnn.kernels.rows import add_rows
 from fastrnn.kernels.threads import compiled_for, run_kernel, split, worth
+from fastrnn.kernels.weight_gradients import weight_gradients
 
 
 class Pass(NamedTuple):
@@ -129,14 +130,9 @@ class Direction:
         memory = room.made(plan.memory, new_memory, plan.memory)
         self._set_initial(memory, initial, packing, drawn)
         ready = weights.forward(room, drawn) if held is None else held.weights
-        if ids is not None:
-            vectors = self._table(vectors, ready, room, held)
+        inputs = x if ids is None else x._replace(vectors=self._table(vectors, ready, room, held))
         y = self._output(y, packing, padded)
-        calls = [
-            (y, memory, weights.cell, vectors, ids, ready, drawn.masks, plan.schedule, part, plan.chunk, keep,
-             held is not None)
-            for part in plan.parts
-        ]  # fmt: skip
+        calls = [(y, memory, weights.cell, inputs, ready, drawn.masks, plan.schedule, part) for part in plan.parts]
         self._run(plan, recurrence.recurrence_forward, calls)
         for state, plane in zip(final, memory.states, strict=True):
             packing.write_states(state[self.place], plane[plan.last])
@@ -175,15 +171,16 @@ class Direction:
         dx, totals = empty_like(vectors), self.weights.gradient_totals(room, drawn)
         sums = None if ids is None else room.zeros("sums", len(vectors), self.weights.width)
         for chunk, (start, stop, rows) in enumerate(plan.backward_chunks):
+            weights = weights._replace(packed=True) if chunk == 1 else weights  # by the chunk before
             calls = [
-                (gradients, memory, self.weights.cell, dy, weights, masks, plan.schedule, part, start, stop, chunk > 0)
+                (gradients, memory, self.weights.cell, dy, weights, masks, plan.schedule, part, start, stop)
                 for part in plan.parts
             ]
             self._run(plan, recurrence.recurrence_backward, calls)
             self._add_products(forward, totals, dx, weights, rows, sums)
         if sums is not None:
-            d_input, d_recurrent, d_bias = totals
-            self._run_products(plan, (d_input, d_recurrent[:0], d_bias), dx, sums, vectors, sums[:0], weights)
+            of_input = totals._replace(recurrent=totals.recurrent[:0])
+            self._run_products(plan, of_input, dx, sums, vectors, sums[:0], weights)
         self.weights.add_gradients(totals, memory, gradients, drawn, self.n_jobs)
         for state, plane in zip(d_initial, gradients.states, strict=True):
             packing.write_states(state[self.place], plane)
@@ -203,7 +200,7 @@ class Direction:
         memory = room.made(key, new_memory, key)
         self._set_initial(memory, initial, packing, drawn)
         if vectors is None:
-            table = room.take("step inputs", batch, self.weights.spans[1])
+            table = room.take("step inputs", batch, self.weights.layout.input.count)
         else:
             table = held.table(vectors, self.n_jobs)
         return LayerStep(x, table, np.arange(batch, dtype=np.int32), y, memory, held.weights, drawn.masks)
@@ -245,7 +242,7 @@ class Direction:
             for plane, state in zip(memory.states, initial, strict=True):
                 packing.read_states(plane[:batch], state[self.place])
         if mask is not None:
-            np.multiply(memory.states[0, :batch], mask, out=memory.operands[0, :batch])
+            np.multiply(memory.states[0, :batch], mask, out=memory.recurrent_input[0, :batch])
 
     def _write_all_states(self, all_states, memory, packing):
         """Write the states after every step to the padded batch."""
@@ -265,14 +262,14 @@ class Direction:
         else:
             for plane, state in zip(d_states, d_final, strict=True):
                 packing.read_states(plane, state[self.place])
-        operand = None if masks.recurrent is None else room.zeros("d_operand", 1, batch, padded)
+        masked = None if masks.recurrent is None else room.zeros("d_masked", 1, batch, padded)
         n_units = weights.n_units
         return recurrence.Gradients(
             states=d_states,
             units=room.zeros("d_units", batch, n_units, padded) if n_units else room.take("d_units", batch, 1, padded),
-            through=d_states if operand is None else operand,
-            operand=operand,
-            late=room.take("d_late", batch, padded) if weights.late_slots else None,
+            recurrent_input=d_states if masked is None else masked,
+            masked=masked,
+            gated=room.take("d_gated", batch, padded) if weights.gated_slots else None,
             output=room.take("d_output", rows, padded) if weights.has_projection else None,
             carried=None if masks.update is None else room.take("carried", states, batch, padded),
             row=room.take("kept row", batch, weights.width) if weights.normalized else None,
@@ -284,24 +281,23 @@ class Direction:
         With `sums`, the rows of gates of the same input are only added up there.
         """
         (vectors, ids), packing, gates = forward.x, forward.packing, forward.memory.gates[rows]
-        plane = forward.memory.operands[0]  # h as the recurrent product took it
-        before = plane[rows] if packing.previous is None else gather(plane, packing.previous[rows], self.n_jobs)
+        plane = forward.memory.recurrent_input[0]  # h as the recurrent product took it
+        previous = plane[rows] if packing.previous is None else gather(plane, packing.previous[rows], self.n_jobs)
         if sums is None:
-            self._run_products(forward.plan, totals, dx[rows], gates, vectors[rows], before, weights)
+            self._run_products(forward.plan, totals, dx[rows], gates, vectors[rows], previous, weights)
             return
-        d_input, d_recurrent, d_bias = totals
-        totals = d_input[:0], d_recurrent, d_bias[:0]
-        self._run_products(forward.plan, totals, dx[:0], gates, dx[:0], before, weights)
+        of_state = totals._replace(input=totals.input[:0], bias=totals.bias[:0])
+        self._run_products(forward.plan, of_state, dx[:0], gates, dx[:0], previous, weights)
         cuts = split(self.weights.width, worth(self.n_jobs, FLOPS_PER_ELEMENT * gates.size), self.weights.lanes)
         run_kernel(add_rows, [(sums, gates, ids[rows], *cut) for cut in cuts])
 
-    def _run_products(self, plan, totals, dx, gates, x, before, weights):
+    def _run_products(self, plan, totals, dx, gates, x, previous, weights):
         """Run `weight_gradients` on as many threads as it is worth."""
-        flops = 2 * len(gates) * (2 * totals[0].size + totals[1].size)
-        parties, room = worth(self.n_jobs, flops), borrow_room(self.weights.dtype)
-        panels = room.take("product panels", parties, scratch_size(self.weights.dtype))
-        arguments = (*totals, dx, gates, x, before, weights.input, weights.input_runs, weights.recurrent_runs, panels)
-        self._run(plan, recurrence.weight_gradients, [arguments] * parties)
+        flops = 2 * len(gates) * (2 * totals.input.size + totals.recurrent.size)
+        threads, room = worth(self.n_jobs, flops), borrow_room(self.weights.dtype)
+        scratch = room.take("product panels", threads, scratch_size(self.weights.dtype))
+        arguments = (totals, dx, gates, x, previous, weights.input, weights.blocks, scratch)
+        self._run(plan, weight_gradients, [arguments] * threads)
         give_back(room)
 
 

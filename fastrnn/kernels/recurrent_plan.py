@@ -18,8 +18,7 @@ _LEAST_BYTES = 1 << 17
 class Plan(NamedTuple):
     """Where and how a pass is computed. Nothing in it changes: passes of several threads may share it."""
 
-    parts: list  # what each thread does, see `kernels.recurrence`
-    chunk: int
+    parts: list  # of recurrence.Part, one a thread
     schedule: recurrence.Schedule
     memory: object  # the key of the arrays that forward writes in a room, see `new_memory`
     last: object  # rows of the final states in the memory's states: a slice or an array
@@ -36,7 +35,7 @@ class MemoryKey(NamedTuple):
     padded: int
     width: int
     masked: bool
-    late: bool
+    gated: bool
     projected: bool
     standardized: bool
     normalized: bool
@@ -66,7 +65,7 @@ def make_plan(weights, packing, columns, keep, drawn, held, cut, n_jobs, compile
     """
     rows, steps, batch = int(packing.offsets[-1]), len(packing.offsets) - 1, packing.batch
     parts = _parts(weights, packing, columns or 0, held, cut, n_jobs)
-    largest = max(part[1] - part[0] for part in parts)
+    largest = max(part.last - part.first for part in parts)
     row_bytes = weights.width * weights.dtype.itemsize
     chunk = max(1, min(steps, _CHUNK_BYTES // (max(1, largest) * row_bytes)))
     gate_rows, state_rows = packing.schedule(None if keep else chunk)
@@ -77,8 +76,7 @@ def make_plan(weights, packing, columns, keep, drawn, held, cut, n_jobs, compile
     sizes = (batch + rows, rows) if keep else (2 * batch, chunk * batch)
     return Plan(
         parts=parts,
-        chunk=chunk,
-        schedule=recurrence.Schedule(packing.offsets, gate_rows, state_rows, weights.spans),
+        schedule=recurrence.Schedule(packing.offsets, gate_rows, state_rows, weights.layout, chunk, keep),
         memory=memory_key(weights, *sizes, drawn),
         last=last,
         backward_chunks=_backward_chunks(packing.offsets, row_bytes) if keep else [],
@@ -89,7 +87,10 @@ def make_plan(weights, packing, columns, keep, drawn, held, cut, n_jobs, compile
 def step_schedules(weights, batch):
     """Return the schedules of two single steps, from the first half of the states to the second and back."""
     offsets, none = np.array([0, batch]), np.zeros(1, np.intp)
-    return tuple(recurrence.Schedule(offsets, none, np.array(rows), weights.spans) for rows in ([0, batch], [batch, 0]))
+    return tuple(
+        recurrence.Schedule(offsets, none, np.array(rows), weights.layout, 1, False)
+        for rows in ([0, batch], [batch, 0])
+    )
 
 
 def memory_key(weights, rows, gate_rows, drawn):
@@ -101,7 +102,7 @@ def memory_key(weights, rows, gate_rows, drawn):
         padded=weights.padded,
         width=weights.width,
         masked=drawn.masks.recurrent is not None,
-        late=bool(weights.late_slots),
+        gated=bool(weights.gated_slots),
         projected=weights.has_projection,
         standardized=weights.standardizes,
         normalized=bool(weights.normalized),
@@ -114,8 +115,8 @@ def new_memory(room, key):
     return recurrence.Memory(
         gates=room.take("gates", key.gate_rows, key.width),
         states=states,
-        operands=room.take("operands", 1, key.rows, key.padded) if key.masked else states,
-        late=room.take("late", key.gate_rows, key.padded) if key.late else None,
+        recurrent_input=room.take("masked h", 1, key.rows, key.padded) if key.masked else states,
+        gated=room.take("gated state", key.gate_rows, key.padded) if key.gated else None,
         raw=room.take("raw", key.gate_rows, key.padded) if key.projected else None,
         standardized=room.take("standardized", key.gate_rows, key.padded) if key.standardized else None,
         scales=room.take("scales", key.gate_rows, 3) if key.normalized else None,
@@ -123,23 +124,23 @@ def new_memory(room, key):
 
 
 def _parts(weights, packing, columns, held, cut, n_jobs):
-    """Return what each thread does, (first, last, begin, end): sequences and units. See `recurrence`."""
+    """Return the part of each thread."""
     rows, padded = int(packing.offsets[-1]), weights.padded
     threads = worth(n_jobs, 2 * rows * len(weights.cell.gates) * padded * (columns + weights.output))
     cutting_units = 1 if held else _threads_for_units(weights, packing.batch, cut, threads)
     if cutting_units > 1:
-        return [(0, packing.batch, *units) for units in split(padded, cutting_units, weights.lanes)]
-    return [(*sequences, 0, padded) for sequences in packing.shards(threads)]
+        return [recurrence.Part(0, packing.batch, *units) for units in split(padded, cutting_units, weights.lanes)]
+    return [recurrence.Part(*sequences, 0, padded) for sequences in packing.shards(threads)]
 
 
 def _threads_for_units(weights, batch, cut, threads):
     """Return how many of `threads` are to cut the hidden units; 1 if they are to cut the batch."""
-    if weights.late_slots or weights.normalized or weights.standardizes or weights.has_projection:
+    if weights.gated_slots or weights.normalized or weights.standardizes or weights.has_projection:
         return 1  # stages between the product and the cell that need all units of a row
     most = min(threads, weights.padded // weights.lanes)
     if cut != "auto":
         return most if cut == "units" else 1
-    weight_bytes = weights.spans[3] * weights.padded * weights.dtype.itemsize
+    weight_bytes = weights.layout.recurrent.count * weights.padded * weights.dtype.itemsize
     units = min(most, weight_bytes // _LEAST_BYTES)
     sequences = min(threads, max(1, batch // _FEW_SEQUENCES))  # threads that the batch keeps busy
     return units if units > sequences else 1

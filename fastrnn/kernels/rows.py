@@ -32,13 +32,13 @@ def add_to_rows(out, rows, values):
 
 
 @kernel
-def gather_rows(board, party, out, source, rows, first, last):
+def gather_rows(board, thread, out, source, rows, first, last):
     """Compute out[i] = source[rows[i]], as many columns as `out` has, for i from `first` to `last`.
 
     A negative row stands for zeros.
     """
     # out (n, columns), source (m, columns or more), rows (n,)
-    enter(board, party)
+    enter(board, thread)
     columns = out.shape[1]
     for i in range(first, last):
         target, place = i * columns, max(rows[i], 0) * source.shape[1]
@@ -48,33 +48,33 @@ def gather_rows(board, party, out, source, rows, first, last):
             store(out, target + j, load(source, place + j))
         for j in range(whole, columns, lanes(out)):
             store_first(out, target + j, load_first(source, place + j, max(0, copied - j)), columns - j)
-    leave(board, party)
+    leave(board, thread)
 
 
 @kernel
-def add_rows(board, party, sums, values, ids, begin, end):
+def add_rows(board, thread, sums, values, ids, begin, end):
     """Compute sums[ids[i]] += values[i] for one i after the other, in the columns `begin` to `end` (whole vectors)."""
     # sums (V, columns), values (n, columns), ids (n,)
-    enter(board, party)
+    enter(board, thread)
     columns = sums.shape[1]
     for i in range(len(ids)):
         for j in range(begin, end, lanes(sums)):
             place = ids[i] * columns + j
             store(sums, place, load(sums, place) + load(values, i * columns + j))
-    leave(board, party)
+    leave(board, thread)
 
 
 @kernel
-def clear_rows(board, party, out, packed, first, last):
+def clear_rows(board, thread, out, packed, first, last):
     """Write zeros to the rows of `out` from `first` to `last` for which `packed` is negative."""
     # out (n, columns), packed (n,)
-    enter(board, party)
+    enter(board, thread)
     columns = out.shape[1]
     for i in range(first, last):
         if packed[i] < 0:
             for j in range(0, columns, lanes(out)):
                 store_first(out, i * columns + j, load_first(out, 0, 0), columns - j)
-    leave(board, party)
+    leave(board, thread)
 
 
 @kernel

@@ -1,8 +1,9 @@
-"""Threads for coarse work: kernels release the interpreter's lock, so that Python threads run them side by side.
+"""Threads for coarse work: kernels release the interpreter's lock, so that Python threads run them in parallel.
 
-A kernel for `run_kernel` begins with `enter` and ends with `leave`, and may wait for the others at a `barrier`.
-Waking a thread that sleeps costs 0.05 to 0.2 ms, handing work to one that still looks out for it some microseconds;
-`worth` keeps work that is too small for either on the calling thread.
+A kernel for `run_kernel` takes a board, which the threads of a team share, and the number of its thread first. It
+begins with `enter`, ends with `leave`, and may wait for the others at a `barrier`. It costs 0.05 to 0.2 ms to wake a
+thread that sleeps, and some microseconds to hand work to one that still looks out for it. `worth` keeps smaller work on
+the calling thread.
 """
 
 import functools
@@ -19,19 +20,19 @@ from numba.core import cgutils, config, types
 from fastrnn._jit import kernel
 from fastrnn.simd import array_pointer, primitive
 
-_FLOPS_PER_THREAD = 3_000_000  # about 0.03 ms of a core's work: less than that does not pay for a thread
+_FLOPS_PER_THREAD = 3_000_000  # about 0.03 ms of a core's work; less does not pay for a thread
 _LINE = 8  # int64 in a cache line
-# How often a thread looks before it lets others have its core, and before a helper goes to sleep: 0.05 and 1 ms.
+# Number of looks before a thread yields its core, and before a helper goes to sleep: 0.05 and 1 ms.
 _LOOKS, _PATIENCE = 2_000, 40_000
 
-_MOST_IDLE = 8  # teams of each size that wait for work; what more callers at a time need ends with their work
+_MOST_IDLE = 8  # teams of each size that are kept for further work
 
-_idle_teams = {}  # by size; only whole operations of lists, so that callers in several threads may share it
-_idle_boards = []  # of callers that work alone
+_idle_teams = {}  # by size; callers in several threads share it, so that only atomic operations of lists are used
+_idle_boards = []  # for callers that work alone
 
 
 def effective_n_jobs(n_jobs):
-    """Return the number of threads that `n_jobs` stands for: None or -1 all cores, -2 all but one.
+    """Return the number of threads for `n_jobs`: all cores for None or -1, all but one for -2.
 
     Parameters
     ----------
@@ -55,7 +56,7 @@ def effective_n_jobs(n_jobs):
 
 
 def worth(n_jobs, flops):
-    """Return how many of `n_jobs` threads work of so many floating-point operations is worth, at least 1."""
+    """Return how many of `n_jobs` threads to use for a number of floating-point operations, at least 1."""
     return max(1, min(effective_n_jobs(n_jobs), int(flops // _FLOPS_PER_THREAD)))
 
 
@@ -84,7 +85,7 @@ def _emit_read(context, builder, board, offset):
 
 
 def _read(board, offset):
-    """Return element `offset` of a board, and see all that was written before it."""
+    """Return element `offset` of a board; all that was written before it is visible then."""
     return board.reshape(-1)[offset]
 
 
@@ -95,7 +96,7 @@ def read(typingctx, board, offset):
 
 
 def _write(board, offset, value):
-    """Write element `offset` of a board, after all that was written before."""
+    """Write element `offset` of a board, after all earlier writes."""
     board.reshape(-1)[offset] = value
 
 
@@ -112,7 +113,7 @@ def write(typingctx, board, offset, value):
 
 
 def _relax():
-    """Let the processor rest for a moment while a thread looks out for something."""
+    """Let the processor rest for a moment in a loop that waits."""
 
 
 @primitive(_relax)
@@ -136,7 +137,7 @@ else:
 
 @kernel(cache=False)
 def _wait(looks):
-    """Wait a moment; after many times by giving the core to other threads."""
+    """Wait a moment; after many looks, yield the core to other threads."""
     if looks < _LOOKS:
         relax()
     else:
@@ -144,21 +145,21 @@ def _wait(looks):
 
 
 @kernel(cache=False)
-def enter(board, party):
-    """Begin a part of a job: the caller's announces it to helpers that still look out for one."""
-    if party == 0:
+def enter(board, thread):
+    """Begin a thread's part of a job; thread 0, the caller, announces the job to helpers that look out for one."""
+    if thread == 0:
         write(board, 0, read(board, 0) + 1)
 
 
 @kernel(cache=False)
-def leave(board, party):
-    """End a part of a job: the caller waits for all helpers, a helper looks out for the next job for a moment."""
+def leave(board, thread):
+    """End a thread's part of a job: the caller waits for all helpers, a helper looks out for the next job."""
     looks = 0
-    if party == 0:
+    if thread == 0:
         wait_for_helpers(board, read(board, 0))
     else:
-        done = read(board, party * _LINE) + 1
-        write(board, party * _LINE, done)
+        done = read(board, thread * _LINE) + 1
+        write(board, thread * _LINE, done)
         while read(board, 0) <= done and looks < _PATIENCE:
             relax()
             looks += 1
@@ -175,16 +176,24 @@ def wait_for_helpers(board, jobs):
 
 
 @kernel(cache=False)
-def barrier(board, party):
-    """Wait until all parties have come here as often as this one."""
+def barrier(board, thread):
+    """Wait until all threads have reached as many barriers as this one."""
     size = len(board) // 2
-    count = read(board, (size + party) * _LINE) + 1
-    write(board, (size + party) * _LINE, count)
+    count = read(board, (size + thread) * _LINE) + 1
+    write(board, (size + thread) * _LINE, count)
     for other in range(size):
         looks = 0
         while read(board, (size + other) * _LINE) < count and read(board, 1) == 0:
             _wait(looks)
             looks += 1
+
+
+@kernel(inline="always")
+def own_share(count, multiple, board, thread):
+    """Return a thread's share of ``range(count)``, cut at a `multiple`: (first, last)."""
+    threads = len(board) // 2
+    share = (count + multiple * threads - 1) // (multiple * threads) * multiple
+    return min(count, thread * share), min(count, (thread + 1) * share)
 
 
 # ---------------------------------------------------------------------------------------------------------- teams
@@ -196,27 +205,27 @@ def new_board(size):
 
 
 def run(function, calls):
-    """Call ``function(*arguments)`` for every tuple of arguments: the first here, the others beside it.
+    """Call ``function(*arguments)`` for each tuple of arguments: the first in this thread, the others in parallel.
 
     Parameters
     ----------
     function : callable
-        A compiled kernel (it releases the interpreter's lock), or a function that calls some.
+        A compiled kernel, which releases the interpreter's lock, or a function that calls some.
     calls : list of tuple
 
     Raises
     ------
     Exception
-        The first one that a call raised. All calls have ended then, also after an interrupt: nothing writes to the
-        arrays any more.
+        The first one that a call raised. All calls have ended by then, even after an interrupt, and nothing writes to
+        the arrays any more.
     """
 
-    def part(board, party, *arguments):
-        _announce(board, party)
+    def part(board, thread, *arguments):
+        _announce(board, thread)
         try:
             function(*arguments)
         finally:
-            _finish(board, party)
+            _finish(board, thread)
 
     run_kernel(part, calls)
 
@@ -227,7 +236,7 @@ def warm_up_threads():
 
 
 def run_kernel(function, calls):
-    """Call ``function(board, party, *arguments)`` as `run` does, for short work.
+    """Call ``function(board, thread, *arguments)`` as `run` does, for short work.
 
     Parameters
     ----------
@@ -261,10 +270,10 @@ def run_kernel(function, calls):
 
 
 def compiled_for(function, arguments):
-    """Return what `run_kernel` runs for a kernel and arguments of certain types, which it was called with before.
+    """Return the compiled entry point of a kernel for the types of `arguments`; skips Numba's dispatch.
 
-    Looking it up takes some microseconds, as much as a short pass of a small layer. It must only be called with
-    arguments of the same types: nothing checks them any more.
+    The kernel must have been called with these types before. The dispatch takes some microseconds, as much as a short
+    pass of a small layer. Call the entry point with the same types only: nothing checks them.
     """
     if config.DISABLE_JIT:
         return function
@@ -273,24 +282,24 @@ def compiled_for(function, arguments):
 
 
 @kernel
-def _announce(board, party):
-    enter(board, party)
+def _announce(board, thread):
+    enter(board, thread)
 
 
 @kernel
-def _finish(board, party):
-    leave(board, party)
+def _finish(board, thread):
+    leave(board, thread)
 
 
 class Team:
     """The calling thread and `size` - 1 helpers that take the other parts of its work.
 
-    What makes threads slow is to be woken, and to wait for the interpreter's lock. So a helper that has done its part
-    stays in compiled code (in `leave`) for a moment, looking out for the next job, which is announced from compiled
-    code too (by `enter`): when it comes, the caller does not hold the lock and the helper can fetch its part at once.
+    Threads are slow to wake, and wait for the interpreter's lock. A helper that has done its part therefore stays in
+    compiled code (in `leave`) for a moment and looks out for the next job. The caller announces jobs from compiled code
+    too (in `enter`), where it does not hold the lock: the helper can fetch its part at once.
 
-    `board` is what the threads write to each other: in row 0 the number of jobs that were announced, in row p how many
-    helper p has done, in row `size` + p how many barriers party p has reached; a cache line each.
+    The threads write to each other on `board`. Row 0 holds the number of announced jobs, row p the number of jobs that
+    helper p has done, row `size` + p the number of barriers that thread p has reached. Each row is a cache line.
     """
 
     def __init__(self, size):
@@ -300,16 +309,16 @@ class Team:
         self.asleep = [False] * size
         self.wake = [threading.Semaphore(0) for _ in range(size)]
         self.errors = []
-        for party in range(1, size):
-            threading.Thread(target=self._help, args=(party,), name=f"fastrnn-{party}", daemon=True).start()
+        for thread in range(1, size):
+            threading.Thread(target=self._help, args=(thread,), name=f"fastrnn-{thread}", daemon=True).start()
 
     def run(self, function, calls):
         """Run one call here and one on each helper."""
         self.jobs[1:] = [(function, call) for call in calls[1:]]
         self.posted += 1
-        for party in range(1, len(calls)):
-            if self.asleep[party]:
-                self.wake[party].release()
+        for thread in range(1, len(calls)):
+            if self.asleep[thread]:
+                self.wake[thread].release()
         try:
             function(self.board, 0, *calls[0])
         except BaseException:  # Ctrl-C, as whatever its handler raises
@@ -319,28 +328,28 @@ class Team:
             self._disband()
             raise self.errors[0]
 
-    def _help(self, party):
+    def _help(self, thread):
         done = 0
         while True:
-            self.asleep[party] = True
+            self.asleep[thread] = True
             while self.posted == done:
-                self.wake[party].acquire()
-            self.asleep[party] = False
+                self.wake[thread].acquire()
+            self.asleep[thread] = False
             done += 1
-            function, arguments = self.jobs[party] or (None, None)
-            self.jobs[party] = None
+            function, arguments = self.jobs[thread] or (None, None)
+            self.jobs[thread] = None
             if function is None:
                 return
             try:
-                function(self.board, party, *arguments)
+                function(self.board, thread, *arguments)
             except BaseException as error:
                 self.errors.append(error)
-            self.board[party, 0] = done  # as `leave` does, if it came to that
+            self.board[thread, 0] = done  # as in `leave`, which an error may have skipped
             del function, arguments
 
     def _disband(self):
         """Wait until all helpers are done with their job, and end them."""
-        self.board[0, 1] = 1  # nobody waits for the caller at a barrier any more
+        self.board[0, 1] = 1  # from now on, nobody waits for the caller at a barrier
         while True:
             try:
                 wait_for_helpers(self.board, self.posted)
@@ -350,8 +359,8 @@ class Team:
         self.end()
 
     def end(self):
-        """End the helpers, who have nothing to do."""
-        self.posted += 1  # without a job: the end
+        """End the idle helpers."""
+        self.posted += 1  # without a job, which ends a helper
         for signal in self.wake:
             signal.release()
 

@@ -45,7 +45,7 @@ def initial_parameters(layer, columns):
 
 def _shapes(layer, columns):
     cell, hidden, output = layer.cell, layer.hidden_size, layer.proj_size or layer.hidden_size
-    recurrent = len(cell.recurrent_slots) + len(declared(cell, "late_slots"))
+    recurrent = len(cell.recurrent_slots) + len(declared(cell, "gated_slots"))
     shapes = {"weight_ih": (len(cell.gates) * hidden, columns)}
     if recurrent:
         shapes["weight_hh"] = (recurrent * hidden, output)

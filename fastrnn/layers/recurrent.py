@@ -131,7 +131,7 @@ class Recurrent(Layer):
             check_positive_integer(name, value)
         if not isinstance(proj_size, numbers.Integral) or not 0 <= proj_size < hidden_size:
             raise ValueError(f"proj_size must be an integer from 0 to hidden_size - 1, got {shown(proj_size)}.")
-        if proj_size and (len(self.cell.states) < 2 or declared(self.cell, "late_slots")):
+        if proj_size and (len(self.cell.states) < 2 or declared(self.cell, "gated_slots")):
             raise ValueError(f"proj_size needs a cell that has a state besides h, got {shown(cell)}.")
         check_choice("merge", merge, _MERGES)
         if reverse and bidirectional:

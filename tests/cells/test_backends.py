@@ -108,5 +108,5 @@ def test_cuda_threads_equal_arrays():
 
 
 def test_cells_with_more_than_a_pointwise_step_are_known():
-    staged = {name for name, cell in CELLS.items() if declared(cell, "late_slots") or declared(cell, "normalized")}
+    staged = {name for name, cell in CELLS.items() if declared(cell, "gated_slots") or declared(cell, "normalized")}
     assert staged == {"gru_reset_before", "mgu", "lstm_layer_norm", "gru_layer_norm"}

@@ -75,8 +75,8 @@ def test_work_is_shared_without_overlap(monkeypatch):
         product(np.zeros((rows, columns)), np.ones((rows, 8)), np.ones((8, columns)), n_jobs=3)
     for calls, done in zip(shared, ((300, 20), (20, 300)), strict=True):
         assert len(calls) == 3
-        assert sum(call[11] * call[12] for call in calls) == done[0] * done[1]
-        assert len({call[14].ctypes.data for call in calls}) == 3
+        assert sum(call[6] * call[7] for call in calls) == done[0] * done[1]
+        assert len({call[9].ctypes.data for call in calls}) == 3
 
 
 @pytest.mark.parametrize("name", ["relu", "tanh", "sigmoid"])

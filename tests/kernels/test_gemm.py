@@ -10,6 +10,7 @@ from fastrnn.kernels.gemm import (
     BLOCK_DEPTH,
     PACK_COLUMNS,
     PACK_DEPTH,
+    Strides,
     gemm,
     pack,
     packed_product,
@@ -26,12 +27,12 @@ def whole_numbers(rng, shape, dtype):
 
 
 def operand(matrix, transposed, gap, offset):
-    """Return (flat array, offset, row stride, column stride) of a matrix that stands somewhere in a larger array."""
+    """Return a larger array that holds a matrix somewhere, and its `Strides`."""
     stored = matrix.T if transposed else matrix
     line = stored.shape[1] + gap
     flat = np.full(offset + len(stored) * line, 99, matrix.dtype)
     flat[offset:].reshape(len(stored), line)[:, : stored.shape[1]] = stored
-    return flat, offset, *((1, line) if transposed else (line, 1))
+    return flat, Strides(offset, 1, line) if transposed else Strides(offset, line, 1)
 
 
 def multiply(*arguments):
@@ -45,7 +46,7 @@ def check_product(rows, columns, depth, a_transposed, b_transposed, gap, offset,
     flat = np.concatenate([np.full(offset, 99, dtype), c.reshape(-1), np.full(70, 99, dtype)])
     scratch = np.full(scratch_size(dtype), np.nan, dtype)
     a_operand, b_operand = operand(a, a_transposed, gap, offset), operand(b, b_transposed, gap, offset)
-    multiply(flat, offset, columns + gap, *a_operand, *b_operand, rows, columns, depth, scratch)
+    multiply(flat, Strides(offset, columns + gap, 1), *a_operand, *b_operand, rows, columns, depth, scratch)
     expected = c.copy()
     expected[:, :columns] += (a.astype(float) @ b.astype(float)).astype(dtype)
     np.testing.assert_array_equal(flat[offset:-70].reshape(c.shape), expected)
@@ -79,8 +80,8 @@ def test_blocks_join(depth, columns, b_transposed, dtype):
 @pytest.mark.parametrize(("rows", "columns", "depth"), [(0, 5, 4), (5, 0, 4), (5, 4, 0)])
 def test_empty_products_change_nothing(rows, columns, depth):
     a, b, c = np.ones((rows, depth)), np.ones((depth, columns)), np.ones((rows, columns))
-    multiply(c.reshape(-1), 0, columns, a.reshape(-1), 0, depth, 1, b.reshape(-1), 0, columns, 1, rows, columns, depth,
-             np.empty(scratch_size("float64")))  # fmt: skip
+    multiply(c.reshape(-1), Strides(0, columns, 1), a.reshape(-1), Strides(0, depth, 1), b.reshape(-1),
+             Strides(0, columns, 1), rows, columns, depth, np.empty(scratch_size("float64")))  # fmt: skip
     assert (c == 1).all()
 
 
@@ -91,8 +92,8 @@ def test_accuracy_and_not_a_number(dtype):
     a[3, 5] = np.nan
     b[7, 11] = np.inf
     c = np.zeros((20, 70), dtype)
-    multiply(c.reshape(-1), 0, 70, a.reshape(-1), 0, 150, 1, b.reshape(-1), 0, 70, 1, 20, 70, 150,
-             np.empty(scratch_size(dtype), dtype))  # fmt: skip
+    multiply(c.reshape(-1), Strides(0, 70, 1), a.reshape(-1), Strides(0, 150, 1), b.reshape(-1), Strides(0, 70, 1), 20,
+             70, 150, np.empty(scratch_size(dtype), dtype))  # fmt: skip
     with np.errstate(invalid="ignore"):
         expected = a.astype(float) @ b.astype(float)
     np.testing.assert_allclose(c, expected, rtol=0, atol=300 * np.finfo(dtype).eps)
@@ -109,8 +110,9 @@ def test_pieces_of_a_product_are_its_bits():
         c = np.zeros((rows, columns), "f4")
         for top, bottom in pairwise(row_cuts):
             for left, right in pairwise(column_cuts):
-                multiply(c.reshape(-1), top * columns + left, columns, a.reshape(-1), top * depth, depth, 1,
-                         b.reshape(-1), left, columns, 1, bottom - top, right - left, depth, scratch)  # fmt: skip
+                multiply(c.reshape(-1), Strides(top * columns + left, columns, 1), a.reshape(-1),
+                         Strides(top * depth, depth, 1), b.reshape(-1), Strides(left, columns, 1), bottom - top,
+                         right - left, depth, scratch)  # fmt: skip
         outcomes.append(c)
     np.testing.assert_array_equal(outcomes[0], outcomes[1])
     np.testing.assert_array_equal(outcomes[0], outcomes[2])
@@ -118,7 +120,7 @@ def test_pieces_of_a_product_are_its_bits():
 
 @kernel
 def packed(c, a, panels, rows, depth, columns, c_row):
-    packed_product(c, 0, c_row, a, 0, depth, 1, panels, rows, depth, columns)
+    packed_product(c, Strides(0, c_row, 1), a, Strides(0, depth, 1), panels, rows, depth, columns)
 
 
 @pytest.mark.parametrize("transposed", [False, True])
@@ -129,8 +131,7 @@ def test_panels_are_padded_with_zeros(columns, transposed):
     vector = lanes_of(np.empty(0, "f4"))
     a, b = whole_numbers(rng, (rows, depth), "f4"), whole_numbers(rng, (depth, columns), "f4")
     panels = np.full(packed_size(depth, columns, "f4"), np.nan, "f4")
-    flat, _, b_row, b_column = operand(b, transposed, 0, 0)
-    pack(panels, flat, 0, b_row, b_column, depth, columns)
+    pack(panels, *operand(b, transposed, 0, 0), depth, columns)
     padded = -(-columns // vector) * vector
     assert panels.size == depth * padded
     c = np.zeros((rows, padded), "f4")
