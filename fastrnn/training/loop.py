@@ -223,16 +223,16 @@ class _Run:
         """
         network, optimizer, options = self.network, self.optimizer, self.options
         total, count = self._compute_gradients(batches)
-        rows = network.sparse_rows()
+        parameters, grads, rows = network.parameters, network.grads, network.sparse_rows()
         if options.clip_norm is not None:
-            norm = clip_grad_norm(network.grads, options.clip_norm, rows, network.backend)
+            norm = clip_grad_norm(grads, options.clip_norm, rows, network.backend)
             if not math.isfinite(norm):
                 raise DivergenceError("The gradient became infinite or NaN")
         factor = 1.0 if options.rate_factor is None else options.rate_factor(batches[0])
         optimizer.learning_rate = factor * self.schedule.at(optimizer.n_steps, share)
-        optimizer.step(network.parameters, network.grads, rows)
+        optimizer.step(parameters, grads, rows)
         if options.average is not None:
-            options.average.update(network.parameters)
+            options.average.update(parameters)
         return total, count
 
     def _compute_gradients(self, batches):
@@ -343,7 +343,7 @@ class _Run:
             self.options.checkpoint.close()
 
     def undo(self):
-        """Give the network the best weights of an earlier epoch, or undo all."""
+        """Give the network the weights that are kept; with a snapshot, undo the whole training."""
         assign_all(self.network.parameters, self.kept, self.network.backend)
         if self.before is not None:
             self.before.restore(self.network, self.optimizer, self.options.random_state)
