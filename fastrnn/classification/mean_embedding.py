@@ -202,7 +202,7 @@ class MeanEmbeddingClassifier(BaseClassifier):
         return {**super()._reading(), "ngram_range": self.ngram_range, "n_buckets": self.n_buckets}
 
     def _make_network(self, reader, target, vectors, random_state):
-        names = ("hidden_layer_sizes", "dropout", "embedding_dropout", "n_jobs")
+        names = ("hidden_layer_sizes", "dropout", "embedding_dropout", "n_jobs", "device")
         options = {name: getattr(self, name) for name in names}
         n_frozen = len(reader.vocabulary) if self.freeze_embedding else 0
         return MeanEmbeddingNetwork(vectors, target.n_outputs, target.kind, n_frozen=n_frozen,

@@ -79,9 +79,9 @@ class RecurrentNetwork(SequenceNetwork):
 
     def __init__(self, input_size, vectors, n_outputs, kind, *, cell, hidden_size, num_layers, bidirectional, pooling,
                  dropout, embedding_dropout, locked_dropout, activity_penalty, temporal_activity_penalty,
-                 freeze_embedding, random_state, n_jobs, **recurrent):  # fmt: skip
+                 freeze_embedding, random_state, n_jobs, device="cpu", **recurrent):  # fmt: skip
         super().__init__()
-        options = {"random_state": random_state, "n_jobs": n_jobs}
+        options = {"random_state": random_state, "n_jobs": n_jobs, "device": device}
         self.embedding = None
         if vectors is not None:
             self.embedding = self.add_layer("embedding", _table(Embedding, vectors, embedding_dropout, options))
@@ -149,9 +149,9 @@ class MeanEmbeddingNetwork(SequenceNetwork):
     """Mean of embedding vectors, dense layers with ReLU, head."""
 
     def __init__(self, vectors, n_outputs, kind, *, hidden_layer_sizes, dropout, embedding_dropout, n_frozen,
-                 random_state, n_jobs):  # fmt: skip
+                 random_state, n_jobs, device="cpu"):  # fmt: skip
         super().__init__()
-        options = {"random_state": random_state, "n_jobs": n_jobs}
+        options = {"random_state": random_state, "n_jobs": n_jobs, "device": device}
         self.embedding = self.add_layer("embedding", _table(EmbeddingBag, vectors, embedding_dropout, options))
         self.n_frozen = n_frozen  # the first rows, pretrained, are not trained
         self.hidden, size = [], vectors.shape[1]

@@ -1,12 +1,14 @@
 """All networks: what the base class promises."""
 
 import copy
+import functools
 import json
 import pickle
 
 import numpy as np
 import pytest
 
+from fastrnn import backends, kernels
 from fastrnn.estimators.sequences import Sequences
 from fastrnn.networks.language import LanguageNetwork
 from fastrnn.networks.sequence import Batch, MeanEmbeddingNetwork, RecurrentNetwork
@@ -211,3 +213,16 @@ def test_copies_train_by_themselves(kind):
             array += 1
         assert any((array != expected[name]).any() for name, array in gradients(twin, batch).items())
         assert_equal(network.all_parameters, MAKERS[kind]().all_parameters)
+
+
+@KINDS
+def test_a_network_hands_its_device_to_all_layers(kind, monkeypatch):
+    for cls in (LanguageNetwork, RecurrentNetwork, MeanEmbeddingNetwork):
+        monkeypatch.setitem(globals(), cls.__name__, functools.partial(cls, device="another"))
+    backends.register("another", kernels)
+    try:
+        network = MAKERS[kind]()
+        assert {layer.device for layer in network.layers.values()} == {"another"}
+        assert network.backend is kernels
+    finally:
+        backends.register("another", None)
