@@ -1,4 +1,4 @@
-"""N-gram language models: counts, smoothing, queries, the estimator."""
+"""N-gram language models: counting, smoothing, queries, the estimator, ARPA files."""
 
 from fastrnn.ngram.estimator import NGramLanguageModel
 

@@ -27,8 +27,8 @@ _BYTES_PER_TOKEN = 200  # of Python strings; two batches are held at a time
 class NGramLanguageModel(ArpaMixin, NGramInferenceMixin, BaseLanguageModel):
     """N-gram language model.
 
-    The probability of a token depends on the `order` - 1 tokens before it. Counts come from compiled sorts of the text,
-    probabilities from compiled walks over arrays.
+    The probability of a token depends on the `order` - 1 tokens before it. Compiled code sorts the text to count
+    n-grams, and walks over arrays to estimate and look up probabilities.
 
     Parameters
     ----------
@@ -37,26 +37,25 @@ class NGramLanguageModel(ArpaMixin, NGramInferenceMixin, BaseLanguageModel):
     smoothing : str
         - "modified_kneser_ney": interpolated modified Kneser-Ney [1]_ [2]_, with the numbers of KenLM's ``lmplz``.
         - "kneser_ney": interpolated Kneser-Ney, one discount an order [3]_.
-        - "absolute_discount": the same with counts instead of the numbers of different words on the left [4]_.
+        - "absolute_discount": the same with counts in the place of the numbers of different words on the left [4]_.
         - "witten_bell": interpolated Witten-Bell [5]_.
-        - "jelinek_mercer": relative frequencies of all orders, mixed with weights that are estimated on every tenth
-          sentence [6]_.
+        - "jelinek_mercer": relative frequencies of all orders, with weights estimated on every tenth sentence [6]_.
         - "katz": Good-Turing discounts and backing off [7]_.
-        - "stupid_backoff": relative frequencies, times 0.4 for every shorter context [8]_. These are no probabilities:
-          they do not sum up to 1.
-        - "add_k": relative frequencies after adding `k` to every count; all tokens are equally probable after a context
-          that was never seen.
+        - "stupid_backoff": relative frequencies, times 0.4 for each shorter context [8]_. These are no probabilities:
+          they do not sum to 1.
+        - "add_k": relative frequencies after adding `k` to each count. After an unseen context all tokens are equally
+          probable.
         - "laplace": "add_k" with 1.
-        - "mle": relative frequencies. What was never seen has probability 0, and so has every token after a context
-          that was never seen; a perplexity can be infinite.
+        - "mle": relative frequencies. Unseen n-grams have probability 0, and so has every token after an unseen
+          context: a perplexity can be infinite.
     tokenizer : {"words", "whitespace", "chars", "bytes"}, callable or tokenizers.Tokenizer
-        What cuts texts into tokens, see `fastrnn.text.get_tokenizer`.
+        The tokenizer, see `fastrnn.text.get_tokenizer`.
     lowercase : bool
-        Whether text is converted to lower case first.
+        Whether texts are converted to lower case first.
     normalize : {"NFC", "NFKC", "NFD", "NFKD"} or None
-        The normal form of Unicode that text is brought into first, see `fastrnn.text.preprocess`.
+        The normal form of Unicode that texts are brought into first, see `fastrnn.text.preprocess`.
     encoding : str
-        The encoding of the text files that are read.
+        The encoding of text files.
     min_count : int
         Tokens that appear less often than this in the training text become ``<unk>``.
     max_vocab : int or None
@@ -64,45 +63,46 @@ class NGramLanguageModel(ArpaMixin, NGramInferenceMixin, BaseLanguageModel):
     vocabulary : Vocabulary or None
         A fitted vocabulary that is used as it is, for models that share one; `min_count` and `max_vocab` do not apply.
     k : float
-        What "add_k" adds, above 0.
+        The number above 0 that "add_k" adds.
     discount_fallback : bool
         Whether an order whose discounts cannot be estimated gets fixed ones (0.5, 1 and 1.5 with
-        "modified_kneser_ney"), with a warning (for the unigrams alone, which characters always need it for, with a line
-        in the log): a small text has too few n-grams that appear once to four times. Otherwise that is an error.
+        "modified_kneser_ney"), with a warning; otherwise that is an error. A small text has too few n-grams that appear
+        once to four times. Characters always need it for unigrams: for those alone, a line in the log replaces the
+        warning.
     prune : sequence of int or None
-        For each order from 1, how often an n-gram may appear and still be left out: (0, 0, 1) leaves out n-grams of
-        three and more tokens that appear once. The first is 0; the last one holds for all longer n-grams.
+        For each order from 1, the largest count of n-grams that are left out: (0, 0, 1) leaves out n-grams of three and
+        more tokens that appear once. The first is 0; the last one holds for all longer n-grams.
     prune_entropy : float
-        Leave out n-grams without which the perplexity rises by less than this part of it, 1e-8 for instance [9]_.
+        Leaves out n-grams without which the perplexity rises by less than this share, 1e-8 for instance [9]_.
     vocab_pad : int
-        Probabilities are estimated as if the vocabulary had at least this many tokens that can be predicted; those of
-        the real ones sum up to less than 1 then.
+        Probabilities are estimated as if at least this many tokens could be predicted. If the vocabulary has fewer,
+        their probabilities sum to less than 1.
     quantize : bool
-        Whether values are kept with 8 bits each instead of 32.
+        Whether values take 8 bits each instead of 32.
     memory_limit : int, str or None
-        The bytes that a fit may use beyond the vocabulary and the model, as a number or as in "500MB": texts and counts
-        go to temporary files (in the folder ``TMPDIR``). The model is the same to the bit. `X` can be larger than
-        memory: an iterator, an open file for instance.
+        The bytes that a fit may use besides the vocabulary and the model: a number, or a string such as "500MB". Texts
+        and counts go to temporary files (in the folder ``TMPDIR``). The model is the same to the bit. `X` can be larger
+        than memory: an iterator or an open file, for instance.
     n_jobs : int or None
         The number of threads; None for all cores.
     verbose : int
-        1 shows on stderr how much of the text is read. Where that is no terminal, it writes lines, through `logging`
+        1 shows on stderr how much of the text is read. Where stderr is no terminal, it writes lines, through `logging`
         (the logger ``fastrnn``, level INFO).
 
     Attributes
     ----------
     vocabulary_ : Vocabulary
-        The tokens. Those of the training text that are not in it count as the ordinary token ``<unk>``.
+        The tokens. Other tokens of the training text count as the ordinary token ``<unk>``.
     n_ngrams_ : list of int
-        How many different n-grams there are of each order; ``<unk>``, ``<s>`` and ``</s>`` are unigrams.
+        The number of different n-grams of each order; ``<unk>``, ``<s>`` and ``</s>`` are unigrams.
     discounts_ : float64 array (order, n) or None
-        What is taken from the counts 1, 2, ... of each order, the last one from all larger counts too. With "katz" the
-        factors of the counts 1 to 5.
+        The discounts of the counts 1, 2, ... of each order; the last one is that of all larger counts too. With "katz",
+        the factors of the counts 1 to 5.
     weights_ : float64 array (order, 16) or None
-        Of "jelinek_mercer": the weights of each order, by the logarithm (to base 2) of how often the context was seen.
+        With "jelinek_mercer", the weights of each order, by the logarithm to base 2 of the count of the context.
     nbytes_ : int
-        The bytes of the arrays that probabilities are looked up in. The training text is kept besides, for
-        `partial_fit`, with 4 bytes a token (in a temporary file if there is a `memory_limit`).
+        The bytes of the arrays in which probabilities are looked up. The training text is kept too, for `partial_fit`:
+        4 bytes a token, in a temporary file if there is a `memory_limit`.
 
     References
     ----------
@@ -170,13 +170,13 @@ class NGramLanguageModel(ArpaMixin, NGramInferenceMixin, BaseLanguageModel):
         self.verbose = verbose
 
     def fit(self, X, y=None):
-        """Learn from a text, and forget what was learned before.
+        """Learn from a text; everything learned before is forgotten.
 
         Parameters
         ----------
         X : iterable of (str, list of str or os.PathLike), os.PathLike, or file object
-            A sentence, line or document each; a `pathlib.Path` stands for the lines of a text file, or of all
-            ``.txt`` files of a folder, an open file for its lines. They are read as they are needed.
+            A sentence, line or document each. A `pathlib.Path` stands for the lines of a text file or of all ``.txt``
+            files of a folder, an open file for its lines. Files are read as they are needed.
         y : None
             Ignored.
 
@@ -189,14 +189,13 @@ class NGramLanguageModel(ArpaMixin, NGramInferenceMixin, BaseLanguageModel):
     def partial_fit(self, X, y=None):
         """Add a text to what was learned before.
 
-        The result is that of one `fit` to all text together, the vocabulary included, and it takes as long: few large
-        pieces are better than many small ones.
+        The result is that of one `fit` to all texts together, the vocabulary included. It also takes as long as that:
+        few large texts are better than many small ones.
 
         Parameters
         ----------
         X : iterable of (str, list of str or os.PathLike), os.PathLike, or file object
-            A sentence, line or document each; a `pathlib.Path` stands for the lines of a text file, or of all
-            ``.txt`` files of a folder, an open file for its lines. They are read as they are needed.
+            A sentence, line or document each, as in `fit`.
         y : None
             Ignored.
 
@@ -211,7 +210,7 @@ class NGramLanguageModel(ArpaMixin, NGramInferenceMixin, BaseLanguageModel):
         return self._fit(X, self._seen, self._text)
 
     def _fit(self, X, seen, text):
-        """Learn from `text` (ids of the vocabulary `seen`, which holds all its tokens), and from X after it."""
+        """Learn from `text`, ids of the vocabulary `seen` that holds all its tokens, followed by the text X."""
         self._check_parameters()
         workspace = Workspace(parse_bytes("memory_limit", self.memory_limit), effective_n_jobs(self.n_jobs))
         seen = Vocabulary.from_tokens(seen.tokens)
@@ -223,10 +222,8 @@ class NGramLanguageModel(ArpaMixin, NGramInferenceMixin, BaseLanguageModel):
                 raise ValueError("X is empty: a language model needs at least one sentence.")
             progress.describe("counting")
             vocabulary, ids = self._choose_vocabulary(seen, text, workspace)
-            options = EstimationOptions(
-                self.order, self.smoothing, self.k, self.discount_fallback, self.prune or (0,), self.prune_entropy,
-                self.vocab_pad, self.quantize,
-            )  # fmt: skip
+            options = {name: getattr(self, name) for name in EstimationOptions._fields}
+            options = EstimationOptions(**{**options, "prune": self.prune or (0,)})
             table, estimates = estimate_table(text, ids, len(vocabulary), options, workspace)
             progress.line(f"{len(text):,} tokens, {table.level_starts[-1] - 1:,} n-grams, {progress.seconds:.1f} s")
 
@@ -237,7 +234,7 @@ class NGramLanguageModel(ArpaMixin, NGramInferenceMixin, BaseLanguageModel):
         return self
 
     def _encode_training_text(self, X, seen, workspace, progress):
-        """Yield the ids of X with ``<s>`` and ``</s>``, int32 (n_tokens,), in pieces; `seen` gets its tokens."""
+        """Yield the ids of X with ``<s>`` and ``</s>``, int32 (n,), in batches; its tokens are added to `seen`."""
         is_first = len(seen) == len(SPECIAL_TOKENS)
         token_lists = iterate_corpus(X, **self._text_options(), learning=is_first)
         size = _TOKENS_AT_ONCE
@@ -250,7 +247,7 @@ class NGramLanguageModel(ArpaMixin, NGramInferenceMixin, BaseLanguageModel):
     def _choose_vocabulary(self, seen, text, workspace):
         """Return the vocabulary of the model and its ids for the tokens of `seen`, int32 (n_seen,)."""
         if self.vocabulary is not None:
-            vocabulary = Vocabulary.from_tokens(self.vocabulary.tokens)  # a copy: what is given may be fitted again
+            vocabulary = Vocabulary.from_tokens(self.vocabulary.tokens)  # the given one may be fitted again
             return vocabulary, vocabulary.encode(seen.tokens)
         learned = learn_vocabulary(text, seen, self.min_count, self.max_vocab, workspace.release)
         return learned.vocabulary, learned.new_ids
@@ -283,13 +280,13 @@ class NGramLanguageModel(ArpaMixin, NGramInferenceMixin, BaseLanguageModel):
 
     @property
     def nbytes_(self):
-        """Return the bytes of the arrays that probabilities are looked up in."""
+        """The bytes of the arrays in which probabilities are looked up."""
         check_fitted(self, "vocabulary_")
         return self._table.nbytes
 
     def _set_table(self, table):
         self._table = table
-        self._start_log_prob = 0.0  # what an ARPA file says of <s>; it means nothing
+        self._start_log_prob = 0.0  # the value of <s> in an ARPA file; it has no meaning
         self.n_ngrams_ = np.diff(table.level_starts).tolist()
         self.n_ngrams_[0] -= 1  # <pad>
 

@@ -1,7 +1,7 @@
-"""Looking up values, and the distribution of the next word.
+"""Look-ups of values, and the distribution of the next word.
 
-What a model remembers of a text is a row of nodes, its contexts: the last word, the last two words, and so on, as far
-as the table has them, then -1.
+The state of a text is a row of nodes, its contexts: the last word, the last two words, and so on, as far as the table
+has them; then -1.
 """
 
 import numpy as np
@@ -47,7 +47,7 @@ def next_probabilities(
         n_contexts = 0
         while n_contexts < len(row) and row[n_contexts] >= 0:
             n_contexts += 1
-        # From the empty context to the longest one: what a longer one knows takes the place of what stood there.
+        # From the empty context to the longest one: probabilities after longer contexts overwrite those before.
         scale = np.exp(_LN_10 * _log_scale(table, row, 0, n_contexts))
         for word in range(n_words):
             probabilities[i, word] = scale * unigrams[word]
@@ -55,7 +55,7 @@ def next_probabilities(
             log_scale = _log_scale(table, row, k, n_contexts)
             low, high = children(bigram_starts, block_starts, child_offsets, np.int64(row[k - 1]))
             for node in range(low, high):
-                # `words` are those that follow the shorter context; ranks ascend, so that entries move forward only.
+                # `words` are those that follow the shorter context. Ranks ascend: entries only move forward.
                 rank = ranks[node - n_words]
                 word = words[rank] if k > 1 else np.int32(rank)
                 words[node - low] = word

@@ -1,10 +1,11 @@
-"""Scoring texts: the tokens of a piece of text all at once, order after order.
+"""Scores of texts: the tokens of a block of text are looked up together, order after order.
 
-A token's n-gram of order k is a child of the n-gram of order k - 1 that ends before it. Going from token to token,
-every search would wait for the one before. Here none waits for another: first all bigrams are found, then all trigrams,
-and so on. The processor works at several searches at a time, in a part of the table that may stay in its cache.
+The n-gram of order k at a token is a child of the n-gram of order k - 1 that ends before the token. Token by token,
+each search would wait for the one before. Here all bigrams of a block are found first, then all trigrams, and so on:
+no search waits for another, the processor overlaps several of them, and they share a part of the table that may stay
+in its cache.
 
-The tokens of a piece stand in slots. Before those of each text stands a slot for what was read before it.
+The tokens of a block stand in slots. A slot before the tokens of each text stands for its context.
 """
 
 import numpy as np
@@ -14,17 +15,16 @@ from fastrnn.ngram.queries import log_backoff, log_prob
 from fastrnn.ngram.table import children
 
 _LN_10 = 2.302585092994046
-_N_SLOTS = 1 << 19  # in a piece
-_FEW = 64  # places that are counted through, several at a time, rather than halved
+_N_SLOTS = 1 << 19  # of a block
+_FEW = 64  # ranks that are compared one by one (in vectors) rather than bisected
 
 
 def make_slots(n_tokens, n_texts):
-    """Return the slots that `score_texts` works in, int32 (4, n_slots).
+    """Return the slots of `score_texts`, int32 (4, n_slots).
 
-    Row 0 is the node of the n-gram of order k that ends in a slot, as long as there is one, then -1 - the node of the
-    longest one. Row 1 is its place among its siblings (of a unigram: the word); in the slot before a text -1 - the
-    text. Rows 2 and 3 say between which places the n-gram of order k + 1 may stand; then row 3 says where it stands, -1
-    for nowhere.
+    Row 0 is the node of the n-gram of order k that ends in a slot, or -1 - the node of the longest one if there is none
+    of order k. Row 1 is its place among its siblings, for a unigram the word; in the slot before a text it is -1 - the
+    text. Rows 2 and 3 bound the places where the n-gram of order k + 1 may stand; then row 3 is its place, -1 for none.
     """
     return np.empty((4, min(_N_SLOTS, n_tokens + n_texts)), np.int32)
 
@@ -39,9 +39,9 @@ def score_texts(
     contexts,  # int32 (n, order - 1): the contexts before each text; overwritten by those after it
     slots,  # int32 (4, n_slots), see `make_slots`
     log_probs,  # float64 (T,): output, natural logarithms
-    orders,  # uint8 (T,): output, the order of the n-gram that each probability is of
+    orders,  # uint8 (T,): output, the order of the n-gram of each probability
 ):
-    """Find the probability of every token of some texts."""
+    """Compute the log probability of each token of some texts."""
     text, at = begin, offsets[begin]
     while text < end:
         first = at
@@ -55,7 +55,7 @@ def score_texts(
 
 @kernel(cache=False)
 def _fill(ids, offsets, text, end, at, contexts, slots, log_probs, orders):
-    """Put the tokens from ids[at] on into slots; return how many these are, and the text and token to go on with."""
+    """Put the tokens from ids[at] on into slots; return the number of slots, and the text and token that come next."""
     n_slots = slots.shape[1]
     has_contexts = contexts.shape[1] > 0
     n = 0
@@ -79,8 +79,8 @@ def _fill(ids, offsets, text, end, at, contexts, slots, log_probs, orders):
 
 @kernel(cache=False)
 def _bound(table, slots, n):
-    """Find between which places of the table's ranks the next longer n-grams may stand."""
-    # Taken out of the table once: inside of the loop that would cost as much as the work.
+    """Bound the places of the n-grams of the next order in the ranks of the table."""
+    # Fields of the table are read once: inside the loop that would take as long as the work.
     bigram_starts, block_starts, child_offsets = table.bigram_starts, table.block_starts, table.child_offsets
     n_words = len(bigram_starts) - 1
     nodes, ranks, lows, highs = slots[0], slots[1], slots[2], slots[3]
@@ -93,8 +93,8 @@ def _bound(table, slots, n):
 
 @kernel(cache=False)
 def _search(table_ranks, slots, n):
-    """Put the place of the rank that is looked for, -1 if it is not there, in place of the upper bounds."""
-    # Unsigned, since a signed index may count from the end of an array: that is looked after at every access.
+    """Replace the upper bounds by the places of the ranks, -1 for missing ones."""
+    # Unsigned: a signed index may count from the end of an array, which is checked at each access.
     ranks, lows, highs = slots[1], slots[2], slots[3]
     for slot in range(np.uintp(n)):
         rank, low, high = ranks[slot], np.uintp(lows[slot]), np.uintp(highs[slot])
@@ -111,9 +111,9 @@ def _search(table_ranks, slots, n):
 
 @kernel(cache=False)
 def _settle(table, k, at, contexts, slots, n, log_probs, orders):
-    """Go on to the n-grams of order k that were found; ids[at] is the token after the last slot.
+    """Move to the n-grams of order k that were found; for others, add log10 of the backoff to `log_probs`.
 
-    Of the others, log10 of the backoffs of their contexts is added to `log_probs`.
+    ``ids[at]`` is the token after the last slot.
     """
     n_words = len(table.bigram_starts) - 1
     nodes, ranks, lows, places = slots[0], slots[1], slots[2], slots[3]
@@ -141,7 +141,7 @@ def _settle(table, k, at, contexts, slots, n, log_probs, orders):
 
 @kernel(cache=False)
 def _write(table, at, slots, n, log_probs, orders):
-    """Add the probabilities of the longest n-grams; ids[at] is the first token."""
+    """Add the log probabilities of the longest n-grams; ``ids[at]`` is the first token."""
     nodes, ranks = slots[0], slots[1]
     for slot in range(n):
         if ranks[slot] >= 0:

@@ -1,12 +1,12 @@
-"""The compact table that probabilities are looked up in.
+"""The compact table of the n-grams of a model, for looking up probabilities.
 
-An n-gram stands beside the others of its context, as in a `Trie`. But it does not keep its last word: it keeps the
-word's rank, its place among the words that may follow the context without its first word. (What follows "on the" also
-follows "the".) For a bigram that is the word itself; for longer n-grams it is a small number, which fits into 16 bits
-also where words do not. The rank leads to the suffix of an n-gram as well, so that needs no place of its own. Where the
-children of a context begin takes 16 bits too: they are counted from the first one of a block of contexts.
+The n-grams of a context stand side by side, as in a `Trie`. Instead of its last word, an n-gram keeps the word's rank:
+its place among the words that follow the context without its first word. (A word that follows "on the" also follows
+"the".) The rank of a bigram is its last word; ranks of longer n-grams are small numbers, which fit into 16 bits even if
+words do not. The suffix of an n-gram follows from its rank and is not stored. The first child of a context takes 16
+bits too: it is counted from the first child of a block of contexts.
 
-That makes 12 bytes an n-gram, 6 in the highest order, and 6 and 3 with quantized values.
+An n-gram takes 12 bytes, or 6 in the highest order; with quantized values it takes 6 and 3.
 
 References
 ----------
@@ -28,27 +28,27 @@ BLOCK_BITS = 6  # contexts whose children are counted from a common start: 2 ** 
 
 
 class NGramTable(NamedTuple):
-    """n n-grams, m of them below the highest order, V unigrams: one for every word, numbered as the words.
+    """n n-grams, m of them below the highest order, V unigrams, one for each word.
 
-    `Trie` says how nodes are numbered. Values are log10 probabilities and backoffs: with h' the context h without its
+    Nodes are numbered as in a `Trie`. Values are log10 of probabilities and backoffs: with h' the context h without its
     first word,
 
         log p(w | h) = log_probs[node of hw]                       if hw is an n-gram of the table,
-                       log_backoffs[node of h] + log p(w | h')     otherwise, without the backoff if h is none.
+                       log_backoffs[node of h] + log p(w | h')     otherwise; without the backoff if h is none.
 
-    They are float32, or 8-bit codes into a codebook an order.
+    They are float32, or 8-bit codes of a codebook for each order.
     """
 
     level_starts: np.ndarray  # int64 (order + 1,): the nodes of order k are level_starts[k - 1]:level_starts[k]
     ranks: np.ndarray  # uint16 or uint32 (n - V,): of the bigrams and longer n-grams
     bigram_starts: np.ndarray  # int32 (V + 1,): the children of unigram c are bigram_starts[c]:bigram_starts[c + 1]
     block_starts: np.ndarray  # int32: the first child of every 64th longer context
-    child_offsets: np.ndarray  # uint16 or uint32 (m - V + 1,): where children of longer contexts begin after that
+    child_offsets: np.ndarray  # uint16 or uint32 (m - V + 1,): first child of each longer context, from there
     log_probs: np.ndarray  # float32 (n,), or (0,) if quantized
     log_backoffs: np.ndarray  # float32 (m,), or (0,) if quantized
     prob_codes: np.ndarray  # uint8 (n,) if quantized, or (0,)
     backoff_codes: np.ndarray  # uint8 (m,) if quantized, or (0,)
-    codebooks: np.ndarray  # float32 (order, 2, 256): values of both kinds of codes; (0, 2, 256) if not quantized
+    codebooks: np.ndarray  # float32 (order, 2, 256): the values of both kinds of codes; (0, 2, 256) if not quantized
 
     @property
     def order(self):
@@ -105,17 +105,16 @@ class NGramTable(NamedTuple):
     def from_ngrams(cls, levels, n_words):
         """Make a table of given n-grams, in any order.
 
-        What an n-gram needs and the levels do not have, its context or its suffix, is added with the probability that
-        backing off gives it: the model stays the same.
+        A missing context or suffix of an n-gram is added with the probability that backing off gives it, which leaves
+        the model as it is.
 
         Parameters
         ----------
         levels : list of (ids, log_probs, log_backoffs)
-            For each order k from 1: ids, int array (n_k, k), the n-grams as ids of words; log10 of their probabilities,
-            float array (n_k,); log10 of their backoffs, float array (n_k,) or None if all are 0.
+            For each order k from 1: the n-grams as ids of words, int array (n_k, k); log10 of their probabilities,
+            float array (n_k,); log10 of their backoffs, float array (n_k,), or None if all are 0.
         n_words : int
-            The size of the vocabulary, V. A word without a unigram has probability 0, and so have ``<pad>`` and
-            ``<s>``, whatever their unigrams say.
+            The size of the vocabulary, V. Words without a unigram, ``<pad>`` and ``<s>`` have probability 0.
 
         Returns
         -------
@@ -144,7 +143,7 @@ class NGramTable(NamedTuple):
         return cls.from_trie(trie, log_probs, log_backoffs, Workspace())
 
     def quantize(self):
-        """Return a table whose values are kept with 8 bits each."""
+        """Return a table whose values take 8 bits each."""
         codes, codebooks = ([], []), np.empty((self.order, 2, N_CODES), np.float32)
         for k, use in enumerate(self._use(), start=1):
             for kind in range(2 if k < self.order else 1):
@@ -160,7 +159,7 @@ class NGramTable(NamedTuple):
         )
 
     def _use(self):
-        """Yield for each order the probabilities of all its n-grams, float64 (n_k,): of all words, not the last one."""
+        """Yield for each order the probabilities of whole n-grams, not of their last words alone: float64 (n_k,)."""
         blocks = np.repeat(self.block_starts, 1 << BLOCK_BITS)[: len(self.child_offsets)]
         n_children = np.diff(np.concatenate([self.bigram_starts[:-1], blocks + self.child_offsets.astype(np.int64)]))
         use = 10.0 ** self._decode(0, 1)
@@ -172,12 +171,12 @@ class NGramTable(NamedTuple):
             yield use
 
     def levels(self):
-        """Give the n-grams of all orders.
+        """Iterate over the n-grams, order by order.
 
         Yields
         ------
         ids : int32 array (n_k, k)
-            The n-grams of order k, sorted; of unigrams all but ``<pad>``.
+            The n-grams of order k, sorted; ``<pad>`` is none.
         log_probs : float32 array (n_k,)
             log10 of their probabilities.
         log_backoffs : float32 array (n_k,) or None
@@ -213,7 +212,7 @@ class NGramTable(NamedTuple):
 
 @kernel(cache=False, forceinline=True)
 def first_child(bigram_starts, block_starts, child_offsets, context):
-    """Return the node that the children of a context begin with; the arrays are those of an `NGramTable`."""
+    """Return the first child of a context; the arrays are those of an `NGramTable`."""
     n_words = len(bigram_starts) - 1
     if context < n_words:
         return np.int64(bigram_starts[context])
@@ -223,7 +222,7 @@ def first_child(bigram_starts, block_starts, child_offsets, context):
 
 @kernel(cache=False, forceinline=True)
 def children(bigram_starts, block_starts, child_offsets, context):
-    """Return the begin and the end of the nodes of a context."""
+    """Return begin and end of the children of a context."""
     return (
         first_child(bigram_starts, block_starts, child_offsets, context),
         first_child(bigram_starts, block_starts, child_offsets, context + 1),
@@ -234,7 +233,7 @@ def children(bigram_starts, block_starts, child_offsets, context):
 def _rank(
     first_child,  # int32 (m + 1,)
     suffixes,  # int32 (n,)
-    n_words,  # the unigrams
+    n_words,  # V
     ranks,  # uint16 or uint32 (n - V,): output
     begin,  # contexts begin:end
     end,
@@ -249,10 +248,10 @@ def _rank(
 
 @kernel
 def _offset(
-    starts,  # int32 (n,): the first children of contexts
+    starts,  # int32 (n,): the first child of each context
     offsets,  # uint16 or uint32 (n,): output
 ):
-    """Count where children begin from the first ones of a block of contexts; return the largest offset."""
+    """Count first children from that of the block of contexts; return the largest offset."""
     largest = 0
     for context in range(len(starts)):
         offset = starts[context] - starts[context >> BLOCK_BITS << BLOCK_BITS]
@@ -293,14 +292,14 @@ def _expand(
 
 
 def _as_level(ids, log_probs, log_backoffs):
-    """Return one order's arrays; a NaN probability stands for one that is not known yet."""
+    """Return the arrays of one order; a NaN probability is not known yet."""
     ids = np.asarray(ids, np.int32)
     backoffs = np.zeros(len(ids), np.float32) if log_backoffs is None else np.asarray(log_backoffs, np.float32)
     return ids, np.asarray(log_probs, np.float32), backoffs
 
 
 def _append(level, ids):
-    """Add n-grams that are not known yet."""
+    """Add n-grams whose values are not known yet."""
     return (
         np.concatenate([level[0], ids]),
         np.concatenate([level[1], np.full(len(ids), np.nan, np.float32)]),
@@ -309,7 +308,7 @@ def _append(level, ids):
 
 
 def _build_trie(levels, n_words):
-    """Return the trie of n-grams, and for each order the node of every row, -1 where its context is missing."""
+    """Return the trie of n-grams, and for each order the node of each row, -1 where its context is missing."""
     starts, words, first_child = [0, n_words], [np.arange(n_words, dtype=np.int32)], []
     rows, keys = [levels[0][0][:, 0].astype(np.int64)], [np.arange(n_words)]
     _refuse_twice(np.sort(rows[0]), rows[0], levels[0][0])
@@ -331,7 +330,7 @@ def _build_trie(levels, n_words):
 
 
 def _find(ids, keys, starts):
-    """Return the nodes of n-grams, int64 (n,), -1 for those that are not there."""
+    """Return the nodes of n-grams, int64 (n,), -1 for missing ones."""
     nodes = ids[:, 0].astype(np.int64)
     for k in range(1, ids.shape[1]):
         own = nodes << 32 | ids[:, k]
@@ -349,7 +348,7 @@ def _refuse_twice(sorted_keys, keys, ids):
 
 
 def _find_missing(levels, trie, rows):
-    """Return for each order the n-grams, int32 (n, k), that others need and that are not there; None if all are."""
+    """Return for each order the missing n-grams that others need, int32 (n, k), or None if none is missing."""
     missing = [[np.empty((0, k), np.int32)] for k in range(1, len(levels) + 1)]
     for k in range(2, len(levels) + 1):
         ids, nodes = levels[k - 1][0], rows[k - 1]
@@ -379,10 +378,10 @@ def _back_off(
     level_starts,  # int64 (order + 1,)
     first_child,  # int32 (m + 1,)
     suffixes,  # int32 (n,)
-    log_probs,  # float32 (n,): NaN is replaced by what backing off gives
+    log_probs,  # float32 (n,): NaN is replaced
     log_backoffs,  # float32 (m,)
 ):
-    """Fill in the probabilities of n-grams that were added."""
+    """Give added n-grams the probabilities of backing off."""
     for context in range(len(first_child) - 1):
         for node in range(first_child[context], first_child[context + 1]):
             if np.isnan(log_probs[node]):

@@ -1,8 +1,8 @@
-"""The n-grams of a model as a forest of prefixes, in plain arrays: what models are estimated in.
+"""The n-grams of a model as tries in plain arrays, for estimation.
 
-Every n-gram has a number, its node. Unigrams are numbered as their words; then come all bigrams, then all trigrams, and
-so on. Within an order they are sorted by the node of the n-gram without its last word (its context), then by the last
-word: so the n-grams of a context stand side by side.
+Each n-gram has a number, its node. Unigrams have the numbers of their words; bigrams follow, then trigrams, and so on.
+Within an order, n-grams are sorted by their context (the node of the n-gram without its last word), then by the last
+word: the n-grams of a context stand side by side, as its children.
 """
 
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from fastrnn._jit import kernel
 
 
 class Trie(NamedTuple):
-    """n n-grams, m of them below the highest order; with each of them its context and its suffix are there too."""
+    """n n-grams, m of them below the highest order; the context and the suffix of each are n-grams too."""
 
     level_starts: np.ndarray  # int64 (order + 1,): the nodes of order k are level_starts[k - 1]:level_starts[k]
     words: np.ndarray  # int32 (n,): the last word
@@ -22,7 +22,7 @@ class Trie(NamedTuple):
 
 
 def link_suffixes(level_starts, words, first_child, workspace):
-    """Return the suffix of every node, int32 (n,), or -1 where the trie has none (and for unigrams).
+    """Return the suffix of each node, int32 (n,); -1 where the trie has none, and for unigrams.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def _link(
     for context in range(begin, end):
         shorter = suffixes[context]
         if shorter < 0 and context >= first_child[0]:
-            continue  # no unigram, and without a suffix itself
+            continue  # a longer context without a suffix
         low = first_child[shorter] if shorter >= 0 else 0
         limit = first_child[shorter + 1] if shorter >= 0 else first_child[0]
         for node in range(first_child[context], first_child[context + 1]):
@@ -65,15 +65,15 @@ def _link(
 
 
 def prune_trie(trie, kept, arrays, workspace):
-    """Return the trie of those n-grams that are kept, and arrays of their values.
+    """Return the trie of the kept n-grams, and their values.
 
     Parameters
     ----------
     trie : Trie
     kept : bool array (n,)
-        All unigrams, and with every n-gram its context and its suffix.
+        All unigrams, and with each n-gram its context and its suffix.
     arrays : list of array (n,) or (m,)
-        What belongs to the n-grams, or to those below the highest order.
+        Values of the n-grams, or of those below the highest order.
     workspace : Workspace
 
     Returns
@@ -81,7 +81,7 @@ def prune_trie(trie, kept, arrays, workspace):
     Trie
     list of array
     """
-    numbers = workspace.empty(len(kept) + 1, np.int32)  # how many are kept before each
+    numbers = workspace.empty(len(kept) + 1, np.int32)  # how many are kept before each node
     numbers[0] = 0
     np.cumsum(kept, out=numbers[1:])
     n, m = int(numbers[-1]), int(numbers[trie.level_starts[-2]])
@@ -105,9 +105,9 @@ def prune_trie(trie, kept, arrays, workspace):
 def _select(
     kept,  # bool (n,)
     values,  # (n,) or shorter
-    selected,  # output, those that are kept
+    selected,  # output
 ):
-    """Write the values that are kept one after another."""
+    """Write the kept values one after another."""
     place = 0
     for node in range(len(values)):
         if kept[node]:
@@ -117,10 +117,10 @@ def _select(
 
 @kernel
 def _renumber(
-    numbers,  # int32 (n + 1,): the new number of every node
-    nodes,  # int32: old numbers, or -1; overwritten by new ones
+    numbers,  # int32 (n + 1,): the new number of each node
+    nodes,  # int32: old numbers, or -1; overwritten by new numbers
 ):
-    """Give nodes their new numbers."""
+    """Renumber nodes."""
     for i in range(len(nodes)):
         if nodes[i] >= 0:
             nodes[i] = numbers[nodes[i]]

@@ -1,4 +1,4 @@
-"""Where the arrays of a fit live, in memory or in temporary files, and how kernels go over them."""
+"""Arrays of a fit, in memory or in temporary files, and kernels that run over them."""
 
 import itertools
 import mmap
@@ -13,8 +13,8 @@ from fastrnn.kernels.threads import run
 from fastrnn.utils.checks import shown
 from fastrnn.utils.files import writing_temporary_file
 
-_MIN_PIECE = 1 << 15  # children of contexts that a thread is worth
-_DISK_PIECE = 1 << 20  # children of contexts that a thread goes over before pages are given back
+_MIN_PIECE = 1 << 15  # children of contexts that are worth a thread
+_DISK_PIECE = 1 << 20  # children of contexts after which a thread gives pages back
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 
@@ -24,9 +24,9 @@ class Workspace:
     Parameters
     ----------
     memory_limit : int or None
-        With a number of bytes, large arrays are temporary files that are mapped into memory. They have no name, so that
-        they vanish with the last array, whatever happens; their place on the disk is reserved when they are made, so
-        that a full disk is an OSError then and not a crash later.
+        With a number of bytes, large arrays are mapped temporary files. The files have no names: they vanish with the
+        last array, whatever happens. Their space on the disk is reserved at once: a full disk raises OSError then, and
+        does not crash the process later.
     n_jobs : int
         Threads.
     """
@@ -37,7 +37,7 @@ class Workspace:
         self._maps = weakref.WeakSet()
 
     def empty(self, size, dtype):
-        """Return an array (size,) that holds anything."""
+        """Return an array (size,) of undefined values."""
         nbytes = size * np.dtype(dtype).itemsize
         if self.memory_limit is None or nbytes < mmap.PAGESIZE:
             return np.empty(size, dtype)
@@ -49,13 +49,13 @@ class Workspace:
         return np.frombuffer(pages, dtype)
 
     def full(self, size, value, dtype):
-        """Return an array (size,) that holds one value."""
+        """Return an array (size,) filled with a value."""
         array = self.empty(size, dtype)
         array[:] = value
         return array
 
     def keep(self, array):
-        """Return the array, in a temporary file if that is where arrays are."""
+        """Return an array, moved to a temporary file if there is a memory limit."""
         if self.memory_limit is None:
             return array
         kept = self.empty(len(array), array.dtype)
@@ -63,13 +63,13 @@ class Workspace:
         return kept
 
     def concatenate(self, arrays, dtype):
-        """Return arrays that come one after another as one array, of which only the result is in memory or in a file.
+        """Return arrays that come one after another as one array; with a memory limit, one of them is held at a time.
 
         Parameters
         ----------
         arrays : iterable of array (n_i,)
         dtype : dtype
-            Of the result.
+            The dtype of the result.
         """
         if self.memory_limit is None:
             return np.concatenate([np.empty(0, dtype), *arrays], dtype=dtype)
@@ -86,22 +86,22 @@ class Workspace:
         return np.frombuffer(pages, dtype)
 
     def release(self):
-        """Give the memory of mapped files back: what is in them stays, and is read again where it is needed."""
+        """Give the memory of mapped files back; their content stays, and is read again when it is needed."""
         if hasattr(mmap, "MADV_DONTNEED"):
             for pages in self._maps:
                 pages.madvise(mmap.MADV_DONTNEED)
 
     def over_contexts(self, kernel, first_child, begin, end, *arguments):
-        """Call ``kernel(*arguments, low, high)`` on ranges of contexts that make up begin:end, in threads.
+        """Call ``kernel(*arguments, low, high)`` in threads, on ranges of contexts that together are begin:end.
 
         Parameters
         ----------
         kernel : callable
         first_child : int array
-            Where the children of contexts begin: ranges have about as many children each.
+            The first child of each context: ranges have about equally many children.
         begin, end : int
-        *arguments :
-            What else the kernel takes.
+        *arguments
+            The other arguments of the kernel.
         """
         first, last = int(first_child[begin]), int(first_child[end])
         size = max(1, last - first)
@@ -127,7 +127,7 @@ def _reserve(file, nbytes):
 
 
 def parse_bytes(name, value):
-    """Return the number of bytes that a parameter asks for, None for None.
+    """Return the number of bytes that a parameter says; None for None.
 
     Examples
     --------
