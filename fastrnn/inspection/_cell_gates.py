@@ -13,13 +13,13 @@ def cell_gates(cell, from_input, state, units, recurrent):
     ----------
     cell : NamedTuple
     from_input : ndarray (G, rows, H)
-        The input's part of the pre-activations.
+        The part of the pre-activations that comes from the input.
     state : tuple of ndarray (rows, size of the state)
         The states before the step.
     units : tuple of ndarray (H,)
         The cell's parameters of each unit.
     recurrent : callable
-        Returns the recurrent products (G, rows, H) of what it is given, an array like h.
+        Returns the recurrent products (G, rows, H) of an array like h.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Explanations of predictions: which words, or steps of a series, make a classifier say what it says."""
+"""Explanations of predictions: the contributions of words, or of the steps of a series."""
 
 from typing import NamedTuple
 
@@ -26,9 +26,9 @@ class Explanation(NamedTuple):
     Attributes
     ----------
     tokens : list of str or None
-        The words that the model read; None for a series.
+        The words of the text; None for a series.
     contributions : ndarray (T,) or (T, D)
-        What each word, or each number of a series, adds to the output.
+        The addition of each word, or of each number of a series, to the output.
     target : object
         The class, label number or output number that is explained.
     output : float
@@ -46,7 +46,7 @@ class Explanation(NamedTuple):
 
     @property
     def _steps(self):
-        """The words or the numbers of the steps, and what each contributes."""
+        """The words or the numbers of the steps, and the contribution of each."""
         if self.tokens is None:
             return list(map(str, range(len(self.contributions)))), self.contributions.sum(axis=1)
         return self.tokens, self.contributions
@@ -68,9 +68,9 @@ class Explanation(NamedTuple):
         return coloured_text([printable(token) for token in tokens], shares, tips, title, space)
 
     def to_ansi(self):
-        """Return the text for a terminal: words for the class have a green background, those against it a red one.
+        """Return the text for a terminal: words for the class on green, words against it on red.
 
-        Of a series the numbers of its steps stand there, from 0 on.
+        A series is shown as the numbers of its steps, from 0 on.
         """
         tokens, values = self._steps
         largest = abs(values).max(initial=0)
@@ -81,7 +81,7 @@ class Explanation(NamedTuple):
         return " ".join(words)
 
     def plot(self, ax=None, *, width=80, cmap="RdYlGn"):
-        """Draw the text, coloured by the contributions; of a series, an image with a row a feature, a column a step.
+        """Draw the text, coloured by the contributions, or a series as an image of features (rows) and steps (columns).
 
         Parameters
         ----------
@@ -112,12 +112,12 @@ class Explanation(NamedTuple):
 
 @reads
 def explain(model, text, target=None, n_steps=64):
-    """Return what each word of a text, or each step of a series, contributes to a prediction.
+    """Return the contribution of each word of a text, or of each step of a series, to a prediction.
 
     Integrated gradients (Sundararajan, Taly and Yan, "Axiomatic attribution for deep networks", ICML 2017): the
-    gradient of the output with respect to the words' vectors, averaged on the way from zeros (what an unknown word has)
-    to the vectors. An n-gram's share is divided equally among its words. The way to a series begins at the mean of the
-    training series.
+    gradient of the output with respect to the words' vectors, averaged on the way from zeros (the vector of an unknown
+    word) to the vectors. An n-gram's share is divided equally among its words. The way to a series begins at the mean
+    of the training series.
 
     Parameters
     ----------
@@ -171,7 +171,7 @@ def explain(model, text, target=None, n_steps=64):
 
 
 def _in_units(target, place, output, baseline, contributions):
-    """Return output, baseline and contributions in the units of what a regressor predicts."""
+    """Return output, baseline and contributions in the units of a regressor's predictions."""
     if target.kind != "values":
         return output, baseline, contributions
     mean, scale = float(target.mean[place]), float(target.scale[place])
@@ -199,7 +199,7 @@ def _gradient(network, h, place, backward):
 
 
 def _recurrent_contributions(model, network, sequences, place, n_steps):
-    """Return what each number of the vectors (T, D) of a sequence contributes, and the baseline."""
+    """Return the contribution of each number of a sequence's vectors (T, D), and the baseline."""
     steps, lengths = sequences.padded(np.zeros(1, int))
     x = network.embed(steps)  # (T, 1, D)
     if not lengths[0]:
@@ -214,7 +214,7 @@ def _recurrent_contributions(model, network, sequences, place, n_steps):
 
 
 def _bag_contributions(model, network, sequences, place, n_steps):
-    """Return what each word (T,) of a text contributes, and the baseline."""
+    """Return the contribution of each word (T,) of a text, and the baseline."""
     ids = sequences.values
     reader = model.learned.reader
     bag = reader.features(sequences)

@@ -40,9 +40,9 @@ class GateActivations(NamedTuple):
 def gate_activations(model, text):
     """Return the values of all gates at every token of a text, or step of a series.
 
-    They are computed in float64, with the cell's own equations from the states before each step. They are values behind
-    the nonlinearity: from 0 to 1 for a gate proper, from -1 to 1 for what is let through (``g`` of an LSTM, ``n`` of a
-    GRU; a vanilla network has only that, named ``h``). The symbol that a language model reads before a text is not in
+    They are computed in float64, with the cell's own equations from the states before each step. They are values after
+    the nonlinearity: from 0 to 1 for a gate proper, from -1 to 1 for a candidate (``g`` of an LSTM, ``n`` of a GRU,
+    ``h`` of a vanilla network). The symbol that a language model reads before a text is not in
     the result.
 
     Parameters

@@ -39,14 +39,14 @@ def gradient_flow(model, X, random_state=None, y=None):
     """Return the norm of the gradient of a loss at the end of a sequence by the states at every lag before it.
 
     The loss of a language model is -log p of the last token of a text, given those before. Classifiers and regressors
-    have the loss that they are trained with; without `y`, a classifier that of what it predicts, and a regressor the
-    sum of its outputs. For a recurrent layer it is a random projection of the last output: the scalar product with a
-    random vector of length 1, the same for all sequences. For a layer that reads backwards that is the output at the
-    first step, for one with two directions the vector goes over both.
+    have the loss that they are trained with. Without `y`, a classifier takes its own predictions as targets, and the
+    loss of a regressor is the sum of its outputs. The loss of a recurrent layer is a random projection of the last
+    output: its scalar product with a random vector of length 1, the same for all sequences. The last output of a layer
+    that reads backwards is that of the first step; with two directions, the vector covers both.
 
     The gradient by a state counts all its ways to the loss: through the next step and, for h, through the layer above.
-    It is that of the network at prediction, without dropout, computed in float64. Pooling over all steps gives each of
-    them a short way to the loss.
+    It is computed in float64 for the network at prediction, without dropout. Pooling over all steps gives each of them
+    a short way to the loss.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def gradient_flow(model, X, random_state=None, y=None):
     random_state : int, RandomState instance or None, default=None
         Draws the projection for a layer.
     y : array-like (n,) or (n, K), or None, default=None
-        What a classifier or regressor should predict.
+        The targets of a classifier or regressor.
 
     Returns
     -------

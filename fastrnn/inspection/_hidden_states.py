@@ -19,8 +19,8 @@ class HiddenStates(NamedTuple):
     Attributes
     ----------
     values : dict of str to (list of ndarray (layers · directions, T_i, H))
-        For each state, ``"h"`` and what else the cell has, its values after each step of each sequence. (With a
-        projection, ``"h"`` is as long as that.)
+        For each state of the cell, ``"h"`` and perhaps more, its values after each step of each sequence. With a
+        projection, ``"h"`` has the size of the projection.
     names : tuple of str
         The layers and directions as in the names of parameters: ``"l0"``, ``"l0_reverse"``, ``"l1"``, ...
     tokens : list of (list of str) or None
@@ -93,8 +93,8 @@ def _states_of(inputs):
 class HiddenStatesDisplay(Display):
     """A text, coloured by the activation of one hidden unit; or for a series, a chart of it against the steps.
 
-    The picture that shows what single units of a language model watch: quotation marks, the place in a line, the number
-    of a noun (Karpathy, Johnson and Fei-Fei, "Visualizing and understanding recurrent networks", 2015).
+    This picture shows the properties that single units of a language model track: quotation marks, the place in a line,
+    the number of a noun (Karpathy, Johnson and Fei-Fei, "Visualizing and understanding recurrent networks", 2015).
 
     Parameters
     ----------
@@ -113,7 +113,7 @@ class HiddenStatesDisplay(Display):
     ----------
     unit : int
     activations : ndarray (T,)
-        What the tokens are coloured by.
+        The activations that colour the tokens.
     boxes_ : list of matplotlib Rectangle
         The background of each token; none for a series.
     ax_ : matplotlib Axes

@@ -24,7 +24,7 @@ class Inputs(NamedTuple):
         The last step of a pipeline.
     layer : Recurrent
     sequences : list of ndarray (T_i, D)
-        A language model's begin with the symbol that it reads before a text.
+        Those of a language model begin with the symbol that it reads before a text.
     tokens : list of (list of str), or None
         The tokens of each text, None for arrays and series.
     ids : list of ndarray, or None
@@ -42,7 +42,7 @@ class Inputs(NamedTuple):
 
 
 def last_step(model, X=None):
-    """Return the model in a pipeline or search, and what it reads when that is given X."""
+    """Return the model at the end of a pipeline or search, and X as the steps before it transform it."""
     model = getattr(model, "best_estimator_", model)
     if not isinstance(model, Pipeline):
         return model, X
@@ -69,7 +69,7 @@ def recurrent_layer(model):
 
 
 def read_inputs(model, X):
-    """Return the `Inputs` of many sequences, see `hidden_states` for what X may be."""
+    """Return the `Inputs` of many sequences; X is as in `hidden_states`."""
     model, X = last_step(model, X)
     layer = recurrent_layer(model)
     if layer is model:
@@ -101,7 +101,7 @@ def read_one(model, X):
 
 
 def check_one(model, text):
-    """Raise ValueError if an estimator of series is given several where it is to read one."""
+    """Raise ValueError if an estimator of series is given several series in place of one."""
     parts = text if isinstance(text, list | tuple) else ()
     is_several = getattr(text, "ndim", 0) > 2 or any(getattr(part, "ndim", 0) > 1 for part in parts)
     if is_several and getattr(model, "input", None) == "series":

@@ -17,7 +17,7 @@ class MinimalPairs(NamedTuple):
     Attributes
     ----------
     accuracy : float
-        Share of the pairs whose good sentence is the more probable one; a tie is not. NaN without a pair.
+        Share of the pairs whose good sentence is more probable; a tie does not count. NaN without a pair.
     n_pairs : int
         The pairs that were judged.
     n_ties : int
@@ -30,7 +30,7 @@ class MinimalPairs(NamedTuple):
     group_counts, group_ties : int array (n_groups,)
         Pairs that were judged, and ties.
     good_scores, bad_scores : float64 array (n,)
-        Log likelihood of the sentences of every pair, those left out too.
+        Log likelihoods of the sentences of all pairs, including those that were left out.
     """
 
     accuracy: float
@@ -49,8 +49,8 @@ class MinimalPairs(NamedTuple):
 def minimal_pairs(model, good, bad, groups=None, oov="include"):
     """Return how often a language model finds the good one of two sentences more probable.
 
-    The sentences of a pair differ in what is tested only: "the keys are here" and "the keys is here". Each is scored by
-    itself, whatever the model's `carry_state`.
+    The sentences of a pair differ only in the tested property: "the keys are here" and "the keys is here". Each is
+    scored on its own, whatever the model's `carry_state`.
 
     Parameters
     ----------

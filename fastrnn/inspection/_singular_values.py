@@ -1,4 +1,4 @@
-"""Singular values of the recurrent weights, and what they alone say about gradients."""
+"""Singular values of the recurrent weights, and their consequences for gradients."""
 
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ from fastrnn.inspection._inputs import recurrent_layer
 from fastrnn.inspection._unrolled import direction_names
 from fastrnn.utils.use import reads
 
-_ROUNDING = 1e-5  # of a product that is 1 exactly, with orthogonal weights
+_ROUNDING = 1e-5  # of a product that is exactly 1 with orthogonal weights
 
 
 class SingularValues(NamedTuple):
@@ -38,18 +38,18 @@ class SingularValues(NamedTuple):
 
 @reads
 def singular_values(model):
-    """Return the singular values of the recurrent weights, gate by gate, and what theory says to them.
+    """Return the singular values of the recurrent weights, gate by gate, and the verdict of theory.
 
     A step backwards multiplies the gradient with the transposed recurrent matrix and with the slopes of the
     nonlinearity. Where the largest singular value times the largest slope is below 1, every step makes the gradient
     smaller: it vanishes. Above 1, it can explode (but need not): that is necessary for an explosion, not sufficient.
 
     The recurrent matrix is ``weight_hh``, with a projection its product with ``weight_hr``: from units to units. Layer
-    normalization scales whatever comes out of it, so that its singular values say nothing.
+    normalization rescales its products, so that its singular values say nothing.
 
     For a vanilla network that is the whole theory. The gates of a GRU or LSTM are judged one by one: the verdict is on
     the way back through this gate only, and these cells exist for another way, past all matrices, along which the
-    gradient is multiplied with the forget or update gate alone. `gradient_flow` measures what comes of it together.
+    gradient is multiplied with the forget or update gate alone. `gradient_flow` measures the joint effect.
 
     Parameters
     ----------

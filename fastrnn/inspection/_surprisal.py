@@ -15,7 +15,7 @@ from fastrnn.utils.use import reads
 
 
 class Surprisal(NamedTuple):
-    """Result of `surprisal`. A notebook shows it as the text, with a darker background behind what surprises more.
+    """Result of `surprisal`. A notebook shows it as the text, with darker backgrounds behind more surprising tokens.
 
     Attributes
     ----------
@@ -24,10 +24,10 @@ class Surprisal(NamedTuple):
     known : bool array (T,)
         Whether each is in the vocabulary; others are scored as ``<unk>``.
     bits : float64 array (T,)
-        The surprisal of each: the negative logarithm to base 2 of its probability after those before it.
+        The surprisal of each token: the negative logarithm to base 2 of its probability after the tokens before it.
     ranks : int64 array (T,)
-        The place of each among all tokens by their probability after those before it: 1 is the most probable one.
-        Tokens of one probability have one rank.
+        The rank of each token among all tokens by their probability at its place: 1 is the most probable token. Equal
+        probabilities have the same rank.
     """
 
     tokens: np.ndarray
@@ -79,7 +79,7 @@ class Surprisal(NamedTuple):
 def surprisal(model, text):
     """Return how surprising each token of a text is to a language model.
 
-    The text is scored by itself, whatever the model's `carry_state`.
+    The text is scored on its own, whatever the model's `carry_state`.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
 """A recurrent layer taken apart into its directions, and the gradient by every state.
 
-States and gradients come from layers: copies in float64 of the whole one and of each direction alone. Only what stands
-between the directions (merging, residual connections, zoneout at prediction) is written out here, and compared with the
-layer, so that one that computes something else is refused instead of misread.
+States and gradients come from layers: copies in float64 of the whole one and of each direction alone. Only the links
+between the directions (merging, residual connections, zoneout at prediction) are written out here. The result is
+compared with the layer, so that a layer that computes something else is refused instead of misread.
 """
 
 from typing import NamedTuple
@@ -12,7 +12,7 @@ import numpy as np
 from fastrnn.layers import Recurrent
 from fastrnn.utils.checks import check_choice
 
-# Options of a layer that say what it computes at prediction; those that only act in training stay at their defaults.
+# Options that act at prediction; those that act in training alone stay at their defaults.
 _OPTIONS = ("input_size", "hidden_size", "num_layers", "bias", "bidirectional", "proj_size", "merge", "residual",
             "reverse", "learn_initial_state", "zoneout")  # fmt: skip
 _COMPARED_STEPS = 3  # few: over many, rounding alone can make a chaotic network diverge
@@ -130,7 +130,7 @@ def unroll(layer, sequences):
 
 
 def _copy(layer, **changes):
-    """Return a new layer in float64 that computes what `layer` does at prediction, but for `changes`."""
+    """Return a new layer in float64 that computes the same as `layer` at prediction, apart from `changes`."""
     options = {name: getattr(layer, name) for name in _OPTIONS}
     return Recurrent(layer.cell, **{**options, **changes}, dtype="float64", random_state=0, n_jobs=layer.n_jobs)
 
@@ -157,23 +157,23 @@ def _trace(whole, n, x, after, lengths):
 
 
 def _merged(layer, outputs):
-    """Return the outputs (T, B, n) of the directions put together."""
+    """Return the merged outputs (T, B, n) of the directions."""
     if layer.merge == "concat":
         return np.concatenate(outputs, axis=2)
     return sum(outputs) / (len(outputs) if layer.merge == "mean" else 1)
 
 
 def _part(layer, dy, direction):
-    """Return the gradient (T, B, n) of one direction's output, for that of all directions' together."""
+    """Return the gradient (T, B, n) of one direction's output from that of the merged output."""
     if layer.merge == "concat":
         return np.split(dy, layer.directions, axis=2)[direction]
     return dy / (layer.directions if layer.merge == "mean" else 1)
 
 
 def _backward(trace, dy, lengths, zoneout):
-    """Return the gradients by the states after each step, and by x, for those by the outputs."""
+    """Return the gradients by the states after each step and by x, from the gradient by the outputs."""
     d_states, dx = [np.zeros_like(state) for state in trace.after], np.zeros_like(trace.x)
-    d_state = [np.zeros_like(state[0]) for state in trace.after]  # (B, size): what comes from the steps read later
+    d_state = [np.zeros_like(state[0]) for state in trace.after]  # (B, size): the part from the steps read later
     none = np.zeros_like(trace.after[0][:1])
     for t in range(len(dx)) if trace.is_reverse else reversed(range(len(dx))):
         alive = lengths > t
@@ -196,7 +196,7 @@ def _as_state(parts):
 
 
 def _check(layer, whole, x, lengths, y, together):
-    """Raise NotImplementedError if the copy, or what was put together from its states, is not the layer."""
+    """Raise NotImplementedError if the copy, or the merge of its states, differs from the layer."""
     first, few = x[:_COMPARED_STEPS], np.minimum(lengths, _COMPARED_STEPS)
     expected, _ = layer.forward(first.swapaxes(0, 1) if layer.batch_first else first, lengths=few)
     expected = expected.swapaxes(0, 1) if layer.batch_first else expected

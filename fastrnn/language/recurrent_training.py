@@ -19,9 +19,6 @@ from fastrnn.training.loop import Options, train
 from fastrnn.training.optimizers import make_optimizer
 from fastrnn.utils.checks import check_choice, check_not_negative, check_positive_integer, check_training, shown
 
-# Parameters that the weights are bound to: if they are set after a fit, a file still has those of the fit.
-_FIXED = ("cell", "embedding_size", "hidden_size", "num_layers", "tie_weights", "residual", "zoneout", "proj_size",
-          "softmax", "softmax_cutoffs", "recipe")  # fmt: skip
 # What a recipe sets the parameters to that are left at their defaults.
 RECIPES = {
     "awd": {
@@ -55,6 +52,9 @@ class RecurrentTrainingMixin:
 
     The parameters that are used stand in `settings`: a recipe replaces defaults.
     """
+
+    _fixed = ("cell", "embedding_size", "hidden_size", "num_layers", "tie_weights", "residual", "zoneout", "proj_size",
+              "softmax", "softmax_cutoffs", "recipe")  # parameters that only a fit can change  # fmt: skip
 
     def _settings(self):
         """Return the parameters that are used: the recipe's values replace defaults."""
@@ -200,7 +200,7 @@ class RecurrentTrainingMixin:
     def _set_fitted(self, network, vocabulary, optimizer, history, going_on):
         """Set the learned attributes; with `going_on`, the curves grow."""
         if network is not getattr(self, "network_", None):
-            self._fitted_params = {name: getattr(self, name) for name in _FIXED}
+            self._fitted_params = {name: getattr(self, name) for name in self._fixed}
         before = (self.loss_curve_, self.validation_scores_) if going_on else ([], [])
         self.network_, self.vocabulary_, self._optimizer = network, vocabulary, optimizer
         self.loss_curve_ = before[0] + history.loss_curve
