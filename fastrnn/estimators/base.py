@@ -96,7 +96,7 @@ class BaseSequenceEstimator(GuardedMixin, BaseEstimator, abc.ABC):
 
     @property
     def learned(self):
-        """What `fit` learned, as the parts of the package use it: reader, target, network, losses and scores."""
+        """Reader, target, network, losses and scores that `fit` learned, for the other parts of the package."""
         return Learned(self._reader, self._target, self.network_, self.loss_curve_, self.validation_scores_)
 
     # ------------------------------------------------------------------------------------------------------- reading

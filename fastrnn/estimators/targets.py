@@ -4,7 +4,7 @@ A target knows what y consists of. Estimators use
 
 - ``encode(y)``: y as an array with an entry for each sequence, or ValueError;
 - ``weights(encoded, class_weight)``: the weight of each sequence, float64 (n,);
-- ``strata(encoded)``: the group of each sequence, int (n,), of which a split takes equal shares;
+- ``strata(encoded)``: the group of each sequence, int (n,); a split takes an equal share of each group;
 - ``kind``: the head that the network gets, see `fastrnn.networks.heads`;
 - ``n_outputs``: the outputs that the network needs, K;
 - ``get_learned()`` and `restored_target`: to a file and back.

@@ -26,11 +26,11 @@ class WholeSequenceEstimator(
             a list of texts, the path of a folder stands for all its ``.txt`` files, sorted, and the path of a file for
             its lines.
         y : array-like (n,), or (n, K)
-            Labels of a classifier, all of them strings, integers, booleans, whole floats or dates. Or an indicator
-            matrix of 0 and 1 of K labels, each of which has a probability of its own. This also holds for one-hot rows:
+            For a classifier: labels, all of them strings, integers, booleans, whole floats or dates; or an indicator
+            matrix of 0 and 1, for K labels with probabilities of their own. One-hot rows are such a matrix too:
             ``y.argmax(axis=1)`` makes classes of them. With tokens and series, a matrix with a column for each step is
-            refused, because labels of steps are not learned: give it as a sparse matrix if it is no such thing. Numbers
-            for a regressor.
+            refused, because labels of steps are not learned: give it as a sparse matrix if it is no such thing. For a
+            regressor: numbers.
         sample_weight : array-like (n,), default=None
         X_val, y_val : as X and y, default=None
             Validation data, used after each epoch: the weights that predict it best are kept.
