@@ -38,12 +38,12 @@ def to_keras(layer):
     >>> [weight.shape for weight in to_keras(GRU(3, 5, random_state=0))]
     [(3, 15), (5, 15), (2, 15)]
     """
-    name, weights = _keras_name(layer), []
+    name, arrays, weights = _keras_name(layer), layer.state_dict(), []
     for suffix in _suffixes(layer):
         rows = _gate_rows(layer, name)
         parameters = {
-            key: layer.parameters[f"{key}_{suffix}"][rows] for key in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-            if f"{key}_{suffix}" in layer.parameters
+            key: arrays[f"{key}_{suffix}"][rows] for key in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+            if f"{key}_{suffix}" in arrays
         }  # fmt: skip
         weights += [parameters["weight_ih"].T.copy(), parameters["weight_hh"].T.copy()]
         if layer.bias:

@@ -154,7 +154,7 @@ class ExchangeMixin(GuardedMixin):
         check_layer(self.network_.recurrent)
         network, graph = self.network_, Graph()
         tokens, lengths = graph.input("tokens", np.int64, ("T", "B")), graph.input("lengths", np.int32, ("B",))
-        vectors = graph.add("Gather", graph.constant(network.embedding.parameters["weight"]), tokens, axis=0)
+        vectors = graph.add("Gather", graph.constant(network.get_arrays()["embedding.weight"]), tokens, axis=0)
         states = state_inputs(graph, network.recurrent)
         h, finals = add_recurrent(graph, network.recurrent, vectors, lengths, states)
         log_probs = _log_probs(graph, network.output, h)
@@ -166,7 +166,7 @@ class ExchangeMixin(GuardedMixin):
         """Return the matrix (V, H) and the vector (V,) that make logits."""
         if not hasattr(self.network_.output, "logit_map"):
             raise ValueError(f"softmax must be 'full' or 'sampled' for {library}, got {self.softmax!r}.")
-        return self.network_.output.logit_map()
+        return _logit_map(self.network_.output)
 
     @classmethod
     def _from_parts(cls, parts, cell, tokens, special_tokens, params):
@@ -182,6 +182,11 @@ class ExchangeMixin(GuardedMixin):
         return cls._unpack({"cell": cell, **params, **sizes}, content, parts)
 
 
+def _logit_map(output):
+    """Return the matrix (V, H) and the vector (V,) that make logits, on the host."""
+    return tuple(map(output.backend.to_numpy, output.logit_map()))
+
+
 def _log_probs(graph, output, h):
     """Add a softmax of any kind; return the name of the log probabilities (T, B, V)."""
 
@@ -189,8 +194,8 @@ def _log_probs(graph, output, h):
         return graph.add("LogSoftmax", graph.dense(x, weight, bias), axis=-1)
 
     if hasattr(output, "logit_map"):
-        return log_softmax(h, *output.logit_map())
-    parameters, n_clusters = output.parameters, len(output.cutoffs) - 1  # an adaptive one
+        return log_softmax(h, *_logit_map(output))
+    parameters, n_clusters = output.state_dict(), len(output.cutoffs) - 1  # an adaptive one
     sizes = graph.constant(np.array([output.cutoffs[0], *[1] * n_clusters]))
     head = log_softmax(h, parameters["head.weight"], parameters["head.bias"])
     frequent, *shares = graph.add("Split", head, sizes, outputs=1 + n_clusters, axis=2)

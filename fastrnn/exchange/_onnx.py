@@ -166,8 +166,8 @@ def _weights(layer, k, gates):
 
 def _direction_weights(layer, suffix, gates):
     """Return W, R, B and P of one direction."""
-    hidden = layer.hidden_size
-    arrays = {name: layer.parameters.get(f"{name}_{suffix}")
+    hidden, weights = layer.hidden_size, layer.state_dict()
+    arrays = {name: weights.get(f"{name}_{suffix}")
               for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_peephole")}  # fmt: skip
     if arrays["weight_hh"].ndim == 1:  # every unit acts on itself alone
         arrays["weight_hh"] = np.diag(arrays["weight_hh"])

@@ -42,7 +42,7 @@ def _write_recurrent(model, path):
     graph = Graph()
     x, lengths, alive = _read(graph, model)
     if "embedding" in layers:
-        x = graph.add("Gather", graph.constant(layers["embedding"].parameters["weight"]), x, axis=0)
+        x = graph.add("Gather", graph.constant(layers["embedding"].state_dict()["weight"]), x, axis=0)
     else:
         x = _standardized(graph, x, model.learned.reader)
     rows = graph.add("Transpose", x, perm=[1, 0, 2])  # (T, B, D)
@@ -60,7 +60,7 @@ def _write_averaging(model, path):
     known = graph.add("And", alive, graph.add("Not", graph.add("Equal", ids, _integer(graph, UNK_ID))))
     bags = [(ids, known)] if fewest == 1 else []
     bags += [bag for n, bag in _ngrams(graph, model, ids, known, most) if n >= fewest]
-    weight = graph.constant(network.layers["embedding"].parameters["weight"])
+    weight = graph.constant(network.get_arrays()["embedding.weight"])
     sums, counts = zip(*(_sum_of_vectors(graph, weight, *bag) for bag in bags), strict=True)
     count = graph.add("Max", graph.add("Sum", *counts), graph.constant(np.float32(1)))
     h = graph.add("Div", graph.add("Sum", *sums), count)
@@ -167,7 +167,7 @@ def _pooled(graph, pooling, y, lengths, alive):
         counts = graph.add("Cast", graph.add("Max", lengths, _integer(graph, [1])), to=graph.kind(np.float32))
         return graph.add("Div", graph.add("ReduceSum", y, over_steps, keepdims=0), _with_axis(graph, counts, 1))
     hidden = graph.add("Tanh", _dense(graph, y, pooling))
-    scores = graph.add("MatMul", hidden, graph.constant(pooling.parameters["context"].T))  # (T, B, 1)
+    scores = graph.add("MatMul", hidden, graph.constant(pooling.state_dict()["context"].T))  # (T, B, 1)
     scores = graph.add("Where", alive, scores, graph.constant(np.float32(-1e30)))
     return graph.add("ReduceSum", graph.add("Mul", y, graph.add("Softmax", scores, axis=0)), over_steps, keepdims=0)
 
@@ -209,7 +209,8 @@ def _predict(graph, model, h, path):
 
 
 def _dense(graph, x, layer):
-    return graph.dense(x, layer.parameters["weight"], layer.parameters["bias"])
+    arrays = layer.state_dict()
+    return graph.dense(x, arrays["weight"], arrays["bias"])
 
 
 def _integer(graph, value):

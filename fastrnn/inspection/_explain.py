@@ -191,26 +191,31 @@ def _shares(n_steps):
 
 
 def _gradient(network, h, place, backward):
-    """Return the gradient of the sum of one output over a batch with the encodings h (B, H)."""
+    """Return the gradient of the sum of one output over a batch with the encodings h (B, H), on the host."""
     output = network.layers["output"].forward(h, training=True)
-    d_output = np.zeros_like(output)
+    d_output = np.zeros(output.shape, output.dtype)
     d_output[:, place] = 1
-    return backward(network.layers["output"].backward(d_output))
+    return network.backend.to_numpy(backward(network.layers["output"].backward(d_output)))
+
+
+def _output(network, h, place):
+    """Return one output for an encoding h (1, H)."""
+    return float(network.backend.to_numpy(network.layers["output"].forward(h))[0, place])
 
 
 def _recurrent_contributions(model, network, sequences, place, n_steps):
     """Return the contribution of each number of a sequence's vectors (T, D), and the baseline."""
     steps, lengths = sequences.padded(np.zeros(1, int))
-    x = network.embed(steps)  # (T, 1, D)
+    x = network.backend.to_numpy(network.embed(steps))  # (T, 1, D)
     if not lengths[0]:
         return np.zeros((0, x.shape[2])), float(network.outputs(Batch(sequences, np.zeros(1, int)))[0, place])
-    baseline = network.layers["output"].forward(network.encode_steps(0 * x, lengths))[0, place]
+    baseline = _output(network, network.encode_steps(0 * x, lengths), place)
     slope = np.zeros(x[:, 0].shape)  # (T, D)
     for shares in np.array_split(_shares(n_steps), -(-n_steps * len(x) // _MOST_STEPS)):
         scaled = np.ascontiguousarray(x * shares[None, :, None], x.dtype)  # (T, len(shares), D)
         h = network.encode_steps(scaled, np.repeat(lengths, len(shares)), training=True)
         slope += _gradient(network, h, place, network.steps_backward).sum(axis=1, dtype=np.float64) / n_steps
-    return slope * x[:, 0], float(baseline)
+    return slope * x[:, 0], baseline
 
 
 def _bag_contributions(model, network, sequences, place, n_steps):
@@ -218,9 +223,9 @@ def _bag_contributions(model, network, sequences, place, n_steps):
     ids = sequences.values
     reader = model.learned.reader
     bag = reader.features(sequences)
-    weight = network.layers["embedding"].parameters["weight"]
-    mean = network.layers["embedding"].forward(bag.values, bag.offsets)  # (1, D)
-    baseline = network.layers["output"].forward(network.encode_means(0 * mean))[0, place]
+    weight = network.get_arrays()["embedding.weight"]
+    mean = network.backend.to_numpy(network.embedding.forward(bag.values, bag.offsets))  # (1, D)
+    baseline = _output(network, network.encode_means(0 * mean), place)
     scaled = (mean * _shares(n_steps)[:, None]).astype(np.float32)
     h = network.encode_means(scaled, training=True)
     slope = _gradient(network, h, place, network.means_backward).mean(axis=0, dtype=np.float64)
@@ -228,7 +233,7 @@ def _bag_contributions(model, network, sequences, place, n_steps):
     values = weight[bag.values].astype(np.float64) @ slope / max(len(bag.values), 1)
     for owners, value in zip(_owners(ids, reader.options["ngram_range"]), values, strict=True):
         contributions[owners] += value / len(owners)
-    return contributions, float(baseline)
+    return contributions, baseline
 
 
 def _owners(ids, ngram_range):

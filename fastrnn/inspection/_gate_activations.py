@@ -74,7 +74,7 @@ def gate_activations(model, text):
 
 def _gates_of(trace):
     """Return the gates (G, T, H) of one direction that has read one sequence."""
-    cell, parameters = trace.single.cell, trace.single.parameters
+    cell, parameters = trace.single.cell, trace.single.state_dict()
     units = [parameters[f"{name}_l0"].reshape(count, -1) for name, count in declared(cell, "parameters")]
 
     def by_gate(product, bias):

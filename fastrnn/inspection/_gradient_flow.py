@@ -134,7 +134,7 @@ def _loss_gradient(output, unrolled, targets):
     if not hasattr(output, "logit_map"):  # an adaptive softmax
         dy[last, texts] = copy.deepcopy(output).loss_and_gradient(x, np.array(targets))[1]  # the model's is only read
         return dy
-    weight, bias = (part.astype(np.float64) for part in output.logit_map())
+    weight, bias = (output.backend.to_numpy(part).astype(np.float64) for part in output.logit_map())
     logits = x @ weight.T + bias  # (B, V)
     d_logits = np.exp(logits - logits.max(axis=1, keepdims=True))
     d_logits /= d_logits.sum(axis=1, keepdims=True)
@@ -150,7 +150,7 @@ def _pooled_gradient(model, unrolled, y):
     pooling = Pooling(kept.size, kept.pooling, kept.bidirectional, dtype="float64", n_jobs=kept.n_jobs)
     pooling.load_state_dict(kept)
     h = pooling.forward(unrolled.y, lengths, training=True)
-    weight, bias = (network.layers["output"].parameters[name].astype(np.float64) for name in ("weight", "bias"))
+    weight, bias = (network.get_arrays()[f"output.{name}"].astype(np.float64) for name in ("weight", "bias"))
     outputs = h @ weight.T + bias
     return pooling.backward(_output_gradient(target, network.head, outputs, y) @ weight)
 

@@ -78,7 +78,7 @@ def read_inputs(model, X):
         tokens = tokenize_corpus(X, **model._text_options())
         encoded = model.vocabulary_.encode_corpus(tokens)
         inputs = [shift_right(text, model._start_id) for text in _split(*close_sentences(*encoded))]
-        vectors = model.network_.embedding.parameters["weight"].astype(np.float64)
+        vectors = _vectors(model.network_)
         return Inputs(model, layer, [vectors[text] for text in inputs], tokens, _split(*encoded), n_before=1)
     reader = model.learned.reader
     if reader.vocabulary is None:
@@ -86,7 +86,7 @@ def read_inputs(model, X):
         return Inputs(model, layer, [part.astype(np.float64) for part in _split(series.values, series.offsets)])
     tokens = reader.read_tokens(X)
     ids = _split(*model.vocabulary_.encode_corpus(tokens))
-    vectors = model.network_.layers["embedding"].parameters["weight"].astype(np.float64)
+    vectors = _vectors(model.network_)
     return Inputs(model, layer, [vectors[text] for text in ids], tokens, ids)
 
 
@@ -123,3 +123,8 @@ def _read_arrays(layer, X):
         if not np.isfinite(sequence).all():
             raise ValueError(f"X[{b}] must be finite, got NaN or infinity.")
     return sequences
+
+
+def _vectors(network):
+    """Return the vectors of all tokens, float64 (V, D)."""
+    return network.get_arrays()["embedding.weight"].astype(np.float64)

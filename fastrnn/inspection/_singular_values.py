@@ -86,11 +86,11 @@ def singular_values(model):
 
 def _recurrent_matrices(layer, direction):
     """Return the matrices (G, H, H) by which the units of one step act on the gates of the next."""
-    weight = layer.parameters[f"weight_hh_{direction}"].astype(np.float64)
+    weight = layer.state_dict()[f"weight_hh_{direction}"].astype(np.float64)
     if weight.ndim == 1:  # every unit acts on itself alone
         return np.diag(weight)[None]
     if layer.proj_size:
-        weight = weight @ layer.parameters[f"weight_hr_{direction}"]
+        weight = weight @ layer.state_dict()[f"weight_hr_{direction}"]
     return np.stack(np.split(weight, len(layer.cell.gates)))
 
 

@@ -140,11 +140,12 @@ def _trace(whole, n, x, after, lengths):
     single = _copy(whole, input_size=x.shape[2], num_layers=1, bidirectional=False, residual=False, reverse=False,
                    learn_initial_state=False, zoneout=0.0)  # fmt: skip
     name = direction_names(whole)[n]
-    single.load_state_dict({key: whole.parameters[f"{key.removesuffix('_l0')}_{name}"] for key in single.parameters})
+    weights = whole.state_dict()
+    single.load_state_dict({key: weights[f"{key.removesuffix('_l0')}_{name}"] for key in single.parameters})
     is_reverse = whole.reverse or name.endswith("_reverse")
     before = []
     for state, values in zip(whole.cell.states, after, strict=True):
-        initial = whole.parameters[f"initial_{state}"][n] if whole.learn_initial_state else 0
+        initial = weights[f"initial_{state}"][n] if whole.learn_initial_state else 0
         shifted = np.zeros_like(values)
         if is_reverse:
             shifted[:-1] = values[1:]
