@@ -123,8 +123,7 @@ class RecurrentEstimator(WholeSequenceEstimator):
     def _make_network(self, reader, target, vectors, random_state):
         names = ("cell", "hidden_size", "num_layers", "bidirectional", "pooling", "dropout", "embedding_dropout",
                  "locked_dropout", "recurrent_dropout", "zoneout", "weight_dropout", "proj_size", "residual",
-                 "activity_penalty", "temporal_activity_penalty", "freeze_embedding", "n_jobs",
-                 "device")  # fmt: skip
+                 "activity_penalty", "temporal_activity_penalty", "freeze_embedding", "n_jobs", "device")  # fmt: skip
         return RecurrentNetwork(reader.n_features, vectors, target.n_outputs, target.kind, random_state=random_state,
                                 **{name: getattr(self, name) for name in names})  # fmt: skip
 

@@ -12,6 +12,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 
+from fastrnn.backends import backend
 from fastrnn.estimators.examples import (
     Epoch,
     Examples,
@@ -205,7 +206,7 @@ class BaseSequenceEstimator(GuardedMixin, BaseEstimator, abc.ABC):
     def _train(self, learned, examples, held_out, optimizer, max_iter, random_state, checkpoint=None):
         """Train the network; set the learned attributes."""
         network = learned.network
-        network.release()
+        network.held_weights().drop()
         options = Options(
             max_iter=max_iter,
             clip_norm=self.clip_norm,
@@ -353,6 +354,7 @@ class BaseSequenceEstimator(GuardedMixin, BaseEstimator, abc.ABC):
         check_probability("dropout", self.dropout)
         check_not_negative("tol", self.tol)
         check_training(self)
+        backend(self.device)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

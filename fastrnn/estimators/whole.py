@@ -91,7 +91,7 @@ class WholeSequenceEstimator(
     def _by_rows(self, X, width, compute):
         """Return `compute(batch)` for all sequences of X, float64 (n, width)."""
         sequences = self._read(X)
-        self.network_.hold()
+        self.network_.held_weights().keep()
         result = np.empty((len(sequences), width))
         for rows in self._groups(sequences, np.arange(len(sequences))):
             result[rows] = compute(Batch(sequences, rows))

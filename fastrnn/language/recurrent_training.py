@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fastrnn.backends import backend
 from fastrnn.layers.dropout import check_probability
 from fastrnn.networks.language import LanguageNetwork
 from fastrnn.text.batching import SentenceBatches, StreamBatches, Streams, sentence_groups
@@ -86,6 +87,7 @@ class RecurrentTrainingMixin:
         for name in ("activity_penalty", "temporal_activity_penalty"):
             check_not_negative(name, getattr(settings, name))
         check_training(settings)
+        backend(settings.device)
         return settings
 
     def _read_data(self, X, X_val=None, *, going_on, split):

@@ -3,6 +3,8 @@
 import abc
 import copy
 
+from fastrnn.utils.shared import Held
+
 
 class Network(abc.ABC):
     """An encoder, made of layers, and a head, see `fastrnn.networks.heads`.
@@ -27,6 +29,7 @@ class Network(abc.ABC):
         self.layers, self.head = {}, None
         self.frozen, self.tied, self.penalties = frozenset(), frozenset(), (0.0, 0.0)
         self._kept = None  # by `encode_training` for `encode_backward`
+        self._held = Held(tuple)  # nothing to be prepared
 
     def __getstate__(self):
         return {**vars(self), "_kept": None}
@@ -113,6 +116,13 @@ class Network(abc.ABC):
         """Copy in the parameters that `get_arrays` of such a network returned; other arrays are ignored."""
         for name, array in self.all_parameters.items():
             self.backend.assign(array, arrays[name])
+
+    def held_weights(self):
+        """Return the holder of weights that are prepared once for many predictions, see `fastrnn.utils.shared.Held`.
+
+        While it holds them, weights must not change.
+        """
+        return self._held
 
     # ----------------------------------------------------------------------------------------------------- training
 

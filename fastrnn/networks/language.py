@@ -186,10 +186,6 @@ class LanguageNetwork(Network):
             return self._flat(y)
         return self.backend.take_rows(self._flat(y), np.arange((steps - 1) * batch, steps * batch))
 
-    def held_weights(self):
-        """Return the holder of weights prepared once for all that is generated meanwhile; they must not change."""
-        return self._held
-
     def generate(self, state, uniforms, choice):
         """Draw tokens from a state (h, recurrent state) on, under `held_weights`: one for each of `uniforms`.
 

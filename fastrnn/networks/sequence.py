@@ -67,12 +67,6 @@ class SequenceNetwork(Network):
         """Return predictions, float64 (B, K); see `fastrnn.networks.heads.Head.predict`."""
         return self.head.predict(self.encode(batch))
 
-    def hold(self):
-        """Prepare for many predictions, until `release`."""
-
-    def release(self):
-        """Prepare for training."""
-
 
 class RecurrentNetwork(SequenceNetwork):
     """Embedding (for texts), recurrent layers, pooling, head."""
@@ -101,6 +95,7 @@ class RecurrentNetwork(SequenceNetwork):
         )
         self.penalties = activity_penalty, temporal_activity_penalty
         self.add_head(HEADS[kind](size, n_outputs, **options))
+        self._held = self.recurrent.held_weights()
 
     def encode(self, batch, training=False):
         """Return the pooled outputs of the recurrent layers, (B, H)."""
@@ -135,14 +130,6 @@ class RecurrentNetwork(SequenceNetwork):
         dx = self.steps_backward(dh, scale)
         if self.embedding is not None and not self.frozen:
             self.embedding.backward(dx)
-
-    def hold(self):
-        """Pack the weights once for all predictions that follow, in any thread."""
-        self.recurrent.held_weights().keep()
-
-    def release(self):
-        """Let the packed weights go."""
-        self.recurrent.held_weights().drop()
 
 
 class MeanEmbeddingNetwork(SequenceNetwork):

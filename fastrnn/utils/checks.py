@@ -187,7 +187,7 @@ def check_training(settings):
     Parameters
     ----------
     settings : object
-        Has the attributes ``learning_rate_init``, ``alpha``, ``clip_norm``, ``validation_fraction`` and ``device``.
+        Has the attributes ``learning_rate_init``, ``alpha``, ``clip_norm`` and ``validation_fraction``.
     """
     for name in ("learning_rate_init", "alpha"):
         check_not_negative(name, getattr(settings, name))
@@ -196,5 +196,3 @@ def check_training(settings):
     fraction = settings.validation_fraction
     if not (isinstance(fraction, numbers.Real) and 0 < fraction < 1):
         raise ValueError(f"validation_fraction must be between 0 and 1, got {shown(fraction)}.")
-    if settings.device != "cpu":
-        raise ValueError(f"device must be 'cpu', got {shown(settings.device)}.")

@@ -175,14 +175,15 @@ def test_a_copy_without_noise(kind):
 @KINDS
 def test_held_weights_change_nothing(kind):
     network, (batch, *_) = MAKERS[kind](), batches(kind)
-    expected = predictions(network, batch)
-    if isinstance(batch, Batch):
-        network.hold()
+    expected, held = predictions(network, batch), network.held_weights()
+    with held:
         np.testing.assert_array_equal(predictions(network, batch), expected)
-        network.release()
-    elif kind != "adaptive":
-        with network.held_weights():
-            np.testing.assert_array_equal(predictions(network, batch), expected)
+    held.keep()
+    np.testing.assert_array_equal(predictions(network, batch), expected)
+    if kind != "mean":  # which has nothing to prepare
+        with pytest.raises(RuntimeError, match="Nothing can be trained while held_weights is in force"):
+            network.train_step(batch)
+    held.drop()
     network.train_step(batch)
 
 
