@@ -1,4 +1,4 @@
-"""The base class of all language models: how text comes in, scores, perplexity, prediction, sampling, files."""
+"""The base class of all language models."""
 
 import abc
 
@@ -23,11 +23,11 @@ from fastrnn.utils.checks import check_fitted, shown
 class BaseLanguageModel(
     BriefHelpMixin, ScoringMixin, GenerationMixin, DecodingMixin, FillingMixin, SavingMixin, BaseEstimator, abc.ABC
 ):  # fmt: skip
-    """The methods that n-gram and recurrent language models share.
+    """Base class of all language models.
 
     A subclass has the constructor parameters `tokenizer`, `lowercase`, `normalize`, `encoding` and `vocabulary`, sets
-    ``vocabulary_`` when it is fitted, and writes the abstract methods below. Those speak of ids only. A *state* is
-    whatever the model remembers of n contexts, a row each.
+    ``vocabulary_`` when it is fitted, and writes the abstract methods below, which take and return ids. A *state* is
+    whatever the model remembers of n contexts, a row for each.
     """
 
     @abc.abstractmethod
@@ -37,7 +37,7 @@ class BaseLanguageModel(
         Parameters
         ----------
         ids : int32 array (n_tokens,)
-            Sentences, each closed by ``</s>``; ``<s>`` is not written, but stands before each.
+            Sentences, each closed by ``</s>``; the ``<s>`` before each is implied.
         offsets : int64 array (n_sentences + 1,)
             Sentence i is ``ids[offsets[i]:offsets[i + 1]]``.
 
@@ -47,9 +47,9 @@ class BaseLanguageModel(
         """
 
     def _sentence_log_probs(self, ids, offsets, bos=True):
-        """Do as `_token_log_probs`, each sentence by itself, also where a model goes on from one to the next.
+        """Do as `_token_log_probs`, each sentence by itself, even if the model carries its state between sentences.
 
-        Without `bos` nothing stands before a sentence, not even ``<s>``: that is for a subclass to write.
+        Without `bos` nothing stands before a sentence, not even ``<s>``; a subclass has to implement that.
         """
         if not bos:
             raise NotImplementedError(f"{type(self).__name__} has no probabilities without <s>: bos must be True.")
@@ -65,10 +65,10 @@ class BaseLanguageModel(
 
     @abc.abstractmethod
     def _advance(self, state, ids):
-        """Return the state after one more token a row; `ids` is an int32 array (n,)."""
+        """Return the state after one more token for each row; `ids` is an int32 array (n,)."""
 
     def _step(self, state, ids):
-        """Return the natural log probability of one more token a row, float64 (n,), and the state after it."""
+        """Return the natural log probability of one more token for each row, float64 (n,), and the state after it."""
         probabilities = self._next_probabilities(state)[np.arange(len(ids)), ids]
         with np.errstate(divide="ignore"):  # probability 0
             return np.log(probabilities), self._advance(state, ids)
@@ -81,34 +81,34 @@ class BaseLanguageModel(
         return log_probs
 
     def _distributions(self, ids):
-        """Yield the distributions of the tokens of a closed sentence by itself, int32 (T,): (n, V), some at a time."""
+        """Yield the distributions of the tokens of a closed sentence, int32 (T,), by itself: arrays (n, V)."""
         state = self._read_contexts(ids[:0], np.zeros(2, np.int64))
         for place in range(len(ids)):
             yield self._next_probabilities(state)
             state = self._advance(state, ids[place : place + 1])
 
     def _next_sentence(self, state):
-        """Return the state, of one row, that the next sentence begins with, from the one after ``</s>``."""
+        """Return the state of one row at the start of the next sentence; `state` is the one after ``</s>``."""
         return self.initial_state()
 
     def _is_state(self, state):
-        """Return whether something may be a state of one row: kernels trust it, and it comes back from the user."""
+        """Return whether something can be a state of one row. It comes from the user, and kernels do not check it."""
         return True
 
     @abc.abstractmethod
     def _take(self, state, rows):
-        """Return the state of these rows (n_rows,) only, in this order, repetitions allowed."""
+        """Return the state of the rows (n,) in this order; rows may be repeated."""
 
     @abc.abstractmethod
     def _get_learned(self):
-        """Return what `save` has to keep besides parameters and vocabulary: a dict of plain values, one of arrays."""
+        """Return what a file keeps besides parameters and vocabulary: a dict of plain values, and one of arrays."""
 
     @abc.abstractmethod
     def _set_learned(self, content, arrays):
-        """Take back what `_get_learned` returned."""
+        """Set the learned attributes from what `_get_learned` returned."""
 
     def _check_text_parameters(self):
-        """Raise ValueError if a parameter that says how text is read is wrong."""
+        """Raise ValueError if a parameter for reading text is wrong."""
         get_tokenizer(self.tokenizer)
         check_preprocessing(self.normalize, self.encoding)
         if self.vocabulary is not None:
@@ -118,7 +118,7 @@ class BaseLanguageModel(
                 raise ValueError("vocabulary is empty: fit it before it is given to a model.")
 
     def _text_options(self):
-        """Return the parameters that say how text is read, as `fastrnn.text.tokenize_corpus` takes them."""
+        """Return the parameters for reading text, as `fastrnn.text.tokenize_corpus` takes them."""
         return {name: getattr(self, name) for name in ("tokenizer", "lowercase", "normalize", "encoding")}
 
     def _read_training_text(self, X):
@@ -139,12 +139,12 @@ class BaseLanguageModel(
         return self.vocabulary_.encode_corpus(tokenize_corpus(X, **self._text_options()))
 
     def initial_state(self):
-        """Return what the model remembers at the start of a sentence, for `advance`.
+        """Return the state at the start of a sentence, for `advance`.
 
         Returns
         -------
         state
-            It is never changed: one state can be advanced with many tokens.
+            The model's state. It is never changed: one state can be advanced with many tokens.
         """
         return self._read_contexts(*self._encode([[]]))
 
@@ -156,20 +156,20 @@ class BaseLanguageModel(
         state : state
             From `initial_state`, or from this method.
         token : str
-            The token that comes next; ``"</s>"`` is the end of the sentence, after which the next one begins.
+            The next token; ``"</s>"`` ends the sentence, and the next one begins.
 
         Returns
         -------
         log_prob : float
-            The natural logarithm of the token's probability after what was read.
+            The natural logarithm of the token's probability in this state.
         state
-            What the model remembers after the token.
+            The state after the token.
 
         Raises
         ------
         ValueError
-            If `token` is no string, or is ``<pad>`` or ``<s>``, which nothing predicts, or if `state` is no state of
-            this model.
+            If `token` is no string, or one of ``<pad>`` and ``<s>``, which are never predicted; or if `state` is no
+            state of this model.
         """
         check_fitted(self, "vocabulary_")
         self._check_state(state)

@@ -1,4 +1,4 @@
-"""The cache: a language model of the words that were used a moment ago."""
+"""The cache: a language model of recent words."""
 
 import itertools
 
@@ -13,35 +13,35 @@ from fastrnn.utils.checks import check_positive_integer
 
 
 class CacheLanguageModel(BaseLanguageModel):
-    """Language model of recent words, one component of an `InterpolatedLanguageModel`.
+    """Language model of recent words, a component of an `InterpolatedLanguageModel`.
 
-    A text repeats its words: the probability of a token is its share of the `window` tokens before it [1]_ [2]_. Before
-    the first token all tokens are equally probable. Alone it gives a token that is not in the window probability 0.
+    Texts repeat their words: the probability of a token is its share of the `window` tokens before it [1]_ [2]_. For
+    the first token all tokens are equally probable. Tokens that are not in the window have probability 0.
 
     Parameters
     ----------
     window : int
-        How many tokens are remembered; ``</s>`` and ``<unk>`` are tokens too.
+        The number of tokens in the window; ``</s>`` and ``<unk>`` are tokens too.
     carry_state : bool
-        Whether a sentence begins with what the one before it left in the window: X is a running text then, and scores
-        depend on the order of its sentences. Otherwise each begins with an empty window.
+        Whether the window goes on from sentence to sentence: X is a running text then, and scores depend on the order
+        of its sentences. Otherwise each sentence begins with an empty window.
     tokenizer : {"words", "whitespace", "chars", "bytes"}, callable or tokenizers.Tokenizer
-        What cuts texts into tokens, see `fastrnn.text.get_tokenizer`.
+        The tokenizer, see `fastrnn.text.get_tokenizer`.
     lowercase : bool
-        Whether text is converted to lower case first.
+        Whether texts are converted to lower case first.
     normalize : {"NFC", "NFKC", "NFD", "NFKD"} or None
-        The normal form of Unicode that text is brought into first, see `fastrnn.text.preprocess`.
+        The normal form of Unicode that texts are brought into first, see `fastrnn.text.preprocess`.
     encoding : str
-        The encoding of the text files that are read.
+        The encoding of text files.
     vocabulary : Vocabulary or None
-        A fitted vocabulary that is used as it is; None takes all tokens of the text given to `fit`.
+        A fitted vocabulary, used as it is; None takes all tokens of the text given to `fit`.
 
     Attributes
     ----------
     vocabulary_ : Vocabulary
         The tokens.
     nbytes_ : int
-        0: nothing else is learned.
+        0: the model learns no arrays.
 
     References
     ----------
@@ -75,12 +75,12 @@ class CacheLanguageModel(BaseLanguageModel):
         self.vocabulary = vocabulary
 
     def fit(self, X=None, y=None):
-        """Learn the tokens of a text, if no vocabulary was given.
+        """Learn the tokens of a text unless a vocabulary is given.
 
         Parameters
         ----------
         X : iterable of (str, list of str or os.PathLike), os.PathLike, file object, or None
-            A sentence, line or document each; None will do with a given vocabulary.
+            A sentence, line or document each; it may be None with a given vocabulary.
         y : None
             Ignored.
 
@@ -91,7 +91,7 @@ class CacheLanguageModel(BaseLanguageModel):
         return self._fit(X, Vocabulary())
 
     def partial_fit(self, X, y=None):
-        """Learn the tokens of a further text, if no vocabulary was given.
+        """Learn the tokens of a further text unless a vocabulary is given.
 
         Parameters
         ----------
@@ -118,7 +118,7 @@ class CacheLanguageModel(BaseLanguageModel):
 
     @property
     def nbytes_(self):
-        """Return the bytes of the learned arrays: none."""
+        """The bytes of the learned arrays: none."""
         check_is_fitted(self)
         return 0
 

@@ -1,4 +1,4 @@
-"""Language models side by side on one text: what each costs, and how well it predicts."""
+"""Comparison of language models on one text: their costs, and how well they predict."""
 
 import collections.abc
 import dataclasses
@@ -26,18 +26,17 @@ class LanguageModelResult:
     model : str
         The model's name.
     kind : {"ngram", "rnn", "other"}
-        Whether it counts n-grams or is a recurrent network; others are made of such, or a cache.
+        N-grams, a recurrent network, or another model: a cache, or one that wraps or mixes others.
     parameters : int
-        N-grams of all orders, or parameters of the network; of a model that is made of others, theirs together.
+        N-grams of all orders, or parameters of the network; the sum for models that wrap or mix others.
     bytes : int
         Memory of the learned arrays.
     fit_seconds : float
-        Wall time of ``fit``, without the time in which kernels were compiled (they are kept on disk: a machine pays
-        that once).
+        Wall time of ``fit``, without the compilation of kernels, which a machine does once: they are kept on disk.
     valid_perplexity, test_perplexity : float
-        Perplexity a token, the end of each text counted, tokens out of vocabulary counted as ``<unk>``.
+        Perplexities of the texts; ``</s>`` counts, and tokens out of the vocabulary count as ``<unk>``.
     tokens_per_second : float
-        Tokens of the test text that were scored a second, from text, compilation left out.
+        Tokens of the test text scored a second, from text, without compilation.
     sample : str
         A text drawn from the model.
     """
@@ -54,7 +53,7 @@ class LanguageModelResult:
 
 
 class LanguageModelComparison(list):
-    """A list of `LanguageModelResult`, best first, as `compare_language_models` returns it.
+    """Result of `compare_language_models`: a list of `LanguageModelResult`, best first.
 
     Attributes
     ----------
@@ -76,28 +75,28 @@ def compare_language_models(models, train, valid, test, *, sample_length=40, ran
     Parameters
     ----------
     models : dict of str to language model
-        Models by name, `NGramLanguageModel`, `RNNLanguageModel` or alike. They stay as they are: fitted are clones, as
-        scikit-learn makes them, which have learned nothing before. Perplexities can be compared only between models of
-        the same tokens: give all of them one `vocabulary`.
+        Models by name: `NGramLanguageModel`, `RNNLanguageModel` and others. They stay as they are: their clones are
+        fitted, as scikit-learn makes them. Perplexities can be compared only between models of the same tokens: give
+        all of them one `vocabulary`.
     train, valid, test : list of str
-        Sentences, lines or documents to learn from, to stop early by, and to measure on.
+        Sentences, lines or documents for training, for early stopping, and for the measurements.
     sample_length : int
         The largest number of tokens in a sample.
     random_state : int, RandomState instance or None
-        Seed of the samples; the models have their own.
+        Seed of the samples; the models have their own seeds.
     verbose : int
-        1 shows a progress bar on stderr. Where that is no terminal, it writes a line a model, through `logging`.
+        1 shows a progress bar on stderr. Where stderr is no terminal, it writes a line a model, through `logging`.
 
     Returns
     -------
     LanguageModelComparison
-        A list of `LanguageModelResult`, best first: ordered by the perplexity on the test text. Its attribute
-        ``models`` has the fitted models by name.
+        A list of `LanguageModelResult`, ordered by the perplexity of the test text. Its attribute ``models`` holds the
+        fitted models by name.
 
     Raises
     ------
     ValueError
-        If `models` is no dict, a text is a bare string, or whatever a model's ``fit`` refuses.
+        If `models` is no dict, or a text is a string; or as a model's ``fit`` does.
 
     Warns
     -----
@@ -160,7 +159,7 @@ def _measure(name, model, texts, sample_length, random_state):
 
 
 def _count_parameters(model):
-    """Return how many numbers a model has learned, or those that it is made of."""
+    """Return the number of parameters of a model, or of the models that it wraps or mixes."""
     if hasattr(model, "n_ngrams_"):
         return int(sum(model.n_ngrams_))
     if hasattr(model, "n_parameters_"):
@@ -169,7 +168,7 @@ def _count_parameters(model):
 
 
 def _timed(function, *args, **kwargs):
-    """Call `function`; return its result and the seconds it took, without those in which Numba compiled."""
+    """Call `function`; return its result, and its wall time without the compilation of kernels in seconds."""
     with event.install_timer("numba:compile", lambda seconds: None) as compiling:
         start = time.perf_counter()
         result = function(*args, **kwargs)
@@ -185,12 +184,12 @@ def format_results(results, characters=False):
     results : list of LanguageModelResult
         In the order of the rows.
     characters : bool
-        Whether tokens are characters, so that bits a character (the binary logarithm of the perplexity) stand too.
+        Whether tokens are characters: adds bits a character, the binary logarithm of the perplexity.
 
     Returns
     -------
     str
-        One line a model under a line of headings.
+        A line of headings, and a line for each model.
 
     Examples
     --------
@@ -208,7 +207,7 @@ def format_results(results, characters=False):
 
 
 def _rows(results, characters):
-    """Return the cells of a table: the headings, and a row a model."""
+    """Return the cells of a table: headings, and a row for each model."""
     headings = ["model", "n-grams or parameters", "memory", "fit seconds", "valid perplexity", "test perplexity"]
     headings += ["valid bits/char", "test bits/char"] * characters + ["tokens/s"]
     rows = [headings]
@@ -229,16 +228,15 @@ def _format_bytes(n):
 
 
 def plot_results(results, path, characters=False):
-    """Draw perplexity against memory into a file.
+    """Draw perplexities against memory, into a file.
 
     Parameters
     ----------
     results : list of LanguageModelResult
     path : str or os.PathLike
-        The picture, in the format that its ending names (``.png``, ``.svg``, ``.pdf``, …); replaced whole or not at
-        all.
+        The picture, in the format of its suffix (``.png``, ``.svg``, ``.pdf``, …). It is replaced whole or not at all.
     characters : bool
-        Whether tokens are characters, so that bits a character are drawn instead.
+        Whether tokens are characters: draws bits a character instead.
 
     Raises
     ------
@@ -260,8 +258,8 @@ def plot_results(results, path, characters=False):
     axes.set_ylabel("bits a character on the test text" if characters else "perplexity on the test text")
     axes.margins(0.1)
     axes.grid(alpha=0.3)
-    legend = figure.legend(loc="outside right upper")  # beside the points: names on top of them would hide each other
+    legend = figure.legend(loc="outside right upper")  # beside the points: names beside each point would overlap
     for text in legend.get_texts():
-        text.set_parse_math(False)  # a "$" begins no formula
+        text.set_parse_math(False)  # "$" begins no formula
     with replaced_file(path) as temporary:
         figure.savefig(temporary, format=pathlib.Path(path).suffix[1:], dpi=150)

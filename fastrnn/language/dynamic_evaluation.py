@@ -1,4 +1,4 @@
-"""Dynamic evaluation: a recurrent language model that goes on learning from the text that it is tested on."""
+"""Dynamic evaluation: a recurrent language model that keeps learning from the text that it scores."""
 
 import itertools
 
@@ -13,37 +13,38 @@ from fastrnn.utils.checks import check_choice, check_not_negative, check_positiv
 class DynamicEvaluation(WrappedLanguageModel):
     """Recurrent language model whose weights adapt to the text that is scored [1]_.
 
-    A text is read in segments: each is scored, and then the weights take a step down the gradient of its loss, before
-    the next one is scored. Every token is predicted before it is learned from, so that a perplexity is still one; but
-    it depends on the order of the sentences. Every call begins with the weights of the model, which does not change;
-    with ``independent=True`` every sentence does.
+    A text is read in segments. After each one is scored, the weights take a step down the gradient of its loss. Tokens
+    are predicted before they are learned from: a perplexity stays a perplexity, but it depends on the order of the
+    sentences. Each call begins with the weights of the model, which does not change; with ``independent=True`` each
+    sentence does.
 
-    Only scoring a text adapts (`token_log_probs`, `score_samples`, `score`, `perplexity`): the contexts of
-    `predict_proba`, and texts that are written or filled in, are those of the model as it is.
+    Weights adapt only when texts are scored (`token_log_probs`, `score_samples`, `score`, `perplexity`). Other methods
+    use the model as it is.
 
     Parameters
     ----------
     model : RNNLanguageModel
         A fitted model (without zoneout).
     learning_rate : float
-        Factor of the gradient of a segment's mean loss. Choose it, and the others, by the perplexity of a held-out
-        text: some 0.02 to 0.2 for "sgd", 0.0001 to 0.001 for "rms". Where it is too large, the text gets improbable.
+        Factor of the gradient of a segment's mean loss. Choose it, like the other parameters, by the perplexity of a
+        held-out text: about 0.02 to 0.2 for "sgd", 0.0001 to 0.001 for "rms". Too large a rate makes the text
+        improbable.
     decay : float
-        Share of the way back to the learned weights that is taken with each step.
+        The share of the way back to the learned weights that each step takes.
     rule : {"sgd", "rms"}
-        "sgd": plain steps. "rms": the gradient of each weight is divided by the root mean square that it has in
-        training, and the decay is in proportion to that. `fit` finds these from the training text.
+        "sgd" takes plain steps. "rms" divides the gradient of each weight by its root mean square in training, and
+        makes the decay proportional to that. `fit` computes these from the training text.
     segment : int
-        Tokens from one step to the next: 5 for words, 20 for characters in the paper.
+        Tokens between steps: 5 for words, 20 for characters in the paper.
     epsilon : float
         Added to the root mean squares that gradients are divided by.
 
     Attributes
     ----------
     scales_ : dict of str to float32 array
-        With "rms", the root mean squares of the gradients of each weight.
+        With "rms", the root mean square of the gradient of each weight.
     vocabulary_ : Vocabulary
-        The tokens, those of the model.
+        The tokens of the model.
     nbytes_ : int
         The bytes of the model's learned arrays.
 
@@ -88,7 +89,7 @@ class DynamicEvaluation(WrappedLanguageModel):
         return True
 
     def fit(self, X=None, y=None):
-        """Find the root mean squares of the gradients in training, for ``rule="rms"``; "sgd" needs nothing.
+        """Compute the root mean squares of the gradients, for ``rule="rms"``; "sgd" learns nothing.
 
         Parameters
         ----------
@@ -129,18 +130,18 @@ class DynamicEvaluation(WrappedLanguageModel):
         return self._adapted_log_probs(ids, offsets[[0, -1]] if self.model.carry_state else offsets)
 
     def _sentence_log_probs(self, ids, offsets, bos=True):
-        return self._adapted_log_probs(ids, offsets, bos, anew=True)
+        return self._adapted_log_probs(ids, offsets, bos, reset=True)
 
     def _distributions(self, ids):
         for _, network, h, _ in self._adapted_outputs(ids, np.array([0, len(ids)])):
             yield network.head.predict(h)[:, 0]
 
-    def _adapted_log_probs(self, ids, bounds, bos=True, anew=False):
-        """Return the log probabilities of texts ids[bounds[i]:bounds[i + 1]]; `anew`: each from learned weights on."""
+    def _adapted_log_probs(self, ids, bounds, bos=True, reset=False):
+        """Return the log probabilities of texts ids[bounds[i]:bounds[i + 1]]; `reset` resets the weights for each."""
         result = np.empty(len(ids))
         if not bos:
             result[bounds[:-1]] = self.model._log_probs_of_nothing(ids[bounds[:-1]])
-        for begin, network, h, targets in self._adapted_outputs(ids, bounds, bos, anew):
+        for begin, network, h, targets in self._adapted_outputs(ids, bounds, bos, reset):
             result[begin : begin + len(targets)] = network.head.log_probs(h, targets)[:, 0]
         if not np.isfinite(result).all():
             raise ValueError(
@@ -149,28 +150,28 @@ class DynamicEvaluation(WrappedLanguageModel):
             )
         return result
 
-    def _adapted_outputs(self, ids, bounds, bos=True, anew=False):
-        """Yield, for each segment of texts, its place, the network so far, its outputs (T, 1, H) and targets (T, 1)."""
+    def _adapted_outputs(self, ids, bounds, bos=True, reset=False):
+        """Yield for each segment of texts its place, the adapted network, its outputs (T, 1, H) and targets (T, 1)."""
         network, state = self.model.network_.without_noise(), None
         ops, learned = network.backend, self.model.network_.parameters
         scales = {name: (None, 1.0) for name in learned}
-        if self.rule == "rms":  # with their means, which do not change
+        if self.rule == "rms":  # and their means
             scales = {name: (ops.asarray(rms), float(rms.mean()) or 1.0) for name, rms in self.scales_.items()}
         adapted = False
         for begin, batch, is_last in self._segments(ids, bounds, bos):
-            if anew and batch.fresh and adapted:
+            if reset and batch.fresh and adapted:
                 for name, array in network.parameters.items():
                     ops.assign(array, learned[name])
                 adapted = False
             h, state = network.hidden(batch.inputs, None if batch.fresh else state)
             yield begin, network, h, batch.targets
-            if not (anew and is_last):
+            if not (reset and is_last):
                 network.train_step(batch)
                 self._adapt(network, learned, scales)
                 adapted = True
 
     def _segments(self, ids, bounds, bos):
-        """Yield the pieces of texts: the place of each, the batch, and whether it is the last one of its text."""
+        """Yield the segments of texts: the place of each, its batch, and whether it is the last one of its text."""
         for first, last in itertools.pairwise(bounds.tolist()):
             start = self.model._start_id if bos else ids[first]
             place = first if bos else first + 1
@@ -180,7 +181,7 @@ class DynamicEvaluation(WrappedLanguageModel):
                 place = following
 
     def _adapt(self, network, learned, scales):
-        """Take a step with the gradients that the network has; `scales` are root mean squares and their means."""
+        """Take a step with the gradients of the network; `scales` are root mean squares and their means."""
         grads, adapt_weights = network.grads, network.backend.adapt_weights
         for name, weight in network.parameters.items():
             rms, mean_rms = scales[name]

@@ -1,4 +1,4 @@
-"""Words for a blank in a text: those that fit best between what stands before it and behind it."""
+"""Words for a blank in a text: those with which the sentence is most probable."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from fastrnn.text.tokenizers import get_tokenizer
 from fastrnn.text.tokens import END_ID, SPECIAL_TOKENS
 from fastrnn.utils.checks import check_fitted, check_positive_integer, shown
 
-_ROWS = 256  # candidates at a time, at most: a state may be large
+_ROWS = 256  # most candidates at a time: a state may be large
 
 
 class Fillings(list):
@@ -18,10 +18,10 @@ class Fillings(list):
     Attributes
     ----------
     exact : bool
-        Whether all words of the vocabulary were compared. Otherwise only the most probable ones after the text before
-        the blank were, and the probabilities are shares among these.
+        Whether all words of the vocabulary were compared. Otherwise only the most probable ones after the left side of
+        the text were, and the probabilities are shares among these.
     n_candidates : int
-        How many words were compared.
+        The number of words that were compared.
     """
 
     def __init__(self, words=(), exact=True, n_candidates=0):
@@ -31,39 +31,39 @@ class Fillings(list):
 
 
 class FillingMixin(ContextMixin):
-    """The method of language models that fills a blank."""
+    """The method of language models that fills blanks."""
 
     def fill(self, text, n=5, blank="___", candidates=20_000, state=None):
-        """Find the words that fit best into a blank, between the text before it and the text behind it.
+        """Find the words that fit best into a blank.
 
-        Each word is judged by the probability of the whole sentence with it. The text before the blank is read once;
-        that behind it is scored after some hundred candidates at a time, so that memory is bounded.
+        A word is judged by the probability of the whole sentence with it. The left side of the text is read once; the
+        right side is scored after some hundred candidates at a time, which bounds memory.
 
         Parameters
         ----------
         text : str or list of str
-            A sentence with a blank. In a list of tokens the blank stands for any token, of a model of characters or
-            subwords too.
+            A sentence with a blank. In a list of tokens the blank stands for one token, which may also be a character
+            or subword.
         n : int
             The largest number of words that are returned.
         blank : str
-            What stands for the missing word.
+            The sign of the blank.
         candidates : int
             The largest number of words that are compared. If the vocabulary has more, the most probable ones after the
-            text before the blank are taken, and the result is not exact.
+            left side are compared, and the result is not exact.
         state : state or None
-            What the model remembers before the text, as in `sample`; None is the start of a sentence.
+            The model's state before the text, as in `sample`; None is the start of a sentence.
 
         Returns
         -------
         Fillings
-            A list of `Completion`, best first: words of the vocabulary, and the share of each in the probability of the
-            sentence with all candidates. Words with which the sentence is impossible are left out.
+            A list of `Completion`, best first: words of the vocabulary, and their shares in the sum of the sentence's
+            probabilities with all candidates. Words that make the sentence impossible are left out.
 
         Raises
         ------
         ValueError
-            If the text does not hold the blank exactly once, or not in the place of a token.
+            If the text does not hold the blank exactly once, in the place of a token.
 
         Examples
         --------
@@ -95,7 +95,7 @@ class FillingMixin(ContextMixin):
         return Fillings([Completion(*pair) for pair in found], exact, len(words))
 
     def _scores_behind(self, context, words, following):
-        """Return the log probability (n_words,) of the tokens `following` after a context of one row and each word."""
+        """Return the log probabilities (n_words,) of the ids `following` after a context of one row and each word."""
         scores = np.empty(len(words))
         for rows in self._row_blocks(len(words), _ROWS):
             state = self._advance(self._take(context, np.zeros(len(rows), np.intp)), words[rows])
@@ -104,7 +104,7 @@ class FillingMixin(ContextMixin):
         return scores
 
     def _sides_of_blank(self, text, blank):
-        """Return the tokens before and behind the blank of a text."""
+        """Return the tokens on the left and on the right of the blank."""
         if not isinstance(blank, str) or not blank or blank.isspace():
             raise ValueError(f"blank must be a string that stands for a word, got {shown(blank)}.")
         if not isinstance(text, str | list | tuple):

@@ -14,31 +14,31 @@ from fastrnn.utils.use import members_of
 
 
 class InterpolatedLanguageModel(BaseLanguageModel):
-    """Language model whose probabilities are weighted means of those of others.
+    """Language model that mixes others: its probabilities are weighted means of theirs.
 
-    p(token | context) = sum of weights_[i] * p_i(token | context). The weights make a held-out text as probable as
-    possible; they are found by expectation maximization, whose only maximum is the best one [1]_.
+    p(token | context) = sum of weights_[i] * p_i(token | context). Expectation maximization finds the weights that make
+    a held-out text most probable; its only maximum is the global one [1]_.
 
     Parameters
     ----------
     models : list of fitted language models
-        `NGramLanguageModel`, `RNNLanguageModel`, `CacheLanguageModel` or alike, in any mixture. They have one
-        vocabulary (give it to each as its parameter `vocabulary`), `tokenizer`, `lowercase` and `normalize` in common.
+        `NGramLanguageModel`, `RNNLanguageModel`, `CacheLanguageModel` and others. They share one vocabulary (give it to
+        each as its parameter `vocabulary`), `tokenizer`, `lowercase` and `normalize`.
     weights : "em" or list of float
-        The weight of each model, which make 1 together, or "em" to find them in `fit`.
+        The weight of each model, together 1; "em" finds them in `fit`.
     max_iter : int
         The largest number of iterations of expectation maximization.
     tol : float
-        It stops when the mean log likelihood of a token improves by less than this.
+        Iterations stop when the mean log likelihood of a token improves by less than this.
 
     Attributes
     ----------
     weights_ : float64 array (n_models,)
         The weight of each model.
     vocabulary_ : Vocabulary
-        The tokens, those of every model.
+        The tokens, the same for each model.
     n_iter_ : int
-        How many iterations were done; 0 with given weights.
+        The number of iterations; 0 with given weights.
     nbytes_ : int
         The bytes of the learned arrays of all models.
 
@@ -91,13 +91,13 @@ class InterpolatedLanguageModel(BaseLanguageModel):
         return members_of(self.models if isinstance(self.models, list | tuple) else ())
 
     def fit(self, X=None, y=None):
-        """Find the weights; the models stay as they are.
+        """Find the weights. The models stay as they are.
 
         Parameters
         ----------
         X : iterable of (str, list of str or os.PathLike), os.PathLike, file object, or None
-            A held-out text, which no model was fitted to: a sentence, line or document each. Not needed if weights are
-            given.
+            A held-out text that no model was fitted to: a sentence, line or document each. It may be None if weights
+            are given.
         y : None
             Ignored.
 
@@ -120,7 +120,7 @@ class InterpolatedLanguageModel(BaseLanguageModel):
     def partial_fit(self, X, y=None):
         """Adapt the weights to a further text with one incremental step of expectation maximization.
 
-        What the tokens before it said about the weights is kept as it was (Neal and Hinton, 1998). Given weights stay.
+        The responsibilities for earlier tokens stay as they were (Neal and Hinton, 1998). Given weights do not change.
 
         Parameters
         ----------
@@ -149,7 +149,7 @@ class InterpolatedLanguageModel(BaseLanguageModel):
         token_lists = self._read_training_text(X)
         ids, offsets = close_sentences(*self.models[0].vocabulary_.encode_corpus(token_lists))
         probabilities = np.exp([model._token_log_probs(ids, offsets) for model in self.models]).T
-        possible = probabilities.any(axis=1)  # the others say nothing about the weights
+        possible = probabilities.any(axis=1)  # other tokens do not depend on the weights
         if not possible.any():
             raise ValueError("X says nothing about the weights: every model gives each of its tokens probability 0.")
         return probabilities[possible]
@@ -175,12 +175,12 @@ class InterpolatedLanguageModel(BaseLanguageModel):
 
     @property
     def nbytes_(self):
-        """Return the bytes of the learned arrays of all models."""
+        """The bytes of the learned arrays of all models."""
         check_is_fitted(self)
         return sum(model.nbytes_ for model in self.models)
 
     def _mean(self, parts):
-        """Return the weighted mean of an array a model."""
+        """Return the weighted mean of arrays, one for each model."""
         return sum(weight * part for weight, part in zip(self.weights_, parts, strict=True))
 
     def _token_log_probs(self, ids, offsets):
@@ -253,7 +253,7 @@ def _check_weights(weights, n_models):
 
 
 def _maximize(probabilities, max_iter, tol):
-    """Return the weights (n_models,) that make a text most probable, and the number of iterations it took."""
+    """Return the weights (n_models,) that make a text most probable, and the number of iterations."""
     weights = np.full(probabilities.shape[1], 1 / probabilities.shape[1])
     likelihood = np.log(probabilities @ weights).mean()
     for n_iter in range(1, max_iter + 1):
@@ -265,13 +265,13 @@ def _maximize(probabilities, max_iter, tol):
 
 
 def _responsibilities(probabilities, weights):
-    """Return how probable it is that each token came from each model, float64 (n_tokens, n_models)."""
+    """Return the probability that each token comes from each model, float64 (n_tokens, n_models)."""
     joint = probabilities * weights
     return joint / joint.sum(axis=1, keepdims=True)
 
 
 def _difference(first, other, i):
-    """Say in what two vocabularies differ; `other` is that of models[i]."""
+    """Describe the difference of two vocabularies; `other` is that of models[i]."""
     missing = [token for token in first.tokens if token not in other]
     added = [token for token in other.tokens if token not in first]
     if not missing and not added:

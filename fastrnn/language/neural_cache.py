@@ -1,4 +1,4 @@
-"""The neural cache: a recurrent language model that recalls what followed when its state was like this before."""
+"""The neural cache: a recurrent language model that recalls the tokens that followed similar states."""
 
 import itertools
 import numbers
@@ -10,40 +10,40 @@ from fastrnn.text.batching import SentenceBatches, shift_right
 from fastrnn.text.tokens import PAD_ID
 from fastrnn.utils.checks import check_not_negative, check_positive_integer, shown
 
-_STEPS = 256  # of a text that are scored at once
-_SENTENCES = 32  # that are scored at once, where each stands alone
+_STEPS = 256  # steps of a text that are scored at once
+_SENTENCES = 32  # independent sentences that are scored at once
 
 
 class NeuralCacheLanguageModel(WrappedLanguageModel):
     r"""Recurrent language model with a neural cache [1]_.
 
-    The cache holds the last `size` outputs h of the network's last layer, each with the token that followed. It gives a
-    token the probability
+    The cache holds the last `size` outputs h of the network's last layer, each with the token that followed. The cache
+    alone gives a token the probability
 
     .. math:: p_{cache}(w) \propto \sum_{i: x_{i+1} = w} \exp(\theta h_t \cdot h_i)
 
-    and the whole model (1 - `weight`) p + `weight` p_cache (p where the cache is empty). Nothing is trained; choose
-    `theta` and `weight` by the perplexity of a held-out text. With ``weight=1`` the cache alone is a component for
-    `InterpolatedLanguageModel`, which finds its weight.
+    The model mixes that with the network's: (1 - `weight`) p + `weight` p_cache, or p while the cache is empty. Nothing
+    is trained; choose `theta` and `weight` by the perplexity of a held-out text. With ``weight=1`` the cache is a
+    component for `InterpolatedLanguageModel`, which finds its weight.
 
     Parameters
     ----------
     model : RNNLanguageModel
         A fitted model.
     size : int
-        How many tokens are remembered.
+        The number of tokens in the cache.
     theta : float
-        How much more the outputs count that are most like the present one: 0 counts all alike, as `CacheLanguageModel`.
+        The preference for outputs similar to the present one; 0 counts all alike, as `CacheLanguageModel` does.
     weight : float
         The weight of the cache, from 0 to 1.
     carry_state : bool
-        Whether the cache holds what the sentences before left there: X is a running text then. Otherwise each sentence
-        begins with an empty one.
+        Whether the cache goes on from sentence to sentence: X is a running text then. Otherwise each sentence begins
+        with an empty cache.
 
     Attributes
     ----------
     vocabulary_ : Vocabulary
-        The tokens, those of the model.
+        The tokens of the model.
     nbytes_ : int
         The bytes of the model's learned arrays.
 
@@ -78,28 +78,31 @@ class NeuralCacheLanguageModel(WrappedLanguageModel):
             raise ValueError(f"weight must be a number from 0 to 1, got {shown(self.weight)}.")
 
     def _token_log_probs(self, ids, offsets):
-        return self._log_probs(ids, offsets, self.carry_state, alone=not self.model.carry_state)
+        return self._log_probs(ids, offsets, self.carry_state, independent=not self.model.carry_state)
 
     def _sentence_log_probs(self, ids, offsets, bos=True):
-        return self._log_probs(ids, offsets, False, alone=True, bos=bos)
+        return self._log_probs(ids, offsets, False, independent=True, bos=bos)
 
-    def _log_probs(self, ids, offsets, carry_state, alone, bos=True):
-        """Return the log probabilities of the tokens of a text; `alone`: the network reads each sentence by itself."""
+    def _log_probs(self, ids, offsets, carry_state, independent, bos=True):
+        """Return the log probabilities of the tokens of a text.
+
+        With `carry_state` the cache goes on between sentences; with `independent` the state of the network does not.
+        """
         result = np.empty(len(ids))
         texts = offsets[[0, -1]] if carry_state else offsets  # each begins with an empty cache
         keys = empty = np.empty((0, self.model.network_.recurrent.output_size), np.float32)
-        for begin, fresh, h in _pieces(_outputs(self.model, ids, offsets, alone, bos), texts):
+        for begin, fresh, h in _pieces(_outputs(self.model, ids, offsets, independent, bos), texts):
             end = begin + len(h)
             log_probs = self.model.network_.head.log_probs(h, ids[begin:end])
-            keys = np.concatenate([empty if fresh else keys, h])  # of the tokens from end - len(keys) on
-            first = np.maximum(0, len(keys) - len(h) + np.arange(len(h)) - self.size)  # key that may be recalled
+            keys = np.concatenate([empty if fresh else keys, h])  # of the tokens ids[end - len(keys) : end]
+            first = np.maximum(0, len(keys) - len(h) + np.arange(len(h)) - self.size)  # the oldest key in the cache
             recalled = _recall(h, keys, ids[end - len(keys) : end], ids[begin:end], first, self.theta)
             result[begin:end] = self._mix(log_probs, recalled)
             keys = keys[-self.size :]
         return result
 
     def _mix(self, log_probs, recalled):
-        """Return log probabilities, from those of the model and the probabilities by the cache (NaN: it is empty)."""
+        """Mix log probabilities of the model with the probabilities `recalled` of the cache, NaN where it is empty."""
         with np.errstate(divide="ignore"):  # probability 0
             mixed = np.log((1 - self.weight) * np.exp(log_probs) + self.weight * recalled)
         return np.where(np.isnan(recalled), log_probs, mixed)
@@ -110,7 +113,7 @@ class NeuralCacheLanguageModel(WrappedLanguageModel):
         keys, tokens = np.zeros((n, self.size, size), np.float32), np.full((n, self.size), PAD_ID, np.int32)
         for row, (begin, end) in enumerate(itertools.pairwise(offsets.tolist())):
             count, latest = min(end - begin, self.size), keys[row, :0]
-            for h in _outputs(self.model, ids[begin:end], np.array([0, end - begin]), alone=False, bos=True):
+            for h in _outputs(self.model, ids[begin:end], np.array([0, end - begin]), independent=False, bos=True):
                 latest = np.concatenate([latest, h])[-self.size :]
             if count:  # the latest stands last
                 keys[row, -count:], tokens[row, -count:] = latest, ids[end - count : end]
@@ -159,9 +162,15 @@ class NeuralCacheLanguageModel(WrappedLanguageModel):
 
 
 def _pieces(outputs, texts):
-    """Cut what `_outputs` yields at the beginnings of texts, and into at most `_STEPS`.
+    """Cut the outputs from `_outputs` at the starts of texts, and into pieces of at most `_STEPS` tokens.
 
-    Yields the place of each piece, whether a text begins there, and the outputs.
+    Yields
+    ------
+    begin : int
+        The place of the piece in the ids.
+    is_start : bool
+        Whether a text begins there.
+    h : float32 array (n, H)
     """
     begin = 0
     for h in outputs:
@@ -173,12 +182,12 @@ def _pieces(outputs, texts):
         begin = end
 
 
-def _outputs(model, ids, offsets, alone, bos):
-    """Yield the outputs of the last layer (n, H) from which tokens are predicted, piece by piece of a text.
+def _outputs(model, ids, offsets, independent, bos):
+    """Yield the outputs of the last layer that predict the tokens of a text, arrays (n, H).
 
-    Sentences that stand `alone` begin with an output of zeros where they do so without ``<s>``, without `bos`.
+    With `independent` each sentence is read by itself. Without `bos` the first output of a sentence is zero.
     """
-    if not alone:
+    if not independent:
         yield from _running_outputs(model, ids, bos)
         return
     for first in range(0, len(offsets) - 1, _SENTENCES):
@@ -195,7 +204,7 @@ def _outputs(model, ids, offsets, alone, bos):
 
 
 def _running_outputs(model, ids, bos):
-    """Do as `_outputs` for a text that is read in one go."""
+    """Do as `_outputs` for a text whose state is carried from sentence to sentence."""
     inputs, state = shift_right(ids, model._start_id)[:, np.newaxis], None
     for begin in range(0, len(inputs), _STEPS):
         part = inputs[begin : begin + _STEPS]
@@ -210,7 +219,7 @@ def _hidden(model, inputs, state=None, lengths=None):
 
 
 def _first_outputs(model, inputs, lengths, bos):
-    """Return the outputs (T, B, H) and the state after inputs that begin with ``<s>``, left out without `bos`."""
+    """Return the outputs (T, B, H) for inputs that begin with ``<s>``, and the state; without `bos` it is skipped."""
     if bos:
         return _hidden(model, inputs, None, lengths)
     h, state = _hidden(model, inputs[1:], None, None if lengths is None else lengths - 1)
@@ -218,9 +227,9 @@ def _first_outputs(model, inputs, lengths, bos):
 
 
 def _recall(h, keys, tokens, targets, first, theta):
-    """Return the probability that a cache gives each target, float64 (n,); NaN where it is empty.
+    """Return the probability of each target in the cache, float64 (n,); NaN where the cache is empty.
 
-    The last n of the keys (m, H) are h (n, H) themselves: row t sees the keys `first[t]` to m - n + t - 1.
+    The last n of the keys (m, H) are the outputs h (n, H) themselves: row t sees the keys `first[t]` to m - n + t - 1.
     """
     place = np.arange(len(keys))
     own = len(keys) - len(h) + np.arange(len(h))

@@ -21,15 +21,15 @@ class RNNLanguageModel(ExchangeMixin, RecurrentTrainingMixin, RecurrentInference
     Parameters
     ----------
     cell : str or cell, default="lstm"
-        Name of the recurrent cell, see `fastrnn.layers.cells`, or an instance of a cell class of one's own.
+        Name of the recurrent cell, see `fastrnn.layers.cells`, or an instance of a cell class of your own.
     embedding_size, hidden_size : int, default=128
         Length of a token's vector, and number of hidden units of each layer.
     num_layers : int, default=1
-        Recurrent layers on top of each other.
+        Number of stacked recurrent layers.
     dropout : float, default=0.0
         Probability of dropout on embeddings, between layers and on the output, in training (Zaremba et al. 2014).
     tie_weights : bool, default=False
-        Whether the output layer's weight is the embedding (Press and Wolf 2017). Where sizes differ, the last layer's
+        Whether the output layer's weight is the embedding (Press and Wolf 2017). If sizes differ, the last layer's
         output is projected to `embedding_size`.
     residual : bool, default=False
         Whether the input of a layer is added to its output, from the second layer on.
@@ -39,64 +39,65 @@ class RNNLanguageModel(ExchangeMixin, RecurrentTrainingMixin, RecurrentInference
         Dropout on h in the recurrent product, probability of a unit to keep its old value, and dropout on the recurrent
         weights, see `fastrnn.layers.Recurrent`.
     proj_size : int, default=0
-        Length to which the hidden state is projected, for cells of the LSTM family; 0 does not.
+        Length to which the hidden state is projected, for cells of the LSTM family; 0 is no projection.
     input_dropout, output_dropout : float or None, default=None
         Dropout on embeddings, and on the output of the last layer; None is `dropout`.
     embedding_dropout : float, default=0.0
         Probability that all occurrences of a token are zeroed in a batch.
     activity_penalty, temporal_activity_penalty : float, default=0.0
         Factors of the mean square of the last layer's output, and of its change from step to step (Merity et al. 2017).
-        They act on the gradient; the losses that are reported are without them.
+        They act on the gradient; reported losses are without them.
     softmax : {"full", "adaptive", "sampled"}, default="full"
-        Output layer: over all tokens; in clusters by frequency, rare ones with shorter vectors (Grave et al. 2017); or
-        over all, but trained on a sample of them (`loss_curve_` is that among the sample then). For vocabularies of
-        some 50,000 tokens and more.
+        Output layer: "full", over all tokens; "adaptive", in clusters by frequency, with shorter vectors for rare
+        tokens (Grave et al. 2017); "sampled", over all tokens, but trained on a sample of them, and `loss_curve_` is
+        the loss among the sample. The latter two are for vocabularies of some 50,000 tokens and more.
     softmax_cutoffs : sequence of int or None, default=None
-        Ranks by frequency at which the clusters of ``softmax="adaptive"`` begin; None chooses two.
+        Ranks by frequency at which the clusters of an adaptive softmax begin; None chooses two.
     softmax_samples : int, default=2000
-        Tokens drawn for each batch with ``softmax="sampled"``.
+        Tokens that a sampled softmax draws for each batch.
     tokenizer : {"words", "whitespace", "chars", "bytes"}, callable or tokenizers.Tokenizer, default="words"
-        What cuts texts into tokens.
+        The tokenizer, see `fastrnn.text.get_tokenizer`.
     lowercase : bool, default=False
         Whether texts are converted to lower case first.
     normalize : {"NFC", "NFKC", "NFD", "NFKD"} or None, default=None
         The normal form of Unicode that texts are brought into first, see `fastrnn.text.preprocess`.
     encoding : str, default="utf-8"
-        The encoding of the text files that are read.
+        The encoding of text files.
     min_count : int, default=1
         Tokens that appear less often are unknown.
     max_vocab : int or None, default=None
         Largest size of the vocabulary, the four special tokens included; the most frequent tokens are kept.
     vocabulary : Vocabulary or None, default=None
-        A fitted vocabulary to be used as it is; None learns one from the text.
+        A fitted vocabulary, used as it is; None learns one from the text.
     bptt_length : int, default=35
         Time steps through which gradients go back.
     bptt_stride : int or None, default=None
         Time steps from one update to the next, at most `bptt_length`; None is `bptt_length`. With
         ``carry_state=True`` only.
     random_bptt : bool, default=False
-        Whether the steps from update to update are drawn around `bptt_length`, or for one in twenty around half of it,
-        and the learning rate is in proportion to them (Merity et al. 2017). With ``carry_state=True`` only.
+        Whether the number of steps between updates is drawn around `bptt_length`, or in one case of twenty around half
+        of it, with the learning rate in proportion to it (Merity et al. 2017). With ``carry_state=True`` only.
     batch_size : int, default=20
         Streams (or sentences, with ``carry_state=False``) side by side.
     carry_state : bool, default=True
-        Whether the sentences follow each other as in a running text, so that each begins with the state that the one
-        before left, in training and in scoring. To be scored, a long text is cut into at most `batch_size` streams of
-        at least 1,000 tokens, of which only the first begins with the text. Otherwise every sentence stands alone.
+        Whether sentences follow each other as in a running text: in training and in scoring, each begins with the state
+        after the one before. For scoring, a long text is cut into at most `batch_size` streams of at least 1,000
+        tokens, and each stream begins with an empty state. Otherwise each sentence stands alone.
     optimizer : {"adam", "adamw", "sgd", "adagrad", "rmsprop"}, default="adam"
     learning_rate_init : float, default=2e-3
         The learning rate at the beginning.
     schedule : {"plateau", "cosine", "constant"}, default="plateau"
-        How it goes on: divided by 4 after each epoch that does not improve; down to 0 over `max_iter` epochs along half
-        a cosine wave; or as it is.
+        The course of the learning rate: "plateau" divides it by 4 after each epoch without improvement; "cosine" lowers
+        it to 0 over `max_iter` epochs, along half a cosine wave; "constant" keeps it.
     warmup : int, default=0
-        Steps in which it first rises from 0 in a straight line.
+        Steps in which the learning rate rises linearly from 0 first.
     accumulate_steps : int, default=1
         Batches whose mean gradient makes one step.
     averaging : {"ema", "asgd"} or None, default=None
-        Whether a mean of the weights of many steps is validated and kept instead of the last ones: an exponential
-        moving average; or the plain mean from the epoch on that is worse on the validation text than the best one more
-        than `averaging_patience` epochs before (NT-ASGD, Merity et al. 2017), until when nothing stops early.
+        Averages the weights of many steps; the average is validated and kept instead of the last weights. "ema" is an
+        exponential moving average. "asgd" is the plain mean from the epoch on whose validation score is worse than the
+        best one more than `averaging_patience` epochs before (NT-ASGD, Merity et al. 2017); nothing stops early until
+        then.
     averaging_decay : float, default=0.999
         Factor of the old average in each step, for "ema".
     averaging_patience : int, default=5
@@ -106,31 +107,31 @@ class RNNLanguageModel(ExchangeMixin, RecurrentTrainingMixin, RecurrentInference
     alpha : float, default=0.0
         Weight decay.
     max_iter : int, default=10
-        Most epochs.
+        Largest number of epochs.
     early_stopping : bool, default=True
         Whether to stop after `n_iter_no_change` epochs without improvement on the validation text.
     validation_fraction : float, default=0.05
-        Share of the text, its end, that is set aside for validation with ``early_stopping=True`` if `fit` is not given
-        an `X_val`.
+        Share of the text, at its end, that ``early_stopping=True`` sets aside for validation if `fit` gets no `X_val`.
     n_iter_no_change : int, default=2
+        Epochs without improvement after which `early_stopping` stops.
     tol : float, default=1e-3
-        Improvement of the mean log likelihood of a token that counts as one.
+        Smallest improvement that counts, of the mean log likelihood of a token.
     warm_start : bool, default=False
-        Whether `fit` goes on from the weights and the vocabulary of the last `fit`.
+        Whether `fit` continues from the weights and the vocabulary of the last `fit`.
     random_state : int, RandomState instance or None, default=None
     n_jobs : int or None, default=None
         Threads; None takes all cores, as far as the work is worth it. Results do not depend on it.
     device : {"cpu"}, default="cpu"
     verbose : int, default=0
-        1 shows a progress bar on stderr: loss, perplexity of the validation text, tokens a second, and the time that is
-        left of `max_iter` epochs. Where stderr is no terminal, it writes a line an epoch, through `logging` (the logger
+        1 shows a progress bar on stderr: loss, perplexity of the validation text, tokens a second, and the time left
+        for `max_iter` epochs. Where stderr is no terminal, it writes a line an epoch, through `logging` (the logger
         ``fastrnn``, level INFO).
     recipe : {"awd"} or None, default=None
-        Sets parameters that have their default values to those of a paper. "awd" is AWD-LSTM (Merity et al. 2017):
+        Replaces default values of parameters by those of a paper. "awd" is AWD-LSTM (Merity et al. 2017):
         ``tie_weights=True, locked_dropout=True, dropout=0.25, input_dropout=0.4, output_dropout=0.4,
         embedding_dropout=0.1, weight_dropout=0.5, activity_penalty=2, temporal_activity_penalty=1, alpha=1.2e-6,
         bptt_length=70, random_bptt=True, optimizer="sgd", learning_rate_init=30, clip_norm=0.25, schedule="constant",
-        averaging="asgd"``. Sizes and `max_iter` are left to you: the paper has 3 layers of 1,150 units, embeddings of
+        averaging="asgd"``. It leaves sizes and `max_iter` alone: the paper has 3 layers of 1,150 units, embeddings of
         400, and hundreds of epochs.
 
     Attributes
@@ -276,22 +277,22 @@ class RNNLanguageModel(ExchangeMixin, RecurrentTrainingMixin, RecurrentInference
         ----------
         X : iterable of (str, list of str or os.PathLike), os.PathLike, file object, or ids
             A sentence, line or document each, in the order of the text; it is read once and kept as ids, in a temporary
-            file if it is long. Or the path (a `pathlib.Path`) of a text file with a sentence a line, or of a folder of
-            such ``.txt`` files; or an open file. Or ids of the given `vocabulary`, every sentence closed by that of
-            ``</s>``: an array, which may be mapped, or the path of a ``.npy`` file that
-            `fastrnn.text.corpus.write_token_file` wrote, which is read where it is needed.
+            file if it is long. A `pathlib.Path` stands for the lines of a text file or of all ``.txt`` files of a
+            folder, an open file for its lines. Ids of the given `vocabulary`, each sentence closed by the id of
+            ``</s>``, are an array, which may be mapped, or the path of a ``.npy`` file from
+            `fastrnn.text.corpus.write_token_file`, which is read where it is needed.
         y : None
             Ignored.
         X_val : as X, default=None
-            Text to validate on after each epoch; the weights that predict it best are kept.
+            Text for validation after each epoch; the weights that predict it best are kept.
         checkpoint : str or os.PathLike, default=None
-            File that is written after each epoch. If it is there when `fit` is called, the training goes on from it, to
-            the same weights bit for bit as if it had not been interrupted; after the end of the training, to its
-            result. A file of other data or parameters is refused. `max_iter` may be larger than it was: the training
-            goes on for the further epochs, unless it had stopped early. (With ``schedule="cosine"`` the learning rate
-            goes on as that of the new `max_iter` does there.) Where the file cannot be written, the training goes on.
+            File that is written after each epoch. If it exists when `fit` is called, training resumes from it, and ends
+            with the same weights, bit for bit, as without the interruption; a finished training gives its result. A
+            file of other data or parameters is refused. `max_iter` may have grown: training continues for the further
+            epochs, unless it had stopped early. (With ``schedule="cosine"`` the learning rate continues as that of the
+            new `max_iter`.) If the file cannot be written, training continues.
         checkpoint_minutes : float or None, default=None
-            Writes the file every so often within an epoch too.
+            Minutes after which the file is written within an epoch too.
 
         Returns
         -------
@@ -300,14 +301,14 @@ class RNNLanguageModel(ExchangeMixin, RecurrentTrainingMixin, RecurrentInference
         Raises
         ------
         ValueError
-            A parameter, the text or the checkpoint is not usable; or the training came to infinite or NaN losses or
-            outputs before an epoch was finished. The model is as before.
+            A parameter, the text or the checkpoint is not usable; or losses or outputs became infinite or NaN before
+            the end of the first epoch. The model is as before.
 
         Warns
         -----
         ConvergenceWarning
-            The training was interrupted (Ctrl-C) after a finished epoch, or came to infinite or NaN losses, weights or
-            outputs. The model has the best weights up to then.
+            Training was interrupted (Ctrl-C) after a finished epoch, or losses, weights or outputs became infinite or
+            NaN. The model has the best weights up to then.
         RuntimeWarning
             The checkpoint cannot be written.
         """
@@ -331,7 +332,7 @@ class RNNLanguageModel(ExchangeMixin, RecurrentTrainingMixin, RecurrentInference
         )
 
     def partial_fit(self, X, y=None):
-        """Take one epoch over a further text, at a constant learning rate.
+        """Train for one epoch on a further text, at a constant learning rate.
 
         Parameters
         ----------

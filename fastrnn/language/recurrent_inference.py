@@ -5,10 +5,10 @@ import numpy as np
 from fastrnn.text.batching import SentenceBatches, StreamBatches, Streams, sentence_groups, shift_right
 from fastrnn.text.tokens import END_ID, START_ID, close_sentences
 
-_SCORING_STEPS = 64  # steps that are run at once when a text is scored
-_DRAWING_STEPS = 1024  # most tokens that are drawn in one go, an even number
-_CONTEXTS = 256  # that are read at once
-_SCORING_STREAM = 1000  # shortest stream into which a text is cut to be scored faster
+_SCORING_STEPS = 64  # steps that are computed at once when a text is read or scored
+_DRAWING_STEPS = 1024  # most tokens that are drawn at once, an even number
+_CONTEXTS = 256  # contexts that are read at once
+_SCORING_STREAM = 1000  # tokens of the shortest stream into which a text is cut for scoring
 
 
 class RecurrentInferenceMixin:
@@ -20,11 +20,11 @@ class RecurrentInferenceMixin:
 
     @property
     def _start_id(self):
-        """The input from which a first token is predicted: a running text goes on from the end of what came before."""
+        """The input that predicts the first token: ``</s>`` if sentences follow each other, otherwise ``<s>``."""
         return END_ID if self.carry_state else START_ID
 
     def _log_probs(self, network, ids, offsets):
-        """Return the natural log probability of every token of closed sentences, float64 (n_tokens,)."""
+        """Return the natural log probability of each token of closed sentences, float64 (n_tokens,)."""
         if not self.carry_state:
             return self._log_probs_of_each(network, ids, offsets, self._start_id)
         streams = int(np.clip(len(ids) // _SCORING_STREAM, 1, self.batch_size))
@@ -36,7 +36,7 @@ class RecurrentInferenceMixin:
         result = np.empty(len(ids))
         for group in sentence_groups(offsets, self.batch_size):
             parts = network.log_probs(SentenceBatches(ids, offsets, [group], start, _SCORING_STEPS))
-            if not parts:  # sentences of no token
+            if not parts:  # no sentence has a token
                 continue
             together = np.concatenate(parts)
             for column, sentence in enumerate(group):
@@ -66,7 +66,7 @@ class RecurrentInferenceMixin:
         return self.network_.distributions(_pieces(inputs))
 
     def _read_contexts(self, ids, offsets):
-        ids, offsets = close_sentences(ids, offsets)  # what predicts the end of a context has read all of it
+        ids, offsets = close_sentences(ids, offsets)  # the state that predicts </s> has read the whole context
         blocks = []
         for begin in range(0, max(1, len(offsets) - 1), _CONTEXTS):
             block = offsets[begin : begin + _CONTEXTS + 1]

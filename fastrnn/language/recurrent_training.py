@@ -20,7 +20,7 @@ from fastrnn.training.loop import Options, train
 from fastrnn.training.optimizers import make_optimizer
 from fastrnn.utils.checks import check_choice, check_not_negative, check_positive_integer, check_training, shown
 
-# What a recipe sets the parameters to that are left at their defaults.
+# The values by which a recipe replaces defaults.
 RECIPES = {
     "awd": {
         "tie_weights": True, "locked_dropout": True, "dropout": 0.25, "input_dropout": 0.4, "output_dropout": 0.4,

@@ -9,19 +9,19 @@ from fastrnn.utils.use import GuardedMixin
 
 
 class Perplexity(float):
-    """A perplexity, which knows what it was measured on.
+    """A perplexity: a float with the number of tokens that it was measured on.
 
-    Its value is exp(-mean natural-log probability) over all tokens, ``</s>`` included (unless ``eos=False``), ``<s>``
-    not, tokens out of the vocabulary counted with the probability of ``<unk>`` (or not, if they were excluded).
+    Its value is exp(-mean natural-log probability) over all tokens. ``</s>`` counts (unless ``eos=False``), ``<s>``
+    does not. Tokens out of the vocabulary count with the probability of ``<unk>``, unless they are excluded.
 
     Attributes
     ----------
     n_tokens : int
         The number of tokens, ``</s>`` counted.
     n_oov : int
-        How many of them were out of the vocabulary.
+        The number of them that are out of the vocabulary.
     without_oov : float
-        The perplexity when those are left out of the sum and of the count.
+        The perplexity without those.
 
     Examples
     --------
@@ -46,7 +46,7 @@ class ScoringMixin(GuardedMixin):
     """The methods of language models that score texts; those that they call stand in `BaseLanguageModel`."""
 
     def _score_tokens(self, X, independent=False, bos=True, eos=True):
-        """Return ids, offsets and natural log probabilities of the tokens of X, ``</s>`` after each sentence."""
+        """Return ids, offsets and natural log probabilities of the tokens of X, ``</s>`` closing each sentence."""
         check_fitted(self, "vocabulary_")
         corpus = read_ids(X, self.vocabulary_)
         if corpus is None:
@@ -64,7 +64,7 @@ class ScoringMixin(GuardedMixin):
         return ids[counted], offsets, log_probs[counted]
 
     def token_log_probs(self, X, *, independent=False, bos=True, eos=True):
-        """Return the log probability of every token of a text.
+        """Return the log probability of each token of a text.
 
         Parameters
         ----------
@@ -76,31 +76,30 @@ class ScoringMixin(GuardedMixin):
         Returns
         -------
         list of float64 array (n_tokens + 1,)
-            For each sentence the natural logarithm of the probability of each of its tokens, and of ``</s>`` (unless
+            For each sentence, the natural logarithms of the probabilities of its tokens and of ``</s>`` (unless
             ``eos=False``).
         """
         _, offsets, log_probs = self._score_tokens(X, independent, bos, eos)
         return np.split(log_probs, offsets[1:-1]) if len(offsets) > 1 else []
 
     def score_samples(self, X, *, independent=False, bos=True, eos=True):
-        """Return the log likelihood of every sentence.
+        """Return the log likelihood of each sentence.
 
         Parameters
         ----------
         X : iterable of (str, list of str or os.PathLike), os.PathLike, file object, or ids
-            A sentence, line or document each. A path (a `pathlib.Path`) stands for the lines of a text file, or of all
-            text files of a folder; an open file for its lines. Ids of the vocabulary, every sentence closed by that of
-            ``</s>``, are an array of integers or the path of a ``.npy`` file, see
-            `fastrnn.text.corpus.write_token_file`.
+            A sentence, line or document each. A `pathlib.Path` stands for the lines of a text file or of all text files
+            of a folder, an open file for its lines. Ids of the vocabulary, each sentence closed by the id of ``</s>``,
+            are an array of integers or the path of a ``.npy`` file, see `fastrnn.text.corpus.write_token_file`.
         independent : bool
-            Whether each sentence is scored by itself, as the hypotheses of an n-best list are, also by a model that
-            otherwise goes on from one sentence to the next. The other sentences then change no bit of its score.
+            Whether each sentence is scored by itself, as the hypotheses of an n-best list are, even if the model
+            carries its state from sentence to sentence. Other sentences then change no bit of its score.
         bos : bool
-            Whether each sentence begins as one does, after ``<s>``. Otherwise it is scored by itself with nothing
-            before it: an n-gram model begins with unigrams (which are those of unseen contexts: all equal with
-            "add_k", 0 with "mle"), a network with the bias of its output.
+            Whether ``<s>`` stands before each sentence. Otherwise nothing does, and each sentence is scored by itself:
+            an n-gram model begins with unigrams (those of unseen contexts: all equal with "add_k", 0 with "mle"), a
+            network with the bias of its output.
         eos : bool
-            Whether the end of each sentence, ``</s>``, is scored as a token.
+            Whether ``</s>``, the end of each sentence, is scored as a token.
 
         Returns
         -------
@@ -154,16 +153,16 @@ class ScoringMixin(GuardedMixin):
         X : as in `score_samples`
             A sentence, line or document each.
         oov : {"include", "exclude"}
-            Whether tokens out of the vocabulary count, with the probability of ``<unk>``. Without them the perplexities
-            of models whose vocabularies differ are still not those of the same text: look at the number of tokens.
+            Whether tokens out of the vocabulary count, with the probability of ``<unk>``. Even if they are excluded,
+            models with different vocabularies are not measured on the same tokens: compare `n_tokens`.
         independent, bos, eos : bool
             As in `score_samples`.
 
         Returns
         -------
         Perplexity
-            A float (lower is better), which also says how many tokens there were, how many of them out of the
-            vocabulary, and the perplexity without those.
+            A float (lower is better) with the number of tokens, the number of those out of the vocabulary, and the
+            perplexity without them.
         """
         check_choice("oov", oov, ("include", "exclude"))
         ids, _, log_probs = self._score_tokens(X, independent, bos, eos)
