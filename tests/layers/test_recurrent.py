@@ -1,3 +1,5 @@
+import contextlib
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -262,6 +264,7 @@ def test_embedded_inputs_are_their_vectors(cell, options, jobs, monkeypatch):
             np.zeros(2, int),
             r"x\.ids must be a matrix of integers, got .* int64, shape \(2,\)",
         ),
+        (np.ones((5, 6)), None, r"x\.ids must be a matrix of integers, got an array of object, shape \(\)"),
         (np.ones((5, 6)), np.zeros((2, 2)), r"x\.ids must be a matrix of integers, got an array of float64"),
         (np.ones((5, 6)), np.full((2, 2), 5), r"x\.ids must be from 0 to 4, got 5 to 5"),
         (np.full((5, 6), np.nan), np.zeros((2, 2), int), "x must be finite"),
@@ -297,6 +300,43 @@ def test_held_weights_change_nothing(cell):
             run(p, training=True)
     p["layer"].parameters["weight_ih_l0"][...] = 0
     assert not np.array_equal(run(p)[0], expected)
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"residual": True, "zoneout": 0.2}, {"batch_first": True, "learn_initial_state": True}]
+)
+@pytest.mark.parametrize("cell", ["gru", PROJECTED, "lstm_layer_norm"])
+def test_steps_are_the_forward_pass(cell, options):
+    layer, random = make(cell, 6, 19, 3, random_state=0, **options), np.random.default_rng(0)
+    if layer.learn_initial_state:
+        layer.parameters["initial_h"][...] = random.standard_normal(layer.parameters["initial_h"].shape)
+    table, ids = random.standard_normal((5, 6), "float32"), random.integers(0, 5, (4, 3))
+    expected, final = layer.forward(table[ids.T if layer.batch_first else ids])
+    for inputs in (table[ids], [Embedded(table, row) for row in ids]):
+        for hold in (contextlib.nullcontext(), layer.held_weights()):
+            state = None
+            with hold:
+                for t, x in enumerate(inputs):
+                    y, state = layer.step(x, state)
+                    np.testing.assert_allclose(y, expected[:, t] if layer.batch_first else expected[t], atol=1e-6)
+            for got, wanted in zip(as_list(state), as_list(final), strict=True):
+                np.testing.assert_allclose(got, wanted, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("layer", "x", "message"),
+    [
+        (GRU(3, 4, bidirectional=True), np.zeros((2, 3)), "step needs a layer that reads forwards"),
+        (GRU(3, 4, reverse=True), np.zeros((2, 3)), "step needs a layer that reads forwards"),
+        (GRU(3, 4), np.zeros((1, 2, 3)), r"x must have shape \(B, input_size\) with input_size=3, got \(1, 2, 3\)"),
+        (GRU(3, 4), np.full((2, 3), np.inf), "x must be finite"),
+        (GRU(3, 4), Embedded(np.zeros((5, 3)), [[0]]), r"x\.ids must be a vector of integers, .* \(1, 1\)"),
+        (GRU(3, 4), Embedded(np.zeros((5, 3)), [5]), r"x\.ids must be from 0 to 4, got 5 to 5"),
+    ],
+)
+def test_bad_steps_are_named(layer, x, message):
+    with pytest.raises(ValueError, match=message):
+        layer.step(x)
 
 
 def test_tables_of_embedded_inputs_under_held_weights():
