@@ -1,7 +1,6 @@
 """The ``fastrnn`` command.
 
-Modules that take long to import are imported in the functions that use them, so that ``--help`` and errors in arguments
-answer at once.
+What takes long to import is imported where it is used: ``--help`` and a wrong argument answer at once.
 """
 
 import argparse
@@ -28,16 +27,16 @@ _MIN_LINES, _MIN_CHARACTERS = 10, 1000
 
 
 class _Interrupt(BaseException):
-    """Ctrl-C. It is no KeyboardInterrupt, which an estimator's ``fit`` takes as the order to stop early."""
+    """Ctrl-C. Not a KeyboardInterrupt: an estimator's ``fit`` takes that as the order to stop early, and goes on."""
 
 
 class _Parser(argparse.ArgumentParser):
-    """An argument parser that takes options and files in any order, and reports errors in one line."""
+    """An argument parser that takes options and files in any order, and says what is wrong in one line."""
 
     _is_intermixing = False
 
     def parse_known_args(self, args=None, namespace=None):
-        """Parse arguments; files may stand before, between and after the options of a subcommand."""
+        """Parse arguments; files may stand before, between and behind the options of a subcommand."""
         if self._is_intermixing or self._subparsers is not None:
             return super().parse_known_args(args, namespace)
         self._is_intermixing = True
@@ -47,7 +46,7 @@ class _Parser(argparse.ArgumentParser):
         return namespace, unknown
 
     def print_help(self, file=None):
-        """Write the help; unlike argparse, raise errors of writing."""
+        """Write the help; an error in writing it is not kept silent, as argparse does."""
         print(self.format_help(), end="", file=file)
 
     def error(self, message):
@@ -66,8 +65,8 @@ def main(argv=None):
     Returns
     -------
     int
-        The exit status: 0; 2 after a mistake in the arguments or files; 130 after Ctrl-C; 141 if the reader of the
-        output has closed it, as for a program that SIGPIPE ends.
+        The exit status: 0; 2 after a mistake in the arguments or files; 130 after Ctrl-C; 141 if what reads the output
+        has closed it, as of a program that SIGPIPE ends.
     """
     previous = signal.signal(signal.SIGINT, _interrupt)
     prog = "fastrnn"
@@ -101,7 +100,7 @@ def _run(arguments):
 
 
 def _message(error):
-    """Return the message of an error."""
+    """Return what is wrong."""
     if isinstance(error, MemoryError):
         return f"there is too little memory: {error}"
     if isinstance(error, OSError) and error.strerror:
@@ -110,7 +109,7 @@ def _message(error):
 
 
 def _finish_output():
-    """Flush stdout; if that fails, keep Python from trying again at exit."""
+    """Write what is left of stdout; if it cannot be written, Python is not to try again when it ends."""
     try:
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -217,7 +216,7 @@ def warmup(arguments):
     Parameters
     ----------
     arguments : argparse.Namespace
-        The parsed command line.
+        What the command line said.
     """
     from fastrnn.warmup import clear, warm_up
 
@@ -241,7 +240,7 @@ def compare(arguments):
     Parameters
     ----------
     arguments : argparse.Namespace
-        The parsed command line.
+        What the command line said.
     """
     if not arguments.orders and not arguments.cells:
         raise UserError("--orders and --cells are both empty: there is no model to compare")
@@ -278,7 +277,7 @@ def build_models(arguments, vocabulary):
     Parameters
     ----------
     arguments : argparse.Namespace
-        The parsed command line.
+        What the command line said.
     vocabulary : Vocabulary
         The vocabulary that all of them share.
 
@@ -305,7 +304,7 @@ def build_models(arguments, vocabulary):
 
 
 def _check_outputs(arguments):
-    """Check before the long work that its results can be written."""
+    """Find out before the long work whether its results can be written."""
     if arguments.json is not None:
         check_output("--json", arguments.json, arguments.files)
     if arguments.plot is not None:
@@ -335,7 +334,7 @@ def _split(source, text, characters):
 
 
 def _describe(source, tokenizer, train, valid, test):
-    """Return the vocabulary of the training text, and a description of the data as a dict for the JSON file."""
+    """Return the vocabulary of the training text, and what is to be known of the data as a dict for the JSON."""
     from fastrnn.text.tokenization import tokenize_corpus
     from fastrnn.text.vocabulary import Vocabulary
 

@@ -1,1 +1,1 @@
-"""Helpers of every part of the package: checks of arguments, files, progress, tables for notebooks, use by threads."""
+"""What every part of the package may use: checks of arguments, progress, tables for notebooks, use by threads."""

@@ -1,11 +1,8 @@
-"""HTML for notebooks: tables, and texts on coloured backgrounds; there are no scripts, and all content is escaped."""
+"""HTML for notebooks: tables, and texts whose tokens have coloured backgrounds; without scripts, everything escaped."""
 
 import html
 
-_AGAINST, _FOR = (
-    "214,96,77",
-    "67,147,195",
-)  # red and blue: distinct for colour-blind readers, and on light and dark pages
+_AGAINST, _FOR = "214,96,77", "67,147,195"  # red and blue: told apart by all, and on light and dark pages
 
 
 def table(rows, caption=None):
@@ -14,7 +11,7 @@ def table(rows, caption=None):
     Parameters
     ----------
     rows : list of (list of str)
-        The first row is the heading. The first column is aligned to the left, the others to the right.
+        The first one is the heading. All columns but the first are aligned to the right.
     caption : str or None, default=None
 
     Returns
@@ -47,13 +44,13 @@ def coloured_text(tokens, shares, tips, title, space=" "):
     ----------
     tokens : list of str
     shares : array-like (T,)
-        Strengths of the colours, from -1 to 1.
+        From -1 to 1: how strong the colour is.
     tips : list of str
-        Text to show while the mouse is on a token.
+        What is shown when the mouse is on a token.
     title : str
         A line above the text.
     space : str, default=" "
-        Text between the tokens.
+        What stands between the tokens.
 
     Returns
     -------

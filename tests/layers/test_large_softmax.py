@@ -121,6 +121,7 @@ def test_training_on_samples_learns_the_distribution_of_the_full_softmax():
     assert np.abs(mean - true).sum() < 0.12
 
 
+@pytest.mark.cpu  # inspection computes on the host
 @pytest.mark.parametrize("layer", [Softmax(FEATURES, CLASSES, random_state=0, dtype="float64"),
                                    ProjectedSoftmax(FEATURES, Softmax(5, CLASSES, dtype="float64"), dtype="float64"),
                                    AdaptiveSoftmax(FEATURES, CLASSES, COUNTS, [6, 15], dtype="float64")],

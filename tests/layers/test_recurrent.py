@@ -127,6 +127,7 @@ def test_gradients_add_up_until_zero_grad(cell):
     assert all((gradient == 0).all() for gradient in p["layer"].grads.values())
 
 
+@pytest.mark.cpu
 @pytest.mark.parametrize("cell", ALL)
 @pytest.mark.parametrize("jobs", [2, 3])
 def test_the_number_of_threads_changes_no_bit(cell, jobs, monkeypatch):
@@ -421,6 +422,7 @@ def test_backward_needs_a_training_pass_each_time():
         layer.backward(dy)
 
 
+@pytest.mark.cpu
 def test_prediction_keeps_nothing_that_grows_with_the_steps():
     _memory.release()
     layer = LSTM(8, 16, n_jobs=1)
@@ -599,6 +601,7 @@ def test_arrays_put_in_the_place_of_parameters_are_used(cell):
         np.testing.assert_allclose(first.forward(x)[0], second.forward(x)[0], rtol=1e-5)
 
 
+@pytest.mark.cpu
 @pytest.mark.parametrize("options", [{}, {"bidirectional": True, "merge": "mean", "batch_first": True, "dropout": 0.3}])
 def test_passes_of_such_plans_have_the_same_types(options, monkeypatch):
     """Kernels are called without a look at the types of their arguments from the second pass on."""
@@ -656,6 +659,7 @@ def test_zoneout_takes_the_expectation_at_prediction(cell):
         np.testing.assert_allclose(got, value, atol=1e-12)
 
 
+@pytest.mark.cpu
 def test_masks_have_their_rates_and_scales():
     layer = Recurrent("rnn", 3, 50, recurrent_dropout=0.25, weight_dropout=0.25, zoneout=0.25, random_state=0)
     layer.forward(np.ones((40, 8, 3)), training=True)
@@ -732,6 +736,7 @@ def test_bad_options_are_named(call, message):
         call()
 
 
+@pytest.mark.cpu
 @pytest.mark.parametrize(
     ("hidden", "batch", "threads", "cut", "parts"),
     [

@@ -1,0 +1,100 @@
+"""Optimizers, clipping, averages, dynamic evaluation and losses, from the equations."""
+
+import numpy as np
+
+
+def part(array, rows):
+    """Return the rows of an array, in one dimension, all for None."""
+    return array.reshape(-1) if rows is None else array[rows]
+
+
+def write(array, rows, values):
+    array[... if rows is None else rows] = values.reshape(array.shape if rows is None else values.shape)
+
+
+def sum_of_squares(array, rows):
+    return float((part(array, rows).astype(np.float64) ** 2).sum())
+
+
+def scale_rows(array, rows, factor):
+    write(array, rows, part(array, rows) * array.dtype.type(factor))
+
+
+def clip_rows(array, rows, bound):
+    write(array, rows, np.clip(part(array, rows), -bound, bound))
+
+
+def sgd_update(weight, grad, velocity, rows, settings, n_jobs):
+    w, g = part(weight, rows), part(grad, rows)
+    step = g + settings.weight_decay * w
+    if settings.momentum:
+        v = settings.momentum * part(velocity, rows) + step
+        write(velocity, rows, v)
+        step = step + settings.momentum * v if settings.nesterov else v
+    write(weight, rows, w - settings.rate * step)
+
+
+def adam_update(weight, grad, mean, square, rows, settings, n_jobs):
+    w, m, s = part(weight, rows), part(mean, rows), part(square, rows)
+    g = part(grad, rows) + settings.weight_decay * w
+    m = settings.beta_1 * m + (1 - settings.beta_1) * g
+    s = settings.beta_2 * s + (1 - settings.beta_2) * g**2
+    write(mean, rows, m)
+    write(square, rows, s)
+    write(weight, rows, settings.shrink * w - settings.rate * m / (settings.root * np.sqrt(s) + settings.epsilon))
+
+
+def adagrad_update(weight, grad, square, rows, settings, n_jobs):
+    w, s = part(weight, rows), part(square, rows)
+    g = part(grad, rows) + settings.weight_decay * w
+    write(square, rows, s + g**2)
+    write(weight, rows, w - settings.rate * g / (np.sqrt(s + g**2) + settings.epsilon))
+
+
+def rmsprop_update(weight, grad, square, velocity, rows, settings, n_jobs):
+    w, s = part(weight, rows), part(square, rows)
+    g = part(grad, rows) + settings.weight_decay * w
+    s = settings.rho * s + (1 - settings.rho) * g**2
+    write(square, rows, s)
+    step = g / (np.sqrt(s) + settings.epsilon)
+    if settings.momentum:
+        step = settings.momentum * part(velocity, rows) + step
+        write(velocity, rows, step)
+    write(weight, rows, w - settings.rate * step)
+
+
+def average_update(average, weight, share, n_jobs):
+    average += share * (weight - average)
+
+
+def add_squares(sums, values):
+    sums += values.astype(sums.dtype) ** 2
+
+
+def categorical_cross_entropy(d_outputs, outputs, targets, weights):
+    shifted = outputs.astype(np.float64) - outputs.max(axis=1, keepdims=True)
+    p = np.exp(shifted) / np.exp(shifted).sum(axis=1, keepdims=True)
+    one_hot = np.eye(outputs.shape[1])[targets]
+    if d_outputs is not None:
+        d_outputs[...] = (p - one_hot) * weights[:, None]
+    return -float((one_hot * (shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)))).sum(axis=1) @ weights)
+
+
+def binary_cross_entropy(d_outputs, outputs, targets, weights):
+    z = outputs.astype(np.float64)
+    if d_outputs is not None:
+        d_outputs[...] = (1 / (1 + np.exp(-z)) - targets) * weights[:, None]
+    losses = np.logaddexp(0, -z) * targets + np.logaddexp(0, z) * (1 - targets)
+    return float(losses.sum(axis=1) @ weights)
+
+
+def half_squared_error(d_outputs, outputs, targets, weights):
+    error = outputs.astype(np.float64) - targets
+    if d_outputs is not None:
+        d_outputs[...] = error * weights[:, None]
+    return float((error**2).sum(axis=1) @ weights) / 2
+
+
+def adapt_weights(weight, grad, origin, rms, mean_rms, rate, decay, epsilon):
+    pull, step = (decay, grad) if rms is None else (np.minimum(decay * rms / mean_rms, 1), grad / (rms + epsilon))
+    weight += pull * (origin - weight) - rate * step
