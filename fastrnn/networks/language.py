@@ -168,11 +168,10 @@ class LanguageNetwork(Network):
         """Return whether something is a state of one text."""
         if not isinstance(state, tuple) or len(state) != 2:
             return False
-        (h, recurrent), layer = state, self.recurrent
-        parts = recurrent if isinstance(recurrent, tuple) else (recurrent,)
-        return np.shape(h) == (1, layer.output_size) and [np.shape(part)[:2] for part in parts] == [
-            (layer.num_layers, 1)
-        ] * len(layer.cell.states)
+        layer, parts = self.recurrent, state[1] if isinstance(state[1], tuple) else (state[1],)
+        shapes = [getattr(part, "shape", ()) for part in (state[0], *parts)]
+        states = [(layer.num_layers, 1)] * len(layer.cell.states)
+        return shapes[0] == (1, layer.output_size) and [shape[:2] for shape in shapes[1:]] == states
 
     def _flat(self, y):
         """Return outputs (T, B, H) as a matrix (T·B, H)."""

@@ -1,0 +1,1 @@
+from tests.devices import device, pytest_generate_tests  # noqa: F401
