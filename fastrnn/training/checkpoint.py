@@ -16,7 +16,7 @@ from fastrnn.utils.files import remove_abandoned, unwritten
 
 # Parameters that may have changed when a training goes on: results do not depend on them, or a digest stands for them.
 _FREE_PARAMETERS = {"device", "encoding", "n_jobs", "verbose", "warm_start", "max_iter", "vocabulary", "embedding"}
-# Parameters with which a training draws masks.
+# Parameters with which a training draws masks, unless they are 0 or None.
 _MASKED = ("dropout", "input_dropout", "output_dropout", "embedding_dropout", "recurrent_dropout", "weight_dropout",
            "zoneout", "recipe")  # fmt: skip
 
@@ -140,8 +140,8 @@ class Checkpoint:
         if "generators" in content["network"]:  # written before masks came from counters
             if there.get("softmax") == "sampled" or any(np.any(there.get(name) or 0) for name in _MASKED):
                 raise ValueError(
-                    f"checkpoint {self.path} was written by an older version of fastrnn, which drew masks of dropout "
-                    "and samples in another way: end the training with that version, or remove the file to begin anew."
+                    f"checkpoint {self.path} was written by an older version of fastrnn, whose random draws cannot be "
+                    "continued: end the training with that version, or remove the file to begin anew."
                 )
             content["network"] = None
         groups = {}
