@@ -10,20 +10,20 @@ from fastrnn.persistence import saved_class
 def load(path, verify=True):
     """Read a model of any class from the file that its ``save`` wrote.
 
-    The file holds no code, and names the class; only classes of this package are made.
+    The file holds no code. It names the class, which must be one of this package.
 
     Parameters
     ----------
     path : str or os.PathLike
         The file.
     verify : bool, default=True
-        Whether the whole file is read once to compare it with its checksum. Without that a damaged file may give wrong
-        numbers; loading takes as long for any size.
+        Whether to read the whole file once and compare it with its checksum. Without this, a damaged file may give
+        wrong numbers, and loading takes the same time for any size.
 
     Returns
     -------
     object
-        A fitted model: what the class's own ``load`` returns.
+        A fitted model, as from the class's own ``load``.
 
     Raises
     ------
@@ -49,7 +49,7 @@ def load(path, verify=True):
     """
     name = saved_class(path)
     cls = getattr(fastrnn, name, None) if name in fastrnn.__all__ else None
-    if not hasattr(cls, "_unpack"):  # what every class has that can be saved as a model
+    if not hasattr(cls, "_unpack"):  # a method of all classes whose models can be saved
         what = "a checkpoint, which fit(checkpoint=…) reads" if name.endswith(" checkpoint") else f"a {name}"
         raise ValueError(f"{path} holds no model of a class of fastrnn, but {what}.")
     return cls.load(path, verify=verify)

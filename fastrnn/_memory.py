@@ -1,7 +1,7 @@
-"""Arrays in memory that is used again.
+"""Memory that arrays use again.
 
-What a training step computes is gone before the next one, and of the same size. The C library gives such memory back to
-the system and asks for it again, which then costs a page fault every 4 KB: up to a fifth of a step.
+A training step needs arrays of the same sizes as the step before. The C library returns such memory to the system and
+asks for it anew, at the price of a page fault every 4 KB: up to a fifth of a step.
 """
 
 import collections
@@ -10,55 +10,54 @@ import sys
 
 import numpy as np
 
-_MOST_VIEWS = 500  # of the arrays of a room, for passes of other shapes
-_MOST_ROOMS = 16  # that wait for a pass of each type of numbers
-_MOST_ROOM_BYTES = 1 << 22  # that a waiting room holds
+_MOST_VIEWS = 500  # views of a room's arrays that are kept, for passes of other shapes
+_MOST_ROOMS = 16  # rooms of each type of numbers that wait for a pass
+_MOST_ROOM_BYTES = 1 << 22  # bytes that a waiting room may hold
 
 _LINE = 64  # bytes; no vector of an array that begins at a cache line crosses two of them
-_LEAST_BYTES = 1 << 16  # of what is smaller the C library takes care
+_LEAST_BYTES = 1 << 16  # the C library serves smaller blocks well
 _MOST_BYTES = 1 << 26
 
 
 def aligned(size, dtype):
-    """Return an array (size,) with arbitrary contents that begins at a cache line."""
+    """Return an array (size,) with arbitrary contents whose first element begins a cache line."""
     dtype = np.dtype(dtype)
     return np.ndarray((size,), dtype, *_new_entry(size * dtype.itemsize))
 
 
 def _new_entry(size):
-    """Return a block of memory, and its first byte at a cache line."""
+    """Return a block of memory, and the offset of the first cache line that begins in it."""
     block = np.empty(size + _LINE, np.uint8)
     return block, -block.ctypes.data % _LINE
 
 
 class Pool:
-    """Memory that arrays were in, for new ones of about the same size.
+    """Blocks of memory that held arrays, for new arrays of about the same size.
 
-    A block of memory is free when nothing but the pool refers to it: arrays and their views hold the block they are in.
-    Threads may share a pool: who has taken a block out of its queue is the only one to look at it.
+    A block is free when nothing but the pool refers to it: arrays and their views refer to their block. Threads may
+    share a pool, because only the thread that has taken a block out of its queue looks at it.
 
     Parameters
     ----------
     most_bytes : int
-        When the pool would hold more, free or in use, it lets go of all its blocks: those in use live on as ordinary
-        memory.
+        A pool that would hold more, free or in use, drops all its blocks; those in use live on as ordinary memory.
     """
 
     def __init__(self, most_bytes):
         self.most_bytes = most_bytes
-        self._queues = {}  # blocks of each size, each with its first byte at a cache line
+        self._queues = {}  # by size: blocks, each with the offset of its first cache line
 
     @property
     def n_bytes(self):
-        """Memory that is held, free or in use."""
+        """Bytes of all blocks, free or in use."""
         return sum(size * len(queue) for size, queue in list(self._queues.items()))
 
     def release(self):
-        """Let go of all blocks: memory that is free goes back, that in use lives on as ordinary memory."""
+        """Drop all blocks: free memory goes back to the system, memory in use lives on as ordinary memory."""
         self._queues.clear()
 
     def empty(self, shape, dtype):
-        """Return an array with arbitrary contents, as `numpy.empty`.
+        """Return an array with arbitrary contents, as `numpy.empty` does.
 
         Parameters
         ----------
@@ -92,13 +91,13 @@ class Pool:
 
 
 def _rounded(size):
-    """Return a size that is up to a quarter larger, so that batches that differ a little share their memory."""
+    """Round a size up, by a quarter at most, so that batches of slightly different sizes share their memory."""
     step = 1 << (size.bit_length() - 3)
     return -(-size // step) * step
 
 
 def _take_free(queue):
-    """Take a block out of a queue that nobody refers to; None if there is none."""
+    """Take a free block out of a queue; return None if there is none."""
     for _ in range(len(queue)):
         try:
             entry = queue.popleft()
@@ -139,10 +138,10 @@ class Room:
         self.clear()
 
     def __reduce__(self):
-        return Room, (self.dtype, self._allocate)  # copies and files do not need the contents
+        return Room, (self.dtype, self._allocate)  # contents are scratch: copies and files do without
 
     def clear(self):
-        """Let go of all arrays."""
+        """Drop all arrays."""
         self._arrays, self._views, self._made = {}, {}, {}
         self.n_bytes = 0
 
@@ -166,7 +165,7 @@ class Room:
         return array
 
     def made(self, key, make, *arguments):
-        """Return ``make(self, *arguments)``, made of arrays of this room, or what it returned for `key` before."""
+        """Return ``make(self, *arguments)``, which uses arrays of this room, or its earlier result for `key`."""
         value = self._made.get(key)
         if value is None:
             value = make(self, *arguments)
@@ -176,7 +175,7 @@ class Room:
         return value
 
     def _grow(self, name, array, size):
-        """Put a larger array in the place of one; views of the old one must not be handed out any more."""
+        """Replace an array by a larger one, and forget the views of the old one."""
         self.n_bytes += (size - (0 if array is None else array.size)) * self.dtype.itemsize
         self._arrays[name] = array = self._allocate(size, self.dtype)
         self._forget_views()
@@ -188,19 +187,19 @@ class Room:
 
 
 def _allocate_from_pool(size, dtype):
-    """Return an array (size,) that begins at a cache line: of the pool, which is quicker, where it is large."""
+    """Return an array (size,) that begins a cache line; large ones come from the pool, which is faster."""
     return aligned(size, dtype) if size * dtype.itemsize < _LEAST_BYTES else empty((size,), dtype)
 
 
-# Rooms that no pass is in, by type of numbers. Threads may share them: one operation of a deque is never half done.
+# Free rooms by type of numbers. Threads may share them: each operation on a deque is atomic.
 _rooms = {}
 
 
 def borrow_room(dtype):
-    """Return a room for one pass, which no other thread is in.
+    """Return a room for one pass, which no other thread uses.
 
-    Give it back afterwards: the next pass, in whatever thread, finds its arrays at hand. As many rooms wait as passes
-    have run at a time, 16 at most, of 4 MB at most each: what is larger comes from the pool and goes back there.
+    Give it back after the pass: the next one, in any thread, uses its arrays again. As many rooms wait as passes have
+    run at a time, at most 16, of at most 4 MB each. Larger arrays come from the pool and go back to it.
 
     Parameters
     ----------
@@ -226,7 +225,7 @@ def borrow_room(dtype):
 
 
 def give_back(room):
-    """Let other passes have a room; nothing may be read from its arrays any more."""
+    """Give a room to later passes; nobody may read its arrays from now on."""
     if room.n_bytes > _MOST_ROOM_BYTES:
         room.clear()
     waiting = _rooms.get(room.dtype)
@@ -236,7 +235,7 @@ def give_back(room):
 
 
 def release(rooms=True):
-    """Let go of the memory that waits to be used again: that of the pool, and of rooms if that is wanted."""
+    """Return waiting memory to the system: that of the pool, and that of the rooms on request."""
     _pool.release()
     if rooms:
         _rooms.clear()

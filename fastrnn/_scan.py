@@ -1,4 +1,4 @@
-"""`scan`: a function applied along the first axis of arrays, what it returned handed on to the next call.
+"""`scan`: a function applied along the first axis of arrays, with its result handed on to the next call.
 
 The file is not called ``scan.py``: the module ``fastrnn.scan`` would stand in the way of the function of that name.
 """
@@ -17,11 +17,11 @@ from fastrnn._jit import kernel
 from fastrnn._jit.constants import fingerprint, outside_values
 from fastrnn.utils.checks import shown
 
-_KEPT_LOOPS = 64  # compiled loops that are kept, one a function
+_KEPT_LOOPS = 64  # compiled loops that are kept, one for each function
 
 
 def scan(fn, elems, initializer=None, reverse=False):
-    """Apply a function to one element after the other, and return what it returned at every step.
+    """Apply a function to one element after the other, and return its results at all steps.
 
     The result is ``a[0] = fn(initializer, elems[0])``, ``a[1] = fn(a[0], elems[1])`` and so on, stacked: what
     TensorFlow's ``tf.scan`` computes (and, in functional languages, ``scanl`` and ``scanl1``). There is no gradient.
@@ -37,11 +37,11 @@ def scan(fn, elems, initializer=None, reverse=False):
     elems : array-like (T, ...), or tuple of such, nested or not
         Element t is ``elems[t]``, or the tuple of ``part[t]`` of all arrays.
     initializer : array-like, scalar, or tuple of such, nested or not, default=None
-        The first accumulator. It fixes structure, shapes and dtypes: what `fn` returns is converted to them within its
-        kind of number, from float64 to float32 for instance, but never from float to int. None takes the first element,
-        which is then the first result too.
+        The first accumulator. It fixes structure, shapes and dtypes: results of `fn` are converted within their kind of
+        number, from float64 to float32 for instance, but never from float to int. None takes the first element, which
+        is then the first result too.
     reverse : bool, default=False
-        Whether to begin at the last element; results stand at the place of their elements all the same.
+        Whether to begin at the last element; each result still stands at the place of its element.
 
     Returns
     -------
@@ -58,13 +58,13 @@ def scan(fn, elems, initializer=None, reverse=False):
 
     Notes
     -----
-    The first call with a function, or with arguments of other types, compiles: a second, or a few with arrays. That is
-    kept as long as the process lives (for the last 64 functions) and never on disk. Numba takes what a function uses
-    from outside, global variables, those of an enclosing function or of a module, as constants. `scan` compiles a plain
-    function again where such a value has changed; what changes from call to call is better a part of `elems` or of the
-    accumulator. What is jitted already keeps Numba's rules: it does not see such changes. In a compiled function
-    ``np.random`` draws from Numba's generator, not from NumPy's. Where a compiled function raises an error, all steps
-    are done again in Python, for its own message and traceback.
+    The first call with a function, or with arguments of other types, compiles for a second, or a few with arrays. The
+    process keeps the compiled loops of the last 64 functions; none is kept on disk. Numba takes global variables, and
+    those of an enclosing function or a module, as constants. `scan` compiles a plain function again where such a value
+    has changed; values that change from call to call should be a part of `elems` or of the accumulator. A jitted
+    function keeps Numba's rules: it does not see such changes. In a compiled function
+    ``np.random`` draws from Numba's generator, not from NumPy's. If a compiled function raises an error, all steps
+    run again in Python, for the function's own message and traceback.
 
     Examples
     --------
@@ -92,7 +92,7 @@ def scan(fn, elems, initializer=None, reverse=False):
         steps -= 1
     else:
         first = _map(np.asarray, initializer, "initializer")
-    # The first accumulator stands before the first step's result, which is behind it if the steps go backwards.
+    # Row for the first accumulator: before the first step's result, or after it if the steps go backwards.
     out = _map(lambda part: np.empty((steps + 1, *part.shape), part.dtype), first)
     put(out, steps if reverse else 0, first)
     _fill(fn, out, _map(_read_only, elems), steps, bool(reverse))
@@ -176,7 +176,7 @@ def _put_tuple(tree, value):
 
 
 def _loop(out, given, elems, fn, steps, reverse):
-    """Do all steps; `given` are read-only views of `out`: `fn` must not change what is a result already."""
+    """Do all steps; `given` are read-only views of `out`, because `fn` must not change earlier results."""
     for k in range(steps):
         t = steps - 1 - k if reverse else k
         before, after = (t + 1, t) if reverse else (t, t + 1)
@@ -184,13 +184,13 @@ def _loop(out, given, elems, fn, steps, reverse):
 
 
 def _fill(fn, out, elems, steps, reverse):
-    """Fill `out` in a compiled loop, or where that is not possible in Python."""
+    """Fill `out` in a compiled loop, or in Python where that is not possible."""
     given = _map(_read_only, out)
     if not config.DISABLE_JIT and (is_jitted(fn) or isinstance(fn, python_types.FunctionType)):
         try:
             if _compiled_loop(_Function(fn)).fill(out, given, elems, steps, reverse):
                 return
-        except Exception:  # again in Python, which says what is wrong with its own message and traceback
+        except Exception:  # run again in Python, for its own message and traceback
             pass
     _loop(out, given, elems, fn, steps, reverse)
 
@@ -205,7 +205,7 @@ class _CompiledLoop:
         self._compiles = {}  # by the types of the arguments
 
     def fill(self, out, given, elems, steps, reverse):
-        """Fill `out`; return False if Numba says that it cannot compile the function."""
+        """Fill `out`; return False if Numba cannot compile the function."""
         arguments = (out, given, elems, self._step, steps, reverse)
         signature = tuple(numba.typeof(argument) for argument in arguments)
         if signature not in self._compiles:
@@ -228,7 +228,7 @@ def _compiled_loop(function):
 
 
 class _Function:
-    """A function, equal to another one if Numba would compile the same code for both."""
+    """A function that equals another if Numba would compile the same code for both."""
 
     def __init__(self, fn):
         self.fn = fn
@@ -242,7 +242,7 @@ class _Function:
 
 
 def _identity(fn):
-    """Return the code of a function with all that Numba compiles into it as constants."""
+    """Return the code of a function and the values that Numba compiles into it as constants."""
     return fn.__code__, tuple((place, fingerprint(value)) for place, value in outside_values(fn))
 
 

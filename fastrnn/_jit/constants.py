@@ -1,4 +1,4 @@
-"""Constants that the compiler takes from outside a function: a change of one asks for compiling anew."""
+"""Constants that the compiler takes from outside a function: if one changes, the function is compiled again."""
 
 import hashlib
 import inspect
@@ -8,10 +8,10 @@ import numpy as np
 
 
 def outside_values(function):
-    """Return the values from outside that a compiled function can hold as constants.
+    """Return the outside values that a compiled function can hold as constants.
 
-    Those are global variables, variables of enclosing functions, default arguments, and of modules that can be reached
-    from these by names in the code, as ``package.settings.ALPHA``, the attributes of these names.
+    They are global variables, variables of enclosing functions, default arguments, and attributes of modules that names
+    in the code reach from these, ``package.settings.ALPHA`` for instance.
 
     Parameters
     ----------
@@ -20,7 +20,7 @@ def outside_values(function):
     Returns
     -------
     list of (tuple, object)
-        Where it stands, in hashable terms, and the value.
+        The place of each value, in hashable terms, and the value.
     """
     names = sorted(_names(function.__code__))
     cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
@@ -29,7 +29,7 @@ def outside_values(function):
     used += [(("default",), function.__defaults__)]
     used += [(("default", name), value) for name, value in sorted((function.__kwdefaults__ or {}).items())]
     modules = {}
-    for place, value in used:  # grows as attributes are found that are modules themselves
+    for place, value in used:  # grows, because attributes may be modules too
         if isinstance(value, types.ModuleType) and id(value) not in modules:
             modules[id(value)] = value
             used += [((*place, name), attribute) for name in names for attribute in _attribute(value, name)]
@@ -37,7 +37,7 @@ def outside_values(function):
 
 
 def _names(code):
-    """Return the names of what a function takes from outside, and of attributes, inner functions included."""
+    """Return the names of outside variables and of attributes in a function, inner functions included."""
     inner = [constant for constant in code.co_consts if isinstance(constant, types.CodeType)]
     return set(code.co_names).union(*(_names(part) for part in inner))
 
@@ -51,7 +51,7 @@ def _is_set(cell):
 
 
 def _attribute(module, name):
-    """Return a list of the attribute, or an empty one; what makes it when it is asked for may raise any error."""
+    """Return a list of the attribute, or an empty one; a lazy attribute may raise any error."""
     try:
         return [getattr(module, name)]
     except Exception:
@@ -59,7 +59,7 @@ def _attribute(module, name):
 
 
 class _Same:
-    """Stands for an object, which it keeps, so that no other gets its id; equal to what stands for the same one."""
+    """Stands for an object by identity; it keeps the object, so that no other gets its id."""
 
     def __init__(self, value):
         self.value = value
@@ -72,14 +72,14 @@ class _Same:
 
 
 def fingerprint(value, other=_Same):
-    """Return something hashable that differs where a value does.
+    """Return a hashable value that differs where `value` does.
 
     Parameters
     ----------
     value : object
     other : callable, default=_Same
-        Gives the fingerprint of what is neither a number, a string, an array of them nor a tuple: of anything else
-        Numba takes no contents. By default that is the same for the same object only.
+        Gives the fingerprint of a value that is neither a number, a string, an array of them nor a tuple: Numba takes
+        no contents of such a value. By default, only the same object has the same fingerprint.
 
     Returns
     -------
@@ -96,9 +96,9 @@ def fingerprint(value, other=_Same):
 
 
 def class_digest(cls):
-    """Return a digest of a class's static functions with what these call and use, and of its plain attributes.
+    """Return a digest of a class's static functions, of the functions and values that they use, and of its attributes.
 
-    It is the same in another process as long as all of these are.
+    It is the same in every process as long as all of these are.
     """
     waiting, seen, parts = [], set(), []
     for name in dir(cls):
@@ -107,8 +107,8 @@ def class_digest(cls):
             waiting.append((name, value.__func__))
         elif not callable(value) and not hasattr(type(value), "__get__"):
             parts.append((name, fingerprint(value, _described)))
-    functions = {id(function) for _, function in waiting}  # of others, the compiler calls what is jitted
-    for place, value in waiting:  # grows by what functions use
+    functions = {id(function) for _, function in waiting}  # the compiler calls other functions only if they are jitted
+    for place, value in waiting:  # grows by the values that functions use
         function = getattr(value, "py_func", value if id(value) in functions else None)
         if not isinstance(function, types.FunctionType):
             parts.append((place, fingerprint(value, _described)))
@@ -120,7 +120,7 @@ def class_digest(cls):
 
 
 def _described(value):
-    """Return what another process would say of an object too."""
+    """Return a description of an object that is the same in every process."""
     if isinstance(value, dict):
         return [(fingerprint(k, _described), fingerprint(v, _described)) for k, v in value.items()]
     if isinstance(value, list):
@@ -129,7 +129,7 @@ def _described(value):
 
 
 def _code_parts(code):
-    """Return what a function does, of its code, in terms that have the same `repr` in every process."""
+    """Return the parts of a code object that decide what it does, with the same `repr` in every process."""
     constants = [
         _code_parts(constant)
         if isinstance(constant, types.CodeType)

@@ -17,7 +17,7 @@ _SHOWN = 5  # bad rows, labels and the like that are named
 
 
 class UserError(Exception):
-    """An error that the user can put right: one line, exit status 2."""
+    """An error of the user's: one line, exit status 2."""
 
 
 def integer(text, minimum, maximum):
@@ -70,7 +70,7 @@ def orders(text):
 class Texts:
     """The lines of files, of the text files in folders, or of standard input.
 
-    They are read as they are needed, at each iteration anew.
+    Each iteration reads them anew, line by line.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ class Texts:
         self.files, self.encoding = files, encoding
 
     def __iter__(self):
-        """Yield the lines; raise UserError for a file that is no text, or if what is named has no text in it."""
+        """Yield the lines; raise UserError for a file that is no text, and for files and folders without text."""
         for name in self.files:
             is_empty = True
             for file in [name] if name == "-" else text_files(pathlib.Path(name)):
@@ -134,12 +134,12 @@ def check_picture(option, path, files):
 
 
 def save_model(save, path):
-    """Save a model; where that fails, in another folder, so that the long work before it is not lost.
+    """Save a model; if that fails, save it in another folder, so that the training is not lost.
 
     Raises
     ------
     UserError
-        It was saved elsewhere, or nowhere: the message says where.
+        The model was saved elsewhere, or nowhere: the message says where.
     """
     from fastrnn.utils.files import unwritten
 
@@ -158,7 +158,7 @@ def save_model(save, path):
 
 
 def add_action(actions, name, run, summary):
-    """Add a subcommand, carried out by the function `run`; return its parser."""
+    """Add a subcommand that the function `run` carries out; return its parser."""
     parser = actions.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
     parser.set_defaults(run=run, prog=parser.prog)
     return parser
@@ -177,7 +177,7 @@ def add_texts(parser):
 
 
 def add_encoding(parser):
-    """Add the encoding of what is read to the arguments."""
+    """Add the encoding of the input to the arguments."""
     parser.add_argument("--encoding", type=_encoding, default="utf-8", metavar="NAME", help="(default: utf-8)")
 
 
@@ -191,7 +191,7 @@ def add_checkpoint(parser):
 
 
 def checkpoint_options(arguments, files):
-    """Return the checkpoint as ``fit`` takes it, which must be neither a file that is read nor the output."""
+    """Return the options of ``fit`` for a checkpoint; raise UserError if it is an input file or the output."""
     if arguments.checkpoint:
         check_output("--checkpoint", arguments.checkpoint, files)
         if arguments.checkpoint.resolve() == arguments.output.resolve():
@@ -205,7 +205,7 @@ def add_normalize(parser):
 
 
 def add_table(parser):
-    """Add how a table is written to the arguments, see `load_table`."""
+    """Add the format of a table to the arguments, see `load_table`."""
     parser.add_argument(
         "--delimiter", type=_delimiter, metavar="CHAR", help=r"between fields; \t is a tab (default: as FILE is named)"
     )
@@ -233,7 +233,7 @@ def _character(text):
 
 
 def table_format(arguments):
-    """Return how a table is written, as far as the command line says so."""
+    """Return the format of a table as far as the command line gives it."""
     return Format(arguments.delimiter, arguments.quote, arguments.header)
 
 
@@ -243,22 +243,22 @@ def load_table(arguments):
 
 
 def note(text):
-    """Say something on stderr."""
+    """Write a line to stderr."""
     print(text, file=sys.stderr)
 
 
 def count_of(things, name):
-    """Return how many things there are."""
+    """Return the number of things with their name, in the plural where it is one."""
     return f"{len(things):,} {name}{'' if len(things) == 1 else 's'}"
 
 
 def some_of(texts, separator=", "):
-    """Return the first few texts, and whether there are more."""
+    """Return the first few texts in one string, with an ellipsis if there are more."""
     return separator.join(texts[:_SHOWN]) + (f"{separator}…" if len(texts) > _SHOWN else "")
 
 
 def places_of(bad):
-    """Return the places of some bad rows of a table, see `pick`, and what is wrong there."""
+    """Return the places and faults of some bad rows of a table, see `pick`."""
     return some_of([f"{place} ({wrong})" for place, wrong in bad], "; ")
 
 

@@ -1,4 +1,4 @@
-"""Labels of tables and classes of classifiers, compared by what they say: as text, number or truth value."""
+"""Labels of tables and classes of classifiers, compared by meaning: as text, number or truth value."""
 
 import collections
 import json
@@ -26,7 +26,7 @@ def take_label(value):
 
 
 def labels_of_one_kind(labels):
-    """Return labels such that a classifier keeps them apart as the table does.
+    """Return labels in a form in which a classifier distinguishes the same ones as the table.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def _is_large(label):
 
 
 def label_text(label):
-    """Return how a label is shown, on one line.
+    """Return a label as it is shown, on one line.
 
     Parameters
     ----------
@@ -70,12 +70,12 @@ def label_text(label):
 
 
 def on_one_line(text):
-    """Return a text as a field of a table that no line end and no tab cuts."""
+    """Return a text as one field of a table, with line ends and tabs escaped."""
     return text.replace("\n", "\\n").replace("\t", "\\t")
 
 
 def match_labels(labels, classes):
-    """Find the classes that labels stand for, whether they are written as text, number or truth value.
+    """Find the classes of labels, which may be written as text, number or truth value.
 
     Parameters
     ----------
@@ -118,7 +118,7 @@ def match_labels(labels, classes):
 
 
 def _meaning(value):
-    """Return what a label says: a truth value, a number, or a text, with its kind."""
+    """Return the meaning of a label: a truth value, a number or a text, with its kind."""
     if isinstance(value, bool):
         return bool, value
     if isinstance(value, str):
@@ -137,5 +137,5 @@ def _meaning(value):
 
 
 def _integer(value):
-    """Return the integer that text or an integer is; ValueError for a number with a fraction."""
+    """Return a text or number as an integer; raise ValueError for a number with a fraction."""
     return int(value) if isinstance(value, int | str) else operator.index(value)

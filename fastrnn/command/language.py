@@ -1,4 +1,4 @@
-"""Subcommands that use a fitted language model, be it an n-gram model or a network."""
+"""Subcommands that use a fitted language model, an n-gram model or a network."""
 
 import argparse
 import functools
@@ -23,11 +23,11 @@ from fastrnn.command.common import (
 from fastrnn.command.labels import on_one_line
 from fastrnn.command.tables import take_text
 
-_COLUMNS = {"good": "sentence_good", "bad": "sentence_bad", "group": "UID"}  # and the names that BLiMP has for them
+_COLUMNS = {"good": "sentence_good", "bad": "sentence_bad", "group": "UID"}  # and BLiMP's names for them
 
 
 def add_uses(actions, add_model, read_model):
-    """Add what can be done with a model to the subcommands.
+    """Add the subcommands that use a model.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def add_uses(actions, add_model, read_model):
     add_model : callable
         Adds the model to the arguments of a parser.
     read_model : callable
-        Returns the model that the arguments name.
+        Returns the model that the parsed arguments name.
     """
     for name, run, summary, add_arguments in (
         ("score", score, "print the perplexity of a text", _add_score),
@@ -218,7 +218,7 @@ def pairs(read_model, arguments):
 
 
 def _pairs_column(table, arguments, column):
-    """Return the name of the column that was asked for, or the usual one; None for groups that there are not."""
+    """Return the requested column, or the usual one; None if it is that of groups and the table has none."""
     name = getattr(arguments, f"{column}_column")
     if name is not None:
         return name

@@ -1,4 +1,4 @@
-"""The ``fastrnn lm`` command: recurrent language models from text to file, and what is done with them."""
+"""The ``fastrnn lm`` command: training and use of recurrent language models."""
 
 import math
 import pathlib
@@ -76,7 +76,7 @@ def train(arguments):
     check_output("--output", arguments.output, read)  # before the long work
     checkpoint = checkpoint_options(arguments, read)
     text = Texts(arguments.files, arguments.encoding)
-    if arguments.tokenizer in _SUBWORDS:  # it is read twice, which standard input cannot be
+    if arguments.tokenizer in _SUBWORDS:  # the text is read twice, and standard input only once
         text = list(text)
     names = ("cell", "embedding_size", "hidden_size", "num_layers", "max_iter", "batch_size", "bptt_length",
              "min_count", "max_vocab", "dropout", "tie_weights", "lowercase", "normalize", "recipe")  # fmt: skip
@@ -89,7 +89,7 @@ def train(arguments):
         verbose=1,
     )
     validation = Texts([arguments.valid], arguments.encoding) if arguments.valid else None
-    model.fit(text, X_val=validation, **checkpoint).set_params(verbose=0)  # who reads it decides anew
+    model.fit(text, X_val=validation, **checkpoint).set_params(verbose=0)  # a reader of the file decides anew
     save_model(model.save, arguments.output)
     loss = -max(model.validation_scores_)
     perplexity = math.exp(loss) if loss < _LARGEST_EXPONENT else math.inf
@@ -98,7 +98,7 @@ def train(arguments):
 
 
 def _tokenizer(arguments, lines):
-    """Return the tokenizer that is asked for; one of subwords is learned from the text."""
+    """Return the tokenizer; one of subwords is learned from the text."""
     if arguments.tokenizer not in _SUBWORDS:
         return arguments.tokenizer
     from fastrnn.text.subwords import train_subwords

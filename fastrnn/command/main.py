@@ -1,6 +1,7 @@
 """The ``fastrnn`` command.
 
-What takes long to import is imported where it is used: ``--help`` and a wrong argument answer at once.
+Modules that take long to import are imported in the functions that use them, so that ``--help`` and errors in arguments
+answer at once.
 """
 
 import argparse
@@ -27,16 +28,16 @@ _MIN_LINES, _MIN_CHARACTERS = 10, 1000
 
 
 class _Interrupt(BaseException):
-    """Ctrl-C. Not a KeyboardInterrupt: an estimator's ``fit`` takes that as the order to stop early, and goes on."""
+    """Ctrl-C. It is no KeyboardInterrupt, which an estimator's ``fit`` takes as the order to stop early."""
 
 
 class _Parser(argparse.ArgumentParser):
-    """An argument parser that takes options and files in any order, and says what is wrong in one line."""
+    """An argument parser that takes options and files in any order, and reports errors in one line."""
 
     _is_intermixing = False
 
     def parse_known_args(self, args=None, namespace=None):
-        """Parse arguments; files may stand before, between and behind the options of a subcommand."""
+        """Parse arguments; files may stand before, between and after the options of a subcommand."""
         if self._is_intermixing or self._subparsers is not None:
             return super().parse_known_args(args, namespace)
         self._is_intermixing = True
@@ -46,7 +47,7 @@ class _Parser(argparse.ArgumentParser):
         return namespace, unknown
 
     def print_help(self, file=None):
-        """Write the help; an error in writing it is not kept silent, as argparse does."""
+        """Write the help; unlike argparse, raise errors of writing."""
         print(self.format_help(), end="", file=file)
 
     def error(self, message):
@@ -65,8 +66,8 @@ def main(argv=None):
     Returns
     -------
     int
-        The exit status: 0; 2 after a mistake in the arguments or files; 130 after Ctrl-C; 141 if what reads the output
-        has closed it, as of a program that SIGPIPE ends.
+        The exit status: 0; 2 after a mistake in the arguments or files; 130 after Ctrl-C; 141 if the reader of the
+        output has closed it, as for a program that SIGPIPE ends.
     """
     previous = signal.signal(signal.SIGINT, _interrupt)
     prog = "fastrnn"
@@ -100,7 +101,7 @@ def _run(arguments):
 
 
 def _message(error):
-    """Return what is wrong."""
+    """Return the message of an error."""
     if isinstance(error, MemoryError):
         return f"there is too little memory: {error}"
     if isinstance(error, OSError) and error.strerror:
@@ -109,7 +110,7 @@ def _message(error):
 
 
 def _finish_output():
-    """Write what is left of stdout; if it cannot be written, Python is not to try again when it ends."""
+    """Flush stdout; if that fails, keep Python from trying again at exit."""
     try:
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -216,7 +217,7 @@ def warmup(arguments):
     Parameters
     ----------
     arguments : argparse.Namespace
-        What the command line said.
+        The parsed command line.
     """
     from fastrnn.warmup import clear, warm_up
 
@@ -240,7 +241,7 @@ def compare(arguments):
     Parameters
     ----------
     arguments : argparse.Namespace
-        What the command line said.
+        The parsed command line.
     """
     if not arguments.orders and not arguments.cells:
         raise UserError("--orders and --cells are both empty: there is no model to compare")
@@ -277,7 +278,7 @@ def build_models(arguments, vocabulary):
     Parameters
     ----------
     arguments : argparse.Namespace
-        What the command line said.
+        The parsed command line.
     vocabulary : Vocabulary
         The vocabulary that all of them share.
 
@@ -304,7 +305,7 @@ def build_models(arguments, vocabulary):
 
 
 def _check_outputs(arguments):
-    """Find out before the long work whether its results can be written."""
+    """Check before the long work that its results can be written."""
     if arguments.json is not None:
         check_output("--json", arguments.json, arguments.files)
     if arguments.plot is not None:
@@ -334,7 +335,7 @@ def _split(source, text, characters):
 
 
 def _describe(source, tokenizer, train, valid, test):
-    """Return the vocabulary of the training text, and what is to be known of the data as a dict for the JSON."""
+    """Return the vocabulary of the training text, and a description of the data as a dict for the JSON file."""
     from fastrnn.text.tokenization import tokenize_corpus
     from fastrnn.text.vocabulary import Vocabulary
 

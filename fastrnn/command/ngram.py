@@ -1,4 +1,4 @@
-"""The ``fastrnn ngram`` command: n-gram models from text to file, and what is done with them."""
+"""The ``fastrnn ngram`` command: training, conversion and use of n-gram models."""
 
 import pathlib
 
@@ -81,7 +81,7 @@ def fit(arguments):
     check_output("--output", arguments.output, arguments.files)  # before the long work
     names = ("order", "smoothing", "tokenizer", "lowercase", "normalize", "min_count", "prune", "memory_limit")
     model = NGramLanguageModel(**{name: getattr(arguments, name) for name in names}, verbose=1)
-    model.fit(Texts(arguments.files, arguments.encoding)).set_params(verbose=0)  # who reads it decides anew
+    model.fit(Texts(arguments.files, arguments.encoding)).set_params(verbose=0)  # a reader of the file decides anew
     _write(model, arguments.output)
     print(f"{arguments.output}: {sum(model.n_ngrams_):,} n-grams of {len(model.vocabulary_) - 4:,} words")
 

@@ -12,19 +12,19 @@ from fastrnn.utils.checks import warn_caller
 
 _JSON = (".json", ".jsonl", ".ndjson")
 _DELIMITERS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
-_OTHER_DELIMITERS = ";\t|"  # that may stand in a header where another one was expected
+_OTHER_DELIMITERS = ";\t|"  # possible delimiters in a header without the expected one
 
 
 class Format(NamedTuple):
-    """How a table is written.
+    """The format of a table.
 
     Attributes
     ----------
     delimiter : str or None
         The character between two fields; None decides by the file's name, or else by its first line.
     quote : str or None
-        The quotation mark that may stand around a field, "" for none. None is the usual one, which is a mistake where
-        it seems to be left open, and an ordinary character in a file with tabs that makes no sense otherwise.
+        The quotation mark around fields, "" for none. None is the usual mark: an unclosed one is an error, or an
+        ordinary character in a file with tabs whose rows have equal lengths without it.
     header : bool
         Whether the first row names the columns; else their names are "1", "2", and so on.
     """
@@ -40,11 +40,11 @@ class Row(NamedTuple):
     Attributes
     ----------
     place : str
-        Where it begins, for messages.
+        Its beginning, for messages.
     fields : dict of str -> object
         Its values by column: str, or what JSON holds.
     wrong : str or None
-        Why this is no row, if it is none.
+        The reason why it cannot be used, if it cannot.
     """
 
     place: str
@@ -53,7 +53,7 @@ class Row(NamedTuple):
 
 
 class Table(NamedTuple):
-    """A table as it was read.
+    """A table from a file.
 
     Attributes
     ----------
@@ -70,7 +70,7 @@ class Table(NamedTuple):
 
 
 def is_table(file):
-    """Return whether a file's name ends as the names of tables do.
+    """Return whether a file has the name of a table.
 
     Parameters
     ----------
@@ -126,15 +126,15 @@ def pick(table, columns):
     ----------
     table : Table
     columns : dict of str -> callable
-        By name of the column, the function that takes the value of a field (None if the row has none) and returns it
-        as it is to be used, or None if it is missing.
+        For each column, a function that converts the value of a field (None if the row has none) and returns None if
+        there is nothing to use.
 
     Returns
     -------
     values : list of list
         For each column the values of the good rows.
     bad : list of (str, str)
-        The place of each other row, and what is wrong with it.
+        The place of each other row, and its fault.
 
     Raises
     ------
@@ -164,7 +164,7 @@ def text_column(table, column):
     ----------
     table : Table
     column : str or None
-        The name that was asked for; None takes the only column, or the one with the name "text".
+        The requested name; None takes the only column, or the column "text".
 
     Returns
     -------
@@ -173,7 +173,7 @@ def text_column(table, column):
     Raises
     ------
     ValueError
-        It is left open which column is meant.
+        Several columns could be meant.
     """
     if column is not None:
         return column
@@ -201,7 +201,7 @@ def take_text(value):
     Returns
     -------
     str or None
-        A number is taken as it is written; null, NaN, lists and objects are no texts.
+        A number becomes its text; null, NaN, lists and objects are no texts.
     """
     if isinstance(value, str) or value is None:
         return value

@@ -76,7 +76,7 @@ def find(name):
     Raises
     ------
     OSError
-        The file is not there, or cannot be downloaded: the message says what to do.
+        The file is missing, or cannot be downloaded: the message says what to do.
     """
     folder = os.environ.get(_FOLDER)
     if folder:

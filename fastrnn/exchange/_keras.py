@@ -1,4 +1,4 @@
-"""Weights of recurrent layers as Keras has them: transposed, gates in another order, one bias for both products."""
+"""Weights of recurrent layers in Keras' form: transposed, gates in another order, one bias for both products."""
 
 import numpy as np
 
@@ -6,12 +6,12 @@ from fastrnn.cells import CELLS
 from fastrnn.layers import Recurrent
 from fastrnn.utils.arrays import keras_weights
 
-# The gates in Keras' order, under the names that they have here; irnn is an RNN with a rectifier.
+# Gates in Keras' order by our names; irnn is an RNN with a rectifier.
 _GATES = {"rnn": "h", "rnn_relu": "h", "irnn": "h", "gru": "zrn", "gru_reset_before": "zrn", "lstm": "ifgo"}
 
 
 def to_keras(layer):
-    """Return the weights of a recurrent layer as Keras has them.
+    """Return the weights of a recurrent layer in Keras' form.
 
     Parameters
     ----------
@@ -23,8 +23,8 @@ def to_keras(layer):
     -------
     list of ndarray
         Kernel (D, G·H), recurrent kernel (H, G·H) and, if there is one, bias, for each layer and direction (Keras'
-        Bidirectional), one after the other: what ``set_weights`` of these layers take. The bias is the sum of both
-        biases, (G·H,), but for a GRU with ``reset_after`` (2, 3·H).
+        Bidirectional), one after the other, for ``set_weights`` of these layers. The bias is the sum of both biases,
+        (G·H,), except for a GRU with ``reset_after``: (2, 3·H).
 
     Raises
     ------
@@ -53,20 +53,19 @@ def to_keras(layer):
 
 
 def from_keras(layer, weights):
-    """Set the parameters of a recurrent layer to weights that Keras has.
+    """Set the parameters of a recurrent layer to weights in Keras' form.
 
     Parameters
     ----------
     layer : Recurrent
         As for `to_keras`, of the same sizes.
     weights : list of array-like, or Keras layer
-        What ``get_weights`` of the Keras layers return, as `to_keras` does.
+        The weights that ``get_weights`` of the Keras layers returns, as from `to_keras`.
 
     Raises
     ------
     ValueError
-        Keras has no such layer, or the weights are not as many, or of the shapes, that the layer needs; nothing is
-        changed then.
+        Keras has no such layer, or the number or the shapes of the weights are wrong; nothing is changed then.
     """
     name, expected = _keras_name(layer), [weight.shape for weight in to_keras(layer)]
     weights = keras_weights(weights)
@@ -81,11 +80,11 @@ def from_keras(layer, weights):
             bias = next(weights)
             both = bias if name == "gru" else (bias, np.zeros_like(bias))
             state_dict[f"bias_ih_{suffix}"], state_dict[f"bias_hh_{suffix}"] = (part[back] for part in both)
-    layer.load_state_dict({**layer.state_dict(), **state_dict})  # beside it, learned initial states
+    layer.load_state_dict({**layer.state_dict(), **state_dict})  # keeps learned initial states
 
 
 def keras_parts(weights, whole_sequences=False):
-    """Return the arrays of a network, by our names, and the cell that they belong to.
+    """Return the arrays of a network by our names, and its cell.
 
     Parameters
     ----------

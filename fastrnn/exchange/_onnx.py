@@ -9,9 +9,9 @@ from fastrnn.utils.checks import shown
 from fastrnn.utils.files import replaced_file
 from fastrnn.utils.optional import optional_module
 
-_IR_VERSION = 8  # as version 17 of the operators, what runtimes from 2022 on read
-# ONNX' operator, its gates in its order and its attributes, for each cell that it can say. A gate with a minus has the
-# negative weights: σ(−z) = 1 − σ(z). The gate "open" is 1 whatever it reads.
+_IR_VERSION = 8  # for version 17 of the operators, which runtimes from 2022 on read
+# For each cell that ONNX can express: the operator, its gates in its order, and its attributes. A gate with a minus has
+# negated weights: σ(−z) = 1 − σ(z). The gate "open" is always 1.
 _OPERATORS = {
     "rnn": ("RNN", ("h",), {"activations": ["Tanh"]}),
     "rnn_relu": ("RNN", ("h",), {"activations": ["Relu"]}),
@@ -31,9 +31,9 @@ _OPEN = 40.0  # the sigmoid of this is 1 in float32
 def to_onnx(layer, path):
     """Write a recurrent layer to an ONNX file (needs the package onnx).
 
-    The inputs of its graph are ``x``, as in `forward`, ``lengths`` (B,) of int32, and the initial states, ``h0`` and
-    for an LSTM ``c0``; its outputs ``y`` and the final states ``hn`` and ``cn``. T and B are open. Behind the end of a
-    sequence y is zeros.
+    The inputs of the graph are ``x``, as in `forward`, ``lengths`` (B,) of int32, and the initial states, ``h0`` and
+    for an LSTM ``c0``; its outputs are ``y`` and the final states ``hn`` and ``cn``. T and B are open. After the end of
+    a sequence y is zeros.
 
     Parameters
     ----------
@@ -106,18 +106,18 @@ def add_recurrent(graph, layer, rows, lengths, initial=None):
     ----------
     graph : Graph
     layer : Recurrent
-        One that `check_layer` lets pass.
+        A layer that `check_layer` accepts.
     rows, lengths : str
-        The names of its input (T, B, D) and of the lengths (B,) of int32.
+        The names of the input (T, B, D) and of the lengths (B,) of int32.
     initial : list of str or None
-        The names of its initial states, see `state_inputs`; None is zeros.
+        The names of the initial states, see `state_inputs`; None means zeros.
 
     Returns
     -------
     y : str
-        The name of its output (T, B, output_size).
+        The name of the output (T, B, output_size).
     finals : list of str
-        Those of its final states.
+        The names of the final states.
     """
     operator, gates, attributes = _OPERATORS[find_name(layer)]
     direction = "bidirectional" if layer.bidirectional else ("reverse" if layer.reverse else "forward")
@@ -146,7 +146,7 @@ def _split_states(graph, layer, initial):
 
 
 def _merge(graph, layer, y):
-    """Put the outputs (T, directions, B, H) of the directions together."""
+    """Merge the outputs (T, directions, B, H) of the directions."""
     if layer.directions == 1 or layer.merge == "concat":
         y = graph.add("Transpose", y, perm=[0, 2, 1, 3])
         return graph.add("Reshape", y, graph.constant(np.array([0, 0, -1])))
@@ -230,7 +230,7 @@ class Graph:
     def write(self, path, metadata=None):
         """Check the graph and write it, with metadata: a dict of str to str."""
         helper, read = self.onnx.helper, {name for node in self.nodes for name in node.input}
-        arrays = [array for array in self.initializers if array.name in read]  # runtimes warn of others
+        arrays = [array for array in self.initializers if array.name in read]  # runtimes warn about unused ones
         graph = helper.make_graph(self.nodes, "fastrnn", self.inputs, self.outputs, arrays)
         model = helper.make_model(
             graph, opset_imports=[helper.make_opsetid("", self.opset)], ir_version=_IR_VERSION, producer_name="fastrnn"

@@ -46,7 +46,7 @@ def _write_recurrent(model, path):
     else:
         x = _standardized(graph, x, model.learned.reader)
     rows = graph.add("Transpose", x, perm=[1, 0, 2])  # (T, B, D)
-    # The runtime refuses sequences without steps; pooling leaves the step that they get here out.
+    # The runtime refuses sequences without steps: they get one here, which pooling leaves out.
     steps = graph.add("Cast", graph.add("Max", lengths, _integer(graph, [1])), to=graph.kind(np.int32))
     y, _ = add_recurrent(graph, layers["recurrent"], rows, steps)
     _predict(graph, model, _pooled(graph, layers["pooling"], y, lengths, alive), path)
@@ -93,7 +93,7 @@ def _columns(graph, x, begin, end):
 
 
 def _sum_of_vectors(graph, weight, ids, counts):
-    """Return the names of the sum (B, D) of the vectors of ids (B, T), of those that count, and of their number."""
+    """Return the names of the sum (B, D) of the vectors of the ids (B, T) that count, and of their number."""
     vectors = graph.add("Gather", weight, ids, axis=0)
     masked = graph.add("Where", _with_axis(graph, counts, 2), vectors, graph.constant(np.float32(0)))
     number = graph.add("ReduceSum", graph.add("Cast", counts, to=graph.kind(np.float32)), _integer(graph, [1]))
@@ -101,12 +101,12 @@ def _sum_of_vectors(graph, weight, ids, counts):
 
 
 def _read(graph, model):
-    """Add the inputs; return the names of what is read of them.
+    """Add the inputs; return the names of the sequences that they hold.
 
     Returns
     -------
     x : str
-        Ids (B, T), or steps (B, T, D); zeros behind the end of a sequence.
+        Ids (B, T), or steps (B, T, D); zeros after the end of a sequence.
     lengths : str
         (B,) of int64, of at most `max_length`.
     alive : str
@@ -130,7 +130,7 @@ def _read(graph, model):
 
 
 def _places(graph, x, axis):
-    """Return the names of the number of steps of x, and of the list of them from 0 on."""
+    """Return the names of the number of steps of x, and of their indices from 0 on."""
     n_steps = graph.add("Gather", graph.add("Shape", x), _integer(graph, axis), axis=0)
     return n_steps, graph.add("Range", _integer(graph, 0), n_steps, _integer(graph, 1))
 
@@ -187,7 +187,7 @@ def _ends(graph, pooling, y, lengths, alive):
 
 
 def _predict(graph, model, h, path):
-    """Add the output layer and what is made of it, and write the graph."""
+    """Add the output layer and the predictions, and write the graph."""
     target, size, metadata = model.learned.target, model.learned.target.n_outputs, {}
     outputs = _dense(graph, h, model.network_.layers["output"])
     if target.kind == "values":

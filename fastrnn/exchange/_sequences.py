@@ -57,14 +57,14 @@ class SequenceExchangeMixin(GuardedMixin):
         """
         check_is_fitted(self, "network_")
         layer = copy.deepcopy(self.network_.layers["recurrent"])
-        to_keras(layer)  # what Keras has not is refused first
+        to_keras(layer)  # refuses layers that Keras does not have
         weights = self._plain_weights("Keras")
         layer.load_state_dict(weights["recurrent"])
         embedding = [weights["embedding"]["weight"]] if "embedding" in weights else []
         return [*embedding, *to_keras(layer), weights["output"]["weight"].T.copy(), weights["output"]["bias"]]
 
     def _plain_weights(self, library):
-        """Return copies of the weights of each layer, the standardization of series and numbers in them."""
+        """Return copies of the weights of each layer, which include the standardization of series and numbers."""
         if self.network_.layers["pooling"].pooling == "attention":
             raise ValueError(f"pooling must not be 'attention' for {library}, which has no such layer.")
         parts = ("embedding", "recurrent", "output")
@@ -79,7 +79,7 @@ class SequenceExchangeMixin(GuardedMixin):
 
     @classmethod
     def _from_parts(cls, parts, cell, target, tokens, special_tokens, params):
-        """Return a fitted estimator of arrays under our names; `target` is what a file keeps of it."""
+        """Return a fitted estimator from arrays under our names, and the target as a file keeps it."""
         if params.get("pooling") == "attention":
             raise ValueError(
                 "pooling must be 'last', 'mean' or 'max', got 'attention', which is no part of the weights."
@@ -208,7 +208,7 @@ class RegressorExchangeMixin(SequenceExchangeMixin):
 
 
 def _standardize(weights, reader):
-    """Change the weights of the first layer so that it reads what is not standardized."""
+    """Change the weights of the first layer so that it reads series that are not standardized."""
     for end in ("", "_reverse"):
         if f"weight_ih_l0{end}" in weights:
             weight = weights[f"weight_ih_l0{end}"] / reader.scale
@@ -217,14 +217,14 @@ def _standardize(weights, reader):
 
 
 def _plain_numbers(parts):
-    """Return what a file keeps of numbers that are not standardized; `parts` get their mean and scale."""
+    """Return the target of numbers without standardization as a file keeps it; add mean and scale to `parts`."""
     size = len(parts["output.bias"])
     parts.update({"target.mean": np.zeros(size), "target.scale": np.ones(size)})
     return {"kind": "values", "n_dims": 1 if size == 1 else 2}
 
 
 def _sort_classes(parts, classes):
-    """Return what a file keeps of classes; the outputs in `parts` are sorted by them, and a single one becomes two."""
+    """Return the target of classes as a file keeps it; sort the outputs in `parts`, and make two of a single one."""
     if classes is None:
         return {"kind": "labels", "n_outputs": len(parts["output.bias"])}
     classes = np.asarray(classes)

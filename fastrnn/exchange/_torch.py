@@ -1,4 +1,4 @@
-"""Modules of torch: which entries of a state dict are embedding, recurrent layers and output."""
+"""Modules of torch: the embedding, the recurrent layers and the output in a state dict."""
 
 import collections.abc
 
@@ -12,7 +12,7 @@ from fastrnn.utils.arrays import weights_of
 from fastrnn.utils.checks import check_choice, shown, warn_caller
 
 _TORCH_CELLS = ("rnn", "rnn_relu", "irnn", "gru", "lstm")
-# The logit of a token that the other model does not have: it has no probability, but its logarithm is finite.
+# The logit of a token that the other model lacks: its probability is 0, the logarithm of it finite.
 _NO_LOGIT = -1e4
 
 
@@ -27,7 +27,7 @@ def check_torch(layer):
 
 
 def find_parts(module, names, cell=None, whole_sequences=False):
-    """Return the arrays of a network, by our names, and the cell that they belong to.
+    """Return the arrays of a network by our names, and its cell.
 
     Parameters
     ----------
@@ -35,17 +35,17 @@ def find_parts(module, names, cell=None, whole_sequences=False):
         With the entries ``encoder.weight``, ``rnn.weight_ih_l0`` and so on, ``decoder.weight``, ``decoder.bias``, for
         instance.
     names : dict
-        The prefixes "embedding", "recurrent" and "output", or None where they are to be found.
+        The prefixes of "embedding", "recurrent" and "output"; None finds one.
     cell : str or None
-        Its name, if that is known.
+        The name of the cell, if it is known.
     whole_sequences : bool
-        Whether the network is that of an estimator of whole sequences, and no language model: it may have a second
-        direction, and an embedding may be missing.
+        Whether the network belongs to an estimator of whole sequences instead of a language model: it may have a second
+        direction, and no embedding.
 
     Returns
     -------
     parts : dict of str to ndarray
-        ``embedding.weight``, ``recurrent.weight_ih_l0``, …, ``output.weight``, ``output.bias``. Biases that are missing
+        ``embedding.weight``, ``recurrent.weight_ih_l0``, …, ``output.weight``, ``output.bias``. Missing biases
         are zeros.
     cell : str
     """
@@ -68,7 +68,7 @@ def find_parts(module, names, cell=None, whole_sequences=False):
 
 
 def _warn_of_unused(arrays, *prefixes):
-    """Say which arrays are none of the parts: perhaps a layer that the model does not have."""
+    """Warn about arrays that belong to no part: perhaps a layer that the model does not have."""
     unused = sorted(key for key in arrays if key.rpartition(".")[0] not in prefixes)
     if unused:
         warn_caller(f"state_dict has arrays that are not used: {shown(unused)}.")
@@ -96,12 +96,12 @@ def _hidden_size(layers):
 
 
 def _output_size(parts):
-    """Return the length of what the recurrent layers return."""
+    """Return the size of the recurrent layers' outputs."""
     return parts["recurrent.weight_hh_l0"].shape[1] * (1 + ("recurrent.weight_ih_l0_reverse" in parts))
 
 
 def _find_cell(module, recurrent, parts, cell):
-    """Return the cell by its name, or by its number of gates and the nonlinearity where there is a module."""
+    """Return the cell by its name, or by the number of gates and a module's nonlinearity."""
     gates = len(parts["recurrent.weight_hh_l0"]) // recurrent_params(parts)["hidden_size"]
     fitting = [name for name in _TORCH_CELLS if len(CELLS[name].gates) == gates]
     if cell is not None:
@@ -112,7 +112,7 @@ def _find_cell(module, recurrent, parts, cell):
 
 
 def _matrix(arrays, key, columns, what):
-    """Return the matrix of this name, which must have so many columns."""
+    """Return the matrix `key`; raise ValueError unless it has so many columns."""
     if key not in arrays:
         raise ValueError(f"state_dict has no {key!r}, got the keys {sorted(arrays)}.")
     shape = arrays[key].shape
@@ -130,7 +130,7 @@ def _find_output(arrays, size):
 
 
 def _find(arrays, ending, what):
-    """Return the prefix of the only key that ends so."""
+    """Return the prefix of the only key with this ending."""
     found = [key[: -len(ending) - 1] for key in arrays if key.endswith(f".{ending}")]
     if len(found) != 1:
         raise ValueError(
@@ -141,7 +141,7 @@ def _find(arrays, ending, what):
 
 
 def recurrent_params(parts):
-    """Return the parameters of an estimator that say how large its recurrent layers are."""
+    """Return the parameters of an estimator that give the sizes of its recurrent layers."""
     layers = {name.removeprefix("recurrent."): array for name, array in parts.items() if name.startswith("recurrent.")}
     return {
         "hidden_size": _hidden_size(layers),
@@ -160,10 +160,10 @@ def place_tokens(parts, tokens, special_tokens, whole_sequences=False):
     tokens : sequence of (str or int), or mapping of str to int
         The token of each row, or the row of each token; ids are taken as strings, as in texts that are lists of ids.
     special_tokens : dict of str to str, or None
-        What ``</s>``, ``<unk>`` and the like are called in `tokens`; they may be missing there, but for the ``</s>`` of
-        a language model.
+        The names of ``</s>``, ``<unk>`` and the like in `tokens`. They may be missing there, except ``</s>`` for a
+        language model.
     whole_sequences : bool
-        As in `find_parts`: only the embedding has a row for each token then.
+        As in `find_parts`: then only the embedding has a row for each token.
 
     Returns
     -------

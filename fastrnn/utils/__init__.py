@@ -1,1 +1,1 @@
-"""What every part of the package may use: checks of arguments, progress, tables for notebooks, use by threads."""
+"""Helpers of every part of the package: checks of arguments, files, progress, tables for notebooks, use by threads."""

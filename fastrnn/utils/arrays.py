@@ -1,21 +1,21 @@
-"""Arrays and modules of other libraries, known by their methods: none of these libraries is imported."""
+"""Arrays and modules of other libraries, recognized by their methods, so that none of these libraries is imported."""
 
 import numpy as np
 
 
 def to_array(value):
-    """Return what may be a tensor as an array.
+    """Return a tensor, or anything array-like, as an array.
 
     Parameters
     ----------
     value : array-like, or tensor of torch
-        A tensor may need a gradient and be on any device; one of a type that NumPy has not, bfloat16 for instance,
+        A tensor may need a gradient and be on any device. A type that NumPy does not have, bfloat16 for instance,
         becomes float32.
 
     Returns
     -------
     ndarray
-        Not a copy where none is needed.
+        A copy only where one is needed.
     """
     if not hasattr(value, "detach"):
         return np.asarray(value)
@@ -27,7 +27,7 @@ def to_array(value):
 
 
 def keras_weights(weights):
-    """Return the list of arrays of a Keras layer or model, or such a list, as arrays."""
+    """Return the weights of a Keras layer or model, or a list of them, as arrays."""
     weights = weights.get_weights() if hasattr(weights, "get_weights") else weights
     return [to_array(weight) for weight in weights]
 

@@ -1,4 +1,4 @@
-"""Checks of parameters that many classes have, and how their messages show values."""
+"""Checks of parameters that many classes have, and values as error messages show them."""
 
 import difflib
 import numbers
@@ -10,7 +10,7 @@ import numpy as np
 
 
 class _Shown(reprlib.Repr):
-    """The `repr` of a value in a few words: scalars of NumPy as plain ones, arrays and tables by their shape."""
+    """A short `repr`: NumPy's scalars as plain numbers, arrays and tables by their shapes."""
 
     def __init__(self):
         super().__init__()
@@ -28,7 +28,7 @@ class _Shown(reprlib.Repr):
 
 
 _SHOWN = _Shown()
-_INSIDE = ("fastrnn", "sklearn", "joblib")  # whose lines no warning is about
+_INSIDE = ("fastrnn", "sklearn", "joblib")  # packages whose lines are skipped: a warning is about the caller's line
 
 
 def shown(value):
@@ -53,7 +53,7 @@ def shown(value):
 
 
 def is_missing(value):
-    """Return whether something stands for a value that is not there: None, NaN, NaT, pandas.NA.
+    """Return whether a value is missing: None, NaN, NaT, pandas.NA.
 
     Examples
     --------
@@ -66,23 +66,23 @@ def is_missing(value):
 
 
 def is_frame(value):
-    """Return whether something is a table with named columns: a DataFrame of pandas or polars, for instance."""
+    """Return whether a value is a table with named columns: a DataFrame of pandas or polars, for instance."""
     return hasattr(type(value), "columns")
 
 
 def did_you_mean(value, choices):
-    """Return the end of a message that proposes the one of several names that was probably meant.
+    """Return the end of a message: a proposal of the name that was probably meant.
 
     Parameters
     ----------
     value : object
-        What was given.
+        The given value.
     choices : iterable of str
 
     Returns
     -------
     str
-        Empty if no name is near.
+        A full stop alone if no name is similar.
 
     Examples
     --------
@@ -109,7 +109,7 @@ def check_choice(name, value, choices):
     name : str
         The parameter.
     value : object
-        What was given.
+        The given value.
     choices : iterable
         Names, or None, True and False.
     """
@@ -133,7 +133,7 @@ def listed(choices):
 
 
 def warn_caller(message, category=UserWarning):
-    """Warn in the name of the user's line: the nearest one that is neither of this package nor of scikit-learn.
+    """Warn about the user's line: the nearest one outside this package, scikit-learn and joblib.
 
     Parameters
     ----------
@@ -147,9 +147,9 @@ def warn_caller(message, category=UserWarning):
 
 
 def check_fitted(estimator, attribute):
-    """Raise NotFittedError unless an estimator has the attribute that its fit sets, or says itself that it is fitted.
+    """Raise NotFittedError unless an estimator has the attribute that `fit` sets, or reports itself as fitted.
 
-    Scikit-learn's own check takes longer than a short prediction: it is only asked where the attribute is missing.
+    Scikit-learn's check takes longer than a short prediction, so it runs only where the attribute is missing.
 
     Parameters
     ----------
@@ -182,7 +182,7 @@ def check_fraction(name, value):
 
 
 def check_training(settings):
-    """Raise ValueError if one of the parameters is wrong that all estimators with a network share.
+    """Raise ValueError if a parameter that all estimators with a network share is wrong.
 
     Parameters
     ----------

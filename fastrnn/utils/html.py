@@ -1,8 +1,11 @@
-"""HTML for notebooks: tables, and texts whose tokens have coloured backgrounds; without scripts, everything escaped."""
+"""HTML for notebooks: tables, and texts on coloured backgrounds; there are no scripts, and all content is escaped."""
 
 import html
 
-_AGAINST, _FOR = "214,96,77", "67,147,195"  # red and blue: told apart by all, and on light and dark pages
+_AGAINST, _FOR = (
+    "214,96,77",
+    "67,147,195",
+)  # red and blue: distinct for colour-blind readers, and on light and dark pages
 
 
 def table(rows, caption=None):
@@ -11,7 +14,7 @@ def table(rows, caption=None):
     Parameters
     ----------
     rows : list of (list of str)
-        The first one is the heading. All columns but the first are aligned to the right.
+        The first row is the heading. The first column is aligned to the left, the others to the right.
     caption : str or None, default=None
 
     Returns
@@ -44,13 +47,13 @@ def coloured_text(tokens, shares, tips, title, space=" "):
     ----------
     tokens : list of str
     shares : array-like (T,)
-        From -1 to 1: how strong the colour is.
+        Strengths of the colours, from -1 to 1.
     tips : list of str
-        What is shown when the mouse is on a token.
+        Text to show while the mouse is on a token.
     title : str
         A line above the text.
     space : str, default=" "
-        What stands between the tokens.
+        Text between the tokens.
 
     Returns
     -------

@@ -1,16 +1,16 @@
-"""Packages that fastrnn can do without: imported when they are needed."""
+"""Optional packages, imported when they are needed."""
 
 import importlib
 
 
 def optional_module(name, purpose):
-    """Import a module of a package that is not always installed.
+    """Import a module of an optional package.
 
     Parameters
     ----------
     name : str
     purpose : str
-        The beginning of the message, what needs the package: "Plots need" for instance.
+        The beginning of the message, "Plots need" for instance.
 
     Returns
     -------
@@ -33,6 +33,6 @@ def optional_module(name, purpose):
         importlib.import_module(package)
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] != package:  # it is there, and lacks something itself
+        if (error.name or "").partition(".")[0] != package:  # the package is installed, and lacks something itself
             raise
         raise ImportError(f"{purpose} {package}: pip install {package}", name=package) from error

@@ -13,27 +13,26 @@ from fastrnn.utils.checks import shown
 
 _LOGGER = logging.getLogger(__name__)
 _PACKAGE_LOGGER = logging.getLogger("fastrnn")
-_REPORT_SECONDS = 0.2  # between two changes of the figures behind a bar
-_LINE_SECONDS = 10  # between two lines on how far work is that has no epochs
+_REPORT_SECONDS = 0.2  # between two updates of the figures behind a bar
+_LINE_SECONDS = 10  # between two lines of work without epochs
 
 
 class Progress:
-    """Says how far long work is: a context manager.
+    """Context manager that reports the progress of long work.
 
-    Where stderr is a terminal, and in a notebook that has ipywidgets, that is a bar. Lines of level INFO are logged;
-    where there is no bar, they are written to stderr if logging is not configured. While a kernel is compiled, both say
-    so.
+    It shows a bar where stderr is a terminal, and in a notebook with ipywidgets. It logs lines of level INFO; without a
+    bar, they go to stderr if logging is not configured. Both mention when a kernel is being compiled.
 
     Parameters
     ----------
     name : str
-        What is done.
+        The name of the work.
     verbose : int
         0 shows nothing.
     unit : str, default="step"
-        What `update` counts.
+        The unit that `update` counts.
     total : int or None, default=None
-        How many of these there are.
+        The number of units, if it is known.
     """
 
     def __init__(self, name, verbose, unit="step", total=None):
@@ -60,7 +59,7 @@ class Progress:
         self._context.close()
 
     def begin(self, total, done):
-        """Take note that `done` of `total` are done, as far as is known; what was done before the first call is old."""
+        """Set the total, and the units done so far; those before the first call do not count for the rate."""
         if self._bar is not None:
             if self._bar.total is None:
                 self._bar.initial = self._bar.last_print_n = done
@@ -68,7 +67,7 @@ class Progress:
         self.n, self.total = done, total
 
     def update(self, n=1, figures=None):
-        """Count n more; `figures`, a callable, returns what stands behind the bar: a dict of str to str."""
+        """Count n more; `figures()` returns the figures behind the bar, a dict of str to str."""
         self.n += n
         if self._bar is not None:
             if figures is not None and self._is_due(_REPORT_SECONDS):
@@ -76,13 +75,13 @@ class Progress:
             self._bar.update(n)
 
     def count(self, n):
-        """Count n more, and log a line every so often, for work that has no other lines."""
+        """Count n more, and log a line from time to time, for work that has no other lines."""
         self.update(n)
         if self._bar is None and self._is_due(_LINE_SECONDS):
             self.line(f"{self.n:,} {self.unit}")
 
     def describe(self, what):
-        """Say behind the bar what of the work is being done."""
+        """Show the current part of the work behind the bar."""
         if self._bar is not None:
             self._bar.set_postfix_str(what)
 
@@ -97,7 +96,7 @@ class Progress:
         return time.perf_counter() - self._start
 
     def compiling(self, more):
-        """Say that a kernel is being compiled (1), which may compile others, or that it is done (-1)."""
+        """Report that the compilation of a kernel, which may compile others, begins (1) or ends (-1)."""
         self._compiling += more
         if self._bar is not None and self._compiling in (0, 1):
             self._bar.set_description_str(f"{self.name} (compiling)" if self._compiling else self.name)
@@ -114,9 +113,9 @@ class Progress:
 
 
 def _bar_class():
-    """Return the class of bars that can be seen where this process writes to, or None."""
+    """Return the class of bars for this process's terminal or notebook, or None if a bar would not be seen."""
     ipython = sys.modules.get("IPython")
-    shell = getattr(ipython, "get_ipython", lambda: None)()  # which a half-imported IPython has not yet
+    shell = getattr(ipython, "get_ipython", lambda: None)()  # missing from a half-imported IPython
     if shell is not None and "IPKernelApp" in shell.config:
         try:
             import ipywidgets  # noqa: F401
@@ -133,7 +132,7 @@ def _bar_class():
 
 
 class _Visibility:
-    """Makes the lines of this package visible for as long as somebody wants to see them."""
+    """Makes the lines of this package visible while at least one `Progress` shows them."""
 
     def __init__(self):
         self.lock, self.wanted, self.handler, self.level = threading.Lock(), 0, None, None
@@ -144,9 +143,9 @@ class _Visibility:
             if self.wanted > 1:
                 return
             if not _PACKAGE_LOGGER.hasHandlers() and sys.stderr is not None:
-                self.handler = logging.StreamHandler(sys.stderr)  # which writes the message alone
+                self.handler = logging.StreamHandler(sys.stderr)  # writes the message alone
                 _PACKAGE_LOGGER.addHandler(self.handler)
-            if _PACKAGE_LOGGER.level == logging.NOTSET:  # otherwise the user has chosen what to see
+            if _PACKAGE_LOGGER.level == logging.NOTSET:  # otherwise the user has chosen a level
                 self.level = logging.NOTSET
                 _PACKAGE_LOGGER.setLevel(logging.INFO)
 

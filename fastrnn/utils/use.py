@@ -1,8 +1,8 @@
 """Use of objects by threads: one trains an object, or any number read it.
 
-Training changes an object step by step, and another thread would compute with half of a step. That is refused rather
-than made to wait, since who does it expects both to work. The object itself holds nothing of this: it can be copied,
-pickled and compared while it is used.
+Training changes an object step by step, and another thread would compute with half of a step. Such a call is refused
+rather than made to wait, because its author expects both to work. The object itself holds no trace of its users: it can
+be copied, pickled and compared while it is used.
 """
 
 import functools
@@ -12,14 +12,14 @@ import threading
 import types
 
 TRAINING = ("fit", "partial_fit", "fit_transform")
-_FREE = ("get_params", "set_params", "get_metadata_routing")  # those of scikit-learn that concern parameters only
+_FREE = ("get_params", "set_params", "get_metadata_routing")  # scikit-learn's methods that concern parameters only
 
 _lock = threading.Lock()
 _users = {}  # by the id of each object in use
 
 
 class _Users:
-    """The threads in the methods of an object, each as often as it is in one: a method may call others."""
+    """The threads within methods of an object, once for each method that they are in: methods call others."""
 
     __slots__ = ("readers", "trainers")
 
@@ -28,7 +28,7 @@ class _Users:
 
 
 def _users_of(one):
-    """Return the users of an object, which may be none so far."""
+    """Return the users of an object; there may be none so far."""
     users = _users.get(id(one))
     if users is None:
         users = _users[id(one)] = _Users()
@@ -36,7 +36,7 @@ def _users_of(one):
 
 
 class Use:
-    """Context in which the calling thread trains some objects, and reads others.
+    """Context in which the calling thread trains some objects and reads others.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ class Use:
     Raises
     ------
     RuntimeError
-        Another thread trains one of the objects, or uses one that is to be trained.
+        Another thread trains one of the objects, or uses an object that this thread wants to train.
     """
 
     __slots__ = ("read", "thread", "trained", "what")
@@ -98,7 +98,7 @@ class Use:
 
 
 class GuardedMixin:
-    """Class whose public methods several threads may call at once, but not while one of them trains the object.
+    """Mixin: several threads may call public methods at once, but not while one of them trains the object.
 
     The methods named in `TRAINING` train; all other public methods of subclasses read.
     """
@@ -110,7 +110,7 @@ class GuardedMixin:
                 setattr(cls, name, _guarded(method, name))
 
     def _members(self):
-        """Return the fitted objects that this one is made of, and reads."""
+        """Return the fitted objects that this object consists of and reads."""
         return ()
 
 
@@ -153,7 +153,7 @@ def members_of(objects):
 
 
 def _guarded(method, name):
-    """Return a method that is carried out as the use of its object."""
+    """Return a method that registers its thread as a user of the object while it runs."""
     trains, use = name in TRAINING, Use
 
     def guarded(self, *arguments, **options):
@@ -166,7 +166,7 @@ def _guarded(method, name):
 
 
 def _in_its_place(guarded, function):
-    """Return a function that looks like the one it calls, and has its module's globals: so its doctests are found."""
+    """Return a function that looks like the one it calls, with its module's globals, so that doctests are found."""
     guarded = types.FunctionType(guarded.__code__, function.__globals__, function.__name__, None, guarded.__closure__)
     return functools.update_wrapper(guarded, function)
 
