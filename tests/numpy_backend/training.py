@@ -47,8 +47,9 @@ def adam_update(weight, grad, mean, square, rows, settings, n_jobs):
 def adagrad_update(weight, grad, square, rows, settings, n_jobs):
     w, s = part(weight, rows), part(square, rows)
     g = part(grad, rows) + settings.weight_decay * w
-    write(square, rows, s + g**2)
-    write(weight, rows, w - settings.rate * g / (np.sqrt(s + g**2) + settings.epsilon))
+    s = s + g**2
+    write(square, rows, s)
+    write(weight, rows, w - settings.rate * g / (np.sqrt(s) + settings.epsilon))
 
 
 def rmsprop_update(weight, grad, square, velocity, rows, settings, n_jobs):

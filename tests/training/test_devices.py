@@ -1,0 +1,67 @@
+"""Training on a device whose arrays are opaque, see `tests.numpy_backend`: numbers are those of the CPU."""
+
+import numpy as np
+import pytest
+
+from fastrnn import RNNLanguageModel, backends
+from fastrnn.training.averaging import WeightAverage
+from fastrnn.training.clipping import clip_grad_norm, clip_grad_value
+from fastrnn.training.optimizers import make_optimizer
+from tests import numpy_backend
+
+OPTIMIZERS = [
+    ("sgd", {"momentum": 0.8, "nesterov": True}),
+    ("adam", {"weight_decay": 0.1}),
+    ("adamw", {}),
+    ("adagrad", {}),
+    ("rmsprop", {"momentum": 0.6}),
+]
+LINES = ["the cat sat on the mat .", "the dog sat on the log .", "a cat saw the dog ."] * 4
+
+
+@pytest.fixture(autouse=True)
+def device():
+    backends.register("numpy", numpy_backend)
+    yield
+    backends.register("numpy", None)
+
+
+def trained(name, options, device):
+    """Return what clipped steps make of a parameter and of its average, and the state of the optimizer."""
+    rng, ops = np.random.default_rng(0), backends.backend(device)
+    parameters = {"w": ops.asarray(rng.standard_normal((4, 3)))}
+    optimizer = make_optimizer(name, learning_rate=0.1, device=device, **options)
+    average, norms = WeightAverage("ema", device=device), []
+    for rows in (None, {"w": np.array([1, 3])}, None):
+        grads = {"w": ops.asarray(rng.standard_normal((4, 3)))}
+        norms.append(clip_grad_norm(grads, 1.0, rows, ops))
+        clip_grad_value(grads, 0.3, rows, ops)
+        optimizer.step(parameters, grads, rows)
+        average.update(parameters)
+        optimizer.load_state_dict(optimizer.state_dict())
+        average.set_state(*average.state())
+    last = np.array(ops.to_numpy(parameters["w"]))
+    average.exchange(parameters)
+    return {"last": last, "mean": ops.to_numpy(parameters["w"]), "norms": norms, **optimizer.state_dict()}
+
+
+@pytest.mark.parametrize(("name", "options"), OPTIMIZERS)
+def test_steps(name, options):
+    got, expected = trained(name, options, "numpy"), trained(name, options, "cpu")
+    assert got.keys() == expected.keys()
+    for key, value in expected.items():
+        np.testing.assert_allclose(got[key], value, rtol=1e-12, err_msg=key)
+
+
+def test_a_training_and_its_checkpoint(tmp_path):
+    options = {"embedding_size": 5, "hidden_size": 6, "max_iter": 2, "batch_size": 2, "bptt_length": 8,
+               "dropout": 0.2, "averaging": "ema", "validation_fraction": 0.25, "random_state": 0}  # fmt: skip
+    on_cpu = RNNLanguageModel(**options).fit(LINES)
+    model = RNNLanguageModel(**options, device="numpy").fit(LINES)
+    np.testing.assert_allclose(model.loss_curve_, on_cpu.loss_curve_, rtol=1e-5)
+    np.testing.assert_allclose(model.validation_scores_, on_cpu.validation_scores_, rtol=1e-5)
+    path = tmp_path / "run.safetensors"
+    RNNLanguageModel(**{**options, "max_iter": 1}, device="numpy").fit(LINES, checkpoint=path)
+    resumed = RNNLanguageModel(**options, device="numpy").fit(LINES, checkpoint=path)
+    assert resumed.loss_curve_ == model.loss_curve_
+    assert resumed.validation_scores_ == model.validation_scores_
