@@ -29,15 +29,13 @@ _LONG_WORD = 0xFFFFFFFFFFFFFFFF
 _GOLDEN, _LONG_GOLDEN = 0x9E3779B9, 0x9E3779B97F4A7C15  # 2³² and 2⁶⁴ divided by the golden ratio
 
 
+@kernel(cache=False, inline="always")
 def splitmix64(z):
     """Return 64 random bits for an integer."""
     z = (int(z) + _LONG_GOLDEN) & _LONG_WORD
     z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _LONG_WORD
     z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _LONG_WORD
     return z ^ (z >> 31)
-
-
-_splitmix64 = kernel(cache=False, inline="always")(splitmix64)
 
 
 def _lowbias32(x):
@@ -130,20 +128,20 @@ def keep_mask(out, p, kept, seed, number, sequences, steps, n_jobs=None):
 def _drop(out, x, p, scale, seed, number, sequences, steps, n_jobs):
     """Run `drop_rows` on as many threads as it is worth."""
     scale, threshold = out.dtype.type(scale), min(round(p * 2**32), _WORD)
-    key = np.uint64(splitmix64(seed + number * _LONG_GOLDEN))
     parts = split(len(x), worth(n_jobs, _FLOPS_PER_ELEMENT * x.size))
-    run_kernel(drop_rows, [(out, x, scale, threshold, key, sequences, steps, *part) for part in parts])
+    run_kernel(drop_rows, [(out, x, scale, threshold, seed, number, sequences, steps, *part) for part in parts])
 
 
 @kernel
-def drop_rows(board, party, out, x, scale, threshold, key, sequences, steps, begin, end):
+def drop_rows(board, party, out, x, scale, threshold, seed, number, sequences, steps, begin, end):
     """Compute out = x · scale where an element is kept, 0 elsewhere, for the rows `begin` to `end - 1`."""
     # out, x (R, n), sequences, steps (R,)
     enter(board, party)
     units = x.shape[1]
     whole = units - units % lanes(x)
+    key = np.uint64(splitmix64(int(np.uint64(seed)) + int(np.uint64(number)) * _LONG_GOLDEN))
     for row in range(begin, end):
-        bits = _splitmix64(key ^ np.uint64(np.int64(sequences[row]) << 32 | steps[row]))
+        bits = splitmix64(key ^ np.uint64(np.int64(sequences[row]) << 32 | steps[row]))
         low, high = np.int64(bits & _WORD), np.int64(bits >> 32)
         start = row * units
         for unit in range(0, whole, lanes(x)):

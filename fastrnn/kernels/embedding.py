@@ -6,11 +6,11 @@ from fastrnn._jit import kernel
 
 
 def embedding_forward(out, weight, ids, factors=None):
-    """Compute out[i] = weight[ids[i]], times factors[i] unless `factors` is None."""
-    # out (N, D), weight (V, D), ids (N,) int64, factors (N, 1)
+    """Compute out[i] = weight[ids[i]], times factors[ids[i]] unless `factors` is None."""
+    # out (N, D), weight (V, D), ids (N,) int64, factors (V, 1)
     _look_up(out, weight, ids)
     if factors is not None:
-        out *= factors
+        out *= factors[ids]
 
 
 @kernel
@@ -22,12 +22,12 @@ def _look_up(out, weight, ids):
 
 
 def embedding_backward(dweight, dout, ids, padding_idx, factors=None):
-    """Add dout[i], times factors[i] unless `factors` is None, to dweight[ids[i]], in the order of i.
+    """Add dout[i], times factors[ids[i]] unless `factors` is None, to dweight[ids[i]], in the order of i.
 
     Rows of `padding_idx` are left out; -1 leaves none out.
     """
-    # dweight (V, D), dout (N, D), ids (N,) int64, factors (N, 1)
-    _add_vectors(dweight, dout if factors is None else dout * factors, ids, padding_idx)
+    # dweight (V, D), dout (N, D), ids (N,) int64, factors (V, 1)
+    _add_vectors(dweight, dout if factors is None else dout * factors[ids], ids, padding_idx)
 
 
 @kernel
@@ -40,27 +40,27 @@ def _add_vectors(dweight, dout, ids, padding_idx):
 
 
 def bag_forward(out, weight, ids, factors, offsets):
-    """Compute out[b] = mean of factors[i] · weight[ids[i]] over the ids of bag b, 0 where it is empty.
+    """Compute out[b] = mean of factors[b, k] · weight[ids[offsets[b] + k]] over the ids of bag b, 0 where it is empty.
 
     `factors` may be None, for ones.
     """
-    # out (B, D), weight (V, D), ids (N,) int64, factors (N, 1), offsets (B + 1,) int64
-    _bag_forward(out, weight, ids, _flat(factors, out), offsets)
+    # out (B, D), weight (V, D), ids (N,) int64, factors (B, ids of the largest bag), offsets (B + 1,) int64
+    _bag_forward(out, weight, ids, _given(factors, out), offsets)
 
 
 def bag_backward(dweight, dout, ids, factors, offsets):
     """Add the gradient of the vectors to dweight."""
-    # dweight (V, D), dout (B, D), ids (N,) int64, factors (N, 1) or None, offsets (B + 1,) int64
-    _bag_backward(dweight, dout, ids, _flat(factors, dout), offsets)
+    # dweight (V, D), dout (B, D), ids (N,) int64, factors as in `bag_forward`, offsets (B + 1,) int64
+    _bag_backward(dweight, dout, ids, _given(factors, dout), offsets)
 
 
-def _flat(factors, like):
-    return np.empty(0, like.dtype) if factors is None else factors.reshape(-1)
+def _given(factors, like):
+    return np.empty((0, 0), like.dtype) if factors is None else factors
 
 
 @kernel
 def _bag_forward(out, weight, ids, factors, offsets):
-    # out (B, D), weight (V, D), ids (N,), factors (N,) or (0,) for ones, offsets (B + 1,)
+    # out (B, D), weight (V, D), ids (N,), factors (B, largest bag) or (0, 0) for ones, offsets (B + 1,)
     for b in range(len(out)):
         out[b] = 0
         for i in range(offsets[b], offsets[b + 1]):
@@ -68,21 +68,21 @@ def _bag_forward(out, weight, ids, factors, offsets):
             if factors.size == 0:
                 for j in range(out.shape[1]):
                     out[b, j] += weight[row, j]
-            elif factors[i] != 0:
+            elif factors[b, i - offsets[b]] != 0:
                 for j in range(out.shape[1]):
-                    out[b, j] += factors[i] * weight[row, j]
+                    out[b, j] += factors[b, i - offsets[b]] * weight[row, j]
         for j in range(out.shape[1]):
             out[b, j] /= max(offsets[b + 1] - offsets[b], 1)
 
 
 @kernel
 def _bag_backward(dweight, dout, ids, factors, offsets):
-    # dweight (V, D), dout (B, D), ids (N,), factors (N,) or (0,) for ones, offsets (B + 1,)
+    # dweight (V, D), dout (B, D), ids (N,), factors (B, largest bag) or (0, 0) for ones, offsets (B + 1,)
     for b in range(len(dout)):
         count = offsets[b + 1] - offsets[b]
         for i in range(offsets[b], offsets[b + 1]):
             row = ids[i]
-            factor = dweight.dtype.type(1) if factors.size == 0 else factors[i]
+            factor = dweight.dtype.type(1) if factors.size == 0 else factors[b, i - offsets[b]]
             if factor != 0:
                 for j in range(dout.shape[1]):
                     dweight[row, j] += factor * dout[b, j] / count

@@ -70,6 +70,8 @@ def split(count, parts, multiple=1):
     >>> split(100, 2, multiple=16)
     [(0, 64), (64, 100)]
     """
+    if parts == 1:
+        return [(0, count)]
     units = -(-count // multiple)
     parts = max(1, min(parts, units))
     bounds = [min(count, (units * k + parts - 1) // parts * multiple) for k in range(parts + 1)]

@@ -72,14 +72,14 @@ class Dense(Layer):
         array of the device (..., out_features)
         """
         backend, weight, bias = self.backend, self.parameters["weight"], self.parameters.get("bias")
-        rows, shape = self._rows(x)
+        rows, shape = self._rows(x, backend)
         y = backend.empty((rows.shape[0], self.out_features), self.dtype)
         backend.dense_forward(y, rows, weight, bias, self.n_jobs, by_rows)
         if self.activation is not None:
             backend.activate(y, self.activation)
         if training:
             self._keep(rows, y, shape)
-        return backend.reshape(y, (*shape[:-1], self.out_features))
+        return y if len(shape) == 2 else backend.reshape(y, (*shape[:-1], self.out_features))
 
     def backward(self, dy):
         """Add to the gradients of the parameters, and return that of x.
@@ -102,11 +102,13 @@ class Dense(Layer):
         backend.dense_backward(dx, grads["weight"], grads.get("bias"), dy, x, self.parameters["weight"], self.n_jobs)
         return backend.reshape(dx, shape)
 
-    def _rows(self, x):
+    def _rows(self, x, backend):
         """Return x as a matrix (rows, in_features) of the layer's type, and the shape of x."""
-        x = self.backend.asarray(x, self.dtype)
+        x = backend.asarray(x, self.dtype)
         if x.ndim == 0 or x.shape[-1] != self.in_features:
             raise ValueError(
                 f"The last axis of x must have length {self.in_features}, got an array of shape {x.shape}."
             )
-        return self.backend.reshape(x, (math.prod(x.shape[:-1]), self.in_features)), x.shape
+        if x.ndim == 2:  # as it is, for short calls
+            return x, x.shape
+        return backend.reshape(x, (math.prod(x.shape[:-1]), self.in_features)), x.shape

@@ -94,9 +94,9 @@ class Embedding(Layer):
         ValueError
             `ids` are not integers from 0 to V - 1.
         """
-        ids, flat, noise = self._read(ids, training, is_embedded=False)
+        ids, flat, factors = self._read(ids, training, is_embedded=False)
         out = self.backend.empty((flat.size, self.embedding_dim), self.dtype)
-        self.backend.embedding_forward(out, self.parameters["weight"], flat, self._factors(noise, flat))
+        self.backend.embedding_forward(out, self.parameters["weight"], flat, factors)
         return self.backend.reshape(out, (*ids.shape, self.embedding_dim))
 
     def embedded(self, ids, training=False):
@@ -112,14 +112,12 @@ class Embedding(Layer):
         -------
         Inputs
         """
-        ids, _, noise = self._read(ids, training, is_embedded=True)
+        ids, _, factors = self._read(ids, training, is_embedded=True)
         weight = self.parameters["weight"]
-        if noise is None:
-            return Inputs(weight, ids)
-        return Inputs(self.backend.multiply(weight, self._factors(noise, np.arange(self.num_embeddings))), ids)
+        return Inputs(weight if factors is None else self.backend.multiply(weight, factors), ids)
 
     def _read(self, ids, training, is_embedded):
-        """Return ids as an array and flat, and the pass of the masks or None; keep what backward needs.
+        """Return ids as an array and flat, and the factors of all vectors or None; keep what backward needs.
 
         With `is_embedded` the look-up is not carried out.
         """
@@ -129,19 +127,17 @@ class Embedding(Layer):
         flat = np.ascontiguousarray(ids, np.int64).reshape(-1)
         if flat.size and not (flat.min() >= 0 and flat.max() < self.num_embeddings):
             raise ValueError(f"ids must be from 0 to {self.num_embeddings - 1}, got {flat.min()} to {flat.max()}.")
-        noise = self._noise.next_pass() if training and self.dropout else None
+        factors = self._factors() if training and self.dropout else None
         if training:
-            self._keep(flat.copy(), noise, is_embedded)  # the caller may reuse his array before backward
-        return ids, flat, noise
+            self._keep(flat.copy(), factors, is_embedded)  # the caller may reuse his array before backward
+        return ids, flat, factors
 
-    def _factors(self, noise, ids):
-        """Return the factors (N, 1) of the vectors of ids, equal ones for equal ids; None where there is no pass."""
-        if noise is None:
-            return None
-        factors = self.backend.empty((len(ids), 1), self.dtype)
-        sequences, steps = ids.astype(np.int32), np.zeros(len(ids), np.int32)
-        self.backend.keep_mask(factors, self.dropout, 1 / (1 - self.dropout), *noise, sequences, steps, self.n_jobs)
-        return factors
+    def _factors(self):
+        """Return the factors (V, 1) of all vectors under dropout: an id is a unit, of a mask of one row."""
+        factors, row = self.backend.empty((1, self.num_embeddings), self.dtype), np.zeros(1, np.int32)
+        self.backend.keep_mask(factors, self.dropout, 1 / (1 - self.dropout), *self._noise.next_pass(), row, row,
+                               self.n_jobs)  # fmt: skip
+        return self.backend.reshape(factors, (self.num_embeddings, 1))
 
     def backward(self, dy):
         """Add the gradient of the vectors that the last `forward` looked up to ``grads["weight"]``.
@@ -151,7 +147,7 @@ class Embedding(Layer):
         dy : array-like (*ids.shape, D), or (V, D) after `embedded`
             Gradient of the loss with respect to what `forward` returned, or to the vectors of `embedded`.
         """
-        ids, noise, is_embedded = self._recall()
+        ids, factors, is_embedded = self._recall()
         backend, dy = self.backend, self.backend.asarray(dy, self.dtype)
         padding = -1 if self.padding_idx is None else self.padding_idx
         if is_embedded:
@@ -159,7 +155,7 @@ class Embedding(Layer):
             ids = used[used != padding]
             dy = backend.take_rows(dy, ids)
         dy = backend.reshape(dy, (ids.size, self.embedding_dim))
-        backend.embedding_backward(self.grads["weight"], dy, ids, padding, self._factors(noise, ids))
+        backend.embedding_backward(self.grads["weight"], dy, ids, padding, factors)
         if self.rows is not None:
             used = np.union1d(self.rows, ids)
             self.rows = used[used != padding]

@@ -195,21 +195,19 @@ class EmbeddingBag(Layer):
         ids, offsets = np.array(ids, np.int64), np.array(offsets, np.int64)
         if ids.size and not (ids.min() >= 0 and ids.max() < self.num_embeddings):
             raise ValueError(f"ids must be from 0 to {self.num_embeddings - 1}, got {ids.min()} to {ids.max()}.")
-        factors = self._factors(ids.size, offsets) if training and self.dropout else None
+        factors = self._factors(offsets) if training and self.dropout else None
         out = self.backend.empty((len(offsets) - 1, self.embedding_dim), self.dtype)
         self.backend.bag_forward(out, self.parameters["weight"], ids, factors, offsets)
         if training:
             self._keep(ids, factors, offsets)
         return out
 
-    def _factors(self, n_ids, offsets):
-        """Return the factors (N, 1) of ids under dropout, each from its bag and its place there."""
-        places = np.arange(n_ids)
-        bags = np.searchsorted(offsets, places, side="right") - 1
-        places -= offsets[bags]
-        factors, noise = self.backend.empty((n_ids, 1), self.dtype), self._noise.next_pass()
-        self.backend.keep_mask(factors, self.dropout, 1 / (1 - self.dropout), *noise, bags.astype(np.int32),
-                               places.astype(np.int32), self.n_jobs)  # fmt: skip
+    def _factors(self, offsets):
+        """Return the factors of ids under dropout, (B, ids of the largest bag): a unit is a place in a bag."""
+        bags, largest = len(offsets) - 1, int(np.diff(offsets).max(initial=0))
+        factors, noise = self.backend.empty((bags, largest), self.dtype), self._noise.next_pass()
+        sequences, steps = np.arange(bags, dtype=np.int32), np.zeros(bags, np.int32)
+        self.backend.keep_mask(factors, self.dropout, 1 / (1 - self.dropout), *noise, sequences, steps, self.n_jobs)
         return factors
 
     def backward(self, dout):

@@ -185,7 +185,7 @@ class Softmax(Dense):
             raise ValueError(f"targets must be integers, got an array of {targets.dtype}.")
         if targets.size and targets.max() >= self.num_classes:
             raise ValueError(f"targets must be below {self.num_classes}, got {targets.max()}.")
-        rows, _ = self._rows(x)
+        rows, _ = self._rows(x, self.backend)
         used = np.flatnonzero((targets >= 0) & wanted)
         if used.size < targets.size:
             rows = self.backend.take_rows(rows, used)

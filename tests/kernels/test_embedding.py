@@ -22,12 +22,14 @@ def test_forward_and_backward(dtype, padding_idx):
 
 def test_factors_of_vectors():
     rng = np.random.default_rng(0)
-    weight, dout, factors = rng.standard_normal((4, 5)), rng.standard_normal((3, 5)), rng.random((3, 1))
+    weight, dout, factors = rng.standard_normal((4, 5)), rng.standard_normal((3, 5)), rng.random((4, 1))
     out, dweight, ids = np.empty((3, 5)), np.zeros((4, 5)), np.array([3, 0, 3])
     embedding_forward(out, weight, ids, factors)
-    np.testing.assert_array_equal(out, weight[ids] * factors)
+    np.testing.assert_array_equal(out, weight[ids] * factors[ids])
     embedding_backward(dweight, dout, ids, -1, factors)
-    np.testing.assert_allclose(dweight, reference.embedding_gradient((4, 5), ids, dout * factors, None), rtol=1e-14)
+    np.testing.assert_allclose(
+        dweight, reference.embedding_gradient((4, 5), ids, dout * factors[ids], None), rtol=1e-14
+    )
 
 
 def test_no_ids():

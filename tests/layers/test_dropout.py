@@ -64,7 +64,7 @@ def test_an_embedding_drops_ids_whole():
     layer = Embedding(500, 4, dropout=0.25, random_state=0)
     state, weight = layer.training_state(), layer.parameters["weight"]
     ids = np.random.default_rng(0).integers(0, 500, (20, 30))
-    kept = reference.kept(0.25, state["seed"], 1, np.arange(500), np.zeros(500, int), 1)
+    kept = reference.kept(0.25, state["seed"], 1, [0], [0], 500).reshape(500, 1)
     factors = kept * np.float32(1 / 0.75)
     np.testing.assert_array_equal(layer.forward(ids, training=True), (weight * factors)[ids])
     layer.set_training_state(state)
@@ -74,8 +74,8 @@ def test_an_embedding_drops_ids_whole():
 def test_a_bag_drops_by_the_place_of_a_word():
     layer = EmbeddingBag(9, 2, dropout=0.25, random_state=0, dtype="float64")
     state, ids, offsets = layer.training_state(), np.array([4, 7, 7, 1, 0, 8]), np.array([0, 2, 2, 6])
-    bags, places = [0, 0, 2, 2, 2, 2], [0, 1, 0, 1, 2, 3]
-    factors = reference.kept(0.25, state["seed"], 1, bags, places, 1) / 0.75
+    kept = reference.kept(0.25, state["seed"], 1, [0, 1, 2], [0, 0, 0], 4)
+    factors = kept[[0, 0, 2, 2, 2, 2], [0, 1, 0, 1, 2, 3], None] / 0.75
     vectors = layer.parameters["weight"][ids] * factors
     sums = [vectors[:2].sum(axis=0) / 2, np.zeros(2), vectors[2:].sum(axis=0) / 4]
     np.testing.assert_allclose(layer.forward(ids, offsets, training=True), sums, rtol=1e-14)

@@ -50,24 +50,24 @@ def keep_mask(out, p, factor, seed, number, sequences, steps, n_jobs=None):
 
 
 def embedding_forward(out, weight, ids, factors=None):
-    out[...] = weight[ids] * (1 if factors is None else factors)
+    out[...] = weight[ids] * (1 if factors is None else factors[ids])
 
 
 def embedding_backward(dweight, dout, ids, padding_idx, factors=None):
     used = ids != padding_idx
-    np.add.at(dweight, ids[used], (dout if factors is None else dout * factors)[used])
+    np.add.at(dweight, ids[used], (dout if factors is None else dout * factors[ids])[used])
 
 
 def bag_forward(out, weight, ids, factors, offsets):
-    vectors = weight[ids] * (1 if factors is None else factors)
     for b, (begin, end) in enumerate(itertools.pairwise(offsets)):
-        out[b] = vectors[begin:end].sum(axis=0) / max(end - begin, 1)
+        part = 1 if factors is None else factors[b, : end - begin, None]
+        out[b] = (weight[ids[begin:end]] * part).sum(axis=0) / max(end - begin, 1)
 
 
 def bag_backward(dweight, dout, ids, factors, offsets):
-    counts = np.diff(offsets)
-    bags = np.repeat(np.arange(len(counts)), counts)
-    np.add.at(dweight, ids, dout[bags] / counts[bags, None] * (1 if factors is None else factors))
+    for b, (begin, end) in enumerate(itertools.pairwise(offsets)):
+        part = np.ones((end - begin, 1)) if factors is None else factors[b, : end - begin, None]
+        np.add.at(dweight, ids[begin:end], part * dout[b] / max(end - begin, 1))
 
 
 # ---------------------------------------------------------------------------------------------------------- pooling
