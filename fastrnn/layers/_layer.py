@@ -1,4 +1,4 @@
-"""The base class of all layers: named parameters, gradients beside them, and their exchange as a state dict."""
+"""The base class of all layers: named parameters, their gradients, and state dicts."""
 
 import threading
 
@@ -11,7 +11,7 @@ from fastrnn.utils.checks import shown
 
 
 class Layer:
-    """Base class of the layers: owns parameters and gradients, and calls kernels.
+    """Base class of the layers: owns parameters and gradients, and calls the kernels of its device.
 
     Parameters
     ----------
@@ -35,20 +35,20 @@ class Layer:
 
     _dropout_rates = ()  # names of attributes that are probabilities of dropout
     _noise = None  # the `Noise` of a layer that draws masks
-    _members = ()  # layers that this one shares arrays with, with the names of these there and here
+    _members = ()  # pairs: a layer that owns shared arrays, and a dict of their names there to those here
 
     def __init__(self, *, dtype="float32", random_state=None, n_jobs=None, device="cpu"):
         if dtype not in ("float32", "float64", np.float32, np.float64):
             raise ValueError(f"dtype must be 'float32' or 'float64', got {shown(dtype)}.")
-        backend(device).effective_n_jobs(n_jobs)  # refuses what is no number of threads
+        backend(device).effective_n_jobs(n_jobs)  # raises for an invalid number of threads
         self.dtype = np.dtype(dtype)
         self.random_state = check_random_state(random_state)
         self.n_jobs = n_jobs
         self.device = device
         self.parameters = {}
         self.grads = {}
-        self._kept = None  # by a forward pass in training, and in which thread
-        self._trainer = {}  # the thread that is in a pass in training
+        self._kept = None  # the thread of the last forward pass in training, and what that kept
+        self._trainer = {}  # the thread that is training the layer, if one is
 
     @property
     def backend(self):
@@ -61,16 +61,16 @@ class Layer:
     def _add_parameter(self, name, value):
         """Register a parameter and its gradient."""
         self.parameters[name] = self.backend.asarray(value, self.dtype)
-        # Memory of zeros that nobody uses, the gradients of rare words, is not touched.
+        # Zeroed memory is not touched before it is used: gradients of words that never occur cost none.
         self.grads[name] = self.backend.zeros(self.parameters[name].shape, self.dtype)
 
     def _add_part(self, layer, names):
-        """Share arrays of a layer, in most cases one that this one is made of; `names` are those there, and here."""
+        """Share arrays of another layer; `names` maps their names there to those here."""
         self._members = [*self._members, (layer, names)]
         self._share()
 
     def _share(self):
-        """Take the arrays that are shared from the layers that have them."""
+        """Take the shared arrays from the layers that own them."""
         for layer, names in self._members:
             for attribute in ("parameters", "grads"):
                 arrays = getattr(layer, attribute)
@@ -78,10 +78,10 @@ class Layer:
 
     def __setstate__(self, state):
         vars(self).update(state)
-        self._share()  # joblib makes two of an array that stands in two places
+        self._share()  # joblib unpickles a shared array as two
 
     def make_writable(self):
-        """Copy the arrays that cannot be written to, those of a model that is mapped into memory, before it is trained.
+        """Copy the read-only arrays, those of a memory-mapped model, so that the layer can be trained.
 
         Examples
         --------
@@ -155,9 +155,9 @@ class Layer:
             self._noise.set_state(state)
 
     def _begin_training(self, method):
-        """Refuse that two threads train the layer at once, until `_end_training`.
+        """Reserve the layer for this thread until `_end_training`; raise if another thread is training it.
 
-        Estimators have `fastrnn.utils.use` for that, which also counts readers: too much beside a small pass.
+        Estimators use `fastrnn.utils.use`, which also counts readers and would slow down small passes.
         """
         thread = threading.get_ident()
         if self._trainer.setdefault("thread", thread) != thread:  # this tests and sets in one step
@@ -171,7 +171,7 @@ class Layer:
         self._trainer.clear()
 
     def _keep(self, *what):
-        """Keep what `backward` needs. Only training does: a prediction changes nothing that a layer holds."""
+        """Keep what `backward` needs. Only training calls this: a prediction changes nothing in a layer."""
         self._kept = threading.get_ident(), what
 
     def _recall(self):
@@ -187,14 +187,14 @@ class Layer:
         return what
 
     def _forget(self):
-        """Let go of what was kept: `backward` has used it up."""
+        """Release what was kept: `backward` has used it up."""
         self._kept = None
 
     def zero_grad(self):
-        """Set all gradients to zero; arrays that cannot be written to are copied first, see `make_writable`."""
+        """Set all gradients to zero; read-only arrays are copied first, see `make_writable`."""
         try:
             for gradient in self.grads.values():
                 self.backend.fill(gradient, 0)
-        except ValueError:  # one cannot be written to
+        except ValueError:  # an array is read-only
             self.make_writable()
             self.zero_grad()

@@ -65,7 +65,7 @@ class Dense(Layer):
         training : bool, default=False
             Whether to keep what `backward` needs: x, which must not change before, and y.
         by_rows : bool, default=False
-            Whether the bits of a row must not depend on the number of rows. Few rows take longer then.
+            Whether a row's bits must not depend on the number of rows. Few rows then take longer.
 
         Returns
         -------

@@ -14,8 +14,8 @@ from fastrnn.utils.checks import shown
 class Dropout(Layer):
     """Zero each element with probability `p` in training, and scale the others by 1 / (1 − p) (Srivastava et al. 2014).
 
-    A mask depends on the seed, the number of the pass, and the places of its elements in the batch. It is not kept:
-    `backward` computes it again.
+    A mask depends on the seed, the number of the pass, and the places of its elements in the batch. `backward` computes
+    it again.
 
     Parameters
     ----------

@@ -32,7 +32,7 @@ class Embedding(Layer):
         ``weight`` (V, D), drawn from the standard normal distribution.
     rows : ndarray of int64 or None
         Sorted rows of ``grads["weight"]`` that `backward` wrote since the last `zero_grad`; all others are zero.
-        None where any row may have been written, which is so when the table is tied to an output layer.
+        None if any row may have been written, because the table is tied to an output layer.
 
     Examples
     --------
@@ -83,7 +83,7 @@ class Embedding(Layer):
         ----------
         ids : array-like of int, any shape
         training : bool, default=False
-            Keep the ids for `backward`.
+            Whether to keep the ids for `backward`, and to apply dropout.
 
         Returns
         -------
@@ -100,13 +100,13 @@ class Embedding(Layer):
         return self.backend.reshape(out, (*ids.shape, self.embedding_dim))
 
     def embedded(self, ids, training=False):
-        """Return the vectors of all ids, and the ids, as `Recurrent` takes them: a look-up that is not carried out.
+        """Return the table and the ids without the look-up, as `Recurrent` takes them.
 
         Parameters
         ----------
         ids : array-like of int, any shape
         training : bool, default=False
-            Keep the ids for `backward`, which then takes the gradient of all vectors, (V, D).
+            Whether to keep the ids for `backward`, which then takes the gradient of the table, (V, D).
 
         Returns
         -------
@@ -129,7 +129,7 @@ class Embedding(Layer):
             raise ValueError(f"ids must be from 0 to {self.num_embeddings - 1}, got {flat.min()} to {flat.max()}.")
         factors = self._factors() if training and self.dropout else None
         if training:
-            self._keep(flat.copy(), factors, is_embedded)  # the caller may reuse his array before backward
+            self._keep(flat.copy(), factors, is_embedded)  # callers may reuse their array before backward
         return ids, flat, factors
 
     def _factors(self):
@@ -145,7 +145,7 @@ class Embedding(Layer):
         Parameters
         ----------
         dy : array-like (*ids.shape, D), or (V, D) after `embedded`
-            Gradient of the loss with respect to what `forward` returned, or to the vectors of `embedded`.
+            Gradient of the loss with respect to what `forward` returned, or to the table of `embedded`.
         """
         ids, factors, is_embedded = self._recall()
         backend, dy = self.backend, self.backend.asarray(dy, self.dtype)

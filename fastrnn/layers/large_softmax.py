@@ -1,4 +1,4 @@
-"""Output layers for large vocabularies, and the choice among all of them.
+"""Output layers for large vocabularies, and `make_softmax`, which chooses one of all output layers.
 
 They have the methods of `Softmax`: `loss_and_gradient`, `loss`, `log_probs`, `probabilities`.
 """
@@ -14,8 +14,8 @@ from fastrnn.layers.softmax import ProjectedSoftmax, Softmax
 from fastrnn.utils.checks import check_choice, check_positive_integer, shown
 
 SOFTMAXES = ("full", "adaptive", "sampled")
-_RATIO = 4  # of the projections of an adaptive softmax, from cluster to cluster
-_NOISE_POWER = 0.75  # of the counts, for the noise of a sampled softmax (Mikolov et al. 2013)
+_RATIO = 4  # by which the projections of an adaptive softmax shrink from cluster to cluster
+_NOISE_POWER = 0.75  # exponent of the counts from which a sampled softmax draws (Mikolov et al. 2013)
 
 
 def make_softmax(kind, in_features, num_classes, size=None, *, counts=None, cutoffs=None, n_samples=2000, **options):
@@ -26,8 +26,8 @@ def make_softmax(kind, in_features, num_classes, size=None, *, counts=None, cuto
     kind : {"full", "adaptive", "sampled"}
     in_features, num_classes : int
     size : int or None, default=None
-        Length of a class's vector if that is to be tied to an embedding; x is projected to it if it is not
-        `in_features`.
+        Length of a class's vector, for a weight that is tied to an embedding. If it is not `in_features`, x is
+        projected to it.
     counts : int array (num_classes,) or None, default=None
         How often each class appears.
     cutoffs, n_samples
@@ -58,7 +58,7 @@ def make_softmax(kind, in_features, num_classes, size=None, *, counts=None, cuto
 
 
 def _checked_counts(counts, num_classes):
-    """Return the counts of all classes, int64 (V,); falling ones where none are given."""
+    """Return the counts of all classes, int64 (V,); falling numbers if none are given."""
     if counts is None:
         return np.arange(num_classes, 0, -1)
     counts = np.asarray(counts, np.int64)
@@ -141,7 +141,7 @@ class AdaptiveSoftmax(Layer):
         return self.backend.reshape(x, (math.prod(x.shape[:-1]), x.shape[-1])), x.shape[:-1]
 
     def _places(self, targets):
-        """Return the targets of the head, and for each tail the rows that it is for, and its targets; all flat."""
+        """Return the flat targets of the head, and for each tail its rows and their targets."""
         targets = np.asarray(targets)
         if targets.size and targets.max() >= self.num_classes:
             raise ValueError(f"targets must be below {self.num_classes}, got {targets.max()}.")
@@ -191,10 +191,10 @@ class AdaptiveSoftmax(Layer):
 class SampledSoftmax(Softmax):
     """Softmax that is trained on the targets of a batch and some classes drawn at random; all else is exact.
 
-    Each row's target is to be told from the other candidates: the targets of the other rows, and `n_samples` classes
-    drawn in proportion to counts^0.75. From each candidate's logit the logarithm of its probability to be one is
-    subtracted, so that what is learned are the logits of the full softmax. The gradient of the weight has rows that are
-    not zero for the candidates only, see `sparse_rows`. The loss that training reports is that among candidates.
+    The layer learns to tell each row's target from the other candidates: the targets of the other rows, and `n_samples`
+    classes drawn in proportion to counts^0.75. The logarithm of a candidate's probability to be one is subtracted from
+    its logit, so that the layer learns the logits of the full softmax. Only candidates get gradients, see
+    `sparse_rows`. Training reports the loss among candidates.
 
     Parameters
     ----------
@@ -245,7 +245,7 @@ class SampledSoftmax(Softmax):
         embedding.rows, self._embedding = rows, embedding
 
     def sparse_rows(self):
-        """Return the rows of each gradient that are not zero; a tied weight's are with the embedding."""
+        """Return the rows of each gradient that are not zero; the embedding has those of a tied weight."""
         return {name: self.rows for name in self.grads if name != "weight" or self._embedding is None}
 
     def zero_grad(self):
@@ -264,14 +264,14 @@ class SampledSoftmax(Softmax):
         self._random.bit_generator.state = state
 
     def candidates(self, targets):
-        """Draw the classes that the targets (R,) are told from; return them sorted, and their log probabilities.
+        """Draw the candidates for targets (R,); return them sorted, and their log probabilities.
 
         Returns
         -------
         classes : int64 array (C,)
             The targets among them.
         log_inclusion : float64 array (C,)
-            Logarithm of the probability of each to be one, as a sample or as the target of another row.
+            Logarithm of each one's probability to be a candidate, as a sample or as the target of another row.
         """
         drawn = np.searchsorted(self._cumulated, self._random.random(self.n_samples) * self._cumulated[-1])
         classes = np.unique(np.concatenate([targets, np.minimum(drawn, self.num_classes - 1)]))

@@ -1,4 +1,4 @@
-"""Layers that make one vector of a whole sequence: pooling over its steps, and the mean of its embedding vectors."""
+"""Layers that turn a sequence into one vector: pooling over steps, and the mean of embedding vectors."""
 
 import numpy as np
 
@@ -32,7 +32,7 @@ class Pooling(Layer):
     Attributes
     ----------
     parameters : dict
-        None but for attention: ``weight`` (H, H), ``bias`` (H,) and ``context`` (1, H), the W, b and v above.
+        Only for attention: ``weight`` (H, H), ``bias`` (H,) and ``context`` (1, H), the W, b and v above.
 
     References
     ----------
@@ -69,7 +69,7 @@ class Pooling(Layer):
         lengths : array-like (B,) of int, default=None
             Steps of each sequence, 0 allowed; None if all have T.
         training : bool, default=False
-            Keep what `backward` needs: y, which must not change before.
+            Whether to keep what `backward` needs: y, which must not change before.
 
         Returns
         -------
@@ -185,7 +185,7 @@ class EmbeddingBag(Layer):
         offsets : array-like (B + 1,) of int
             Bag b is ``ids[offsets[b]:offsets[b + 1]]``.
         training : bool, default=False
-            Keep the ids for `backward`, and drop some.
+            Whether to keep the ids for `backward`, and to apply dropout.
 
         Returns
         -------

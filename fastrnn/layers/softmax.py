@@ -11,9 +11,8 @@ from fastrnn.layers.dense import Dense
 class Softmax(Dense):
     """Dense layer whose outputs are the logits of a softmax, with the cross-entropy as its loss.
 
-    `loss` and the methods beside it never hold more than a bounded part of the logits, see
-    `fastrnn.kernels.cross_entropy`. The gradient comes from `loss_and_gradient`, in one go with the loss; `forward` and
-    `backward` are those of `Dense`, on the logits.
+    `log_probs`, `loss` and `loss_and_gradient` hold a bounded part of the logits at a time, see
+    `fastrnn.kernels.cross_entropy`. `forward` and `backward` are those of `Dense`: they compute all logits.
 
     Parameters
     ----------
@@ -153,7 +152,7 @@ class Softmax(Dense):
         Returns
         -------
         loss : float
-            As `loss` computes it.
+            As `loss` returns it.
         dx : array of the device (..., H)
         """
         targets, grads = np.asarray(targets), self.grads
@@ -177,7 +176,7 @@ class Softmax(Dense):
         return self.backend.reshape(rows, (*shape, self.in_features))
 
     def _examples(self, x, targets, wanted=True):
-        """Return the rows of x and the targets that count, and the flat indices of these."""
+        """Return the rows of x whose targets count, these targets, and their flat indices."""
         x = self.backend.asarray(x, self.dtype)
         if targets.shape != x.shape[:-1]:
             raise ValueError(f"targets must have shape {x.shape[:-1]}, got {targets.shape}.")
@@ -193,14 +192,14 @@ class Softmax(Dense):
 
 
 class ProjectedSoftmax(Layer):
-    """Softmax after a projection of x to the length of the classes' vectors, which are shorter, or longer.
+    """Softmax of a projection: x is brought to the length of the classes' vectors first.
 
     Parameters
     ----------
     in_features : int
         Length of the last axis of x, H.
     classes : Softmax
-        Of ``in_features`` E, the length to which x is projected.
+        Takes vectors of the length E to which x is projected.
     dtype, random_state, n_jobs, device
         As in every layer, see `Layer`.
 
