@@ -10,9 +10,11 @@ import os
 import pathlib
 import re
 
-_FROM = re.compile(r"^[ \t]*from (fastrnn(?:\.\w+)*) import (\([^)]*\)|[^\n]*)", re.MULTILINE)
-_IMPORT = re.compile(r"^[ \t]*import (fastrnn(?:\.\w+)*)", re.MULTILINE)
-_COMMENT = re.compile(r"#[^\n]*")  # cuts strings too, but no import
+# They begin with literals, which are searched for quickly; that an import begins its line is checked afterwards.
+_FROM = re.compile(r"from (fastrnn(?:\.\w+)*) import (\((?:[^)#]|#[^\n]*)*\)|[^\n]*)")
+_IMPORT = re.compile(r"import (fastrnn(?:\.\w+)*)")
+_TABLE = re.compile(r"""["'](\w+)["']: *["']([\w.]+)["']""")  # of a package that imports names when they are first used
+_COMMENT = re.compile(r"#[^\n]*")
 
 
 class Sources:
@@ -26,15 +28,15 @@ class Sources:
 
     def __init__(self, package):
         self.package = package
-        self._stamps, self._texts, self._imports = {}, {}, {}
+        self._stamps, self._texts, self._imports, self._leads, self._resolved = {}, {}, {}, {}, {}
 
     def stamp(self, path):
         """Return a digest of all files of the package that code in the file `path` can be made of.
 
         These are the file itself, the files that its imports lead to, those that their imports lead to, and so on. A
         name that a package's ``__init__.py`` exports leads to that file and to the file that defines the name, not to
-        everything else that is exported there. Code that reaches one cell reaches all: a registry holds them. The
-        ``__init__.py`` of ``fastrnn`` always counts, for it holds the version.
+        everything else that is exported there. Code that reaches ``cells/_cell.py`` can call any cell, and reaches all.
+        The ``__init__.py`` of ``fastrnn`` always counts, because it holds the version.
 
         Parameters
         ----------
@@ -51,9 +53,9 @@ class Sources:
             The file cannot be read.
         """
         if path not in self._stamps:
-            cells, files = self.package / "cells", self._reached([path])
-            if any(cells in file.parents for file in files):
-                files = self._reached([path, *cells.rglob("*.py")])
+            files = self._reached([path])
+            if self.package / "cells/_cell.py" in files or path.parent == self.package / "cells":
+                files = self._reached([path, *(self.package / "cells").rglob("*.py")])
             digest = hashlib.sha256()
             for file in sorted(files | {self.package / "__init__.py"}):
                 digest.update(os.path.relpath(file, self.package).encode())
@@ -68,11 +70,17 @@ class Sources:
             file = waiting.pop()
             if file not in followed:
                 followed.add(file)
-                for _, module, name in self.imports(file):
-                    passed, made = self._resolve(module, name)
-                    files |= passed | made
-                    waiting += made
+                passed, made = self._lead(file)
+                files |= passed | made
+                waiting += made
         return files
+
+    def _lead(self, file):
+        """Return the files that the imports of one file lead to, as `_resolve` does for one name."""
+        if file not in self._leads:
+            found = [self._resolve(module, name) for module, name in {found[1:] for found in self.imports(file)}]
+            self._leads[file] = tuple(set().union(*part) for part in zip(*found, strict=True)) or (set(), set())
+        return self._leads[file]
 
     def imports(self, file):
         """Return the imports of a file from the package.
@@ -83,18 +91,25 @@ class Sources:
             The name that is bound, the module, and the name in that module; None for the module itself.
         """
         if file not in self._imports:
-            text, found = _COMMENT.sub("", self._text(file)), []
-            for module, names in _FROM.findall(text):
-                for part in names.strip("()\\ ").split(","):
+            text, found = self._text(file), []
+            for match in filter(_begins_line, _FROM.finditer(text)):
+                module, names = match.groups()
+                for part in _COMMENT.sub("", names).strip("()\\ ").split(","):
                     if part.strip():
                         name, *alias = part.split()  # "x as y"
                         found.append((alias[-1] if alias else name, module, name))
-            found += [(module, module, None) for module in _IMPORT.findall(text)]
+            found += [(match[1], match[1], None) for match in filter(_begins_line, _IMPORT.finditer(text))]
             self._imports[file] = found
         return self._imports[file]
 
     def _resolve(self, module, name):
         """Return the files that a name of a module comes from: those that pass it on, and those that make it."""
+        if (module, name) not in self._resolved:
+            self._resolved[module, name] = self._find(module, name)
+        return self._resolved[module, name]
+
+    def _find(self, module, name):
+        """Resolve a name for the first time."""
         path = self.package.joinpath(*module.split(".")[1:])
         if not path.is_dir():
             file = path.with_suffix(".py")
@@ -117,15 +132,20 @@ class Sources:
     def _origins(self, module, name, init):
         """Return where a package's ``__init__.py`` takes a name from: pairs of a module and the name there."""
         origins = {(source, there) for here, source, there in self.imports(init) if here == name}
-        # The table of a package that imports a name when it is first used:
-        for lazy in re.findall(rf"""["']{name}["']: *["']([\w.]+)["']""", self._text(init)):
-            origins.add((lazy if lazy.startswith("fastrnn.") else f"{module}.{lazy}", name))
+        for key, lazy in _TABLE.findall(self._text(init)):
+            if key == name:
+                origins.add((lazy if lazy.startswith("fastrnn.") else f"{module}.{lazy}", name))
         return origins - {(module, name)}
 
     def _text(self, file):
         if file not in self._texts:
             self._texts[file] = file.read_text("utf-8")
         return self._texts[file]
+
+
+def _begins_line(match):
+    begin = match.start()
+    return not match.string[match.string.rfind("\n", 0, begin) + 1 : begin].strip()
 
 
 _SOURCES = Sources(pathlib.Path(__file__).parents[1])
