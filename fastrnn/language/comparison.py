@@ -105,8 +105,7 @@ def compare_language_models(models, train, valid, test, *, sample_length=40, ran
 
     Examples
     --------
-    >>> from fastrnn import NGramLanguageModel
-    >>> from fastrnn.language.comparison import compare_language_models
+    >>> from fastrnn import NGramLanguageModel, compare_language_models
     >>> models = {f"{order}-gram": NGramLanguageModel(order=order, smoothing="add_k") for order in (1, 2)}
     >>> lines = ["the cat sat on the mat", "the dog sat on the cat"] * 10
     >>> results = compare_language_models(models, lines, lines, lines)
@@ -117,25 +116,27 @@ def compare_language_models(models, train, valid, test, *, sample_length=40, ran
     """
     if not isinstance(models, collections.abc.Mapping):
         raise ValueError(f"models must be a dict of names and language models, got {shown(models)}.")
-    texts = {"train": train, "valid": valid, "test": test}
-    for name, text in texts.items():
-        if isinstance(text, str):
-            raise ValueError(f"{name} must be a list of strings, string object received: put it into a list.")
-        if isinstance(text, collections.abc.Iterator):  # every model reads it
-            texts[name] = list(text)
+    texts = _repeatable({"train": train, "valid": valid, "test": test})
     models, results = {name: clone(model) for name, model in models.items()}, []
     with Progress("comparison", verbose, "models", len(models)) as progress:
         for name, model in models.items():
             progress.describe(name)
-            results.append(_measure(name, model, texts, sample_length, random_state))
-            seconds, perplexity = results[-1].fit_seconds, results[-1].test_perplexity
+            results.append(result := _measure(name, model, texts, sample_length, random_state))
             progress.update()
-            progress.line(f"{name}: perplexity {perplexity:.2f}, fitted in {seconds:.1f} s")
+            progress.line(f"{name}: perplexity {result.test_perplexity:.2f}, fitted in {result.fit_seconds:.1f} s")
     vocabularies = [model.vocabulary_ for model in models.values()]
     if any(vocabulary != vocabularies[0] for vocabulary in vocabularies):
         warn_caller("The models have different vocabularies, so their perplexities cannot be compared.")
     results.sort(key=lambda result: (math.isnan(result.test_perplexity), result.test_perplexity))
     return LanguageModelComparison(results, models)
+
+
+def _repeatable(texts):
+    """Return texts by name that can be read several times; raise ValueError about a string."""
+    for name, text in texts.items():
+        if isinstance(text, str):
+            raise ValueError(f"{name} must be a list of strings, string object received: put it into a list.")
+    return {name: list(text) if isinstance(text, collections.abc.Iterator) else text for name, text in texts.items()}
 
 
 def _measure(name, model, texts, sample_length, random_state):

@@ -16,7 +16,7 @@ class ContextMixin(GuardedMixin):
     """Reading of contexts, for language models: the abstract methods that it calls stand in `BaseLanguageModel`."""
 
     def read(self, text, state=None):
-        """Read a text, or go on reading.
+        """Read a text, or the continuation of one.
 
         Parameters
         ----------

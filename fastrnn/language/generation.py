@@ -138,7 +138,7 @@ class GenerationMixin(ContextMixin):
                 yield from self.vocabulary_.decode(drawn[0][done:])
                 done = len(drawn[0])
 
-        return tokens()  # so that wrong arguments are refused at once
+        return tokens()  # a generator of its own: wrong arguments are refused at once
 
     def _drawing(self, max_length, temperature, top_k, top_p, random_state, stop):
         """Return the options of `sample` and `stream`, checked."""
@@ -235,7 +235,7 @@ def choose_tokens(probabilities, choice, uniforms):
 
 
 def _extend(text, ids, stops):
-    """Add ids to those of a text, up to its end; return whether it goes on."""
+    """Extend a text by ids, up to its end; return whether it is still open."""
     goes_on = END_ID not in ids
     ids = ids if goes_on else ids[: ids.index(END_ID)]
     if not stops:

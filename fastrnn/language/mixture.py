@@ -59,10 +59,12 @@ class InterpolatedLanguageModel(BaseLanguageModel):
     True
     """
 
-    tokenizer = property(lambda self: self.models[0].tokenizer, doc="What cuts texts into tokens: that of the models.")
-    lowercase = property(lambda self: self.models[0].lowercase, doc="Whether text is converted to lower case first.")
-    normalize = property(lambda self: self.models[0].normalize, doc="The normal form that text is brought into first.")
-    encoding = property(lambda self: self.models[0].encoding, doc="The encoding of the text files that are read.")
+    tokenizer = property(lambda self: self.models[0].tokenizer, doc="The tokenizer of the models.")
+    lowercase = property(lambda self: self.models[0].lowercase, doc="Whether texts are in lower case.")
+    normalize = property(
+        lambda self: self.models[0].normalize, doc="The normal form that texts are brought into first."
+    )
+    encoding = property(lambda self: self.models[0].encoding, doc="The encoding of text files.")
     vocabulary = None  # the models have theirs
 
     def __init__(self, models, weights="em", max_iter=100, tol=1e-7):

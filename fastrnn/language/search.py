@@ -208,7 +208,7 @@ class _Beam(_Search):
         self.options, self.found = options, []
 
     def extend(self, log_probs, length, forbidden):
-        """Extend the beam to `length` tokens; return the rows and tokens of the hypotheses that go on."""
+        """Extend the beam to `length` tokens; return the rows and tokens of the hypotheses that stay open."""
         width, max_length, _, _, end_id, stops = self.options
         rows, tokens, scores = self._extensions(log_probs, 2 * width, forbidden)
         hypotheses = self._extended(rows, tokens)
@@ -248,7 +248,7 @@ class _Words(_Search):
         self.spell, self.n, self.probabilities = spell, n, {}
 
     def extend(self, log_probs, length, forbidden):
-        """Extend words by a token; return the rows and tokens of those that go on."""
+        """Extend words by a token; return the rows and tokens of those that stay open."""
         rows, tokens, scores = self._extensions(log_probs, 8 * self.n, forbidden)
         hypotheses, kept = self._extended(rows, tokens), []
         for place, ids in enumerate(hypotheses):

@@ -187,7 +187,7 @@ class NGramLanguageModel(ArpaMixin, NGramInferenceMixin, BaseLanguageModel):
         return self._fit(X, Vocabulary(), np.empty(0, np.int32))
 
     def partial_fit(self, X, y=None):
-        """Add a text to what was learned before.
+        """Learn from a further text.
 
         The result is that of one `fit` to all texts together, the vocabulary included. It also takes as long as that:
         few large texts are better than many small ones.

@@ -18,7 +18,7 @@ class Settings(NamedTuple):
     n_predictable: int  # how many words can come next, padding by `vocab_pad` included
     kept: np.ndarray  # bool (n,): the n-grams that are not pruned, closed under contexts and suffixes
     discount_fallback: bool
-    k: float  # what "add_k" adds
+    k: float  # added to each count by "add_k"
     heldout: object  # callable () -> (counts without a part of the text, that part)
     workspace: Workspace
 
@@ -56,11 +56,11 @@ def report_fallback(parameters, failed, used, fallback):
     Parameters
     ----------
     parameters : str
-        What cannot be estimated, for the message.
+        Their name, for the message.
     failed : list of int
         The orders.
     used : str
-        What is used instead, for the message.
+        The replacement, for the message.
     fallback : bool
         Whether that is allowed.
     """
