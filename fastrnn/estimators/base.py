@@ -207,6 +207,10 @@ class BaseSequenceEstimator(GuardedMixin, BaseEstimator, abc.ABC):
         """Train the network; set the learned attributes."""
         network = learned.network
         network.held_weights().drop()
+
+        def epoch():
+            return Epoch(examples, self._groups(examples.sequences, examples.rows, random_state))
+
         options = Options(
             max_iter=max_iter,
             clip_norm=self.clip_norm,
@@ -221,8 +225,7 @@ class BaseSequenceEstimator(GuardedMixin, BaseEstimator, abc.ABC):
             name=type(self).__name__,
             unit="sequences",
         )
-        epochs = lambda: Epoch(examples, self._groups(examples.sequences, examples.rows, random_state))  # noqa: E731
-        history = train(network, optimizer, epochs, options)
+        history = train(network, optimizer, epoch, options)
         curves = learned.loss_curve + history.loss_curve, learned.validation_scores + history.validation_scores
         self._set_fitted(Learned(learned.reader, learned.target, network, *curves), optimizer)
         self._random_state = random_state

@@ -1,1 +1,1 @@
-"""Training of any network: the loop, optimizers, checkpoints."""
+"""Training of any network: the loop, schedules, optimizers, clipping, averages of weights, checkpoints."""
