@@ -17,6 +17,7 @@ _MODULES = {  # each module's part of the seam
     "cross_entropy": "cross_entropy_backward cross_entropy_forward join_clusters softmax",
     "dense": "activate activation_gradient dense_backward dense_forward pack_logit_map product",
     "embedding": "bag_backward bag_forward embedding_backward embedding_forward",
+    "generation": "generate",
     "losses": "binary_cross_entropy categorical_cross_entropy half_squared_error",
     "optimizers": (
         "AdagradSettings AdamSettings RMSpropSettings SGDSettings adagrad_update adam_update average_update "
@@ -28,7 +29,7 @@ _MODULES = {  # each module's part of the seam
         "attention_pooling_backward attention_pooling_forward last_pooling_backward last_pooling_forward "
         "max_pooling_backward max_pooling_forward mean_pooling_backward mean_pooling_forward"
     ),
-    "recurrent_passes": "make_direction step_arrays",
+    "recurrent_passes": "make_direction",
     "rows": "add_to_rows assign_rows spread_rows take_rows",
     "threads": "effective_n_jobs warm_up_threads",
 }

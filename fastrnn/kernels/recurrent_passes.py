@@ -7,10 +7,9 @@ import numpy as np
 from fastrnn._memory import Room, borrow_room, empty_like, give_back
 from fastrnn.kernels import recurrence
 from fastrnn.kernels.gemm import scratch_size
-from fastrnn.kernels.generation import LayerStep
-from fastrnn.kernels.packing import FLOPS_PER_ELEMENT, gather, make_packing, take
+from fastrnn.kernels.packing import FLOPS_PER_ELEMENT, gather, take
 from fastrnn.kernels.recurrent_masks import Drawn, draw
-from fastrnn.kernels.recurrent_plan import Plan, make_plan, memory_key, new_memory, step_schedules
+from fastrnn.kernels.recurrent_plan import Plan, make_plan, memory_key, new_memory
 from fastrnn.kernels.recurrent_weights import DirectionWeights, HeldWeights
 from fastrnn.kernels.rows import add_rows
 from fastrnn.kernels.threads import compiled_for, run_kernel, split, worth
@@ -190,20 +189,12 @@ class Direction:
         """Return the weights packed for many passes, which must not change meanwhile."""
         return HeldWeights(self.weights)
 
-    def step_arrays(self, x, vectors, y, packing, initial, drawn, room, held):
-        """Return the `LayerStep` of a batch for single steps from given states on.
-
-        With `vectors` the first layer's table has a row for each of them.
-        """
-        batch = packing.batch
-        key = memory_key(self.weights, 2 * batch, batch, drawn)
+    def step_memory(self, initial, packing, drawn, room):
+        """Return the memory for single steps from given states on: the states take turns in its two halves."""
+        key = memory_key(self.weights, 2 * packing.batch, packing.batch, drawn)
         memory = room.made(key, new_memory, key)
         self._set_initial(memory, initial, packing, drawn)
-        if vectors is None:
-            table = room.take("step inputs", batch, self.weights.layout.input.count)
-        else:
-            table = held.table(vectors, self.n_jobs)
-        return LayerStep(x, table, np.arange(batch, dtype=np.int32), y, memory, held.weights, drawn.masks)
+        return memory
 
     def _plan(self, packing, columns, keep, drawn, held):
         """Return where and how a pass is computed; the same as for the pass before, if that was alike."""
@@ -299,20 +290,3 @@ class Direction:
         arguments = (totals, dx, gates, x, previous, weights.input, weights.blocks, scratch)
         self._run(plan, weight_gradients, [arguments] * threads)
         give_back(room)
-
-
-def step_arrays(directions, held, initial, batch, rooms, vectors, regularizers):
-    """Return the `LayerStep` of each layer for single steps of `generate` from given states on, and two schedules.
-
-    Each layer writes in one of `rooms`. With `vectors` (V, D) the first layer's table has a row for each of them.
-    """
-    packing, first, steps = make_packing(1, batch), directions[0].weights, []
-    x = np.empty((batch, first.columns), first.dtype)
-    for direction, packed, room in zip(directions, held, rooms, strict=True):
-        weights = direction.weights
-        drawn = draw(regularizers, weights, packing, room, direction.n_jobs)
-        y = np.empty((batch, weights.output), weights.dtype)
-        output = recurrence.Output(y, np.arange(batch, dtype=np.int32), 0, weights.output)
-        steps.append(direction.step_arrays(x, vectors, output, packing, initial, drawn, room, packed))
-        x, vectors = y, None
-    return tuple(steps), step_schedules(first, batch)

@@ -13,7 +13,7 @@ from fastrnn.layers._recurrent_parameters import find_cell, initial_parameters
 from fastrnn.layers._sequences import cut, read_gradient, read_inputs, read_states, read_step
 from fastrnn.layers.dropout import Dropout, check_probability
 from fastrnn.utils.checks import check_choice, check_positive_integer, shown
-from fastrnn.utils.recurrent import Inputs, Regularizers
+from fastrnn.utils.recurrent import HeldLayers, Inputs, Regularizers
 from fastrnn.utils.shared import Held
 
 _MERGES = ("concat", "sum", "mean")
@@ -354,16 +354,13 @@ class Recurrent(Layer):
         """
         return self._held
 
-    def step_arrays(self, state, batch, rooms, vectors=None):
-        """Return the arrays for single steps of `kernels.generation.generate`, from a state on, and its two schedules.
+    def held_layers(self):
+        """Return the layers for the backend's `generate`, while weights are held.
 
-        For one direction that reads forwards, under `held_weights`; each layer writes in one of `rooms`. With `vectors`
-        (V, D) the first layer reads only these, and computes its product with them at once. The states after an even
-        number of steps stand in the first `batch` rows of each layer's memory.
+        The layers must have one direction and read forwards.
         """
-        directions, initial = [direction for (direction,) in self._layers], self._read_states(state, batch, "state")
-        masks, held = self._regularizers(None, 0), self._held.value
-        return self.backend.step_arrays(directions, held, initial, batch, rooms, vectors, masks)
+        directions = [direction for (direction,) in self._layers]
+        return HeldLayers(directions, self._held.value, self._regularizers(None, 0), self.residual)
 
     def backward(self, dy, dstate=None):
         """Propagate gradients back through the last `forward` with ``training=True``, and add to `grads`.

@@ -2,18 +2,15 @@
 
 import numpy as np
 
-from fastrnn._memory import borrow_room, give_back
-from fastrnn.kernels.generation import generate
-from fastrnn.kernels.threads import new_board, run_kernel, split, worth
 from fastrnn.layers import Dropout, Embedding, Recurrent, activity_penalty, temporal_activity_penalty
 from fastrnn.layers.large_softmax import make_softmax
 from fastrnn.networks.base import Network
 from fastrnn.networks.heads import SoftmaxHead
 from fastrnn.text.batching import IGNORED
 from fastrnn.text.tokens import END_ID, PAD_ID, START_ID, UNK_ID
+from fastrnn.utils.recurrent import TokenOutput
 from fastrnn.utils.shared import Held
 
-_TABLE_ROWS = 4096  # at most, for the input's part of the first layer's pre-activations when texts are drawn
 _OCCURRENCES = 2  # of a token in a batch, from which on it pays to compute with each only once
 
 
@@ -186,35 +183,16 @@ class LanguageNetwork(Network):
         return self.backend.take_rows(self._flat(y), np.arange((steps - 1) * batch, steps * batch))
 
     def generate(self, state, uniforms, choice):
-        """Draw tokens from a state (h, recurrent state) on, under `held_weights`: one for each of `uniforms`.
+        """Draw tokens from a state (h, recurrent state) on, under `held_weights`: one for each of `uniforms` (T, n).
 
-        Returns the tokens (T, n), `END_ID` behind the end of a text, and the state after them. T must be even if the
-        state is to be used.
+        Returns the tokens (T, n), `END_ID` after the end of a text, and the state after them.
         """
-        (steps, batch), (panels, bias) = uniforms.shape, self._held.value
-        embedding = self.embedding.parameters["weight"]
-        tabulated = len(embedding) <= min(steps * batch, _TABLE_ROWS)
-        rooms = [borrow_room(self.recurrent.dtype) for _ in range(self.recurrent.num_layers)]
-        layers, schedules = self.recurrent.step_arrays(state[1], batch, rooms, embedding if tabulated else None)
-        h = layers[-1].y.values
-        h[...] = state[0]
-        drawn = np.empty((steps, batch), np.int32)
-        logits, p = np.empty((batch, len(bias)), h.dtype), np.empty((batch, len(embedding)))
-        never = np.array([PAD_ID, UNK_ID, START_ID])
-        weights = panels.size + sum(array.size for array in self.recurrent.parameters.values())
-        calls = [
-            (drawn, h, layers, self.recurrent.cell, schedules, embedding, panels, bias, logits, p, uniforms, choice,
-             never, END_ID, self.recurrent.residual, tabulated, new_board(1), first, last)
-            for first, last in split(batch, worth(self.recurrent.n_jobs, 2 * steps * batch * weights))
-        ]  # fmt: skip
-        run_kernel(generate, calls)
-        states = [
-            np.stack([layer.memory.states[k, :batch, : part.shape[-1]] for layer in layers])
-            for k, part in enumerate(state[1] if isinstance(state[1], tuple) else (state[1],))
-        ]
-        for room in rooms:
-            give_back(room)
-        return drawn, (h.copy(), tuple(states) if isinstance(state[1], tuple) else states[0])
+        ops, embedding = self.backend, self.embedding.parameters["weight"]
+        tokens, h, recurrent = np.empty(uniforms.shape, np.int32), ops.copy(state[0]), _each(ops.copy, state[1])
+        output = TokenOutput(embedding, self._held.value, (PAD_ID, UNK_ID, START_ID), END_ID)
+        states = recurrent if isinstance(recurrent, tuple) else (recurrent,)
+        ops.generate(tokens, h, states, self.recurrent.held_layers(), output, uniforms, choice, self.recurrent.n_jobs)
+        return tokens, (h, recurrent)
 
 
 def _each(function, *states):

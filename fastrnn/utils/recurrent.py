@@ -60,3 +60,43 @@ class Regularizers(NamedTuple):
     zoneout: tuple
     seed: int
     number: int | None
+
+
+class HeldLayers(NamedTuple):
+    """The layers of a recurrent network for many single steps.
+
+    Attributes
+    ----------
+    directions : list
+        The direction of each layer, as the backend made it.
+    held : list
+        The held weights of each layer.
+    regularizers : Regularizers or None
+    residual : bool
+        Whether the input of a layer is added to its output, from the second layer on.
+    """
+
+    directions: list
+    held: list
+    regularizers: Regularizers | None
+    residual: bool
+
+
+class TokenOutput(NamedTuple):
+    """The output of a language model: the logits of the next token, and the vector of a token that is fed back.
+
+    Attributes
+    ----------
+    embedding : array (V, D)
+    logit_map : object
+        Weight and bias of the logits, as the backend's `pack_logit_map` returned them.
+    never : tuple of int
+        Tokens that are not drawn.
+    end : int
+        The token that ends a text.
+    """
+
+    embedding: object
+    logit_map: object
+    never: tuple
+    end: int
