@@ -10,9 +10,11 @@ import pytest
 
 from fastrnn import backends, kernels
 from fastrnn.estimators.sequences import Sequences
+from fastrnn.kernels.sampling import make_choice
 from fastrnn.networks.language import LanguageNetwork
 from fastrnn.networks.sequence import Batch, MeanEmbeddingNetwork, RecurrentNetwork
 from fastrnn.text.batching import Batch as TextBatch
+from fastrnn.text.tokens import END_ID, START_ID
 
 RECURRENT = [f"recurrent.{part}_l0" for part in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
 OUTPUT = ["output.weight", "output.bias"]
@@ -227,3 +229,18 @@ def test_a_network_hands_its_device_to_all_layers(kind, monkeypatch):
         assert network.backend is kernels
     finally:
         backends.register("another", None)
+
+
+@pytest.mark.parametrize("steps", [2, 3])
+def test_drawn_tokens_leave_the_state_of_reading_them(steps):
+    network = language()
+    state = network.read(network.start(12), np.full((1, 12), START_ID))
+    with network.held_weights():
+        tokens, (h, recurrent) = network.generate(
+            state, np.random.default_rng(1).random((steps, 12)), make_choice(1.0, None, None, 12)
+        )
+    going_on = np.flatnonzero((tokens != END_ID).all(axis=0))
+    assert len(going_on) >= 3
+    expected_h, expected = network.read(state, tokens)
+    np.testing.assert_allclose(h[going_on], expected_h[going_on], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(recurrent[:, going_on], expected[:, going_on], rtol=1e-5, atol=1e-6)
