@@ -150,3 +150,38 @@ class Direction:
 
 
 make_packing, make_direction = Packing, Direction
+
+
+def generate(tokens, h, states, layers, output, uniforms, choice, n_jobs=None):
+    """Draw tokens row by row, and run all layers for a step after each."""
+    (weight, bias), vectors, last = opened(output.logit_map), opened(output.embedding), opened(h).copy()
+    packing = Packing(1, len(last))
+    for t in range(len(tokens)):
+        logits = (last @ weight.T + bias).astype(float)
+        logits[:, list(output.never)] = -np.inf
+        p = np.exp((logits - logits.max(axis=1, keepdims=True)) / choice.temperature)
+        for row in range(len(last)):
+            ended = t > 0 and tokens[t - 1, row] == output.end
+            tokens[t, row] = output.end if ended else draw(p[row], choice, uniforms[t, row])
+        if (tokens[t] == output.end).all():
+            tokens[t:] = output.end
+            break
+        x = vectors[tokens[t]]
+        for k, (direction, held) in enumerate(zip(layers.directions, layers.held, strict=True)):
+            y = np.zeros((len(x), direction.output), x.dtype)
+            direction.forward(
+                Opaque(y), states, Inputs(Opaque(x)), states, packing, layers.regularizers, padded=True, held=held
+            )
+            x = y + x if layers.residual and k > 0 else y
+        last = x
+    opened(h)[...] = last
+
+
+def draw(p, choice, uniform):
+    """Return a token drawn in proportion to p (V,), among the most probable ones."""
+    order = np.argsort(-p, kind="stable")[: choice.top_k]
+    mass = np.cumsum(p[order])
+    if choice.top_p < 1:
+        order = order[: np.searchsorted(mass, choice.top_p * mass[-1]) + 1]
+    order = np.sort(order)
+    return order[min(np.searchsorted(np.cumsum(p[order]), uniform * p[order].sum(), side="right"), len(order) - 1)]
