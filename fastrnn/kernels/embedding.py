@@ -65,12 +65,10 @@ def _bag_forward(out, weight, ids, factors, offsets):
         out[b] = 0
         for i in range(offsets[b], offsets[b + 1]):
             row = ids[i]
-            if factors.size == 0:
+            factor = out.dtype.type(1) if factors.size == 0 else factors[b, i - offsets[b]]
+            if factor != 0:
                 for j in range(out.shape[1]):
-                    out[b, j] += weight[row, j]
-            elif factors[b, i - offsets[b]] != 0:
-                for j in range(out.shape[1]):
-                    out[b, j] += factors[b, i - offsets[b]] * weight[row, j]
+                    out[b, j] += factor * weight[row, j]
         for j in range(out.shape[1]):
             out[b, j] /= max(offsets[b + 1] - offsets[b], 1)
 

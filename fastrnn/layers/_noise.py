@@ -10,7 +10,13 @@ class NoisePass(NamedTuple):
     number: int
 
     def kind(self, k):
-        """Return the name of further masks of the same pass: `k` distinguishes them, from 1 on."""
+        """Return the name of further masks of the same pass: `k` distinguishes them, from 1 to 2³⁰.
+
+        Examples
+        --------
+        >>> NoisePass(3, 1).kind(1)
+        NoisePass(seed=4294967299, number=1)
+        """
         return self._replace(seed=self.seed + (k << 32))
 
 

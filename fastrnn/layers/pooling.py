@@ -204,7 +204,7 @@ class EmbeddingBag(Layer):
 
     def _factors(self, offsets):
         """Return the factors of ids under dropout, (B, ids of the largest bag): a unit is a place in a bag."""
-        bags, largest = len(offsets) - 1, int(np.diff(offsets).max(initial=0))
+        bags, largest = len(offsets) - 1, int((offsets[1:] - offsets[:-1]).max(initial=0))
         factors, noise = self.backend.empty((bags, largest), self.dtype), self._noise.next_pass()
         sequences, steps = np.arange(bags, dtype=np.int32), np.zeros(bags, np.int32)
         self.backend.keep_mask(factors, self.dropout, 1 / (1 - self.dropout), *noise, sequences, steps, self.n_jobs)

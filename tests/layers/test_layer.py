@@ -3,7 +3,10 @@
 import numpy as np
 import pytest
 
+from fastrnn import backends, layers
+from fastrnn.layers._layer import Layer
 from fastrnn.layers.dense import Dense
+from fastrnn.layers.large_softmax import make_softmax
 
 
 def test_a_state_dict_is_a_copy_that_can_be_loaded():
@@ -55,3 +58,35 @@ def test_everything_is_of_the_type(dtype):
 def test_bad_settings_are_named(options, message):
     with pytest.raises(ValueError, match=message):
         Dense(3, 2, **options)
+
+
+def parts(value):
+    """Yield all layers in a layer, itself too."""
+    if isinstance(value, Layer):
+        yield value
+        value = list(vars(value).values())
+    for part in value if isinstance(value, list | tuple) else ():
+        yield from parts(part)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda **options: Dense(3, 2, **options),
+        lambda **options: layers.Dropout(**options),
+        lambda **options: layers.Embedding(3, 2, **options),
+        lambda **options: layers.EmbeddingBag(3, 2, **options),
+        lambda **options: layers.LSTM(3, 2, 2, dropout=0.5, **options),
+        lambda **options: layers.Pooling(3, "attention", **options),
+        *(lambda kind=kind, **options: make_softmax(kind, 3, 9, **options) for kind in ("full", "adaptive", "sampled")),
+        lambda **options: make_softmax("full", 3, 9, 2, **options),
+    ],
+)
+def test_all_parts_of_a_layer_are_on_its_device(make):
+    backends.register("elsewhere", backends.backend("cpu"))
+    try:
+        assert {part.device for part in parts(make(device="elsewhere"))} == {"elsewhere"}
+    finally:
+        backends.register("elsewhere", None)
+    with pytest.raises(ValueError, match="device must be 'cpu', got 'nowhere'"):
+        make(device="nowhere")
