@@ -55,7 +55,12 @@ class Dropout(Layer):
 
         Returns
         -------
-        ndarray of the shape of x
+        array of the device, of the shape of x
+
+        Raises
+        ------
+        ValueError
+            `sequences` and `steps` are not one number for each row.
         """
         if not training:
             return x
@@ -65,6 +70,11 @@ class Dropout(Layer):
         x = self.backend.asarray(x, self.dtype)
         if sequences is None:
             sequences, steps = _numbers(x.shape[:-1][:2])
+        elif not np.shape(sequences) == np.shape(steps) == x.shape[:1]:
+            raise ValueError(
+                f"sequences and steps must have shape {x.shape[:1]}, got {np.shape(sequences)} and {np.shape(steps)}."
+            )
+        sequences, steps = (np.ascontiguousarray(numbers, np.int32) for numbers in (sequences, steps))
         if self.locked:
             steps = np.zeros_like(steps)
         self._keep(self._noise.next_pass(), (sequences, steps))

@@ -35,7 +35,7 @@ def test_every_element_has_the_mask_of_its_place(shape, locked):
 def test_packed_rows_have_the_masks_of_the_padded_batch(locked):
     x = np.ones((5, 3, 6), np.float32)
     padded = Dropout(0.25, locked, random_state=0).forward(x, training=True)
-    sequences, steps = np.array([2, 0, 2, 1], np.int32), np.array([0, 4, 3, 0], np.int32)
+    sequences, steps = np.array([2, 0, 2, 1]), np.array([0, 4, 3, 0])
     packed = Dropout(0.25, locked, random_state=0).forward(x[steps, sequences], True, sequences, steps)
     np.testing.assert_array_equal(packed, padded[steps, sequences])
 
@@ -50,6 +50,11 @@ def test_padding_and_the_form_of_a_batch_change_no_mask_between_layers(batch_fir
     ragged = ragged.swapaxes(0, 1) if batch_first else ragged
     for b, length in enumerate(lengths):
         np.testing.assert_allclose(ragged[:length, b], y[:length, b], rtol=1e-12)
+
+
+def test_numbers_of_rows_that_do_not_fit_are_refused():
+    with pytest.raises(ValueError, match=r"sequences and steps must have shape \(3,\), got \(2,\) and \(3,\)"):
+        Dropout(0.5).forward(np.ones((3, 2)), True, [0, 1], [0, 0, 0])
 
 
 def test_nothing_is_dropped_at_prediction_or_with_the_probability_zero():
