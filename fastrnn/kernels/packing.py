@@ -1,7 +1,8 @@
-"""The order in which a batch of sequences is computed: longest first, step after step, without padding."""
+"""The packed order of a batch of sequences: longest first, one step after another, without padding."""
 
 import functools
 import itertools
+from typing import NamedTuple
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from fastrnn.kernels.rows import clear_rows, gather_rows, number_rows
 from fastrnn.kernels.threads import run_kernel, split, worth
 from fastrnn.utils.recurrent import Inputs
 
-FLOPS_PER_ELEMENT = 64  # what copying an element takes, in the time of floating-point operations
+FLOPS_PER_ELEMENT = 64  # copying an element takes as long as so many floating-point operations
 
 
 def gather(source, rows, n_jobs, columns=None, out=None):
@@ -64,6 +65,16 @@ def make_packing(steps, batch, lengths=None, batch_first=False):
     return _full_packing(steps, batch, batch_first) if lengths is None else Packing(steps, batch, lengths, batch_first)
 
 
+class RowNumbers(NamedTuple):
+    """How the rows of a packed and of a padded batch belong together; all arrays are int32."""
+
+    rows: np.ndarray  # (R,) row of the padded batch, seen as (steps · batch, …), of each packed row
+    places: np.ndarray  # (R,) place of its sequence in the packed batch
+    reverse: np.ndarray  # (R,) row as far from the sequence's end as this one is from its beginning
+    previous: np.ndarray  # (R,) row of the state before it, where the initial states stand before those of all rows
+    packed: np.ndarray  # (steps · batch,) packed row of each row of the padded batch; -1 for padding
+
+
 class Packing:
     """Packed order of a padded batch, and the way there and back.
 
@@ -82,7 +93,7 @@ class Packing:
     Attributes
     ----------
     order : ndarray (batch,) or None
-        Which sequence of the batch stands at each place of the packed batch; None if they keep their places.
+        The sequence of the batch at each place of the packed batch; None if all keep their places.
     lengths : ndarray (batch,)
         Lengths in packed order, descending.
     offsets : ndarray (T + 1,)
@@ -93,7 +104,7 @@ class Packing:
         self.batch, self.steps = batch, steps
         self._strides = (1, steps) if batch_first else (batch, 1)  # of a step and of a sequence, in padded rows
         self._schedules = {}
-        self._as_it_is = lengths is None and not batch_first
+        self._is_padded_order = lengths is None and not batch_first
         if lengths is None:
             self.order = None
             self.lengths = np.full(batch, steps)
@@ -111,68 +122,63 @@ class Packing:
 
     @functools.cached_property
     def _numbers(self):
-        """The arrays that `number_rows` writes."""
-        numbers = np.empty((4, self.offsets[-1]), np.int32)
-        packed = np.empty(self.batch * self.steps, np.int32)
+        """The `RowNumbers`."""
+        of_rows, packed = np.empty((4, self.offsets[-1]), np.int32), np.empty(self.batch * self.steps, np.int32)
         order = np.arange(self.batch) if self.order is None else self.order
-        number_rows(*numbers, packed, order, self.lengths, self.offsets, *self._strides)
-        return *numbers, packed
+        number_rows(*of_rows, packed, order, self.lengths, self.offsets, *self._strides)
+        return RowNumbers(*of_rows, packed)
 
     @property
     def rows(self):
-        """Row of the padded batch, seen as (steps · batch, …), for each packed row (R,); None if they are the same."""
-        return None if self._as_it_is else self._numbers[0]
-
-    @property
-    def places(self):
-        """For each packed row, the place of its sequence in the packed batch (R,)."""
-        return self._numbers[1]
+        """`RowNumbers.rows`; None if the packed batch has the order of the padded one."""
+        return None if self._is_padded_order else self._numbers.rows
 
     @property
     def reverse(self):
-        """For each packed row, the one as far from its sequence's end as this one is from the beginning (R,)."""
-        return self._numbers[2]
+        """`RowNumbers.reverse`."""
+        return self._numbers.reverse
 
     @property
     def previous(self):
-        """For each packed row, where the state before it stands behind the initial states (R,); None if at its own."""
-        return None if self.is_full or len(self.offsets) == 1 else self._numbers[3]
+        """`RowNumbers.previous`; None if the number of each row is its own."""
+        return None if self.is_full or len(self.offsets) == 1 else self._numbers.previous
 
     @functools.cached_property
     def batch_sequences(self):
-        """Number of its sequence in the caller's batch for each place in the packed batch: (batch,) of int32."""
+        """Number in the caller's batch of the sequence at each place of the packed batch: (batch,) of int32."""
         return (np.arange(self.batch) if self.order is None else self.order).astype(np.int32)
 
     @functools.cached_property
     def sequences(self):
-        """Number of its sequence in the caller's batch for each packed row: (R,) of int32."""
-        return self.batch_sequences[self.places]
+        """Number in the caller's batch of the sequence of each packed row: (R,) of int32."""
+        return self.batch_sequences[self._numbers.places]
 
     @functools.cached_property
     def step_numbers(self):
-        """Number of its step for each packed row: (R,) of int32."""
+        """Step of each packed row: (R,) of int32."""
         return np.repeat(np.arange(len(self.offsets) - 1, dtype=np.int32), np.diff(self.offsets))
 
     @functools.cached_property
-    def _as_they_are(self):
+    def _own_rows(self):
+        """The number of each packed row (R,)."""
         return np.arange(self.offsets[-1], dtype=np.int32)
 
     def output_rows(self, reverse, padded):
-        """Return where each row of a direction stands (R,): among the packed rows, or in the padded batch."""
+        """Return the row of the output that each row of a direction belongs to (R,): a packed row, or a padded one."""
         if not padded or self.rows is None:
-            return self.reverse if reverse else self._as_they_are
+            return self.reverse if reverse else self._own_rows
         return self.rows[self.reverse] if reverse else self.rows
 
     def unpacking_rows(self, reverse):
-        """Return which packed row of a direction each row of the padded batch has (steps · B,); -1 for padding."""
+        """Return the row of a direction for each row of the padded batch (steps · B,); -1 for padding."""
         rows = np.full(self.batch * self.steps, -1, np.int32)
-        rows[self.output_rows(reverse, padded=True)] = self._as_they_are
+        rows[self.output_rows(reverse, padded=True)] = self._own_rows
         return rows
 
     def schedule(self, chunk):
-        """Return where each step's rows are: (rows in gates (T,), rows in states (T + 1,)).
+        """Return the first row of each step in gates (T,) and in states (T + 1,).
 
-        With a `chunk`, gates are a buffer of so many steps and states one of two; None keeps all rows.
+        With a `chunk`, gates are a buffer for so many steps, and states one for two steps; None keeps all rows.
         """
         if chunk not in self._schedules:
             steps = len(self.offsets) - 1
@@ -194,21 +200,21 @@ class Packing:
         return x if rows is None else take(x, rows, n_jobs)
 
     def new_rows(self, columns, dtype, padded, n_jobs):
-        """Return a new matrix for packed rows, or for those of the padded batch, with zeros in its padding.
+        """Return a new matrix for the packed rows, or for those of the padded batch: zero in the padding.
 
-        Its other elements are arbitrary.
+        All other elements are arbitrary.
         """
         if not padded:
             return empty((int(self.offsets[-1]), columns), dtype)
         rows = empty((self.batch * self.steps, columns), dtype)
-        if not self._as_it_is:
+        if not self._is_padded_order:
             parts = split(len(rows), worth(n_jobs, FLOPS_PER_ELEMENT * rows.size))
-            run_kernel(clear_rows, [(rows, self._numbers[4], *part) for part in parts])
+            run_kernel(clear_rows, [(rows, self._numbers.packed, *part) for part in parts])
         return rows
 
     def unpack(self, packed, shape, n_jobs):
         """Return the padded batch of `shape` with the packed rows, and zeros for padding."""
-        return (packed if self.rows is None else gather(packed, self._numbers[4], n_jobs)).reshape(shape)
+        return (packed if self.rows is None else gather(packed, self._numbers.packed, n_jobs)).reshape(shape)
 
     def read_states(self, plane, state):
         """Write a state (batch, n) to the first columns of a plane (batch, n or more), in packed order."""
@@ -236,4 +242,5 @@ class Packing:
 
 @functools.lru_cache(maxsize=16)
 def _full_packing(steps, batch, batch_first):
+    """Return the packing of sequences that have all steps."""
     return Packing(steps, batch, None, batch_first)

@@ -36,7 +36,7 @@ def draw(regularizers, weights, packing, room, n_jobs):
     weights : DirectionWeights
     packing : Packing
     room : Room
-        Where the masks are until the next pass in this room.
+        Holds the masks until the next pass in this room.
     n_jobs : int or None
 
     Returns

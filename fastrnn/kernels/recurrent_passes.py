@@ -30,7 +30,7 @@ class Pass(NamedTuple):
     packing: object
 
 
-def make_direction(cell, sizes, names, parameters, grads, *, place, column, reverse, n_jobs, threads_cut):
+def make_direction(cell, sizes, suffix, parameters, grads, *, place, column, reverse, n_jobs, threads_cut):
     """Return a direction of a recurrent layer.
 
     Above the backend this is an opaque object with the methods `Direction.forward`, `Direction.backward` and
@@ -42,8 +42,8 @@ def make_direction(cell, sizes, names, parameters, grads, *, place, column, reve
         See `fastrnn.cells`.
     sizes : tuple of int
         Hidden units H, and columns of the output: H, or the size of the projection.
-    names : str
-        What the names of this direction's parameters end in: "l0", "l0_reverse".
+    suffix : str
+        End of the names of this direction's parameters: "l0" or "l0_reverse".
     parameters, grads : dict of str to array of the device
         Those of the layer. Their arrays may be replaced later.
     place : int
@@ -59,15 +59,15 @@ def make_direction(cell, sizes, names, parameters, grads, *, place, column, reve
     -------
     Direction
     """
-    weights = DirectionWeights(cell, *sizes, parameters, grads, names)
+    weights = DirectionWeights(cell, *sizes, parameters, grads, suffix)
     return Direction(weights, place, column, reverse, n_jobs, threads_cut)
 
 
 class Direction:
     """Runs a cell over packed rows, and back.
 
-    Passes of several threads may run at once, each in a room of its own: a direction only remembers its last plan, and
-    has the room of its passes in training.
+    Several threads may predict at once, each pass in a room of its own: a direction only remembers its last plan, and
+    the room of its passes in training.
 
     Parameters
     ----------
@@ -80,9 +80,9 @@ class Direction:
         self.weights, self.n_jobs, self.threads_cut = weights, n_jobs, threads_cut
         self.place, self.reverse = place, reverse
         self._columns = column, column + weights.output
-        self._room = Room(weights.dtype)  # what training keeps for backward is too much to be allocated in each step
-        self._compiled = {}
-        self._last_plan = None  # with its key, set whole
+        self._room = Room(weights.dtype)  # of training: what backward needs is too large to be allocated in each pass
+        self._compiled = {}  # see `Plan.compiled`
+        self._last_plan = None  # its key and itself: one tuple, so that threads may replace it at any time
 
     def __getstate__(self):
         return {**vars(self), "_compiled": {}, "_last_plan": None}
@@ -110,7 +110,7 @@ class Direction:
         training : bool, default=False
             Whether `backward` will follow.
         held : HeldWeights, default=None
-            What `held` returned.
+            The result of `held`.
         all_states : list of array (num_layers · directions, T, B, size), default=None
             Takes the states after every step, in the rows of the padded batch.
 
@@ -134,7 +134,7 @@ class Direction:
         calls = [(y, memory, weights.cell, inputs, ready, drawn.masks, plan.schedule, part) for part in plan.parts]
         self._run(plan, recurrence.recurrence_forward, calls)
         for state, plane in zip(final, memory.states, strict=True):
-            packing.write_states(state[self.place], plane[plan.last])
+            packing.write_states(state[self.place], plane[plan.final_rows])
         if all_states is not None:
             self._write_all_states(all_states, memory, packing)
         if training:
@@ -150,7 +150,7 @@ class Direction:
         d_initial : list of array (num_layers · directions, B, size)
             Takes the gradients of the initial states, at this direction's place.
         forward : Pass
-            What `forward` returned. Its gates are overwritten: there is no second time.
+            The result of `forward`. It can be used once: its gates are overwritten.
         dy : array, as y in `forward`
         d_final : list of array, as `d_initial`, or None
             Gradients of the final states; None is zeros.
@@ -165,7 +165,7 @@ class Direction:
         (vectors, ids), plan, memory, weights, drawn, packing = forward
         room, masks = self._room, drawn.masks
         dy = self._output(dy, packing, padded)
-        gradients = self._gradient_room(room, packing, d_final, masks)
+        gradients = self._new_gradients(room, packing, d_final, masks)
         weights = self.weights.backward(weights, room, drawn)
         dx, totals = empty_like(vectors), self.weights.gradient_totals(room, drawn)
         sums = None if ids is None else room.zeros("sums", len(vectors), self.weights.width)
@@ -197,7 +197,7 @@ class Direction:
         return memory
 
     def _plan(self, packing, columns, keep, drawn, held):
-        """Return where and how a pass is computed; the same as for the pass before, if that was alike."""
+        """Return the plan of a pass: the last one if that pass had the same packing and kinds of arguments."""
         weight_hh, (recurrent, update) = drawn
         key = (packing, columns, keep, weight_hh is None, recurrent is None, update is None, held, self.n_jobs)
         last = self._last_plan
@@ -208,7 +208,7 @@ class Direction:
         return last[1]
 
     def _run(self, plan, kernel, calls):
-        """Run a kernel; from the second time on, what is compiled for the types of such plans is not looked up."""
+        """Run a kernel; from the second time on, call the entry point compiled for such plans, without dispatch."""
         if kernel in plan.compiled:
             run_kernel(plan.compiled[kernel], calls)
         else:
@@ -221,11 +221,11 @@ class Direction:
         return self.weights.input_table(vectors, weights, room, self.n_jobs)
 
     def _output(self, values, packing, padded):
-        """Return where the outputs of this direction stand in those of a layer, or their gradient."""
+        """Return this direction's columns and rows of the outputs of a layer, or of their gradient."""
         return recurrence.Output(values, packing.output_rows(self.reverse, padded), *self._columns)
 
     def _set_initial(self, memory, initial, packing, drawn):
-        """Put the initial states, or zeros where they are None, in their place."""
+        """Write the initial states, zeros if None, to the memory."""
         batch, mask = packing.batch, drawn.masks.recurrent
         if initial is None:
             memory.states[:, :batch] = 0
@@ -242,7 +242,7 @@ class Direction:
             size = target.shape[-1]
             gather(plane[packing.batch :], rows, self.n_jobs, size, target[self.place].reshape(-1, size))
 
-    def _gradient_room(self, room, packing, d_final, masks):
+    def _new_gradients(self, room, packing, d_final, masks):
         """Return the arrays that backward writes, with the gradients of the final states in place."""
         weights = self.weights
         states, padded = len(weights.cell.states), weights.padded
@@ -267,9 +267,9 @@ class Direction:
         )
 
     def _add_products(self, forward, totals, dx, weights, rows, sums):
-        """Add to the weight gradients what comes from some rows, and compute these rows of dx.
+        """Add the products of some rows to the weight gradients, and compute these rows of dx.
 
-        With `sums`, the rows of gates of the same input are only added up there.
+        With `sums`, the rows of gates are summed there by row of the table instead; their products come later.
         """
         (vectors, ids), packing, gates = forward.x, forward.packing, forward.memory.gates[rows]
         plane = forward.memory.recurrent_input[0]  # h as the recurrent product took it
@@ -283,7 +283,7 @@ class Direction:
         run_kernel(add_rows, [(sums, gates, ids[rows], *cut) for cut in cuts])
 
     def _run_products(self, plan, totals, dx, gates, x, previous, weights):
-        """Run `weight_gradients` on as many threads as it is worth."""
+        """Run `weight_gradients` on as many threads as pay."""
         flops = 2 * len(gates) * (2 * totals.input.size + totals.recurrent.size)
         threads, room = worth(self.n_jobs, flops), borrow_room(self.weights.dtype)
         scratch = room.take("product panels", threads, scratch_size(self.weights.dtype))

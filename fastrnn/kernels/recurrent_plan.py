@@ -1,4 +1,4 @@
-"""Where and how a pass of one direction is computed: what depends on its shapes alone."""
+"""The plan of a pass of one direction: threads, buffers and chunks, which depend on shapes alone."""
 
 from typing import NamedTuple
 
@@ -7,27 +7,27 @@ import numpy as np
 from fastrnn.kernels import recurrence
 from fastrnn.kernels.threads import split, worth
 
-_CHUNK_BYTES = 1 << 18  # pre-activations of a chunk of steps: to stay in the second-level cache of a core
-_BACKWARD_BYTES = 6 << 20  # gradients of pre-activations until they are multiplied: to stay in the third-level cache
-# Threads cut the hidden units if more of them are busy then. A thread is busy with so many sequences, or with so large
-# a part of the weight that its part of a step is longer than the wait at a barrier.
+_CHUNK_BYTES = 1 << 18  # of pre-activations in a chunk of steps, which stays in a core's second-level cache
+_BACKWARD_BYTES = 6 << 20  # of gradients of pre-activations in a chunk, which stays in the third-level cache
+# Threads cut the hidden units if this keeps more of them busy. A thread is busy with this many sequences, or with this
+# many bytes of the recurrent weight: its part of a step then takes longer than the barrier after it.
 _FEW_SEQUENCES = 4
 _LEAST_BYTES = 1 << 17
 
 
 class Plan(NamedTuple):
-    """Where and how a pass is computed. Nothing in it changes: passes of several threads may share it."""
+    """The plan of a pass. It never changes, so that passes of several threads may share it."""
 
     parts: list  # of recurrence.Part, one a thread
     schedule: recurrence.Schedule
-    memory: object  # the key of the arrays that forward writes in a room, see `new_memory`
-    last: object  # rows of the final states in the memory's states: a slice or an array
+    memory: object  # `MemoryKey` of the arrays that forward writes
+    final_rows: object  # rows of the final states in the memory's states: a slice or an array
     backward_chunks: list  # see `_backward_chunks`
-    compiled: dict  # the entry point of each kernel for the types that all passes of such plans have
+    compiled: dict  # the compiled entry point of each kernel, for the types of the arguments in such passes
 
 
 class MemoryKey(NamedTuple):
-    """The sizes of the arrays that forward writes."""
+    """The sizes of the arrays that forward writes, and which of them there are."""
 
     states: int
     rows: int
@@ -51,41 +51,42 @@ def make_plan(weights, packing, columns, keep, drawn, held, cut, n_jobs, compile
     columns : int or None
         Columns of the input, D; None for ids.
     keep : bool
-        Whether all rows are kept, for a backward pass or for the states of all steps.
+        Whether to keep all rows, for a backward pass or for the states of all steps.
     drawn : Drawn
     held : bool
-        Whether the weights are packed before.
+        Whether the weights are packed already.
     cut : {"auto", "batch", "units"}
     n_jobs : int or None
     compiled : dict
+        See `Plan`.
 
     Returns
     -------
     Plan
     """
     rows, steps, batch = int(packing.offsets[-1]), len(packing.offsets) - 1, packing.batch
-    parts = _parts(weights, packing, columns or 0, held, cut, n_jobs)
+    parts = _thread_parts(weights, packing, columns or 0, held, cut, n_jobs)
     largest = max(part.last - part.first for part in parts)
     row_bytes = weights.width * weights.dtype.itemsize
     chunk = max(1, min(steps, _CHUNK_BYTES // (max(1, largest) * row_bytes)))
     gate_rows, state_rows = packing.schedule(None if keep else chunk)
     if packing.is_full:
-        last = slice(int(state_rows[-1]), int(state_rows[-1]) + batch)
+        final_rows = slice(int(state_rows[-1]), int(state_rows[-1]) + batch)
     else:
-        last = state_rows[packing.lengths] + np.arange(batch)
+        final_rows = state_rows[packing.lengths] + np.arange(batch)
     sizes = (batch + rows, rows) if keep else (2 * batch, chunk * batch)
     return Plan(
         parts=parts,
         schedule=recurrence.Schedule(packing.offsets, gate_rows, state_rows, weights.layout, chunk, keep),
         memory=memory_key(weights, *sizes, drawn),
-        last=last,
+        final_rows=final_rows,
         backward_chunks=_backward_chunks(packing.offsets, row_bytes) if keep else [],
         compiled=compiled,
     )
 
 
 def step_schedules(weights, batch):
-    """Return the schedules of two single steps, from the first half of the states to the second and back."""
+    """Return the schedules of two single steps: from the first half of the states to the second, and back."""
     offsets, none = np.array([0, batch]), np.zeros(1, np.intp)
     return tuple(
         recurrence.Schedule(offsets, none, np.array(rows), weights.layout, 1, False)
@@ -94,7 +95,7 @@ def step_schedules(weights, batch):
 
 
 def memory_key(weights, rows, gate_rows, drawn):
-    """Return the sizes of the arrays that a forward pass over so many rows writes."""
+    """Return the sizes of the arrays that a forward pass writes, for these numbers of rows in states and gates."""
     return MemoryKey(
         states=len(weights.cell.states),
         rows=rows,
@@ -110,7 +111,7 @@ def memory_key(weights, rows, gate_rows, drawn):
 
 
 def new_memory(room, key):
-    """Return the arrays that a forward pass writes, in its room; `Room.made` finds them again by the key."""
+    """Return the arrays that a forward pass writes, in its room; for `Room.made`."""
     states = room.take("states", key.states, key.rows, key.padded)
     return recurrence.Memory(
         gates=room.take("gates", key.gate_rows, key.width),
@@ -123,7 +124,7 @@ def new_memory(room, key):
     )
 
 
-def _parts(weights, packing, columns, held, cut, n_jobs):
+def _thread_parts(weights, packing, columns, held, cut, n_jobs):
     """Return the part of each thread."""
     rows, padded = int(packing.offsets[-1]), weights.padded
     threads = worth(n_jobs, 2 * rows * len(weights.cell.gates) * padded * (columns + weights.output))
@@ -134,20 +135,20 @@ def _parts(weights, packing, columns, held, cut, n_jobs):
 
 
 def _threads_for_units(weights, batch, cut, threads):
-    """Return how many of `threads` are to cut the hidden units; 1 if they are to cut the batch."""
+    """Return the number of threads that cut the hidden units; 1 if the threads cut the batch instead."""
     if weights.gated_slots or weights.normalized or weights.standardizes or weights.has_projection:
-        return 1  # stages between the product and the cell that need all units of a row
+        return 1  # a stage between the product and the cell needs all units of a row
     most = min(threads, weights.padded // weights.lanes)
     if cut != "auto":
         return most if cut == "units" else 1
     weight_bytes = weights.layout.recurrent.count * weights.padded * weights.dtype.itemsize
     units = min(most, weight_bytes // _LEAST_BYTES)
-    sequences = min(threads, max(1, batch // _FEW_SEQUENCES))  # threads that the batch keeps busy
+    sequences = min(threads, max(1, batch // _FEW_SEQUENCES))  # number of threads that the batch keeps busy
     return units if units > sequences else 1
 
 
 def _backward_chunks(offsets, row_bytes):
-    """Return the steps whose weight gradients are added up together, last ones first: (start, stop, their rows)."""
+    """Return the chunks of steps whose weight gradients are one product, the last first: (start, stop, rows)."""
     most, chunks, stop = max(1, _BACKWARD_BYTES // row_bytes), [], len(offsets) - 1
     while stop > 0:
         start = min(stop - 1, int(np.searchsorted(offsets, offsets[stop] - most)))

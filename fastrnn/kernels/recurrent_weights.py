@@ -1,4 +1,4 @@
-"""The weights of one direction of one recurrent layer, as the kernels take them."""
+"""The weights of one direction of one recurrent layer, in the form that the kernels take."""
 
 import functools
 import operator
@@ -16,7 +16,7 @@ from fastrnn.simd import lanes_of
 
 
 class HeldWeights:
-    """Packed weights for many passes, with the table of the inputs that occur in them.
+    """Weights packed for many passes, and the last table of inputs multiplied by them.
 
     Attributes
     ----------
@@ -26,7 +26,7 @@ class HeldWeights:
     def __init__(self, owner):
         self._owner = owner
         self.weights = owner.packed()
-        self._tabulated = None  # vectors and their table, set whole: several threads may do so
+        self._tabulated = None  # vectors and their table: one tuple, so that threads may replace it at any time
 
     def table(self, vectors, n_jobs):
         """Return `DirectionWeights.input_table`, computed once for the same array of vectors."""
@@ -41,8 +41,8 @@ class DirectionWeights:
     """Parameters and gradients of a direction, and their views and copies for the kernels.
 
     Pre-activations stand slot by slot with the hidden units padded to whole vectors; parameters and gradients have
-    torch's layout, gate by gate, and are read and written as they stand. The arrays that a pass writes are in its room,
-    so that passes of several threads may use the same weights.
+    torch's layout, gate by gate; kernels read and write them in place. A pass writes in its own room, so that passes of
+    several threads may use the same weights.
 
     Parameters
     ----------
@@ -89,14 +89,14 @@ class DirectionWeights:
         self.biases = [
             (f"{name}_{suffix}", _blocks(places)) for name, places in slots.items() if f"{name}_{suffix}" in parameters
         ]
-        self._written = _key(
+        self._arrays_key = _key(
             len(cell.slots), hidden, output, self.columns, self.layout, *(blocks for _, blocks in self.biases)
         )
-        self._bias_terms = None  # set whole
-        self._as_they_are = {}  # parameters that need no other type or order
+        self._bias_terms = None  # biases and their views: one tuple, so that threads may replace it at any time
+        self._contiguous = {}  # parameters that have been found to have the right type and order
 
     def __getstate__(self):
-        return {**vars(self), "_bias_terms": None, "_as_they_are": {}}
+        return {**vars(self), "_bias_terms": None, "_contiguous": {}}
 
     def _columns(self, slots):
         """Return the columns of some neighbouring slots in a row of gates."""
@@ -116,7 +116,7 @@ class DirectionWeights:
     def forward(self, room, drawn):
         """Return the weights for a forward pass, with room for the panels that the threads pack."""
         weight, (recurrent, gated) = self._parameter(self._weight_ih), self._recurrent_weights(drawn)
-        input_panels, recurrent_panels, bias, bias_parts = room.made(self._written, self._new_arrays)
+        input_panels, recurrent_panels, bias, bias_parts = room.made(self._arrays_key, self._new_arrays)
         self._add_biases(bias, bias_parts)
         return recurrence.Weights(
             weight,
@@ -154,7 +154,7 @@ class DirectionWeights:
         return table
 
     def backward(self, weights, room, drawn):
-        """Return the weights for a backward pass: those of the forward pass with the others packed the other way."""
+        """Return the weights for a backward pass: gated and projection weights are packed without transposition."""
         if not (self.gated_slots or self.has_projection):
             return weights
         _, gated = self._recurrent_weights(drawn)
@@ -164,12 +164,12 @@ class DirectionWeights:
         )
 
     def _parameter(self, name):
-        """Return a parameter as the kernels read it, also where somebody has put another array in its place."""
+        """Return a parameter contiguous and of the layer's type, even if the caller replaced the array."""
         array = self.parameters[name]
-        if array is not self._as_they_are.get(name):
+        if array is not self._contiguous.get(name):
             given, array = array, np.ascontiguousarray(array, self.dtype)
             if array is given:
-                self._as_they_are[name] = array
+                self._contiguous[name] = array
         return array
 
     def _recurrent_weights(self, drawn):
@@ -182,7 +182,7 @@ class DirectionWeights:
         return (weight[: self.recurrent_rows], weight[self.recurrent_rows :]) if self.gated_slots else (weight, None)
 
     def _new_arrays(self, room):
-        """Return the arrays that a forward pass writes: panels, the sum of the biases, and the parts of that."""
+        """Return the arrays that a forward pass writes: panels, the summed biases, and views of their terms' places."""
         total = room.take("bias", len(self.cell.slots), self.padded)
         return (
             room.take("input panels", self.layout.input.count * self.columns),
@@ -192,7 +192,7 @@ class DirectionWeights:
         )
 
     def _add_biases(self, total, parts):
-        """Compute the sum of both biases, slot by slot: (slots · padded,)."""
+        """Write the sum of both biases, slot by slot, to `total` (slots · padded,); `parts` are views of it."""
         total.fill(0)
         arrays = [self.parameters[name] for name, _ in self.biases]
         terms = self._bias_terms
@@ -240,7 +240,7 @@ class DirectionWeights:
         return Totals(self.grads[f"weight_ih_{self.suffix}"], d_recurrent, d_bias)
 
     def add_gradients(self, totals, memory, gradients, drawn, n_jobs):
-        """Add to the gradients of the parameters what is not there yet."""
+        """Finish the gradients of the parameters: add biases, unit parameters, gated and projection weights."""
         _, d_recurrent, d_bias = totals
         if self.recurrent_rows:
             self._add_masked(drawn, slice(self.recurrent_rows), d_recurrent)
@@ -271,12 +271,12 @@ class DirectionWeights:
         self._add_masked(drawn, rows, total)
 
     def _gradient_target(self, drawn, rows):
-        """Return the array that the gradient of some rows of W_hh is added to: itself, or zeros under a mask."""
+        """Return the array for the gradient of some rows of W_hh: the layer's own, or zeros under a mask."""
         total = self.grads[f"weight_hh_{self.suffix}"][rows]
         return total if drawn.weight_hh is None else np.zeros_like(total)
 
     def _add_masked(self, drawn, rows, total):
-        """Add what `_gradient_target` returned to the gradient, if it is not that already."""
+        """Add the gradient in `_gradient_target`'s array to the layer's own, through the mask of weight dropout."""
         if drawn.weight_hh is not None:
             self.grads[f"weight_hh_{self.suffix}"][rows] += total * drawn.weight_hh[rows]
 
@@ -292,7 +292,7 @@ def _packed(room, name, weight, transposed):
 
 @functools.cache
 def _key(*what):
-    """Return an object that is the same for equal arguments and quicker to look up than these."""
+    """Return one object for equal arguments: a key that is looked up more quickly than the arguments."""
     return object()
 
 
