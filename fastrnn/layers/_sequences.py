@@ -1,4 +1,4 @@
-"""What a recurrent layer is given: checked, and lists of sequences padded to a batch and cut again."""
+"""The arguments of a recurrent layer: checks, and the way from lists of sequences to padded batches and back."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from fastrnn.utils.recurrent import Inputs
 
 
 def read_inputs(x, lengths, layer):
-    """Return what `Recurrent.forward` is given as `Inputs`, lengths, and whether it is a list.
+    """Return the sequences given to `Recurrent.forward` as `Inputs`, their lengths, and whether they were a list.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ def read_inputs(x, lengths, layer):
 
 
 def read_step(x, layer):
-    """Return what `Recurrent.step` is given as `Inputs` of the device: vectors (B, D), or a table and ids (B,)."""
+    """Return the inputs of `Recurrent.step` as `Inputs` of the device: vectors (B, D), or a table and ids (B,)."""
     if layer.bidirectional or layer.reverse:
         raise ValueError("step needs a layer that reads forwards, got bidirectional=True or reverse=True.")
     if isinstance(x, Inputs):
@@ -100,26 +100,24 @@ def _check_lengths(lengths, steps, batch):
     return lengths.astype(np.int64)
 
 
-def read_states(states, shapes, names, argument, layer):
-    """Return given states as a list of arrays of the device, or None.
+def read_states(states, shapes, argument, layer):
+    """Return given states as a list of arrays of the device.
 
     Parameters
     ----------
-    states : array-like, tuple of array-like, or None
+    states : array-like or tuple of array-like
     shapes : list of tuple of int
         The shape of each state.
-    names : tuple of str
-        The name of each state.
     argument : str
         The argument's name, for errors.
-    layer : Layer
+    layer : Recurrent
     """
-    if states is None:
-        return None
     parts = (states,) if len(shapes) == 1 else tuple(states)
     given = [getattr(part, "shape", None) or np.shape(part) for part in parts]
     if given != shapes:
-        expected = " and ".join(f"{name} of shape {shape}" for name, shape in zip(names, shapes, strict=True))
+        expected = " and ".join(
+            f"{name} of shape {shape}" for name, shape in zip(layer.cell.states, shapes, strict=True)
+        )
         raise ValueError(f"{argument} must be {expected}, got shapes {given}.")
     return [layer.backend.asarray(part, layer.dtype) for part in parts]
 

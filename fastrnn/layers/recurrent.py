@@ -170,17 +170,10 @@ class Recurrent(Layer):
         for name, value in initial_parameters(self, self.output_size if layer else self.input_size).items():
             self._add_parameter(f"{name}_{suffix}", value)
         return self.backend.make_direction(
-            self.cell,
-            (self.hidden_size, self._sizes[0]),
-            suffix,
-            self.parameters,
-            self.grads,
-            place=n,
-            column=self._sizes[0] if second and self.merge == "concat" else 0,
-            reverse=self.reverse or bool(second),
-            n_jobs=self.n_jobs,
-            threads_cut=self.threads_cut,
-        )
+            self.cell, (self.hidden_size, self._sizes[0]), suffix, self.parameters, self.grads, place=n,
+            column=self._sizes[0] if second and self.merge == "concat" else 0, reverse=self.reverse or bool(second),
+            n_jobs=self.n_jobs, threads_cut=self.threads_cut,
+        )  # fmt: skip
 
     # ----------------------------------------------------------------------------------------------------- passes
 
@@ -190,15 +183,14 @@ class Recurrent(Layer):
         Parameters
         ----------
         x : array-like (T, B, input_size), or (B, T, input_size) with ``batch_first=True``, or list of (T_i, input_size)
-            The sequences, padded to the same length; or as a list of arrays of their own lengths; or, where the same
-            inputs occur many times, these and their numbers, as `Embedded`.
+            The sequences, padded to the same length; a list of arrays of their own lengths; or, where the same vectors
+            occur many times, `Embedded`: a table of them and the row for each step.
         state : array (num_layers · directions, B, hidden_size), or a tuple of one for each state, default=None
             Initial states; None is zeros, or the learned ones.
         lengths : array-like (B,) of int, default=None
             Steps of each sequence, in any order, 0 allowed; None if all have T.
         training : bool, default=False
-            Whether to keep what `backward` needs and to apply dropout. Otherwise memory does not grow with T, but for
-            the output.
+            Whether to keep what `backward` needs and to apply dropout. Without it, only the output grows with T.
         return_all_states : bool, default=False
             Whether to return the states of every layer after every step too.
         check_finite : bool, default=True
@@ -207,7 +199,7 @@ class Recurrent(Layer):
         Returns
         -------
         y : ndarray (T, B, output_size), or (B, T, …) with ``batch_first=True``
-            Outputs of the last layer, zeros behind the end of a sequence; a list if x is one.
+            Outputs of the last layer, zeros after the end of a sequence; a list of arrays of the host if x is a list.
         state : as the argument
             States after the last step of each sequence.
         all_states : as the argument, with T (and B) as in y before the last axis
@@ -239,10 +231,10 @@ class Recurrent(Layer):
         return result if all_states is None else (*result, _as_given(all_states))
 
     def step(self, x, state=None, check_finite=True):
-        """Run all layers for one step of a batch, for prediction: quick under `held_weights`.
+        """Run all layers for one step of a batch, for prediction.
 
-        A sequence of steps has the outputs and states that `forward` computes at once. Threads may call this at the
-        same time.
+        Steps one after another give the outputs and states of `forward`; they are quick under `held_weights`. Threads
+        may call this at the same time.
 
         Parameters
         ----------
@@ -302,26 +294,18 @@ class Recurrent(Layer):
         last layer's output, and the passes of all directions for `backward`.
         """
         backend, held, passes = self.backend, self._held.value, []
-        noise = self._noise.next_pass() if training and self._draws() else None
+        draws = training and (self.recurrent_dropout or self.weight_dropout or any(self.zoneout))
+        noise = self._noise.next_pass() if draws else None
         for k, layer in enumerate(self._layers):
             padded, outputs = self._is_padded(k), []
             for direction in layer:
                 if not outputs or self.merge != "concat":
                     outputs.append(packing.new_rows(self.output_size, self.dtype, padded, self.n_jobs))
-                passes.append(
-                    direction.forward(
-                        outputs[-1],
-                        final,
-                        rows,
-                        initial,
-                        packing,
-                        self._regularizers(noise, len(passes)),
-                        padded=padded,
-                        training=training,
-                        held=None if held is None else held[len(passes)],
-                        all_states=all_states,
-                    )
-                )
+                done = direction.forward(
+                    outputs[-1], final, rows, initial, packing, self._regularizers(noise, len(passes)), padded=padded,
+                    training=training, held=None if held is None else held[len(passes)], all_states=all_states,
+                )  # fmt: skip
+                passes.append(done)
             y = outputs[0] if len(outputs) == 1 else backend.add(*outputs)
             if self.directions == 2 and self.merge == "mean":
                 backend.scale(y, 0.5)
@@ -368,14 +352,14 @@ class Recurrent(Layer):
         Parameters
         ----------
         dy : array-like, shape of y (a list if y is one)
-            Gradient of the output; what stands behind the end of a sequence is ignored.
+            Gradient of the output; values after the end of a sequence are ignored.
         dstate : as the state, default=None
             Gradient of the final states; None is zeros.
 
         Returns
         -------
         dx : ndarray, shape of x (a list if x is one)
-            Of `Embedded` inputs the gradient of their vectors.
+            For `Embedded` inputs, the gradient of their table.
         dstate : as the state
             Gradient of the initial states.
 
@@ -449,10 +433,6 @@ class Recurrent(Layer):
         """Return whether layer `k` writes right into the padded batch that the caller gets; -1 is the last one."""
         return k in (-1, self.num_layers - 1) and not (self.residual and self.num_layers > 1)
 
-    def _draws(self):
-        """Return whether masks are drawn within the directions in training."""
-        return self.recurrent_dropout or self.weight_dropout or any(self.zoneout)
-
     def _regularizers(self, noise, n):
         """Return the masks of direction `n` in a pass: of the `NoisePass` in training, of None at prediction."""
         if noise is not None:
@@ -469,14 +449,16 @@ class Recurrent(Layer):
 
     def _read_states(self, states, batch, argument):
         """Return given states as a list of arrays (num_layers · directions, batch, size), or None."""
-        if states is None:
-            return None
-        shapes = [(self._rows, batch, size) for size in self._sizes]
-        return read_states(states, shapes, self.cell.states, argument, self)
+        return None if states is None else read_states(states, self._state_shapes(batch), argument, self)
+
+    def _state_shapes(self, *batch_shape):
+        """Return the shape of each state: (num_layers · directions, *batch_shape, size)."""
+        return [(self._rows, *batch_shape, size) for size in self._sizes]
 
     def _empty_states(self, *batch_shape):
-        """Return an array (num_layers · directions, *batch_shape, size) for each state."""
-        return [self.backend.empty((self._rows, *batch_shape, size), self.dtype) for size in self._sizes]
+        """Return an array for each state."""
+        empty, dtype = self.backend.empty, self.dtype
+        return [empty(shape, dtype) for shape in self._state_shapes(*batch_shape)]
 
 
 def _hold(directions):
