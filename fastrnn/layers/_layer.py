@@ -31,6 +31,8 @@ class Layer:
         unless `make_writable` has to copy them.
     grads : dict of str to array of the device
         The gradients, with the same keys and shapes; `backward` adds to them.
+    backend : module
+        The kernels and array operations of the device.
     """
 
     _dropout_rates = ()  # names of attributes that are probabilities of dropout
@@ -40,7 +42,8 @@ class Layer:
     def __init__(self, *, dtype="float32", random_state=None, n_jobs=None, device="cpu"):
         if dtype not in ("float32", "float64", np.float32, np.float64):
             raise ValueError(f"dtype must be 'float32' or 'float64', got {shown(dtype)}.")
-        backend(device).effective_n_jobs(n_jobs)  # raises for an invalid number of threads
+        self.backend = backend(device)
+        self.backend.effective_n_jobs(n_jobs)  # raises for an invalid number of threads
         self.dtype = np.dtype(dtype)
         self.random_state = check_random_state(random_state)
         self.n_jobs = n_jobs
@@ -50,13 +53,10 @@ class Layer:
         self._kept = None  # the thread of the last forward pass in training, and what that kept
         self._trainer = {}  # the thread that is training the layer, if one is
 
-    @property
-    def backend(self):
-        """The module with the kernels and array operations of the layer's device."""
-        return backend(self.device)
-
     def __getstate__(self):
-        return {**vars(self), "_kept": None, "_trainer": {}}
+        state = {**vars(self), "_kept": None, "_trainer": {}}
+        del state["backend"]  # a module
+        return state
 
     def _add_parameter(self, name, value):
         """Register a parameter and its gradient."""
@@ -77,7 +77,7 @@ class Layer:
                 getattr(self, attribute).update({new: arrays[name] for name, new in names.items()})
 
     def __setstate__(self, state):
-        vars(self).update(state)
+        vars(self).update(state, backend=backend(state["device"]))
         self._share()  # joblib unpickles a shared array as two
 
     def make_writable(self):
