@@ -4,8 +4,17 @@ import numpy as np
 import pytest
 
 import fastrnn
-from fastrnn import RNNClassifier, RNNLanguageModel, backends, kernels
-from fastrnn.classification import MeanEmbeddingClassifier
+from fastrnn import (
+    DynamicEvaluation,
+    MeanEmbeddingClassifier,
+    NeuralCacheLanguageModel,
+    RNNClassifier,
+    RNNLanguageModel,
+    RNNRegressor,
+    backends,
+    inspection,
+    kernels,
+)
 from fastrnn.layers import LSTM
 from tests import numpy_backend
 from tests.numpy_backend.opaque import Leak, Opaque
@@ -76,3 +85,65 @@ def test_a_fit_on_opaque_arrays_is_that_on_the_cpu(name, request):
     request.getfixturevalue("opaque_device")
     for got, wanted in zip(results(MODELS[name]()), expected, strict=True):
         np.testing.assert_allclose(got, wanted, rtol=1e-4)
+
+
+SERIES = [np.arange(6.0).reshape(3, 2), np.ones((5, 2)), np.arange(4.0).reshape(2, 2) - 2]
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """Return the files of models that were fitted on the CPU."""
+    options = {"hidden_size": 6, "max_iter": 1, "random_state": 0}
+    models = {
+        "lstm": RNNLanguageModel(embedding_size=5, num_layers=2, **options).fit(TEXTS),
+        "adaptive": RNNLanguageModel("rnn", softmax="adaptive", softmax_cutoffs=(5,), **options).fit(TEXTS),
+        "recurrent": RNNClassifier("gru", embedding_size=5, **options).fit(TEXTS, LABELS),
+        "means": MeanEmbeddingClassifier(5, hidden_layer_sizes=(4,), max_iter=1, random_state=0).fit(TEXTS, LABELS),
+        "series": RNNRegressor("rnn", input="series", **options).fit(SERIES, [1.0, 2, 3]),
+    }
+    folder = tmp_path_factory.mktemp("models")
+    for name, model in models.items():
+        model.save(folder / name)
+    return {name: folder / name for name in models}
+
+
+def score_and_predict(model):
+    return [model.score_samples(TEXTS), model.predict_proba(["a fine", "", "what a dull day"])]
+
+
+# Each takes a function that loads a model by its name, and returns arrays.
+USES = {
+    "scores": lambda load: [*score_and_predict(load("lstm")), *score_and_predict(load("adaptive"))],
+    "beam search": lambda load: [[found.log_prob for found in load("lstm").beam_search("a", n=3)]],
+    "completion": lambda load: [[found.probability for found in load("lstm").complete("a f")]],
+    "neural cache": lambda load: score_and_predict(NeuralCacheLanguageModel(load("lstm"), 4)),
+    "dynamic evaluation": lambda load: [
+        DynamicEvaluation(load("lstm"), rule=rule).fit(TEXTS).score_samples(TEXTS) for rule in ("sgd", "rms")
+    ],
+    "training goes on": lambda load: [load("lstm").partial_fit(TEXTS).score_samples(TEXTS)],
+    "encodings": lambda load: [load(name).transform(TEXTS) for name in ("recurrent", "means")],
+    "numbers": lambda load: [load("series").predict(SERIES)],
+    "explanations": lambda load: [
+        inspection.explain(load(name), "a fine film").contributions for name in ("recurrent", "means")
+    ],
+    "gradient flow": lambda load: [
+        inspection.gradient_flow(load(name), TEXTS[:2]).norms for name in ("lstm", "adaptive", "recurrent")
+    ],
+    "hidden states": lambda load: inspection.hidden_states(load("lstm"), TEXTS[:2]).values["c"],
+    "gates": lambda load: [inspection.gate_activations(load("recurrent"), TEXTS[0]).values],
+    "singular values": lambda load: [inspection.singular_values(load("lstm")).values],
+    "surprisal": lambda load: [inspection.surprisal(load("lstm"), TEXTS[0]).ranks],
+    "torch": lambda load: load("lstm").to_torch().values(),
+    "keras": lambda load: load("recurrent").to_keras(),
+}
+
+
+@pytest.mark.parametrize("use", USES)
+def test_models_are_used_on_opaque_arrays_as_on_the_cpu(use, files, request):
+    def load(name):
+        return fastrnn.load(files[name])
+
+    expected = USES[use](load)
+    request.getfixturevalue("opaque_device")
+    for got, wanted in zip(USES[use](load), expected, strict=True):
+        np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=1e-6)

@@ -8,7 +8,7 @@ from sklearn.utils import check_random_state
 
 from fastrnn.inspection._display import Display, default_name, draw_lines, finish, new_axes
 from fastrnn.inspection._inputs import read_inputs
-from fastrnn.inspection._unrolled import direction_names, unroll
+from fastrnn.inspection._unrolled import direction_names, on_host, unroll
 from fastrnn.language.recurrent import RNNLanguageModel
 from fastrnn.layers import Pooling
 from fastrnn.utils.checks import check_choice
@@ -132,7 +132,8 @@ def _loss_gradient(output, unrolled, targets):
     dy, texts, last = np.zeros_like(unrolled.y), np.arange(len(targets)), unrolled.lengths - 1
     x = unrolled.y[last, texts]  # (B, H)
     if not hasattr(output, "logit_map"):  # an adaptive softmax
-        dy[last, texts] = copy.deepcopy(output).loss_and_gradient(x, np.array(targets))[1]  # the model's is only read
+        _, dx = copy.deepcopy(output).loss_and_gradient(x, np.array(targets))  # the model's is only read
+        dy[last, texts] = output.backend.to_numpy(dx)
         return dy
     weight, bias = (output.backend.to_numpy(part).astype(np.float64) for part in output.logit_map())
     logits = x @ weight.T + bias  # (B, V)
@@ -149,10 +150,10 @@ def _pooled_gradient(model, unrolled, y):
     kept = network.layers["pooling"]
     pooling = Pooling(kept.size, kept.pooling, kept.bidirectional, dtype="float64", n_jobs=kept.n_jobs)
     pooling.load_state_dict(kept)
-    h = pooling.forward(unrolled.y, lengths, training=True)
+    h = on_host(pooling, pooling.forward(unrolled.y, lengths, training=True))
     weight, bias = (network.get_arrays()[f"output.{name}"].astype(np.float64) for name in ("weight", "bias"))
     outputs = h @ weight.T + bias
-    return pooling.backward(_output_gradient(target, network.head, outputs, y) @ weight)
+    return on_host(pooling, pooling.backward(_output_gradient(target, network.head, outputs, y) @ weight))
 
 
 def _output_gradient(target, head, outputs, y):
@@ -165,9 +166,11 @@ def _output_gradient(target, head, outputs, y):
         targets = target.encode(y)
     if len(targets) != len(outputs):
         raise ValueError(f"y must have as many elements as X, {len(outputs)}, got {len(targets)}.")
-    d_outputs = np.empty_like(outputs)
-    head.loss_of_outputs(d_outputs, outputs, targets, np.ones(len(outputs)))
-    return d_outputs
+    ops = head.layer.backend
+    outputs = ops.asarray(outputs)
+    d_outputs = ops.empty_like(outputs)
+    head.loss_of_outputs(d_outputs, outputs, targets, np.ones(len(targets)))
+    return ops.to_numpy(d_outputs)
 
 
 def _mean_norms(d_state, lengths, is_reverse):

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from fastrnn.inspection._coloured_text import draw_text
 from fastrnn.inspection._display import Display, default_name, new_axes, set_title
 from fastrnn.inspection._inputs import read_inputs, read_one
-from fastrnn.inspection._unrolled import direction_index, direction_names
+from fastrnn.inspection._unrolled import direction_index, direction_names, on_host
 from fastrnn.utils.checks import check_choice
 from fastrnn.utils.html import table
 from fastrnn.utils.use import reads
@@ -81,7 +81,7 @@ def _states_of_one(model, text):
 
 def _states_of(inputs):
     layer, first = inputs.layer, inputs.n_before
-    _, _, states = layer.forward(inputs.sequences, return_all_states=True)
+    states = on_host(layer, layer.forward(inputs.sequences, return_all_states=True)[2])
     values = {}
     for name, state in zip(layer.cell.states, states if isinstance(states, tuple) else (states,), strict=True):
         batch = state if layer.batch_first else state.swapaxes(1, 2)  # (layers · directions, B, T, size)

@@ -94,6 +94,13 @@ def direction_index(layer, names):
     return names.index(layer)
 
 
+def on_host(layer, results):
+    """Return what a layer computed, an array or a tuple of arrays and tuples, on the host."""
+    if isinstance(results, tuple):
+        return tuple(on_host(layer, result) for result in results)
+    return layer.backend.to_numpy(results)
+
+
 def unroll(layer, sequences):
     """Run a recurrent layer over sequences, as at prediction, and keep everything.
 
@@ -117,7 +124,7 @@ def unroll(layer, sequences):
     x = np.zeros((lengths.max(initial=0), len(sequences), layer.input_size))
     for b, sequence in enumerate(sequences):
         x[: lengths[b], b] = sequence
-    y, _, states = whole.forward(x, lengths=lengths, return_all_states=True)
+    y, _, states = on_host(whole, whole.forward(x, lengths=lengths, return_all_states=True))
     states = states if isinstance(states, tuple) else (states,)  # of (layers · directions, T, B, size)
     inputs, traces = x, []
     for k in range(layer.num_layers):
@@ -185,7 +192,7 @@ def _backward(trace, dy, lengths, zoneout):
         new, old = ([share * d for share, d in zip(shares, d_state, strict=True)]
                     for shares in ([1 - p for p in zoneout], zoneout))  # fmt: skip
         trace.single.forward(trace.x[t : t + 1], _as_state([s[t] for s in trace.before]), alive.astype(int), True)
-        dx[t : t + 1], before = trace.single.backward(none, _as_state(new))
+        dx[t : t + 1], before = on_host(trace.single, trace.single.backward(none, _as_state(new)))
         before = before if isinstance(before, tuple) else (before,)
         d_state = [through[0] + kept for through, kept in zip(before, old, strict=True)]
     return d_states, dx
@@ -199,9 +206,9 @@ def _as_state(parts):
 def _check(layer, whole, x, lengths, y, together):
     """Raise NotImplementedError if the copy, or the merge of its states, differs from the layer."""
     first, few = x[:_COMPARED_STEPS], np.minimum(lengths, _COMPARED_STEPS)
-    expected, _ = layer.forward(first.swapaxes(0, 1) if layer.batch_first else first, lengths=few)
+    expected, _ = on_host(layer, layer.forward(first.swapaxes(0, 1) if layer.batch_first else first, lengths=few))
     expected = expected.swapaxes(0, 1) if layer.batch_first else expected
-    got, _ = whole.forward(first, lengths=few)
+    got, _ = on_host(whole, whole.forward(first, lengths=few))
     if not (_are_close(got, expected, 1e-3) and _are_close(y, together, 1e-9)):
         raise NotImplementedError(f"{type(layer).__name__}: inspection does not know all that this layer computes.")
 
