@@ -7,7 +7,7 @@ from fastrnn.layers.large_softmax import make_softmax
 from fastrnn.networks.base import Network
 from fastrnn.networks.heads import SoftmaxHead
 from fastrnn.text.batching import IGNORED
-from fastrnn.text.tokens import END_ID, PAD_ID, START_ID, UNK_ID
+from fastrnn.text.tokens import END_ID, NEVER_WRITTEN
 from fastrnn.utils.recurrent import TokenOutput
 from fastrnn.utils.shared import Held
 
@@ -189,7 +189,7 @@ class LanguageNetwork(Network):
         """
         ops, embedding = self.backend, self.embedding.parameters["weight"]
         tokens, h, recurrent = np.empty(uniforms.shape, np.int32), ops.copy(state[0]), _each(ops.copy, state[1])
-        output = TokenOutput(embedding, self._held.value, (PAD_ID, UNK_ID, START_ID), END_ID)
+        output = TokenOutput(embedding, self._held.value, NEVER_WRITTEN, END_ID)
         states = recurrent if isinstance(recurrent, tuple) else (recurrent,)
         ops.generate(tokens, h, states, self.recurrent.held_layers(), output, uniforms, choice, self.recurrent.n_jobs)
         return tokens, (h, recurrent)
