@@ -15,7 +15,7 @@ class Network(abc.ABC):
     Attributes
     ----------
     layers : dict of str to Layer
-        All layers of the encoder, those of dropout too, and the head's as "output".
+        All layers of the encoder, those of dropout too, and of the head.
     head : Head
     frozen : frozenset of str
         Names of parameters that are not trained.
@@ -42,7 +42,7 @@ class Network(abc.ABC):
     def add_head(self, head):
         """Add the head."""
         self.head = head
-        self.layers["output"] = head.layer
+        self.layers.update(head.layers)
 
     @property
     def backend(self):

@@ -24,12 +24,14 @@ class Head(abc.ABC):
     Attributes
     ----------
     layer : Layer
+    layers : dict of str to Layer
+        All layers of the head by the names that they have in the network; here the output layer alone.
     buffers : dict of str to ndarray
         Arrays of a saved head that are not trained.
     """
 
     def __init__(self, layer):
-        self.layer, self.buffers = layer, {}
+        self.layer, self.layers, self.buffers = layer, {"output": layer}, {}
 
     @abc.abstractmethod
     def mean_weights(self, batch, scale):

@@ -1,11 +1,15 @@
 """Heads of networks: gradients by central differences in float64, and predictions."""
 
+from typing import NamedTuple
+
 import numpy as np
 import pytest
 
+from fastrnn.layers import Recurrent
 from fastrnn.layers.large_softmax import AdaptiveSoftmax
 from fastrnn.layers.softmax import ProjectedSoftmax, Softmax
-from fastrnn.networks.heads import HEADS, SoftmaxHead
+from fastrnn.networks.base import Network
+from fastrnn.networks.heads import HEADS, DenseHead, SoftmaxHead
 from fastrnn.text.batching import Batch as TextBatch
 
 FLOAT64 = {"dtype": "float64", "random_state": 0, "n_jobs": 1}
@@ -85,3 +89,63 @@ def test_weights_of_a_mean():
     assert head.mean_weights(TextBatch(None, targets, None, True, 2), 0.5) == (0.1, 5)
     nothing = TextBatch(None, np.full((2, 2), -1), None, True, 2)
     assert head.mean_weights(nothing, 1.0) == (1.0, 0)
+
+
+class StepHead(DenseHead):
+    """A class for each step of each sequence, as a tagger has it: what comes behind an end does not count."""
+
+    _loss = "categorical_cross_entropy"
+
+    def mean_weights(self, batch, scale):
+        total = int(batch.lengths.sum())
+        return scale / total, total
+
+    def loss_and_gradient(self, h, targets, weights, lengths=None):
+        steps, batch, size = h.shape
+        used = (np.arange(steps)[:, np.newaxis] < lengths).reshape(-1)
+        rows = self.layer.backend.reshape(h, (steps * batch, size))
+        loss, dh = super().loss_and_gradient(rows, targets.reshape(-1), weights * used)
+        return loss, self.layer.backend.reshape(dh, h.shape)
+
+    def predict(self, h, lengths=None):
+        return self.outputs(h).argmax(axis=-1)
+
+
+class Tagger(Network):
+    """Recurrent layers and a class for each step."""
+
+    def __init__(self):
+        super().__init__()
+        self.recurrent = self.add_layer("recurrent", Recurrent("rnn", 2, 5, random_state=0))
+        self.add_head(StepHead(5, 3, random_state=1))
+
+    def encode_training(self, batch):
+        h, _ = self.recurrent.forward(batch.x, lengths=batch.lengths, training=True)
+        return h, batch.lengths
+
+    def encode_backward(self, dh, scale):
+        self.recurrent.backward(dh)
+
+
+class TaggedBatch(NamedTuple):
+    x: np.ndarray  # (T, B, D)
+    targets: np.ndarray  # (T, B)
+    lengths: np.ndarray  # (B,)
+
+
+def test_a_network_of_ones_own_with_a_target_for_each_step():
+    rng = np.random.default_rng(0)
+    x, targets, lengths = rng.standard_normal((4, 3, 2)).astype("f4"), rng.integers(3, size=(4, 3)), np.array([4, 2, 3])
+    network, other = Tagger(), Tagger()
+    loss, total = network.train_step(TaggedBatch(x, targets, lengths))
+    behind = np.arange(4)[:, np.newaxis] >= lengths
+    x[behind], targets[behind] = 7, 0
+    assert (loss, total) == (other.train_step(TaggedBatch(x, targets, lengths))[0], 9)
+    alone = [Tagger() for _ in lengths]
+    for b, (length, one) in enumerate(zip(lengths, alone, strict=True)):
+        one.train_step(TaggedBatch(x[:length, [b]], targets[:length, [b]], lengths[[b]]), length / total)
+    assert network.grads.keys() == other.grads.keys()
+    for name, array in network.grads.items():
+        np.testing.assert_array_equal(array, other.grads[name])
+        summed = sum(np.asarray(one.grads[name]) for one in alone)
+        np.testing.assert_allclose(array, summed, rtol=1e-4, atol=1e-6, err_msg=name)
