@@ -1,1 +1,1 @@
-"""Networks: an encoder and an output each, with the gradients of a batch."""
+"""Networks: an encoder and a head each, and the gradients of a batch."""

@@ -11,7 +11,7 @@ from fastrnn.text.tokens import END_ID, NEVER_WRITTEN
 from fastrnn.utils.recurrent import TokenOutput
 from fastrnn.utils.shared import Held
 
-_OCCURRENCES = 2  # of a token in a batch, from which on it pays to compute with each only once
+_OCCURRENCES = 2  # mean of a token in a batch from which on the input product is computed once for each token
 
 
 class LanguageNetwork(Network):
@@ -74,8 +74,8 @@ class LanguageNetwork(Network):
         self.embedding.backward(self.dropouts[0].backward(dx))
 
     def _vectors(self, ids, training=False):
-        """Return the vectors of ids; those of all tokens and the ids where there are few tokens and many ids."""
-        is_whole = not (training and self.dropouts[0].p)  # dropout would make different vectors of each
+        """Return the vectors of ids (T, B); where ids occur often, as row numbers into the table of all vectors."""
+        is_whole = not (training and self.dropouts[0].p)  # dropout gives each occurrence a vector of its own
         if is_whole and _OCCURRENCES * self.embedding.num_embeddings <= ids.size:
             return self.embedding.embedded(ids, training=training)
         return self.embedding.forward(ids, training=training)
@@ -114,7 +114,7 @@ class LanguageNetwork(Network):
     # of the recurrent layers.
 
     def start(self, n):
-        """Return the state of n texts of which nothing was read: the output is zero."""
+        """Return the state of n texts before anything is read: the output is zero."""
         return self.backend.zeros((n, self.recurrent.output_size), self.recurrent.dtype), None
 
     def read(self, state, ids):

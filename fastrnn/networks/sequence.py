@@ -1,5 +1,6 @@
 """The networks of estimators that read whole sequences and predict one thing for each."""
 
+import abc
 from typing import NamedTuple
 
 import numpy as np
@@ -38,14 +39,14 @@ class Batch(NamedTuple):
 
 
 class SequenceNetwork(Network):
-    """Base class of both networks: their encoders make one vector of a sequence.
+    """Base class of networks whose encoder makes one vector of each sequence.
 
     A subclass writes `encode` and `encode_backward`.
     """
 
+    @abc.abstractmethod
     def encode(self, batch, training=False):
         """Return the encodings of sequences, (B, H)."""
-        raise NotImplementedError
 
     def encode_training(self, batch):
         """Return the encodings with noise; see `Network.encode_training`."""
@@ -103,7 +104,7 @@ class RecurrentNetwork(SequenceNetwork):
         return self.encode_steps(self.embed(x, training), lengths, training)
 
     def embed(self, x, training=False):
-        """Return the vectors of ids (T, B), or what series have anyway: (T, B, D)."""
+        """Return the vectors of ids (T, B); series (T, B, D) are vectors already."""
         return x if self.embedding is None else self.embedding.forward(x, training=training)
 
     def encode_steps(self, x, lengths, training=False):
