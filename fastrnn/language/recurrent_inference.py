@@ -67,6 +67,8 @@ class RecurrentInferenceMixin:
 
     def _read_contexts(self, ids, offsets):
         ids, offsets = close_sentences(ids, offsets)  # the state that predicts </s> has read the whole context
+        if len(offsets) == 2:  # one context needs neither padding nor lengths
+            return self._read_on(self.network_.start(1), shift_right(ids, self._start_id))
         blocks = []
         for begin in range(0, max(1, len(offsets) - 1), _CONTEXTS):
             block = offsets[begin : begin + _CONTEXTS + 1]
