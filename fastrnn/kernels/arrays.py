@@ -7,7 +7,7 @@ from fastrnn._memory import empty, empty_like
 
 def asarray(values, dtype=None):
     """Return values as a contiguous array of the device; the same object if they are that already."""
-    return np.ascontiguousarray(values, dtype)
+    return np.asarray(values, dtype, order="C")
 
 
 def to_numpy(array):

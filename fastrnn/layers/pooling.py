@@ -191,10 +191,17 @@ class EmbeddingBag(Layer):
         -------
         array of the device (B, D)
             Zeros for an empty bag.
+
+        Raises
+        ------
+        ValueError
+            `ids` are not from 0 to V - 1, or `offsets` are no places in `ids` in ascending order.
         """
         ids, offsets = np.array(ids, np.int64), np.array(offsets, np.int64)
         if ids.size and not (ids.min() >= 0 and ids.max() < self.num_embeddings):
             raise ValueError(f"ids must be from 0 to {self.num_embeddings - 1}, got {ids.min()} to {ids.max()}.")
+        if not _are_places(offsets, ids.size):
+            raise ValueError(f"offsets must ascend from 0 to at most {ids.size}, got {shown(offsets)}.")
         factors = self._factors(offsets) if training and self.dropout else None
         out = self.backend.empty((len(offsets) - 1, self.embedding_dim), self.dtype)
         self.backend.bag_forward(out, self.parameters["weight"], ids, factors, offsets)
@@ -231,3 +238,14 @@ class EmbeddingBag(Layer):
         self.make_writable()
         self.backend.assign_rows(self.grads["weight"], self.rows, 0)
         self.rows = np.empty(0, np.int64)
+
+
+def _are_places(offsets, n):
+    """Whether offsets cut n elements into bags."""
+    return (
+        offsets.ndim == 1
+        and offsets.size > 0
+        and offsets[0] >= 0
+        and offsets[-1] <= n
+        and not (np.diff(offsets) < 0).any()
+    )

@@ -64,7 +64,7 @@ def test_the_start_is_torch_s():
     [
         (lambda: Dense(3, 2, activation="gelu"), "activation must be one of .* got 'gelu'"),
         (lambda: Dense(3, 2).forward(np.ones((5, 4))), r"last axis of x must have length 3, got .* shape \(5, 4\)"),
-        (lambda: Dense(3, 2).forward(1.0), "last axis of x"),
+        (lambda: Dense(1, 2).forward(1.0), r"last axis of x must have length 1, got .* shape \(\)"),
     ],
 )
 def test_bad_input_is_named(call, message):

@@ -92,6 +92,12 @@ def test_a_bag_is_the_mean_of_its_vectors():
     np.testing.assert_allclose(layer.forward(IDS, OFFSETS), expected)
 
 
+@pytest.mark.parametrize("offsets", [[0, 6], [-1, 5], [0, 3, 1, 5], [], [[0, 5]]])
+def test_offsets_outside_the_ids_are_refused(offsets):
+    with pytest.raises(ValueError, match="offsets must ascend from 0 to at most 5, got "):
+        EmbeddingBag(8, 3).forward(IDS, offsets)
+
+
 @pytest.mark.parametrize("dropout", [0.0, 0.4])
 def test_gradient_of_bags_equals_differences(dropout):
     layer = EmbeddingBag(8, 3, dropout=dropout, dtype="float64", random_state=0)

@@ -4,7 +4,7 @@ import numpy as np
 
 
 def asarray(values, dtype=None):
-    return np.ascontiguousarray(values, dtype)
+    return np.asarray(values, dtype, order="C")
 
 
 def empty(shape, dtype):
