@@ -135,12 +135,11 @@ class LanguageNetwork(Network):
     def score(self, state, ids):
         """Return the log probabilities of further tokens `ids` (T, n), float64 (T, n), and the state after them."""
         y, recurrent = self.hidden(ids, state[1])
-        log_probs = np.empty(ids.shape)
-        log_probs[0] = self.head.log_probs(state[0], ids[0])
-        if len(ids) > 1:
-            following = np.full_like(ids, IGNORED)
-            following[:-1] = ids[1:]
-            log_probs[1:] = self.head.log_probs(y, following)[:-1]
+        if len(ids) == 1:
+            return self.head.log_probs(state[0], ids[0])[np.newaxis], (self._last(y), recurrent)
+        h = self.backend.concatenate([state[0], self._flat(y)])  # what is before each token, and behind the last
+        targets = np.append(ids, np.full(ids.shape[1], IGNORED))
+        log_probs = self.head.log_probs(h, targets)[: ids.size].reshape(ids.shape)
         return log_probs, (self._last(y), recurrent)
 
     def distributions(self, inputs):
