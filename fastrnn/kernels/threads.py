@@ -57,7 +57,8 @@ def effective_n_jobs(n_jobs):
 
 def worth(n_jobs, flops):
     """Return how many of `n_jobs` threads to use for a number of floating-point operations, at least 1."""
-    return max(1, min(effective_n_jobs(n_jobs), int(flops // _FLOPS_PER_THREAD)))
+    most = int(flops // _FLOPS_PER_THREAD)
+    return min(effective_n_jobs(n_jobs), most) if most > 1 else 1  # the cores are not counted for a small pass
 
 
 def split(count, parts, multiple=1):

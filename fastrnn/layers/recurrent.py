@@ -294,16 +294,17 @@ class Recurrent(Layer):
         last layer's output, and the passes of all directions for `backward`.
         """
         backend, held, passes = self.backend, self._held.value, []
-        draws = training and (self.recurrent_dropout or self.weight_dropout or any(self.zoneout))
-        noise = self._noise.next_pass() if draws else None
+        masked = any(self.zoneout) or (training and (self.recurrent_dropout or self.weight_dropout))
+        noise = self._noise.next_pass() if masked and training else None
         for k, layer in enumerate(self._layers):
             padded, outputs = self._is_padded(k), []
             for direction in layer:
                 if not outputs or self.merge != "concat":
                     outputs.append(packing.new_rows(self.output_size, self.dtype, padded, self.n_jobs))
+                n = len(passes)
                 done = direction.forward(
-                    outputs[-1], final, rows, initial, packing, self._regularizers(noise, len(passes)), padded=padded,
-                    training=training, held=None if held is None else held[len(passes)], all_states=all_states,
+                    outputs[-1], final, rows, initial, packing, self._regularizers(noise, n) if masked else None,
+                    padded=padded, training=training, held=None if held is None else held[n], all_states=all_states,
                 )  # fmt: skip
                 passes.append(done)
             y = outputs[0] if len(outputs) == 1 else backend.add(*outputs)
@@ -311,9 +312,10 @@ class Recurrent(Layer):
                 backend.scale(y, 0.5)
             if self.residual and k > 0:
                 y = backend.add(y, rows.vectors)
-            if training and k < self.num_layers - 1:
-                y = self._dropouts[k].forward(y, True, packing.sequences, packing.step_numbers)
-            rows = Inputs(y)
+            if k < self.num_layers - 1:
+                if training:
+                    y = self._dropouts[k].forward(y, True, packing.sequences, packing.step_numbers)
+                rows = Inputs(y)
         return y, passes
 
     def held_weights(self):
@@ -372,7 +374,8 @@ class Recurrent(Layer):
         """
         passes, (packing, x_shape, y_shape, is_learned, lengths) = self._recall()
         dy = read_gradient(dy, y_shape, lengths, self)
-        d_final, d_initial = self._read_states(dstate, packing.batch, "dstate"), self._empty_states(packing.batch)
+        d_final = None if dstate is None else self._read_states(dstate, packing.batch, "dstate")
+        d_initial = self._empty_states(packing.batch)
         self._begin_training("backward")
         try:
             self._forget()
@@ -427,38 +430,32 @@ class Recurrent(Layer):
         for dropout, part in zip(self._dropouts, state["dropouts"], strict=True):
             dropout.set_training_state(part)
 
-    # ------------------------------------------------------------------------------------------------------ parts
-
     def _is_padded(self, k):
         """Return whether layer `k` writes right into the padded batch that the caller gets; -1 is the last one."""
         return k in (-1, self.num_layers - 1) and not (self.residual and self.num_layers > 1)
 
     def _regularizers(self, noise, n):
         """Return the masks of direction `n` in a pass: of the `NoisePass` in training, of None at prediction."""
-        if noise is not None:
-            return Regularizers(self.recurrent_dropout, self.weight_dropout, self.zoneout, *noise.kind(n << 4))
-        return Regularizers(0.0, 0.0, self.zoneout, 0, None) if any(self.zoneout) else None
-
-    # ---------------------------------------------------------------------------------------------------- states
+        if noise is None:
+            return Regularizers(0.0, 0.0, self.zoneout, 0, None)
+        return Regularizers(self.recurrent_dropout, self.weight_dropout, self.zoneout, *noise.kind(n << 4))
 
     def _initial_states(self, states, batch):
         """Return the states that a pass starts from: those given, the learned ones, or None for zeros."""
-        if states is None and self.learn_initial_state:
+        if states is not None:
+            return self._read_states(states, batch, "state")
+        if self.learn_initial_state:
             return [self.backend.repeat(self.parameters[f"initial_{name}"], batch) for name in self.cell.states]
-        return self._read_states(states, batch, "state")
+        return None
 
     def _read_states(self, states, batch, argument):
-        """Return given states as a list of arrays (num_layers · directions, batch, size), or None."""
-        return None if states is None else read_states(states, self._state_shapes(batch), argument, self)
-
-    def _state_shapes(self, *batch_shape):
-        """Return the shape of each state: (num_layers · directions, *batch_shape, size)."""
-        return [(self._rows, *batch_shape, size) for size in self._sizes]
+        """Return given states as a list of arrays (num_layers · directions, batch, size)."""
+        return read_states(states, [(self._rows, batch, size) for size in self._sizes], argument, self)
 
     def _empty_states(self, *batch_shape):
-        """Return an array for each state."""
-        empty, dtype = self.backend.empty, self.dtype
-        return [empty(shape, dtype) for shape in self._state_shapes(*batch_shape)]
+        """Return an array (num_layers · directions, *batch_shape, size) for each state."""
+        empty, rows, dtype = self.backend.empty, self._rows, self.dtype
+        return [empty((rows, *batch_shape, size), dtype) for size in self._sizes]
 
 
 def _hold(directions):
