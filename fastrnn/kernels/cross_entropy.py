@@ -152,7 +152,7 @@ def _panel_gradient(dx_panel, probabilities, panel, weight, targets, weights, ma
 
 
 @kernel
-def cross_entropy_rows(board, party, log_probs, dx, probabilities, x, weight, bias, targets, weights, buffer,
+def cross_entropy_rows(board, thread, log_probs, dx, probabilities, x, weight, bias, targets, weights, buffer,
                        begin, end, width, training):  # fmt: skip
     """Compute log p of the targets of rows `begin` to `end - 1`; in training also dx, and the gradient of the logits.
 
@@ -160,7 +160,7 @@ def cross_entropy_rows(board, party, log_probs, dx, probabilities, x, weight, bi
     (V, rows of the panel) each. Without training that is a buffer for one block of classes.
     """
     # log_probs (R,) float64, dx (R, H), x (R, H), weight (V, H), bias (V,), targets (R,) int64, weights (R,)
-    enter(board, party)
+    enter(board, thread)
     classes, features = weight.shape
     x_panel, dx_panel = buffer[: features * width], buffer[features * width : 2 * features * width]
     table = width * (1 + (classes + CLASS_BLOCK - 1) // CLASS_BLOCK)
@@ -176,7 +176,7 @@ def cross_entropy_rows(board, party, log_probs, dx, probabilities, x, weight, bi
         if training:
             _panel_gradient(dx_panel, probabilities, panel, weight, targets, weights, maxima, sums, row, rows)
             _write_transposed(dx, row, dx_panel, rows, padded)
-    leave(board, party)
+    leave(board, thread)
 
 
 @kernel(inline="always")
@@ -194,13 +194,15 @@ def _write_transposed(dx, row, dx_panel, rows, padded):
 
 
 @kernel
-def cross_entropy_classes(board, party, dweight, dbias, dlogits, x, buffer, begin, end, width, first_class, last_class):
+def cross_entropy_classes(
+    board, thread, dweight, dbias, dlogits, x, buffer, begin, end, width, first_class, last_class
+):
     """Add the gradient of a range of classes: dweight += dlogitsᵀ·x and dbias += the sum of dlogits over its rows.
 
     `dlogits` holds the rows `begin` to `end - 1`, as `cross_entropy_rows` leaves them.
     """
     # dweight (V, H), dbias (V,), x (R, H)
-    enter(board, party)
+    enter(board, thread)
     classes, features = dweight.shape
     edge = buffer[: TILE_ROWS * PANEL_VECTORS * lanes(x)]
     x_panels = buffer[edge.size :]
@@ -219,7 +221,7 @@ def cross_entropy_classes(board, party, dweight, dbias, dlogits, x, buffer, begi
             for v in range(block):
                 for j in range(0, padded, lanes(x)):  # vector by vector: the sum must not depend on the panels' width
                     dbias[first + v] += sum_lanes(load(dlogits, start + v * padded + j))
-    leave(board, party)
+    leave(board, thread)
 
 
 def panel_layout(rows, features, classes, dtype, threads):

@@ -5,10 +5,11 @@ import numpy as np
 from fastrnn._jit import kernel
 from fastrnn._memory import aligned, borrow_room, give_back
 from fastrnn.kernels.gemm import PANEL_VECTORS, Strides, gemm, pack, packed_size, scratch_size
-from fastrnn.kernels.threads import enter, leave, run_kernel, split, worth
+from fastrnn.kernels.threads import compiled_for, enter, leave, run_kernel, split, worth
 from fastrnn.simd import lanes, lanes_of, load_first, sigmoid, store_first, sum_lanes, tanh
 
 FEW_ROWS = 4  # up to this number of rows of x, packing W costs more than the product with it
+_compiled = {}  # entry point of `gemm` for each type of its matrices
 
 
 def product(c, a, b, n_jobs=None):
@@ -40,7 +41,10 @@ def product(c, a, b, n_jobs=None):
             calls.append((flat_c, Strides(begin * columns, columns, 1), flat_a,
                           Strides(begin * a_strides[0], *a_strides), flat_b, Strides(0, *b_strides), end - begin,
                           columns, depth, own))  # fmt: skip
-    run_kernel(gemm, calls)
+    key = tuple((matrix.dtype, matrix.flags.writeable, matrix.flags.aligned) for matrix in (c, a, b))
+    run_kernel(_compiled.get(key, gemm), calls)
+    if key not in _compiled:
+        _compiled[key] = compiled_for(gemm, calls[0])
     give_back(room)
 
 
@@ -56,10 +60,10 @@ def _flat(matrix):
 
 
 @kernel
-def dot_rows(board, party, y, x, weight, begin, end):
+def dot_rows(board, thread, y, x, weight, begin, end):
     """Add x·Wᵀ to the columns `begin` to `end - 1` of y, as one dot product each: W is read once and not packed."""
     # y (M, N), x (M, K), weight (N, K)
-    enter(board, party)
+    enter(board, thread)
     depth = weight.shape[1]
     for n in range(begin, end):
         for m in range(len(x)):
@@ -67,7 +71,7 @@ def dot_rows(board, party, y, x, weight, begin, end):
             for k in range(lanes(x), depth, lanes(x)):
                 total += load_first(x, m * depth + k, depth - k) * load_first(weight, n * depth + k, depth - k)
             y[m, n] += sum_lanes(total)
-    leave(board, party)
+    leave(board, thread)
 
 
 def dense_forward(y, x, weight, bias, n_jobs=None, by_rows=False):

@@ -74,9 +74,9 @@ def sgd_update(weight, grad, velocity, rows, settings, n_jobs):
 
 
 @kernel
-def _sgd(board, party, weight, grad, velocity, rows, size, settings):
+def _sgd(board, thread, weight, grad, velocity, rows, size, settings):
     # weight, grad, velocity (n,), which is not touched without momentum; rows (R,) of `size` elements each
-    enter(board, party)
+    enter(board, thread)
     rate, momentum, nesterov, weight_decay = settings
     for row in rows:
         for i in range(row * size, (row + 1) * size, lanes(weight)):
@@ -88,7 +88,7 @@ def _sgd(board, party, weight, grad, velocity, rows, size, settings):
                 store_first(velocity, i, v, count)
                 step = step + momentum * v if nesterov else v
             store_first(weight, i, w - rate * step, count)
-    leave(board, party)
+    leave(board, thread)
 
 
 def adam_update(weight, grad, mean, square, rows, settings, n_jobs):
@@ -112,9 +112,9 @@ def adam_update(weight, grad, mean, square, rows, settings, n_jobs):
 
 
 @kernel
-def _adam(board, party, weight, grad, mean, square, rows, size, settings):
+def _adam(board, thread, weight, grad, mean, square, rows, size, settings):
     # weight, grad, mean, square (n,), rows (R,) of `size` elements each
-    enter(board, party)
+    enter(board, thread)
     rate, beta_1, beta_2, epsilon, weight_decay, shrink, root = settings
     for row in rows:
         for i in range(row * size, (row + 1) * size, lanes(weight)):
@@ -127,7 +127,7 @@ def _adam(board, party, weight, grad, mean, square, rows, size, settings):
             store_first(mean, i, m, count)
             store_first(square, i, s, count)
             store_first(weight, i, shrink * w - rate * (m / (root * sqrt(s) + epsilon)), count)
-    leave(board, party)
+    leave(board, thread)
 
 
 def adagrad_update(weight, grad, square, rows, settings, n_jobs):
@@ -151,9 +151,9 @@ def adagrad_update(weight, grad, square, rows, settings, n_jobs):
 
 
 @kernel
-def _adagrad(board, party, weight, grad, square, rows, size, settings):
+def _adagrad(board, thread, weight, grad, square, rows, size, settings):
     # weight, grad, square (n,), rows (R,) of `size` elements each
-    enter(board, party)
+    enter(board, thread)
     rate, epsilon, weight_decay = settings
     for row in rows:
         for i in range(row * size, (row + 1) * size, lanes(weight)):
@@ -163,7 +163,7 @@ def _adagrad(board, party, weight, grad, square, rows, size, settings):
             s = load_first(square, i, count) + g * g
             store_first(square, i, s, count)
             store_first(weight, i, w - rate * (g / (sqrt(s) + epsilon)), count)
-    leave(board, party)
+    leave(board, thread)
 
 
 def rmsprop_update(weight, grad, square, velocity, rows, settings, n_jobs):
@@ -188,9 +188,9 @@ def rmsprop_update(weight, grad, square, velocity, rows, settings, n_jobs):
 
 
 @kernel
-def _rmsprop(board, party, weight, grad, square, velocity, rows, size, settings):
+def _rmsprop(board, thread, weight, grad, square, velocity, rows, size, settings):
     # weight, grad, square, velocity (n,), which is not touched without momentum; rows (R,) of `size` elements each
-    enter(board, party)
+    enter(board, thread)
     rate, rho, epsilon, momentum, weight_decay = settings
     for row in rows:
         for i in range(row * size, (row + 1) * size, lanes(weight)):
@@ -204,7 +204,7 @@ def _rmsprop(board, party, weight, grad, square, velocity, rows, size, settings)
                 step += momentum * load_first(velocity, i, count)
                 store_first(velocity, i, step, count)
             store_first(weight, i, w - rate * step, count)
-    leave(board, party)
+    leave(board, thread)
 
 
 def average_update(average, weight, share, n_jobs):
@@ -222,14 +222,14 @@ def average_update(average, weight, share, n_jobs):
 
 
 @kernel
-def _average(board, party, average, weight, share):
+def _average(board, thread, average, weight, share):
     # average, weight (n,)
-    enter(board, party)
+    enter(board, thread)
     for i in range(0, weight.size, lanes(weight)):
         mean = load_first(average, i, weight.size - i)
         step = load_first(weight, i, weight.size - i) - mean
         store_first(average, i, mean + share * step, weight.size - i)
-    leave(board, party)
+    leave(board, thread)
 
 
 def _run(update, arrays, rows, settings, n_jobs):

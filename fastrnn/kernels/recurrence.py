@@ -137,7 +137,7 @@ class Memory(NamedTuple):
 
     gates: object  # (rows of gates, width)
     states: object  # (N, rows, padded), the initial states first
-    recurrent_input: object  # (·, rows, padded), [0] is h under the mask; without a mask it is `states` itself
+    masked: object  # (1, rows, padded), h under the mask of the recurrent product, or None
     gated: object  # (rows of gates, padded), the gated state, or None
     raw: object  # (rows of gates, padded), the output before the projection, or None
     standardized: object  # (rows of gates, padded), the standardized state, or None
@@ -156,8 +156,7 @@ class Gradients(NamedTuple):
 
     states: object  # (N, B, padded), in: of the final states; out: of the initial ones
     units: object  # (B, unit parameters, padded), zeros before
-    recurrent_input: object  # (·, B, padded), the recurrent product adds to [0]: `masked`, or without a mask `states`
-    masked: object  # (1, B, padded), zeros before: gradient of h under the mask, or None
+    masked: object  # (1, B, padded), gradient of h under the mask of the recurrent product, zeros before; or None
     gated: object  # (B, padded), gradient of the gated state, or None
     output: object  # (R, padded), gradient of the projected output, or None
     carried: object  # (N, B, padded), what passes a step by zoneout, or None
@@ -178,6 +177,7 @@ def recurrence_forward(board, thread, y, memory, cell, inputs, weights, masks, s
     enter(board, thread)
     gates, states, layout = memory.gates, memory.states, schedule.layout
     padded, steps, size = states.shape[2], len(schedule.gate_rows), y.end - y.begin
+    operand = _recurrent_operand(memory.masked, states)
     if not weights.packed:
         _pack_gates(inputs.ids, weights.input_panels, weights.input, weights.blocks.input, layout.input, padded, part,
                     board, thread)  # fmt: skip
@@ -190,8 +190,7 @@ def recurrence_forward(board, thread, y, memory, cell, inputs, weights, masks, s
                     stop, part)  # fmt: skip
         for t in range(start, stop):
             step = _step_rows(schedule, schedule.gate_rows, part, t)
-            _recurrent_product(gates, memory.recurrent_input, weights.recurrent_panels, layout.recurrent, step, part,
-                               size)  # fmt: skip
+            _recurrent_product(gates, operand, weights.recurrent_panels, layout.recurrent, step, part, size)
             standardize_products(memory.scales, gates, layout, step)
             gated_product(memory.gated, gates, states, cell, masks.recurrent, weights.gated, layout, step)
             _cell_step(gates, states, cell, weights.units, step, part, schedule.keep)
@@ -199,7 +198,7 @@ def recurrence_forward(board, thread, y, memory, cell, inputs, weights, masks, s
             project(memory.raw, states, weights.projection, step, size)
             zone_out(masks.update, states, step, part)
             _emit(y, states, step, part)
-            mask_output(masks.recurrent, memory.recurrent_input, states, step, part)
+            mask_output(masks.recurrent, memory.masked, states, step, part)
             if part.end - part.begin < padded:
                 barrier(board, thread)
     leave(board, thread)
@@ -217,6 +216,14 @@ def _step_rows(schedule, gate_rows, part, t):
         state_rows[t] + first,
         state_rows[t + 1] + first,
     )
+
+
+@kernel
+def _recurrent_operand(masked, states):
+    """Return the array that [0] of the recurrent product reads h from, or that its gradient adds to."""
+    if masked is None:
+        return states
+    return masked
 
 
 @kernel(inline="always")
@@ -371,7 +378,7 @@ def recurrence_backward(board, thread, gradients, memory, cell, dy, weights, mas
     gates, states, d_states, layout = memory.gates, memory.states, gradients.states, schedule.layout
     width, padded, size = gates.shape[1], states.shape[2], dy.end - dy.begin
     own = min(part.end, size) - part.begin
-    columns = layout.recurrent
+    columns, d_operand = layout.recurrent, _recurrent_operand(gradients.masked, d_states)
     if not weights.packed:
         _pack_columns(weights.recurrent_panels, weights.recurrent, weights.blocks.recurrent, columns, own, part, padded,
                       board, thread)  # fmt: skip
@@ -391,7 +398,7 @@ def recurrence_backward(board, thread, gradients, memory, cell, dy, weights, mas
         standardize_products_backward(memory.scales, gates, gradients.row, layout, step)
         if part.end - part.begin < padded:
             barrier(board, thread)
-        packed_product(gradients.recurrent_input, Strides(step.first * padded + part.begin, padded, 1), gates,
+        packed_product(d_operand, Strides(step.first * padded + part.begin, padded, 1), gates,
                        Strides(step.gate_row * width + columns.begin, width, 1),
                        weights.recurrent_panels[part.begin * columns.count :], step.count, columns.count,
                        own)  # fmt: skip

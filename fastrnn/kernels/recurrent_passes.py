@@ -233,7 +233,7 @@ class Direction:
             for plane, state in zip(memory.states, initial, strict=True):
                 packing.read_states(plane[:batch], state[self.place])
         if mask is not None:
-            np.multiply(memory.states[0, :batch], mask, out=memory.recurrent_input[0, :batch])
+            np.multiply(memory.states[0, :batch], mask, out=memory.masked[0, :batch])
 
     def _write_all_states(self, all_states, memory, packing):
         """Write the states after every step to the padded batch."""
@@ -253,13 +253,11 @@ class Direction:
         else:
             for plane, state in zip(d_states, d_final, strict=True):
                 packing.read_states(plane, state[self.place])
-        masked = None if masks.recurrent is None else room.zeros("d_masked", 1, batch, padded)
         n_units = weights.n_units
         return recurrence.Gradients(
             states=d_states,
             units=room.zeros("d_units", batch, n_units, padded) if n_units else room.take("d_units", batch, 1, padded),
-            recurrent_input=d_states if masked is None else masked,
-            masked=masked,
+            masked=None if masks.recurrent is None else room.zeros("d_masked", 1, batch, padded),
             gated=room.take("d_gated", batch, padded) if weights.gated_slots else None,
             output=room.take("d_output", rows, padded) if weights.has_projection else None,
             carried=None if masks.update is None else room.take("carried", states, batch, padded),
@@ -272,7 +270,7 @@ class Direction:
         With `sums`, the rows of gates are summed there by row of the table instead; their products come later.
         """
         (vectors, ids), packing, gates = forward.x, forward.packing, forward.memory.gates[rows]
-        plane = forward.memory.recurrent_input[0]  # h as the recurrent product took it
+        plane = (forward.memory.states if forward.memory.masked is None else forward.memory.masked)[0]  # h
         previous = plane[rows] if packing.previous is None else gather(plane, packing.previous[rows], self.n_jobs)
         if sums is None:
             self._run_products(forward.plan, totals, dx[rows], gates, vectors[rows], previous, weights)

@@ -116,7 +116,7 @@ def new_memory(room, key):
     return recurrence.Memory(
         gates=room.take("gates", key.gate_rows, key.width),
         states=states,
-        recurrent_input=room.take("masked h", 1, key.rows, key.padded) if key.masked else states,
+        masked=room.take("masked h", 1, key.rows, key.padded) if key.masked else None,
         gated=room.take("gated state", key.gate_rows, key.padded) if key.gated else None,
         raw=room.take("raw", key.gate_rows, key.padded) if key.projected else None,
         standardized=room.take("standardized", key.gate_rows, key.padded) if key.standardized else None,

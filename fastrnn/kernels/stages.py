@@ -8,7 +8,7 @@ takes it from the end. Arrays are those of `recurrence.Memory`.
 stage                 which cells or layers    reads                      writes
 ====================  =======================  =========================  =====================================
 input part            all; many steps at once  inputs, bias               `gates`: input slots
-recurrent product     ``recurrent_slots``      `recurrent_input`          `gates`: adds to recurrent slots
+recurrent product     ``recurrent_slots``      `masked`, or h before      `gates`: adds to recurrent slots
 standardize_products  ``normalized``           `gates`                    `gates`, `scales`
 gated_product         ``gated_slots``          `gates`, `states` before   `gated`; `gates`: adds to gated slots
 cell step             all                      `gates`, `states` before   `states` after; `gates`: kept values
@@ -16,7 +16,7 @@ standardized_output   ``standardized_state``   `gates`, `states` after    `stand
 project               ``proj_size``            h after                    `raw`, h after
 zone_out              ``zoneout``              `states` before and after  `states` after
 output                all                      h after                    y
-mask_output           ``recurrent_dropout``    h after                    `recurrent_input`
+mask_output           ``recurrent_dropout``    h after                    `masked`
 ====================  =======================  =========================  =====================================
 
 These stages are planned. `fastrnn.cells._cell.PLANNED` holds the declarations of those that belong to a cell; a cell
@@ -283,14 +283,12 @@ def add_carried(carried, d_states, step, part):
 
 
 @kernel
-def mask_output(mask, recurrent_input, states, step, part):
+def mask_output(mask, masked, states, step, part):
     """Write h under its mask, for the recurrent product of the next step."""
     if mask is not None:
         count, begin, end = step.count, part.begin, part.end
         h = states[0, step.after : step.after + count, begin:end]
-        recurrent_input[0, step.after : step.after + count, begin:end] = (
-            h * mask[step.first : step.first + count, begin:end]
-        )
+        masked[0, step.after : step.after + count, begin:end] = h * mask[step.first : step.first + count, begin:end]
 
 
 @kernel

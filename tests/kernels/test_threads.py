@@ -11,45 +11,45 @@ from fastrnn.kernels.threads import barrier, enter, leave, run, run_kernel
 
 
 @kernel
-def fill(board, party, values, begin, end, value):
-    enter(board, party)
+def fill(board, thread, values, begin, end, value):
+    enter(board, thread)
     values[begin:end] = value
-    leave(board, party)
+    leave(board, thread)
 
 
 @kernel
-def pass_on(board, party, rows, own):
-    """Each round, every party adds up what all parties wrote in the round before."""
-    # rows (rounds + 1, parties)
-    enter(board, party)
+def pass_on(board, thread, rows, own):
+    """Each round, every thread adds up what all threads wrote in the round before."""
+    # rows (rounds + 1, threads)
+    enter(board, thread)
     for k in range(1, len(rows)):
         rows[k, own] = rows[k - 1].sum() % 1000 + own
-        barrier(board, party)
-    leave(board, party)
+        barrier(board, thread)
+    leave(board, thread)
 
 
-@pytest.mark.parametrize("parties", [1, 2, 3, 7])
-def test_every_part_is_done_when_run_returns(parties):
-    values = np.zeros(parties * 10)
+@pytest.mark.parametrize("size", [1, 2, 3, 7])
+def test_every_part_is_done_when_run_returns(size):
+    values = np.zeros(size * 10)
     for k in range(50):
-        run_kernel(fill, [(values, 10 * p, 10 * p + 10, k + p) for p in range(parties)])
-        np.testing.assert_array_equal(values, np.repeat(np.arange(parties) + k, 10))
+        run_kernel(fill, [(values, 10 * p, 10 * p + 10, k + p) for p in range(size)])
+        np.testing.assert_array_equal(values, np.repeat(np.arange(size) + k, 10))
 
 
-@pytest.mark.parametrize("parties", [1, 2, 5])
-def test_a_barrier_holds_everybody_back(parties):
-    rows = np.zeros((40, parties), np.int64)
-    rows[0] = np.arange(parties)
+@pytest.mark.parametrize("size", [1, 2, 5])
+def test_a_barrier_holds_everybody_back(size):
+    rows = np.zeros((40, size), np.int64)
+    rows[0] = np.arange(size)
     expected = rows.copy()
     for k in range(1, len(rows)):
-        expected[k] = expected[k - 1].sum() % 1000 + np.arange(parties)
-    run_kernel(pass_on, [(rows, p) for p in range(parties)])
+        expected[k] = expected[k - 1].sum() % 1000 + np.arange(size)
+    run_kernel(pass_on, [(rows, p) for p in range(size)])
     np.testing.assert_array_equal(rows, expected)
 
 
-@pytest.mark.parametrize("parties", [1, 2, 3])
-def test_any_function_can_be_run(parties):
-    values = np.zeros(parties)
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_any_function_can_be_run(size):
+    values = np.zeros(size)
 
     def fill_one(place, value):
         values[place] = value
@@ -57,11 +57,11 @@ def test_any_function_can_be_run(parties):
             raise ValueError("negative")
 
     for k in range(20):
-        run(fill_one, [(p, k + p) for p in range(parties)])
-        np.testing.assert_array_equal(values, np.arange(parties) + k)
+        run(fill_one, [(p, k + p) for p in range(size)])
+        np.testing.assert_array_equal(values, np.arange(size) + k)
     with pytest.raises(ValueError, match="negative"):
-        run(fill_one, [(p, p - parties + 1 or -1) for p in range(parties)])
-    run(fill_one, [(p, 1) for p in range(parties)])
+        run(fill_one, [(p, p - size + 1 or -1) for p in range(size)])
+    run(fill_one, [(p, 1) for p in range(size)])
     assert (values == 1).all()
 
 
@@ -98,10 +98,10 @@ class Interrupted(BaseException):
 def test_an_exception_of_any_part_is_raised_when_all_have_ended(failing):
     values = np.zeros(30)
 
-    def part(board, party, begin):
-        if party == failing:
+    def part(board, thread, begin):
+        if thread == failing:
             raise Interrupted
-        fill(board, party, values, begin, begin + 10, 1.0)
+        fill(board, thread, values, begin, begin + 10, 1.0)
 
     with pytest.raises(Interrupted):
         run_kernel(part, [(0,), (10,), (20,)])
@@ -113,10 +113,10 @@ def test_an_exception_of_any_part_is_raised_when_all_have_ended(failing):
 
 
 def test_nobody_waits_at_a_barrier_for_a_caller_that_failed():
-    def part(board, party, rows):
-        if party == 0:
+    def part(board, thread, rows):
+        if thread == 0:
             raise Interrupted
-        pass_on(board, party, rows, party)
+        pass_on(board, thread, rows, thread)
 
     with pytest.raises(Interrupted):
         run_kernel(part, [(np.zeros((3, 2), np.int64),)] * 2)
