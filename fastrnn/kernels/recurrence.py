@@ -186,8 +186,9 @@ def recurrence_forward(board, thread, y, memory, cell, inputs, weights, masks, s
         barrier(board, thread)
     for start in range(0, steps, schedule.chunk):
         stop = min(start + schedule.chunk, steps)
-        _input_part(inputs.ids, gates, inputs.vectors, weights.input_panels, weights.bias, schedule, padded, start,
-                    stop, part)  # fmt: skip
+        _input_products(inputs.ids, gates, inputs.vectors, weights.input_panels, weights.bias, schedule, padded, start,
+                        stop, part)  # fmt: skip
+        _look_up(inputs.ids, gates, inputs.vectors, weights.bias, schedule, padded, start, stop, part)
         for t in range(start, stop):
             step = _step_rows(schedule, schedule.gate_rows, part, t)
             _recurrent_product(gates, operand, weights.recurrent_panels, layout.recurrent, step, part, size)
@@ -250,7 +251,7 @@ def _pack_gates(ids, panels, weight, blocks, columns, padded, part, board, threa
             _pack_blocks(panels, place * depth, weight, blocks, columns.begin + slot * padded + first, last - first)
 
 
-@kernel
+@kernel(inline="always")
 def _pack_blocks(panels, place, weight, blocks, begin, columns):
     """Pack Wᵀ: the columns of `gates` from `begin` on."""
     width, depth = lanes(panels), weight.shape[1]
@@ -274,57 +275,55 @@ def pack_weights(panels, weight, blocks, columns, padded):
 
 
 @kernel
-def _input_part(ids, gates, vectors, panels, bias, schedule, padded, start, stop, part):
-    """Write the bias and the input's part of the pre-activations of the steps `start` to `stop`."""
-    if ids is None:
-        _input_products(gates, vectors, panels, bias, schedule, padded, start, stop, part)
-    else:
-        _look_up(gates, vectors, ids, bias, schedule, padded, start, stop, part)
-
-
-@kernel(inline="always")
-def _input_products(gates, x, panels, bias, schedule, padded, start, stop, part):
-    """Compute the bias and the input's products of the steps `start` to `stop`.
+def _input_products(ids, gates, x, panels, bias, schedule, padded, start, stop, part):
+    """Compute the bias and the input's products of the steps `start` to `stop`, if there are no `ids`.
 
     A panel stays in the first-level cache for all steps. Steps whose rows follow each other are one product.
     """
-    offsets, gate_rows, columns = schedule.offsets, schedule.gate_rows, schedule.layout.input
-    first, last, begin, end = part
-    width, depth = gates.shape[1], x.shape[1]
-    slots, own = (1, columns.count) if end - begin == padded else (columns.count // padded, end - begin)
-    all_rows = offsets[stop] - offsets[start]
-    together = (first == 0 and last >= offsets[start + 1] - offsets[start]
-                and gate_rows[stop - 1] - gate_rows[start] == offsets[stop - 1] - offsets[start])  # fmt: skip
-    for t in range(start, stop):
-        row = gate_rows[t] + first
-        for place in range(row * width, (row + _still_running(offsets, t, part)) * width, width):
-            for slot in range(0, len(bias), padded):
-                for j in range(slot + begin, slot + end, lanes(gates)):
-                    store(gates, place + j, load(bias, j))
-    for slot in range(slots):
-        packed_columns = begin * (columns.count // padded) + slot * own
-        for column in range(0, own, PANEL_VECTORS * lanes(gates)):
-            vectors = min(PANEL_VECTORS * lanes(gates), own - column) // lanes(gates)
-            for t in range(start, stop, stop - start if together else 1):
-                place = (gate_rows[t] + first) * width + columns.begin + slot * padded + begin + column
-                rows = all_rows if together else _still_running(offsets, t, part)
-                panel_product(gates, Strides(place, width, 1), x, Strides((offsets[t] + first) * depth, depth, 1),
-                              panels, (packed_columns + column) * depth, rows, depth, vectors)  # fmt: skip
+    # gates (rows of gates, width), x (R, D), panels (D · input columns,), bias (slots · padded,)
+    if ids is None:
+        offsets, gate_rows, columns = schedule.offsets, schedule.gate_rows, schedule.layout.input
+        first, last, begin, end = part
+        width, depth = gates.shape[1], x.shape[1]
+        slots, own = (1, columns.count) if end - begin == padded else (columns.count // padded, end - begin)
+        all_rows = offsets[stop] - offsets[start]
+        together = (first == 0 and last >= offsets[start + 1] - offsets[start]
+                    and gate_rows[stop - 1] - gate_rows[start] == offsets[stop - 1] - offsets[start])  # fmt: skip
+        for t in range(start, stop):
+            row = gate_rows[t] + first
+            for place in range(row * width, (row + _still_running(offsets, t, part)) * width, width):
+                for slot in range(0, len(bias), padded):
+                    for j in range(slot + begin, slot + end, lanes(gates)):
+                        store(gates, place + j, load(bias, j))
+        for slot in range(slots):
+            packed_columns = begin * (columns.count // padded) + slot * own
+            for column in range(0, own, PANEL_VECTORS * lanes(gates)):
+                vectors = min(PANEL_VECTORS * lanes(gates), own - column) // lanes(gates)
+                for t in range(start, stop, stop - start if together else 1):
+                    place = (gate_rows[t] + first) * width + columns.begin + slot * padded + begin + column
+                    rows = all_rows if together else _still_running(offsets, t, part)
+                    panel_product(gates, Strides(place, width, 1), x, Strides((offsets[t] + first) * depth, depth, 1),
+                                  panels, (packed_columns + column) * depth, rows, depth, vectors)  # fmt: skip
 
 
-@kernel(inline="always")
-def _look_up(gates, table, ids, bias, schedule, padded, start, stop, part):
-    """Copy the input's part of the pre-activations of the steps `start` to `stop`, bias included, from a table."""
-    offsets, width, columns = schedule.offsets, gates.shape[1], schedule.layout.input
-    first, _, begin, end = part
-    for t in range(start, stop):
-        for b in range(_still_running(offsets, t, part)):
-            place = (schedule.gate_rows[t] + first + b) * width
-            source = ids[offsets[t] + first + b] * columns.count - columns.begin
-            for slot in range(0, len(bias), padded):
-                is_input = columns.begin <= slot < columns.begin + columns.count
-                for j in range(slot + begin, slot + end, lanes(gates)):
-                    store(gates, place + j, load(table, source + j) if is_input else load(bias, j))
+@kernel
+def _look_up(ids, gates, table, bias, schedule, padded, start, stop, part):
+    """Copy the input's part of the pre-activations of the steps `start` to `stop` from a table, if there are `ids`.
+
+    The table has the bias in it.
+    """
+    # ids (R,), gates (rows of gates, width), table (V, input columns), bias (slots · padded,)
+    if ids is not None:
+        offsets, width, columns = schedule.offsets, gates.shape[1], schedule.layout.input
+        first, _, begin, end = part
+        for t in range(start, stop):
+            for b in range(_still_running(offsets, t, part)):
+                place = (schedule.gate_rows[t] + first + b) * width
+                source = ids[offsets[t] + first + b] * columns.count - columns.begin
+                for slot in range(0, len(bias), padded):
+                    is_input = columns.begin <= slot < columns.begin + columns.count
+                    for j in range(slot + begin, slot + end, lanes(gates)):
+                        store(gates, place + j, load(table, source + j) if is_input else load(bias, j))
 
 
 @kernel(inline="always")
