@@ -8,6 +8,7 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks import ROUNDS
 from fastrnn.kernels.threads import effective_n_jobs
+from fastrnn.layers import Dropout
 from fastrnn.layers.dense import Dense
 from fastrnn.layers.softmax import Softmax
 from fastrnn.training.clipping import clip_grad_norm
@@ -104,3 +105,20 @@ class ClippingSpeed:
         other = np.empty_like(grads["w"])
         copy, norm = _seconds([lambda: np.copyto(other, grads["w"]), lambda: clip_grad_norm(grads, 1e9)], 1)
         return norm / copy
+
+
+class DropoutSpeed:
+    params = (["35x20x200", "35x20x650"], [False, True])
+    param_names = ("T x B x H", "locked")
+
+    def track_passes_in_copies(self, shape, locked):
+        """Seconds of forward and backward on one thread, in copies of the activations."""
+        x = np.ones(tuple(map(int, shape.split("x"))), "f4")
+        other, layer = np.empty_like(x), Dropout(0.3, locked, random_state=0, n_jobs=1)
+
+        def both():
+            layer.forward(x, training=True)
+            layer.backward(x)
+
+        copy, passes = _seconds([lambda: np.copyto(other, x), both], 1)
+        return passes / copy

@@ -42,6 +42,23 @@ class LayerSpeed:
         self.run()
 
 
+class SingleSteps:
+    params = (["lstm", "gru"], [1, 64])
+    param_names = ("cell", "batch")
+
+    def setup(self, cell, batch):
+        self.layer = Recurrent(cell, 128, 128, num_layers=2, random_state=0)
+        self.x = np.ones((batch, 128), "f4")
+        self.time_100_steps(cell, batch)  # compiles
+
+    def time_100_steps(self, cell, batch):
+        """`Recurrent.step`, the weights held."""
+        state = None
+        with self.layer.held_weights():
+            for _ in range(100):
+                _, state = self.layer.step(self.x, state)
+
+
 class LongSequence:
     params = (False, True)
     param_names = ("training",)
