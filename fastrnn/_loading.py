@@ -1,6 +1,6 @@
 """`load`: a model of any class, from its file.
 
-The file is not called ``load.py``: the module ``fastrnn.load`` would stand in the way of the function of that name.
+The file is not called ``load.py``: a module ``fastrnn.load`` would hide the function of that name.
 """
 
 import fastrnn

@@ -1,7 +1,7 @@
-"""Memory that arrays use again.
+"""Memory that is reused for arrays.
 
 A training step needs arrays of the same sizes as the step before. The C library returns such memory to the system and
-asks for it anew, at the price of a page fault every 4 KB: up to a fifth of a step.
+requests it again, which costs a page fault every 4 KB: up to a fifth of a step.
 """
 
 import collections

@@ -1,6 +1,6 @@
 """`scan`: a function applied along the first axis of arrays, with its result handed on to the next call.
 
-The file is not called ``scan.py``: the module ``fastrnn.scan`` would stand in the way of the function of that name.
+The file is not called ``scan.py``: a module ``fastrnn.scan`` would hide the function of that name.
 """
 
 import functools
@@ -41,7 +41,7 @@ def scan(fn, elems, initializer=None, reverse=False):
         number, from float64 to float32 for instance, but never from float to int. None takes the first element, which
         is then the first result too.
     reverse : bool, default=False
-        Whether to begin at the last element; each result still stands at the place of its element.
+        Whether to begin at the last element; each result is still at the place of its element.
 
     Returns
     -------
@@ -52,7 +52,7 @@ def scan(fn, elems, initializer=None, reverse=False):
     ------
     ValueError
         The arrays of `elems` are not of the same length, there is none, or there is neither an element nor an
-        initializer; or what `fn` returned has not the structure, shape or kind of number of the first accumulator.
+        initializer; or a result of `fn` differs from the first accumulator in structure, shape or kind of number.
     TypeError
         `fn` is not callable.
 

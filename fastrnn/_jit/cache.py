@@ -22,7 +22,7 @@ from fastrnn._jit.stamps import source_stamp
 
 used_files = {}  # path of each kernel that this process uses: whether the process has compiled it
 
-not_kept = []  # why a kernel that this process compiled could not be written to disk, for each such kernel
+not_kept = []  # the reason for each kernel of this process that could not be written to disk
 
 _NOT_KEPT = (
     "Compiled kernels cannot be kept on disk, so that every process compiles them anew ({}). Set NUMBA_CACHE_DIR to a "
@@ -42,7 +42,7 @@ def _named_tuples(argument_types):
 
 
 def _class_stamp(argument):
-    """Return what identifies the class of a NamedTuple argument: it chooses a cell's code, and orders the fields."""
+    """Return a digest of the class of a NamedTuple argument: it chooses a cell's code, and orders the fields."""
     cls = argument.instance_class
     stamp = f"{cls.__module__}.{cls.__qualname__}{cls._fields}"
     if cls.__module__.startswith("fastrnn."):
@@ -100,7 +100,7 @@ class _KernelFiles:
                 warnings.warn(_NOT_KEPT.format(error), RuntimeWarning, stacklevel=2)
             return
         used_files[path] = True
-        any_line = re.sub(r"-\d+\.", "-*.", self.base)  # the function may have stood at another line
+        any_line = re.sub(r"-\d+\.", "-*.", self.base)  # the function may have been at another line
         stamp = f".{source_stamp(self.source)}."
         delete_files(old for old in path.parent.glob(f"{any_line}.*.nbc") if stamp not in old.name)
 

@@ -38,8 +38,8 @@ def kernel(function=None, *, cache=True, **options):
     function : callable
         A function in Numba's nopython subset.
     cache : bool, default=True
-        Whether to keep it on disk: not what is only inlined into other kernels, nor functions of users, whose
-        imports the stamp does not cover.
+        Whether to keep the compiled code on disk. False for functions that are only inlined into other kernels, and for
+        functions of users, whose imports the stamp does not cover.
     **options
         Further options of ``numba.njit``, ``forceinline=True`` for instance.
 

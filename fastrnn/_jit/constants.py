@@ -59,7 +59,7 @@ def _attribute(module, name):
 
 
 class _Same:
-    """Stands for an object by identity; it keeps the object, so that no other gets its id."""
+    """Represents an object by identity; it keeps the object, so that no other gets its id."""
 
     def __init__(self, value):
         self.value = value

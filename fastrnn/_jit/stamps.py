@@ -1,6 +1,6 @@
 """Stamps of the sources that compiled kernels are made of: an edit of one of these makes a kernel stale.
 
-Imports are found by regular expressions, which takes less time than a parser: a process pays it at its first kernel.
+Regular expressions find the imports, which takes less time than a parser: each process pays it at its first kernel.
 They find an import that begins a line and names a module of this package absolutely; a test holds the package to that.
 """
 
@@ -10,7 +10,7 @@ import os
 import pathlib
 import re
 
-# They begin with literals, which are searched for quickly; that an import begins its line is checked afterwards.
+# They begin with literals, for a quick search; that an import begins its line is checked afterwards.
 _FROM = re.compile(r"from (fastrnn(?:\.\w+)*) import (\((?:[^)#]|#[^\n]*)*\)|[^\n]*)")
 _IMPORT = re.compile(r"import (fastrnn(?:\.\w+)*)")
 _TABLE = re.compile(r"""["'](\w+)["']: *["']([\w.]+)["']""")  # of a package that imports names when they are first used
@@ -33,7 +33,7 @@ class Sources:
     def stamp(self, path):
         """Return a digest of all files of the package that code in the file `path` can be made of.
 
-        These are the file itself, the files that its imports lead to, those that their imports lead to, and so on. A
+        These are the file itself and the files that its imports lead to, directly or through other files. A
         name that a package's ``__init__.py`` exports leads to that file and to the file that defines the name, not to
         everything else that is exported there. Code that reaches ``cells/_cell.py`` can call any cell, and reaches all.
         The ``__init__.py`` of ``fastrnn`` always counts, because it holds the version.
@@ -103,7 +103,7 @@ class Sources:
         return self._imports[file]
 
     def _resolve(self, module, name):
-        """Return the files that a name of a module comes from: those that pass it on, and those that make it."""
+        """Return the files that a name of a module comes from: those that re-export it, and those that define it."""
         if (module, name) not in self._resolved:
             self._resolved[module, name] = self._find(module, name)
         return self._resolved[module, name]

@@ -8,7 +8,7 @@ declares
 - ``gates``: the gates in torch's order, as in the rows of ``weight_ih`` and ``weight_hh``;
 - ``slots``: the pre-activations of a unit, in the order in which `forward` takes them;
 - ``input_slots`` and ``recurrent_slots``: the slot to which each gate of ``weight_ih`` and ``weight_hh`` contributes.
-  Each is a block of neighbours. Slots of the input alone stand before slots of both.
+  Each is a block of neighbours. Slots of the input alone come before slots of both.
 
 `forward` returns the new states and one value to keep for each slot. `backward` returns the gradient of each slot, and
 the gradient of each state before the step, without its part through the recurrent product. Some cells declare more:

@@ -1,7 +1,7 @@
 """Cells with layer normalization (Ba et al. 2016).
 
 The driver standardizes the pre-activations from the input and those from the state before, each over all gates of a row
-(mean 0, variance 1). Gains and biases stand in the equations.
+(mean 0, variance 1). Gains and biases are part of the equations.
 """
 
 from types import MappingProxyType

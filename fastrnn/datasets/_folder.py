@@ -114,7 +114,7 @@ def _download(name, url):
 
 
 def _extract(pooch, url, path, checksum):
-    """Download an archive and keep the one file that is wanted, if its checksum is right."""
+    """Download an archive and keep the requested file, if its checksum is right."""
     archive = pathlib.Path(pooch.retrieve(url, None, path=path.parent))
     try:
         with zipfile.ZipFile(archive) as content:

@@ -6,7 +6,7 @@ from fastrnn._memory import empty, empty_like
 
 
 def asarray(values, dtype=None):
-    """Return values as a contiguous array of the device; the same object if they are that already."""
+    """Return values as a contiguous array of the device: the same object if they already are one."""
     return np.asarray(values, dtype, order="C")
 
 
@@ -36,7 +36,7 @@ def fill(out, value):
 
 
 def is_writable(array):
-    """Whether an array may be written to: one that is mapped from a file may not."""
+    """Whether an array may be written to; one that is mapped from a file is read-only."""
     return array.flags.writeable
 
 

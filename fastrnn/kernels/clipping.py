@@ -1,4 +1,4 @@
-"""Norm, scale and bounds of a gradient. `rows` are the sorted rows that may not be zero, None for all."""
+"""Norm, scale and bounds of a gradient. `rows` are the sorted rows that can be non-zero; None means all."""
 
 import numpy as np
 
@@ -35,7 +35,7 @@ def _sum_of_squares(values, rows, size):
 
 
 def scale_rows(array, rows, factor):
-    """Multiply rows by a number, which is rounded to the type of the array first.
+    """Multiply rows by a number, after rounding the number to the array's type.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Masks of dropout from counters: whether an element is kept is a function of a few integers, not of a draw in order.
+"""Masks of dropout from counters: a few integers, not the order of draws, decide whether an element is kept.
 
 An element is named by the seed, the number of the pass in training, the sequence, the step and the unit:
 
@@ -6,8 +6,8 @@ An element is named by the seed, the number of the pass in training, the sequenc
     bits = lowbias32(lowbias32(unit · 0x9E3779B9 + low half of row) XOR high half of row)            32 bits
     kept = bits >= round(p · 2³²)
 
-So the mask of an element depends neither on the order of a batch nor on threads, devices or machines, and a backward
-pass computes it anew instead of keeping it. Sums and products are modulo 2⁶⁴ or 2³².
+The mask of an element therefore depends neither on the order of a batch nor on threads, devices or machines. A backward
+pass computes it again instead of keeping it. Sums and products are modulo 2⁶⁴ or 2³².
 
 References
 ----------
@@ -23,7 +23,7 @@ from fastrnn._jit import kernel
 from fastrnn.kernels.threads import enter, leave, run_kernel, split, worth
 from fastrnn.simd import Vector, lanes, load, load_first, primitive, store, store_first
 
-_FLOPS_PER_ELEMENT = 32  # the time that an element takes, in floating-point operations
+_FLOPS_PER_ELEMENT = 32  # cost of an element, in floating-point operations
 _WORD = 0xFFFFFFFF
 _LONG_WORD = 0xFFFFFFFFFFFFFFFF
 _GOLDEN, _LONG_GOLDEN = 0x9E3779B9, 0x9E3779B97F4A7C15  # 2³² and 2⁶⁴ divided by the golden ratio
@@ -46,9 +46,9 @@ def _lowbias32(x):
 
 
 def _keep_lanes(values, unit, low, high, threshold):
-    """Return a vector, zeros in the lanes that are dropped; its first lane is `unit`, `low` and `high` are its row's.
+    """Return a vector with zeros in the dropped lanes; its first lane is `unit`, its row's bits are `low` and `high`.
 
-    This is no loop over integers, because Numba makes them of 64 bits, for which vectors have no fast multiplication.
+    Numba would widen the integers of a loop to 64 bits, and vectors have no fast 64-bit multiplication.
     """
     units = np.arange(unit, unit + len(values)).astype(np.uint32)
     bits = _lowbias32(_lowbias32(units * np.uint32(_GOLDEN) + np.uint32(low)) ^ np.uint32(high))
@@ -102,7 +102,7 @@ def dropout(out, x, p, seed, number, sequences, steps, n_jobs=None):
     seed, number : int
         The seed, and the number of the pass in training: both below 2⁶³.
     sequences, steps : ndarray (R,) of int32
-        What each row belongs to.
+        The sequence and the step of each row.
     n_jobs : int or None, default=None
     """
     _drop(out, x, p, 1 / (1 - p), seed, number, sequences, steps, n_jobs)
@@ -126,17 +126,17 @@ def keep_mask(out, p, kept, seed, number, sequences, steps, n_jobs=None):
 
 
 def _drop(out, x, p, scale, seed, number, sequences, steps, n_jobs):
-    """Run `drop_rows` on as many threads as it is worth."""
+    """Run `drop_rows` on as many threads as pay."""
     scale, threshold = out.dtype.type(scale), min(round(p * 2**32), _WORD)
     parts = split(len(x), worth(n_jobs, _FLOPS_PER_ELEMENT * x.size))
     run_kernel(drop_rows, [(out, x, scale, threshold, seed, number, sequences, steps, *part) for part in parts])
 
 
 @kernel
-def drop_rows(board, party, out, x, scale, threshold, seed, number, sequences, steps, begin, end):
+def drop_rows(board, thread, out, x, scale, threshold, seed, number, sequences, steps, begin, end):
     """Compute out = x · scale where an element is kept, 0 elsewhere, for the rows `begin` to `end - 1`."""
     # out, x (R, n), sequences, steps (R,)
-    enter(board, party)
+    enter(board, thread)
     units = x.shape[1]
     whole = units - units % lanes(x)
     key = np.uint64(splitmix64(int(np.uint64(seed)) + int(np.uint64(number)) * _LONG_GOLDEN))
@@ -150,4 +150,4 @@ def drop_rows(board, party, out, x, scale, threshold, seed, number, sequences, s
         if whole < units:
             values = load_first(x, start + whole, units - whole) * scale
             store_first(out, start + whole, keep_lanes(values, whole, low, high, threshold), units - whole)
-    leave(board, party)
+    leave(board, thread)

@@ -1,10 +1,10 @@
 """Softmax cross-entropy of an output layer, logits = x·Wᵀ + b, without ever holding the logits of all rows.
 
 The rows of x are taken in panels, and the logits of a panel are computed transposed: one line for each class, with the
-panel's rows side by side in vector lanes. So W is read as it stands, the softmax runs down the lines with no reduction
-across lanes, and a panel of probabilities already is what the product for dx wants as its packed operand. The classes
+panel's rows side by side in vector lanes. W is therefore read in place, the softmax runs down the lines without a
+reduction across lanes, and a panel of probabilities is already the packed operand of the product for dx. The classes
 are taken in blocks that stay in the nearest cache: each block keeps its own maximum m, its exponentials e^(l - m) and
-their sum, and the factors between blocks come in when all are known.
+their sum. Factors between the blocks are applied when all are known.
 
 In training the probabilities of a chunk of panels are kept, for the gradient of W: at most `CHUNK_SIZE` numbers, or
 as many as W has if these are more, or one vector of rows for each thread.
@@ -156,8 +156,8 @@ def cross_entropy_rows(board, thread, log_probs, dx, probabilities, x, weight, b
                        begin, end, width, training):  # fmt: skip
     """Compute log p of the targets of rows `begin` to `end - 1`; in training also dx, and the gradient of the logits.
 
-    The latter, with -log p counted `weights` times, is left in `probabilities`: panel by panel of `width` rows,
-    (V, rows of the panel) each. Without training that is a buffer for one block of classes.
+    The gradient of the logits, of -log p times `weights`, is left in `probabilities`: panel by panel of `width` rows,
+    (V, rows of the panel) each. Without training, `probabilities` is a buffer for one block of classes.
     """
     # log_probs (R,) float64, dx (R, H), x (R, H), weight (V, H), bias (V,), targets (R,) int64, weights (R,)
     enter(board, thread)
@@ -181,7 +181,7 @@ def cross_entropy_rows(board, thread, log_probs, dx, probabilities, x, weight, b
 
 @kernel(inline="always")
 def _write_transposed(dx, row, dx_panel, rows, padded):
-    """Write a panel of dxᵀ (features, padded) to rows of dx, in square blocks of whole vectors as far as they go."""
+    """Write a panel of dxᵀ (features, padded) to rows of dx, in square blocks of whole vectors where they fit."""
     features, square = dx.shape[1], lanes(dx)
     flat = dx.reshape(dx.size)
     whole_rows, whole = rows // square * square, features // square * square
@@ -225,7 +225,7 @@ def cross_entropy_classes(
 
 
 def panel_layout(rows, features, classes, dtype, threads):
-    """Return how many rows make a panel and how many a chunk, so that panels spread evenly over the threads."""
+    """Return the numbers of rows of a panel and of a chunk that spread the panels evenly over the threads."""
     vector = lanes_of(np.empty(0, dtype))
     rows = max(rows, 1)
     most = max(CHUNK_SIZE, features * classes) // (threads * classes)  # rows of a chunk for each thread
@@ -237,7 +237,7 @@ def panel_layout(rows, features, classes, dtype, threads):
 
 
 def _buffers(room, rows, width, features, classes, threads, training):
-    """Return an array for the probabilities of `rows` rows, and one a thread for the rest."""
+    """Return an array for the probabilities of `rows` rows, and a scratch array for each thread."""
     vector = lanes_of(np.empty(0, room.dtype))
     kept = classes * rows if training else threads * CLASS_BLOCK * width
     own = 2 * width * (features + 1 + -(-classes // CLASS_BLOCK))
@@ -293,7 +293,7 @@ def cross_entropy_backward(log_probs, dx, dweight, dbias, x, weight, bias, targe
 def join_clusters(out, head, tails, order):
     """Write the distribution over all classes of an adaptive softmax, in the order of the classes.
 
-    The head's first columns are frequent classes, and the last ones the shares of the clusters of rare classes.
+    The head's first columns are the frequent classes; its last ones are the shares of the clusters of rare classes.
     """
     # out (R, V), head (R, C + K), K tails (R, size of the cluster), order (V,): the class of each column in turn
     begin = frequent = head.shape[1] - len(tails)

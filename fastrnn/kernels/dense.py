@@ -21,7 +21,7 @@ def product(c, a, b, n_jobs=None):
         C-contiguous.
     a : ndarray (M, K)
     b : ndarray (K, N)
-        Of the type of `c`; views with any positive strides are read as they stand.
+        Of the type of `c`; views with any positive strides are read in place.
     n_jobs : int or None
     """
     rows, depth = a.shape
@@ -77,8 +77,8 @@ def dot_rows(board, thread, y, x, weight, begin, end):
 def dense_forward(y, x, weight, bias, n_jobs=None, by_rows=False):
     """Compute y = x·Wᵀ + b; `bias` may be None.
 
-    Few rows are computed in a quicker way, which adds up in another order. With `by_rows` they are not: a row's bits do
-    not depend on the number of rows then.
+    Few rows are computed in a faster way, which adds in another order. `by_rows` avoids it, so that a row's bits do not
+    depend on the number of rows.
     """
     # y (M, N), x (M, K), weight (N, K), bias (N,)
     y[...] = 0 if bias is None else bias
@@ -126,7 +126,7 @@ def _squash(y, hyperbolic):
 
 
 def activation_gradient(dy, y, activation):
-    """Return dy times the slope of the activation, which for each of them follows from its value y."""
+    """Return dy times the slope of the activation, which is computed from its value y."""
     if activation == "relu":
         return dy * (y > 0)
     return dy * (1 - y * y) if activation == "tanh" else dy * (y * (1 - y))

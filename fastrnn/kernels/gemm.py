@@ -5,7 +5,7 @@ after row, so that the innermost loop reads it in one stream. A tile of up to `T
 columns stays in registers while that loop adds up all of K: it spreads one element of A over a vector and multiplies it
 with the panel's row.
 
-One chain of additions in ascending order of k makes every element of C, whatever the shape of the tiles and however
+Every element of C is one chain of additions in ascending order of k, whatever the shape of the tiles and however
 threads share rows and panels. Results therefore do not depend on either.
 """
 
@@ -38,12 +38,12 @@ from fastrnn.simd import (
 PANEL_VECTORS = 4  # a panel's width in vectors; the four gates of an LSTM for one vector of hidden units
 # 6 rows x 4 vectors of sums, 4 of the panel and 1 of A fill the 32 registers of AVX-512; AVX2 and SSE2 have 16.
 TILE_ROWS = 6 if simd_bits() == 512 else 3
-# A panel's block of K rows is to stay in the first-level cache (32 KB and more) while all tiles pass over it.
+# A panel's block of K rows must stay in the first-level cache (32 KB and more) while all tiles pass over it.
 BLOCK_DEPTH = 96
 
 
 class Strides(NamedTuple):
-    """Where a matrix stands in an array: element (m, n) at ``offset + m * row + n * column``, counted in elements."""
+    """Place of a matrix in an array: element (m, n) at ``offset + m * row + n * column``, counted in elements."""
 
     offset: int
     row: int

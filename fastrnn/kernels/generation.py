@@ -20,7 +20,7 @@ from fastrnn.kernels.sampling import draw_token
 from fastrnn.kernels.threads import enter, leave, run_kernel, split, worth
 from fastrnn.utils.recurrent import Inputs
 
-_TABLE_ROWS = 4096  # at most, of a table with the input's part of the first layer's pre-activations for each token
+_TABLE_ROWS = 4096  # at most, of a table of the input's part of the first layer's pre-activations
 
 
 class LayerStep(NamedTuple):
@@ -30,7 +30,7 @@ class LayerStep(NamedTuple):
     inputs: Inputs  # table of the input's part of the pre-activations (n or V, input columns), row for each text (n,)
     y: Output  # (n, output)
     memory: object
-    weights: object  # packed before
+    weights: object  # packed
     masks: object
 
 
@@ -62,11 +62,11 @@ def generate(tokens, h, states, layers, output, uniforms, choice, n_jobs=None):
     Parameters
     ----------
     tokens : ndarray (T, n) of int32
-        Takes the tokens; those after the end of a text are the end too.
+        Output: the tokens. After the end of a text, all are the end token.
     h : array (n, H)
-        Output of the last layer, which predicts the first token. Takes the one after the last step.
+        Output of the last layer, which predicts the first token. Overwritten by the output after the last step.
     states : list of array (num_layers, n, size)
-        States to start from. Take those after the last step.
+        States to start from. Overwritten by those after the last step.
     layers : fastrnn.utils.recurrent.HeldLayers
         Layers of one direction that read forwards.
     output : fastrnn.utils.recurrent.TokenOutput

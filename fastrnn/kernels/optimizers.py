@@ -1,7 +1,7 @@
 """Updates of one parameter by each optimizer: one pass over the parameter, its gradient and its state.
 
 The arrays of a call have the same shape (any) and are C-contiguous. `rows` are the sorted rows that are updated, None
-for all. λ stands for `weight_decay`, η for `rate`; g is the gradient with the L2 penalty, ∇ + λ·w.
+for all. λ is `weight_decay`, η is `rate`; g is the gradient with the L2 penalty, ∇ + λ·w.
 """
 
 from typing import NamedTuple
@@ -11,8 +11,8 @@ from fastrnn.kernels.rows import row_blocks
 from fastrnn.kernels.threads import enter, leave, run_kernel, split, worth
 from fastrnn.simd import lanes, load_first, sqrt, store_first
 
-_COST = 40  # floating-point operations that one element's update lasts as long as: it mostly waits for memory
-_LINE = 64  # elements at whose multiples an array is cut for threads: no two write to one cache line
+_COST = 40  # cost of an element's update in floating-point operations; it mostly waits for memory
+_LINE = 64  # arrays are cut for threads at multiples of this: no two write to one cache line
 
 
 class SGDSettings(NamedTuple):

@@ -11,7 +11,7 @@ from fastrnn.kernels.rows import clear_rows, gather_rows, number_rows
 from fastrnn.kernels.threads import run_kernel, split, worth
 from fastrnn.utils.recurrent import Inputs
 
-FLOPS_PER_ELEMENT = 64  # copying an element takes as long as so many floating-point operations
+FLOPS_PER_ELEMENT = 64  # cost of copying an element, in floating-point operations
 
 
 def gather(source, rows, n_jobs, columns=None, out=None):
@@ -26,7 +26,7 @@ def gather(source, rows, n_jobs, columns=None, out=None):
     columns : int, default=None
         Number of columns that are taken; None takes all.
     out : ndarray (k, columns), default=None
-        Where the rows go; None is a new array.
+        Output; None makes a new array.
     """
     if out is None:
         out = empty((len(rows), source.shape[1] if columns is None else columns), source.dtype)
@@ -66,17 +66,17 @@ def make_packing(steps, batch, lengths=None, batch_first=False):
 
 
 class RowNumbers(NamedTuple):
-    """How the rows of a packed and of a padded batch belong together; all arrays are int32."""
+    """Maps between the rows of a packed and of a padded batch; all arrays are int32."""
 
     rows: np.ndarray  # (R,) row of the padded batch, seen as (steps · batch, …), of each packed row
     places: np.ndarray  # (R,) place of its sequence in the packed batch
     reverse: np.ndarray  # (R,) row as far from the sequence's end as this one is from its beginning
-    previous: np.ndarray  # (R,) row of the state before it, where the initial states stand before those of all rows
+    previous: np.ndarray  # (R,) row of the state before it, in an array that begins with the initial states
     packed: np.ndarray  # (steps · batch,) packed row of each row of the padded batch; -1 for padding
 
 
 class Packing:
-    """Packed order of a padded batch, and the way there and back.
+    """Packed order of a padded batch, and the conversions in both directions.
 
     Above the backend this is an opaque object with the methods `pack`, `unpack` and `new_rows` and the attributes
     `batch`, `sequences` and `step_numbers`.
@@ -140,7 +140,7 @@ class Packing:
 
     @property
     def previous(self):
-        """`RowNumbers.previous`; None if the number of each row is its own."""
+        """`RowNumbers.previous`; None if each row's number is its own index."""
         return None if self.is_full or len(self.offsets) == 1 else self._numbers.previous
 
     @functools.cached_property
@@ -178,7 +178,7 @@ class Packing:
     def schedule(self, chunk):
         """Return the first row of each step in gates (T,) and in states (T + 1,).
 
-        With a `chunk`, gates are a buffer for so many steps, and states one for two steps; None keeps all rows.
+        With a `chunk`, gates are a buffer for that many steps, and states a buffer for two; None keeps all rows.
         """
         if chunk not in self._schedules:
             steps = len(self.offsets) - 1
@@ -190,7 +190,7 @@ class Packing:
         return self._schedules[chunk]
 
     def pack(self, x, n_jobs):
-        """Return `Inputs` of a padded batch as those of the packed rows: vectors (R, n), or ids (R,)."""
+        """Return the `Inputs` of a padded batch in packed order: vectors (R, n), or ids (R,)."""
         vectors, ids = x
         if ids is None:
             x = Inputs(vectors.reshape(-1, vectors.shape[-1]))

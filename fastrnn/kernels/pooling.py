@@ -16,7 +16,7 @@ def last_pooling_forward(out, y, lengths, bidirectional):
     With `bidirectional`, the second half of the units comes from the first step.
     """
     # out (B, H), y (T, B, H), lengths (B,)
-    for steps, units in _ends(lengths, out.shape[1], bidirectional):
+    for steps, units in _last_steps(lengths, out.shape[1], bidirectional):
         out[:, units] = y[steps, np.arange(len(lengths)), units] if len(y) else 0
     out[lengths == 0] = 0
 
@@ -26,12 +26,12 @@ def last_pooling_backward(dy, dout, lengths, bidirectional):
     # dy (T, B, H), dout (B, H), lengths (B,)
     dy[...] = 0
     used = np.flatnonzero(lengths)
-    for steps, units in _ends(lengths, dout.shape[1], bidirectional):
+    for steps, units in _last_steps(lengths, dout.shape[1], bidirectional):
         dy[steps[used], used, units] = dout[used, units]
 
 
-def _ends(lengths, size, bidirectional):
-    """Return the step that each sequence ends with, and its units, for each direction."""
+def _last_steps(lengths, size, bidirectional):
+    """Return the last step of each sequence in reading order, and its units, for each direction."""
     last = np.maximum(lengths - 1, 0)
     if not bidirectional:
         return [(last, slice(None))]
@@ -120,7 +120,7 @@ def attention_pooling_forward(out, shares, y, scores, lengths):
 
 @kernel
 def attention_pooling_backward(dy, dscores, dout, shares, y, lengths):
-    """Compute the gradients of scores, and of y as far as it does not pass through them."""
+    """Compute the gradient of the scores, and that of y without its part through the scores."""
     # dy (T, B, H), dscores (T, B), dout (B, H), shares (T, B), y (T, B, H), lengths (B,)
     dy[...] = 0
     dscores[...] = 0

@@ -8,8 +8,8 @@ steps by itself. With the units cut, the weights of a thread's units stay in the
 at a barrier in each step.
 
 A row of `gates` holds the pre-activations: for each slot of the cell, those of all hidden units, padded with units of
-weight zero to whole vectors (`padded`). Forward replaces them by what backward needs, and backward replaces that by
-their gradients. The weight gradients are then single products over all rows (`fastrnn.kernels.weight_gradients`).
+weight zero to whole vectors (`padded`). Forward replaces them by the values that backward needs; backward replaces
+these by gradients. The weight gradients are then single products over all rows (`fastrnn.kernels.weight_gradients`).
 
 A step is the recurrent product and the cell's equations. `fastrnn.kernels.stages` adds what only some cells or layers
 have, and lists all stages in their order.
@@ -159,8 +159,8 @@ class Gradients(NamedTuple):
     masked: object  # (1, B, padded), gradient of h under the mask of the recurrent product, zeros before; or None
     gated: object  # (B, padded), gradient of the gated state, or None
     output: object  # (R, padded), gradient of the projected output, or None
-    carried: object  # (N, B, padded), what passes a step by zoneout, or None
-    row: object  # (B, width), a copy of what forward kept of the row, or None
+    carried: object  # (N, B, padded), gradient that zoneout carries past a step, or None
+    row: object  # (B, width), a copy of the rows that forward kept, or None
 
 
 # ------------------------------------------------------------------------------------------------------- forward
@@ -170,8 +170,8 @@ class Gradients(NamedTuple):
 def recurrence_forward(board, thread, y, memory, cell, inputs, weights, masks, schedule, part):
     """Run a cell over a part of the sequences or units: all steps, from `memory.states` on.
 
-    ``inputs.vectors`` are the inputs (R, D), and ``inputs.ids`` is None. Or they are a table (V, input columns) with
-    the input's part of the pre-activations, bias included, and ``inputs.ids`` (R,) is the row of it for each input.
+    If ``inputs.ids`` is None, ``inputs.vectors`` are the inputs (R, D). Otherwise they are a table (V, input columns)
+    of the input's part of the pre-activations, bias included, and ``inputs.ids`` (R,) is its row for each input.
     """
     # y: an `Output`
     enter(board, thread)
@@ -235,9 +235,9 @@ def _still_running(offsets, t, part):
 
 @kernel
 def _pack_gates(ids, panels, weight, blocks, columns, padded, part, board, thread):
-    """Pack Wᵀ, unless there are `ids`, for which its products are in a table.
+    """Pack Wᵀ, unless there are `ids`: then its products are in a table.
 
-    Each thread packs whole panels where all use them all, otherwise its own units.
+    Each thread packs whole panels if all threads use all panels, and otherwise its own units.
     """
     # panels (D · columns,), weight (gates · hidden, D), blocks (·, 3) as in `Blocks`
     if ids is None:

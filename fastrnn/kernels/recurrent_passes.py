@@ -51,7 +51,7 @@ def make_direction(cell, sizes, suffix, parameters, grads, *, place, column, rev
     column : int
         First column of the outputs that this direction writes.
     reverse : bool
-        Whether it reads the sequences from their ends.
+        Whether it reads the sequences backwards.
     n_jobs : int or None
     threads_cut : {"auto", "batch", "units"}
 

@@ -40,9 +40,9 @@ class HeldWeights:
 class DirectionWeights:
     """Parameters and gradients of a direction, and their views and copies for the kernels.
 
-    Pre-activations stand slot by slot with the hidden units padded to whole vectors; parameters and gradients have
-    torch's layout, gate by gate; kernels read and write them in place. A pass writes in its own room, so that passes of
-    several threads may use the same weights.
+    Pre-activations are laid out slot by slot, with the hidden units padded to whole vectors. Parameters and gradients
+    have torch's layout, gate by gate; kernels read and write them in place. A pass writes in its own room, so that
+    passes of several threads may use the same weights.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ class DirectionWeights:
         return recurrence.Columns(min(slots, default=0) * self.padded, len(slots) * self.padded)
 
     def _blocks(self, slots):
-        """Return the blocks of gates that are neighbours as their slots are, see `recurrence.Blocks`: (·, 3)."""
+        """Return the blocks of neighbouring gates with neighbouring slots, see `recurrence.Blocks`: (·, 3)."""
         if self.padded == self.hidden:
             blocks = _blocks(slots)
         else:
@@ -292,13 +292,13 @@ def _packed(room, name, weight, transposed):
 
 @functools.cache
 def _key(*what):
-    """Return one object for equal arguments: a key that is looked up more quickly than the arguments."""
+    """Return one object for equal arguments: a key that is faster to look up than the arguments."""
     return object()
 
 
 @functools.cache
 def _blocks(slots):
-    """Return the blocks of gates that are neighbours as their slots are: (first slot, end, first gate) for each."""
+    """Return the blocks of neighbouring gates with neighbouring slots: (first slot, end, first gate) for each."""
     blocks = []
     for gate, slot in enumerate(slots):
         if blocks and blocks[-1][1] == slot:

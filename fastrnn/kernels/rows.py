@@ -8,7 +8,7 @@ from fastrnn.simd import lanes, load, load_first, store, store_first
 
 
 def take_rows(array, rows, axis=0):
-    """Return a copy of the rows `rows` (n,) of an array, or of what an axis counts."""
+    """Return a copy of the entries `rows` (n,) of an array along an axis."""
     return array.take(rows, axis)
 
 
@@ -35,7 +35,7 @@ def add_to_rows(out, rows, values):
 def gather_rows(board, thread, out, source, rows, first, last):
     """Compute out[i] = source[rows[i]], as many columns as `out` has, for i from `first` to `last`.
 
-    A negative row stands for zeros.
+    A negative row number gives zeros.
     """
     # out (n, columns), source (m, columns or more), rows (n,)
     enter(board, thread)
@@ -79,9 +79,9 @@ def clear_rows(board, thread, out, packed, first, last):
 
 @kernel
 def number_rows(rows, places, reverse, previous, packed, order, lengths, offsets, step_rows, sequence_rows):
-    """Write which rows belong together in a ragged batch, see `Packing`."""
+    """Write the maps between the rows of a ragged batch, see `fastrnn.kernels.packing.RowNumbers`."""
     # rows, places, reverse, previous (R,), packed (padded rows,), order, lengths (batch,), offsets (T + 1,); in the
-    # padded batch a step is `step_rows` rows behind the one before, a sequence `sequence_rows`
+    # padded batch, steps are `step_rows` rows apart and sequences `sequence_rows`
     for row in range(len(packed)):
         packed[row] = -1
     for t in range(len(offsets) - 1):
@@ -95,7 +95,7 @@ def number_rows(rows, places, reverse, previous, packed, order, lengths, offsets
 
 
 def row_blocks(array, rows):
-    """Return an array of any shape as kernels on some of its rows take it.
+    """Return an array of any shape in the form that kernels on some of its rows take.
 
     Parameters
     ----------

@@ -56,8 +56,8 @@ def draw_token(p, top_k, top_p, uniform, end_id):
 def _keep_largest(p, count, mass):
     """Set all but the largest p to 0: as many as `count`, as few as make up `mass`; return the sum of those kept.
 
-    The smallest value that is kept is found by bisection of the bits of floating-point numbers, which are in their
-    order: no sorting.
+    Bisection over the bits of floating-point numbers, which have the order of the numbers, finds the smallest value
+    that is kept, without sorting.
     """
     bits = p.view(np.int64)
     low, high = 0, bits.max()  # all p >= low are too many or enough; the limit is the largest low that is enough

@@ -1,8 +1,8 @@
-"""The stages of a step beside the recurrent product and the cell's equations, forward beside backward.
+"""The stages of a step besides the recurrent product and the cell's equations, forward beside backward.
 
-A stage is a function whose first argument is None where a cell or a layer does not have it: its body is then left out
-when the driver is compiled, and costs nothing. This is the order of a step in `fastrnn.kernels.recurrence`; backward
-takes it from the end. Arrays are those of `recurrence.Memory`.
+A stage is a function whose first argument is None if a cell or a layer does not have the stage. Its body is then left
+out when the driver is compiled, and costs nothing. The table has the order of a step in `fastrnn.kernels.recurrence`;
+backward runs in reverse. Arrays are those of `recurrence.Memory`.
 
 ====================  =======================  =========================  =====================================
 stage                 which cells or layers    reads                      writes
@@ -147,7 +147,7 @@ def standardize_products(scales, gates, layout, step):
 
 @kernel
 def keep_rows(kept, gates, step):
-    """Copy what forward kept of a step's rows, before the cell's backward step overwrites it."""
+    """Copy the rows of a step that forward kept, before the cell's backward step overwrites them."""
     if kept is not None:
         kept[step.first : step.first + step.count] = gates[step.gate_row : step.gate_row + step.count]
 
@@ -184,7 +184,7 @@ def standardized_output(standardized, scales, gates, states, cell, units, layout
 
 @kernel
 def standardized_output_backward(standardized, scales, d_states, gates, cell, units, scratch, layout, step):
-    """Add to the gradient of the new state what comes through its standardization."""
+    """Add to the gradient of the new state its part through the standardization."""
     if standardized is not None:
         width, padded, target = gates.shape[1], d_states.shape[2], layout.standardized * d_states.shape[1]
         for b in range(step.count):
@@ -259,7 +259,7 @@ def zone_out(update, states, step, part):
 
 @kernel
 def zone_out_backward(carried, d_states, update, step, part):
-    """Split the gradient of each state into that of the new value and what passes the step."""
+    """Split the gradient of each state into that of the new value and that of the old one, carried past the step."""
     if carried is not None:
         padded = d_states.shape[2]
         for n in range(d_states.shape[0]):
@@ -275,7 +275,7 @@ def zone_out_backward(carried, d_states, update, step, part):
 
 @kernel
 def add_carried(carried, d_states, step, part):
-    """Add what passed the step by zoneout."""
+    """Add the gradient that zoneout carried past the step."""
     if carried is not None:
         first, last, begin, end = step.first, step.first + step.count, part.begin, part.end
         for n in range(d_states.shape[0]):
@@ -293,7 +293,7 @@ def mask_output(mask, masked, states, step, part):
 
 @kernel
 def mask_output_backward(d_masked, d_states, mask, step, part):
-    """Add to the gradient of h what came through the recurrent product under the mask."""
+    """Add to the gradient of h its part through the masked recurrent product."""
     if d_masked is not None:
         first, last, begin, end = step.first, step.first + step.count, part.begin, part.end
         own = d_masked[0, first:last, begin:end]

@@ -1,9 +1,9 @@
 """Threads for coarse work: kernels release the interpreter's lock, so that Python threads run them in parallel.
 
 A kernel for `run_kernel` takes a board, which the threads of a team share, and the number of its thread first. It
-begins with `enter`, ends with `leave`, and may wait for the others at a `barrier`. It costs 0.05 to 0.2 ms to wake a
-thread that sleeps, and some microseconds to hand work to one that still looks out for it. `worth` keeps smaller work on
-the calling thread.
+begins with `enter`, ends with `leave`, and may wait for the others at a `barrier`. Waking a sleeping thread costs 0.05
+to 0.2 ms; handing work to a thread that watches for it costs some microseconds. `worth` keeps smaller work on the
+calling thread.
 """
 
 import functools
@@ -149,14 +149,14 @@ def _wait(looks):
 
 @kernel(cache=False)
 def enter(board, thread):
-    """Begin a thread's part of a job; thread 0, the caller, announces the job to helpers that look out for one."""
+    """Begin a thread's part of a job; thread 0, the caller, announces the job to helpers that watch for one."""
     if thread == 0:
         write(board, 0, read(board, 0) + 1)
 
 
 @kernel(cache=False)
 def leave(board, thread):
-    """End a thread's part of a job: the caller waits for all helpers, a helper looks out for the next job."""
+    """End a thread's part of a job: the caller waits for all helpers, a helper watches for the next job."""
     looks = 0
     if thread == 0:
         wait_for_helpers(board, read(board, 0))
@@ -234,7 +234,7 @@ def run(function, calls):
 
 
 def warm_up_threads():
-    """Compile what calls on several threads need, by two that do nothing."""
+    """Compile the code that calls on several threads need, by running two calls that do nothing."""
     run(int, [(), ()])
 
 
@@ -298,7 +298,7 @@ class Team:
     """The calling thread and `size` - 1 helpers that take the other parts of its work.
 
     Threads are slow to wake, and wait for the interpreter's lock. A helper that has done its part therefore stays in
-    compiled code (in `leave`) for a moment and looks out for the next job. The caller announces jobs from compiled code
+    compiled code (in `leave`) for a moment and watches for the next job. The caller announces jobs from compiled code
     too (in `enter`), where it does not hold the lock: the helper can fetch its part at once.
 
     The threads write to each other on `board`. Row 0 holds the number of announced jobs, row p the number of jobs that
@@ -324,7 +324,7 @@ class Team:
                 self.wake[thread].release()
         try:
             function(self.board, 0, *calls[0])
-        except BaseException:  # Ctrl-C, as whatever its handler raises
+        except BaseException:  # also Ctrl-C, as the exception that its handler raises
             self._disband()
             raise
         if self.errors:

@@ -17,7 +17,7 @@ from fastrnn.simd import lanes, load, store
 
 
 class Totals(NamedTuple):
-    """Where the gradients of the weights are added up; a total of length 0 is not computed."""
+    """Sums of the gradients of the weights; a total of length 0 is not computed."""
 
     input: object  # dW_ih (gates · hidden, D)
     recurrent: object  # dW_hh without the rows of the gated slots (gates · hidden, output)

@@ -20,7 +20,7 @@ class Layer:
     random_state : int, RandomState instance or None, default=None
         Source of the initial parameters and of dropout masks.
     n_jobs : int or None, default=None
-        Threads; None takes all cores, as far as the work is worth it.
+        Number of threads; None takes all cores if the work is large enough.
     device : str, default="cpu"
         Where parameters live and passes run, see `fastrnn.backends`.
 
@@ -51,7 +51,7 @@ class Layer:
         self.parameters = {}
         self.grads = {}
         self._kept = None  # the thread of the last forward pass in training, and what that kept
-        self._trainer = {}  # the thread that is training the layer, if one is
+        self._trainer = {}  # the thread that is training the layer, if any
 
     def __getstate__(self):
         state = {**vars(self), "_kept": None, "_trainer": {}}
@@ -146,7 +146,7 @@ class Layer:
             setattr(self, name, 0.0)
 
     def training_state(self):
-        """Return what a step of training depends on besides parameters: a dict of plain values."""
+        """Return the state of training besides the parameters, such as that of random draws: a dict of plain values."""
         return {} if self._noise is None else self._noise.state()
 
     def set_training_state(self, state):

@@ -46,7 +46,7 @@ class Noise:
         return NoisePass(self.seed, self.passes)
 
     def state(self):
-        """Return what masks depend on, as plain values."""
+        """Return the seed and the number of passes as plain values."""
         return {"seed": self.seed, "passes": self.passes}
 
     def set_state(self, state):

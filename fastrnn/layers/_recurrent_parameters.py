@@ -7,7 +7,7 @@ from fastrnn.utils.checks import check_choice, shown
 
 
 def find_cell(cell):
-    """Return a cell by its name, or the cell itself: an instance of a cell class of one's own."""
+    """Return a cell by its name, or the cell itself: an instance of your own cell class."""
     if not isinstance(cell, str):
         if hasattr(cell, "forward") and hasattr(cell, "slots"):
             return cell

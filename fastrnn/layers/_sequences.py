@@ -1,4 +1,4 @@
-"""The arguments of a recurrent layer: checks, and the way from lists of sequences to padded batches and back."""
+"""The arguments of a recurrent layer: checks, and conversions between lists of sequences and padded batches."""
 
 import numpy as np
 

@@ -20,7 +20,7 @@ class Dense(Layer):
     out_features : int
         Length of the last axis of y.
     bias : bool, default=True
-        Whether there is a b.
+        Whether to add the bias b.
     activation : {"relu", "tanh", "sigmoid"} or None, default=None
         Function applied to each element.
     dtype, random_state, n_jobs, device
@@ -63,7 +63,7 @@ class Dense(Layer):
         ----------
         x : array-like (..., in_features)
         training : bool, default=False
-            Whether to keep what `backward` needs: x, which must not change before, and y.
+            Whether to keep x and y for `backward`. x must not change before that.
         by_rows : bool, default=False
             Whether a row's bits must not depend on the number of rows. Few rows then take longer.
 
@@ -87,7 +87,7 @@ class Dense(Layer):
         Parameters
         ----------
         dy : array-like (..., out_features)
-            Gradient of the loss with respect to what the last `forward` returned.
+            Gradient of the loss with respect to the last output.
 
         Returns
         -------

@@ -20,7 +20,7 @@ class Dropout(Layer):
     Parameters
     ----------
     p : float, default=0.5
-        Probability of an element to be zeroed, at least 0 and below 1.
+        Probability that an element is zeroed, at least 0 and below 1.
     locked : bool, default=False
         Whether an element is zeroed at every step of a sequence or at none (Gal and Ghahramani 2016).
     dtype, random_state, n_jobs, device

@@ -133,7 +133,7 @@ class Embedding(Layer):
         return ids, flat, factors
 
     def _factors(self):
-        """Return the factors (V, 1) of all vectors under dropout: an id is a unit, of a mask of one row."""
+        """Return the factors (V, 1) of all vectors under dropout: a mask of one row, with a unit for each id."""
         factors, row = self.backend.empty((1, self.num_embeddings), self.dtype), np.zeros(1, np.int32)
         self.backend.keep_mask(factors, self.dropout, 1 / (1 - self.dropout), *self._noise.next_pass(), row, row,
                                self.n_jobs)  # fmt: skip
@@ -145,7 +145,7 @@ class Embedding(Layer):
         Parameters
         ----------
         dy : array-like (*ids.shape, D), or (V, D) after `embedded`
-            Gradient of the loss with respect to what `forward` returned, or to the table of `embedded`.
+            Gradient of the loss with respect to the vectors of `forward`, or to the table of `embedded`.
         """
         ids, factors, is_embedded = self._recall()
         backend, dy = self.backend, self.backend.asarray(dy, self.dtype)

@@ -1,4 +1,4 @@
-"""Check of the gradients of a layer or a cell against differences."""
+"""Check of the gradients of a layer or a cell against finite differences."""
 
 import copy
 

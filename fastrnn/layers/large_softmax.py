@@ -94,7 +94,7 @@ class AdaptiveSoftmax(Layer):
     order : int array (V,)
         The classes by falling counts.
     cutoffs : list of int
-        With V at the end.
+        The cutoffs with V appended.
 
     References
     ----------
@@ -189,12 +189,12 @@ class AdaptiveSoftmax(Layer):
 
 
 class SampledSoftmax(Softmax):
-    """Softmax that is trained on the targets of a batch and some classes drawn at random; all else is exact.
+    """Softmax that is trained on the targets of a batch and some classes drawn at random; everything else is exact.
 
     The layer learns to tell each row's target from the other candidates: the targets of the other rows, and `n_samples`
-    classes drawn in proportion to counts^0.75. The logarithm of a candidate's probability to be one is subtracted from
-    its logit, so that the layer learns the logits of the full softmax. Only candidates get gradients, see
-    `sparse_rows`. Training reports the loss among candidates.
+    classes drawn in proportion to counts^0.75. The logarithm of the probability that a class is a candidate is
+    subtracted from its logit, so that the layer learns the logits of the full softmax. Only candidates get gradients,
+    see `sparse_rows`. Training reports the loss among candidates.
 
     Parameters
     ----------
@@ -271,7 +271,7 @@ class SampledSoftmax(Softmax):
         classes : int64 array (C,)
             The targets among them.
         log_inclusion : float64 array (C,)
-            Logarithm of each one's probability to be a candidate, as a sample or as the target of another row.
+            Logarithm of the probability that a class is a candidate, as a sample or as the target of another row.
         """
         drawn = np.searchsorted(self._cumulated, self._random.random(self.n_samples) * self._cumulated[-1])
         classes = np.unique(np.concatenate([targets, np.minimum(drawn, self.num_classes - 1)]))

@@ -24,8 +24,8 @@ class Pooling(Layer):
         - "attention": the mean with the weights softmax(vᵀ·tanh(W·y + b)), where W, b and v are learned
           (Yang et al. 2016).
     bidirectional : bool, default=False
-        Whether the second half of a vector comes from a direction that reads sequences from their ends: its last step
-        is a sequence's first.
+        Whether the second half of a vector comes from a direction that reads sequences backwards: its last step is a
+        sequence's first.
     dtype, random_state, n_jobs, device
         As in every layer, see `Layer`.
 
@@ -69,7 +69,7 @@ class Pooling(Layer):
         lengths : array-like (B,) of int, default=None
             Steps of each sequence, 0 allowed; None if all have T.
         training : bool, default=False
-            Whether to keep what `backward` needs: y, which must not change before.
+            Whether to keep y for `backward`. It must not change before that.
 
         Returns
         -------
@@ -111,7 +111,7 @@ class Pooling(Layer):
         Returns
         -------
         array of the device (T, B, H)
-            Zeros behind the end of a sequence.
+            Zeros after the end of a sequence.
         """
         y, lengths, between = self._recall()
         backend, dout = self.backend, self.backend.asarray(dout, self.dtype)
@@ -210,7 +210,7 @@ class EmbeddingBag(Layer):
         return out
 
     def _factors(self, offsets):
-        """Return the factors of ids under dropout, (B, ids of the largest bag): a unit is a place in a bag."""
+        """Return the factors of ids under dropout, (B, ids of the largest bag): a unit for each place in a bag."""
         bags, largest = len(offsets) - 1, int((offsets[1:] - offsets[:-1]).max(initial=0))
         factors, noise = self.backend.empty((bags, largest), self.dtype), self._noise.next_pass()
         sequences, steps = np.arange(bags, dtype=np.int32), np.zeros(bags, np.int32)

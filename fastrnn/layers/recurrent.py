@@ -35,11 +35,11 @@ class Recurrent(Layer):
     Parameters
     ----------
     cell : str or cell
-        Name of the cell, see `fastrnn.layers.cells`, or an instance of a cell class of one's own.
+        Name of the cell, see `fastrnn.layers.cells`, or an instance of your own cell class.
     input_size, hidden_size : int
         D and H.
     num_layers : int, default=1
-        Layers on top of each other.
+        Number of stacked layers.
     bias : bool, default=True
         Whether to have the two biases ``bias_ih`` and ``bias_hh``.
     batch_first : bool, default=False
@@ -47,15 +47,15 @@ class Recurrent(Layer):
     dropout : float, default=0.0
         Probability of dropout on the output of every layer but the last, in training.
     bidirectional : bool, default=False
-        Whether a second direction reads the sequences from their ends.
+        Whether a second direction reads the sequences backwards.
     proj_size : int, default=0
         Length of the projection of h (Sak et al. 2014); 0 is no projection. For cells with two states.
     merge : {"concat", "sum", "mean"}, default="concat"
-        How the outputs of both directions are put together.
+        How the outputs of both directions are combined.
     residual : bool, default=False
         Whether the input of a layer is added to its output, from the second layer on (Wu et al. 2016).
     reverse : bool, default=False
-        Whether the only direction reads the sequences from their ends.
+        Whether the only direction reads the sequences backwards.
     learn_initial_state : bool, default=False
         Whether the initial states are parameters, used where no state is given.
     locked_dropout : bool, default=False
@@ -66,7 +66,7 @@ class Recurrent(Layer):
         Probability that a unit keeps its old value, for each state (Krueger et al. 2017); at prediction the expectation
         is taken.
     weight_dropout : float, default=0.0
-        Probability of dropout on the elements of ``weight_hh``, drawn once a forward pass (Merity et al. 2017).
+        Probability of dropout on the elements of ``weight_hh``, drawn once per forward pass (Merity et al. 2017).
     initializers : dict of str to str, default=None
         Names of initializers, see `fastrnn.layers.initializers`, by the parameter's name without the layer:
         ``{"weight_hh": "orthogonal"}``. Other parameters start uniform in ±1/√H, as torch's.
@@ -76,7 +76,7 @@ class Recurrent(Layer):
     random_state : int, RandomState instance or None, default=None
         Source of the initial parameters and of all masks.
     n_jobs : int or None, default=None
-        Threads; None takes all cores, as far as the work is worth it.
+        Number of threads; None takes all cores if the work is large enough.
     threads_cut : {"auto", "batch", "units"}, default="auto"
         Each thread takes a part of the batch's sequences, or a part of the hidden units of all of them (not for cells
         with stages that need all units of a row). "auto" takes the units where the batch is too small for all threads.
@@ -158,7 +158,7 @@ class Recurrent(Layer):
             for name, size in zip(self.cell.states, self._sizes, strict=True):
                 self._add_parameter(f"initial_{name}", np.zeros((self._rows, size)))
         options = {"dtype": dtype, "random_state": self.random_state, "n_jobs": n_jobs, "device": device}
-        # One more than there are is made: it draws a seed, on which the parameters of the layers made next depend.
+        # One more than needed: each draws a seed, on which the parameters of the layers made next depend.
         self._dropouts = [Dropout(dropout, locked_dropout, **options) for _ in range(num_layers)][1:]
         self._noise = Noise(self.random_state)
         self._held = Held(functools.partial(_hold, directions))
@@ -184,7 +184,7 @@ class Recurrent(Layer):
         ----------
         x : array-like (T, B, input_size), or (B, T, input_size) with ``batch_first=True``, or list of (T_i, input_size)
             The sequences, padded to the same length; a list of arrays of their own lengths; or, where the same vectors
-            occur many times, `Embedded`: a table of them and the row for each step.
+            occur many times, an `Embedded`: a table of them and the row for each step.
         state : array (num_layers · directions, B, hidden_size), or a tuple of one for each state, default=None
             Initial states; None is zeros, or the learned ones.
         lengths : array-like (B,) of int, default=None
@@ -253,7 +253,7 @@ class Recurrent(Layer):
         Raises
         ------
         ValueError
-            An argument has the wrong shape, x is not finite, or the layer reads sequences from their ends.
+            An argument has the wrong shape, x is not finite, or the layer reads sequences backwards.
 
         Examples
         --------
@@ -421,7 +421,7 @@ class Recurrent(Layer):
             layer.remove_noise()
 
     def training_state(self):
-        """Return what masks depend on."""
+        """Return the state that masks depend on."""
         return {**super().training_state(), "dropouts": [dropout.training_state() for dropout in self._dropouts]}
 
     def set_training_state(self, state):

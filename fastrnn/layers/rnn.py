@@ -39,7 +39,7 @@ class GRU(Recurrent):
     input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, **options
         As in `Recurrent`.
     reset_after : bool, default=True
-        Whether the reset gate stands behind the recurrent product, as in torch and cuDNN, or before it, as in the
+        Whether the reset gate is applied after the recurrent product, as in torch and cuDNN, or before it, as in the
         paper and in Keras' default.
 
     Examples

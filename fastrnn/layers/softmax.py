@@ -21,7 +21,7 @@ class Softmax(Dense):
     num_classes : int
         Number of classes, V.
     bias : bool, default=True
-        Whether there is a b.
+        Whether to add the bias b.
     dtype, random_state, n_jobs, device
         As in every layer, see `Layer`.
 
@@ -127,7 +127,7 @@ class Softmax(Dense):
         targets : array-like of int (...)
             Classes; negative ones are ignored.
         weights : float or array-like (...), default=None
-            Factors of the summands; None stands for 1.
+            Factors of the summands; None means 1.
 
         Returns
         -------

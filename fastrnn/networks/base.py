@@ -20,9 +20,9 @@ class Network(abc.ABC):
     frozen : frozenset of str
         Names of parameters that are not trained.
     tied : frozenset of str
-        Names of parameters that stand under another name too: they are left out.
+        Second names of parameters, which are left out.
     penalties : tuple of float
-        Factors of the activity penalty and of the temporal one. Losses that are reported are without them.
+        Factors of the activity penalty and of the temporal one. Reported losses exclude the penalties.
     """
 
     def __init__(self):
@@ -108,7 +108,7 @@ class Network(abc.ABC):
         return {f"output.{name}": array for name, array in self.head.buffers.items()}
 
     def get_arrays(self):
-        """Return what a file keeps: all parameters and buffers, as host arrays by name."""
+        """Return the content of a file: all parameters and buffers, as host arrays by name."""
         arrays = {name: self.backend.to_numpy(array) for name, array in self.all_parameters.items()}
         return {**arrays, **self.buffers}
 
@@ -128,7 +128,7 @@ class Network(abc.ABC):
 
     @abc.abstractmethod
     def encode_training(self, batch):
-        """Return what the head reads of a batch, and the lengths of its sequences or None; keep what backward needs."""
+        """Return the head's input for a batch, and the lengths of its sequences or None; keep what backward needs."""
 
     @abc.abstractmethod
     def encode_backward(self, dh, scale):
@@ -151,7 +151,7 @@ class Network(abc.ABC):
         loss : float
             The mean loss of the batch, whatever `scale` is.
         total : int or float
-            The number or the sum of the weights of the elements that the loss is the mean of.
+            The number of elements that the loss is the mean of, or the sum of their weights.
         """
         if clear:
             self.zero_grad()
@@ -166,7 +166,7 @@ class Network(abc.ABC):
         return self.backend.add(gradient, penalty(y, factor, self.head.layer.device)[1]) if factor else gradient
 
     def training_state(self):
-        """Return what a step of training depends on besides parameters: plain values, and host arrays by name."""
+        """Return the state of training besides the parameters: plain values, and host arrays by name."""
         return {"layers": {name: layer.training_state() for name, layer in self.layers.items()}}, {}
 
     def set_training_state(self, content, arrays):

@@ -1,4 +1,4 @@
-"""Heads: what a network predicts from the vectors that its encoder makes, and the loss that trains it."""
+"""Heads: predictions from the vectors that an encoder makes, and the loss that trains the network."""
 
 import abc
 

@@ -11,7 +11,7 @@ from fastrnn.text.tokens import END_ID, NEVER_WRITTEN
 from fastrnn.utils.recurrent import TokenOutput
 from fastrnn.utils.shared import Held
 
-_OCCURRENCES = 2  # mean of a token in a batch from which on the input product is computed once for each token
+_OCCURRENCES = 2  # from this mean of a token in a batch, the input product is computed once for each token
 
 
 class LanguageNetwork(Network):
@@ -81,7 +81,7 @@ class LanguageNetwork(Network):
         return self.embedding.forward(ids, training=training)
 
     def training_state(self):
-        """Return what a step of training depends on besides parameters; see `Network.training_state`."""
+        """Return the state of training besides the parameters; see `Network.training_state`."""
         content, _ = super().training_state()
         parts = self._state if isinstance(self._state, tuple) else (self._state,)
         parts = () if self._state is None else parts
@@ -195,7 +195,7 @@ class LanguageNetwork(Network):
 
 
 def _each(function, *states):
-    """Return what a function makes of the parts of recurrent states, which are an array or a tuple of arrays."""
+    """Apply a function to the parts of recurrent states, which are an array or a tuple of arrays."""
     if isinstance(states[0], tuple):
         return tuple(map(function, *states))
     return function(*states)

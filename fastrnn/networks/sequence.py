@@ -26,7 +26,7 @@ class Batch(NamedTuple):
     ----------
     sequences : Sequences
     rows : int array (B,)
-        Which of them.
+        The sequences of the batch.
     targets : ndarray or None
         As the head takes them: int64 (B,), or (B, K); None where nothing is learned.
     weights : float32 array (B,) or None
@@ -57,7 +57,7 @@ class SequenceNetwork(Network):
         return self.head.loss(self.encode(batch), batch.targets, batch.weights)
 
     def encodings(self, batch):
-        """Return what the head reads, float64 (B, H)."""
+        """Return the input of the head, float64 (B, H)."""
         return self.backend.to_numpy(self.encode(batch)).astype(np.float64)
 
     def outputs(self, batch):

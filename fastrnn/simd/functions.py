@@ -1,4 +1,4 @@
-"""Functions of vectors, scalars and NumPy arrays: reductions, exp, tanh, sigmoid and what else cells need."""
+"""Functions of vectors, scalars and NumPy arrays: reductions, exp, tanh, sigmoid and others that cells need."""
 
 import math
 
@@ -99,7 +99,7 @@ _SATURATED = 20.0  # in float32 sigmoid is within 2e-9 of 0 or 1 beyond, and a p
 
 
 def _emit_gate_exp(builder, vector, x, factor):
-    """Emit e^(factor · x), with `factor` · x clipped to ±20: as exact as a gate needs it.
+    """Emit e^(factor · x), with `factor` · x clipped to ±20: as exact as a gate needs.
 
     float32 only. n = round(factor · x / ln 2) comes with the exponent's bias in the low bits of `shifted`.
     """
@@ -193,7 +193,7 @@ def _elementwise(python, emit):
         if isinstance(x, types.Float):
             one = Vector(x)
 
-            def lower_scalar(context, builder, sig, args):  # the same code on a vector, of which one lane is used
+            def lower_scalar(context, builder, sig, args):  # the same code on a vector; one lane is used
                 value = emit(builder, one, context.cast(builder, args[0], x, one))
                 return builder.extract_element(value, ir.Constant(ir.IntType(32), 0))
 

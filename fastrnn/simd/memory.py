@@ -1,4 +1,4 @@
-"""Loads and stores of vectors: one, the first lanes of one, and several that stand apart.
+"""Loads and stores of vectors: one, the first lanes of one, and several at a stride.
 
 Offsets are flat, are never negative, and are not checked.
 """
@@ -84,7 +84,7 @@ def store(typingctx, array, offset, value):
 
 
 def _load_first(array, offset, count):
-    """Return a vector with elements `offset` to `offset + count - 1` of an array in front and zeros behind."""
+    """Return a vector with elements `offset` to `offset + count - 1` of an array, followed by zeros."""
     vector = np.zeros(lanes_of(array), array.dtype)
     part = array.reshape(-1)[offset : offset + min(count, lanes_of(array))]
     vector[: len(part)] = part
@@ -148,7 +148,7 @@ def store_first(typingctx, array, offset, value, count):
 
 
 def emit_load_many(context, builder, count, array_type, array, offset, stride):
-    """Emit the loads of `count` vectors that stand `stride` elements apart; return the LLVM tuple of them."""
+    """Emit the loads of `count` vectors, `stride` elements apart; return the LLVM tuple of them."""
     vector = vector_of(array_type)
     values = []
     for _ in range(count):

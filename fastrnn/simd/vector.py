@@ -1,4 +1,4 @@
-"""The type of a vector of lanes, its operators, and functions that are LLVM code in compiled code."""
+"""The type of a vector of lanes, its operators, and functions that compile to given LLVM code."""
 
 import operator
 
@@ -21,7 +21,7 @@ class Vector(types.Type):
         super().__init__(name=f"Vector({dtype}, {self.lanes})")
 
     def can_convert_from(self, typingctx, other):
-        """Let a number stand where a vector is expected: it fills all lanes."""
+        """Accept a number where a vector is expected: it fills all lanes."""
         return Conversion.safe if isinstance(other, types.Number) else None
 
 
@@ -88,7 +88,7 @@ def _lower_neg(context, builder, sig, args):
 
 
 class Primitive(_Intrinsic):
-    """A function that is LLVM code where it is called from compiled code, and its Python body where it is not."""
+    """A function that is LLVM code when called from compiled code, and its Python body when called from Python."""
 
     def __init__(self, python, define):
         super().__init__(python.__name__, define)

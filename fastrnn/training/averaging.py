@@ -63,7 +63,7 @@ class WeightAverage:
         return self.running
 
     def update(self, parameters):
-        """Count the weights after a step in."""
+        """Include the weights after a step in the average."""
         if not self.running:
             return
         self.count += 1

@@ -1,4 +1,4 @@
-"""Checkpoints: files from which an interrupted training goes on, to the same weights bit for bit."""
+"""Checkpoints: files from which an interrupted training resumes, to the same weights bit for bit."""
 
 import contextlib
 import json
@@ -14,7 +14,7 @@ from fastrnn.text.subwords import tokenizer_to_plain
 from fastrnn.utils.checks import shown, warn_caller
 from fastrnn.utils.files import remove_abandoned, unwritten
 
-# Parameters that may have changed when a training goes on: results do not depend on them, or a digest stands for them.
+# Parameters that may differ when a training resumes: results do not depend on them, or a digest covers them.
 _FREE_PARAMETERS = {"device", "encoding", "n_jobs", "verbose", "warm_start", "max_iter", "vocabulary", "embedding"}
 # Parameters with which a training draws masks, unless they are 0 or None.
 _MASKED = ("dropout", "input_dropout", "output_dropout", "embedding_dropout", "recurrent_dropout", "weight_dropout",
@@ -152,7 +152,7 @@ class Checkpoint:
 
 
 def open_checkpoint(estimator, path, minutes, random_state, going_on):
-    """Return the checkpoint of a fit, or None if there shall be none.
+    """Return the checkpoint of a fit, or None if `path` is None.
 
     Parameters
     ----------
@@ -163,7 +163,7 @@ def open_checkpoint(estimator, path, minutes, random_state, going_on):
     random_state : RandomState instance
         The source that the training draws from; it goes back to where the interrupted training began.
     going_on : bool
-        Whether this fit goes on from an earlier one.
+        Whether this fit continues an earlier one.
 
     Returns
     -------
@@ -172,7 +172,7 @@ def open_checkpoint(estimator, path, minutes, random_state, going_on):
     Raises
     ------
     ValueError
-        An argument is wrong, the file is damaged or no checkpoint, or the fit goes on from an earlier one.
+        An argument is wrong, the file is damaged or no checkpoint, or the fit continues an earlier one.
     FileNotFoundError
         The folder does not exist.
     """

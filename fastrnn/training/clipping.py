@@ -12,10 +12,10 @@ def clip_grad_norm(grads, max_norm, rows=None, backend=None):
     Parameters
     ----------
     grads : dict of str to array
-        C-contiguous; an array that stands under two names counts once.
+        C-contiguous; an array under two names counts once.
     max_norm : float
     rows : dict of str to (ndarray of int or None), default=None
-        For sparse gradients the rows that are not zero; None or no entry stands for all.
+        For sparse gradients the rows that are not zero; None or no entry means all.
     backend : module or None, default=None
         The backend of the arrays' device, see `fastrnn.backends`; None is the CPU's.
 

@@ -1,4 +1,4 @@
-"""The course of a training, as it is returned and as it is shown."""
+"""The course of a training: the returned history and the figures shown meanwhile."""
 
 import time
 from typing import NamedTuple
@@ -36,7 +36,7 @@ class EpochReport:
         self.count, self.start = 0, time.perf_counter()
 
     def begin(self, total, done):
-        """Begin when `done` steps of `total` are done, as far as is known."""
+        """Begin an epoch of `total` steps, None if unknown, after its first `done` steps."""
         self.progress.begin(total, done)
 
     def update(self, size, loss):

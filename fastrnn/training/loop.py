@@ -21,12 +21,12 @@ _CHECKED_BATCHES = 32  # of the training data, at most, for which the weights th
 
 
 class DivergenceError(ValueError):
-    """A training came to infinite or NaN losses, gradients, weights or outputs, and left nothing to be used."""
+    """A training reached infinite or NaN losses, gradients, weights or outputs before it had usable weights."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Options:
-    """How `train` goes about it.
+    """Options of `train`.
 
     Parameters
     ----------
@@ -49,8 +49,8 @@ class Options:
         Epochs in a row without an improvement of more than `tol` after which the training stops; None never stops.
     tol : float, default=1e-3
     is_finite : callable or None, default=None
-        Takes a number n; returns whether the network's outputs are finite for n batches of the training data, those
-        for which they are the least likely to be.
+        Takes a number n; returns whether the network's outputs are finite for the n batches of the training data with
+        the highest risk.
     restore_on_error : bool, default=False
         Whether an error leaves network, optimizer and random state as they were: those of a fitted model.
     checkpoint : Checkpoint or None, default=None
@@ -92,7 +92,7 @@ def train(network, optimizer, epochs, options):
 
     With `Options.validate`, these are the weights after the epoch with the highest score; otherwise those after the
     last epoch. An interrupt (Ctrl-C) ends the training with the weights of the finished epochs and a warning; in the
-    first epoch it passes through. A loss, gradient, weight or output that is not finite does the same.
+    first epoch it is raised. A loss, gradient, weight or output that is not finite does the same.
 
     Parameters
     ----------
@@ -139,10 +139,10 @@ def train(network, optimizer, epochs, options):
 
 @dataclasses.dataclass
 class _State:
-    """How far a training has come, in plain values: part of a checkpoint."""
+    """Progress of a training in plain values, a part of a checkpoint."""
 
     epoch: int = 0  # finished epochs
-    step: int = 0  # finished steps of the epoch under way, their loss, and how many elements that is a sum over
+    step: int = 0  # finished steps of the current epoch, their loss, and the number of elements in that sum
     loss: float = 0.0
     count: int = 0
     best: float = -math.inf  # score of the weights that are kept
@@ -154,7 +154,7 @@ class _State:
 
 
 class _Snapshot:
-    """All that a training changes, as it was; `weights` is a copy that the caller made."""
+    """Copy of everything that a training changes; `weights` is a copy that the caller made."""
 
     def __init__(self, weights, network, optimizer, random_state):
         self.weights, self.optimizer = weights, optimizer.state_dict()
@@ -363,7 +363,7 @@ class _Run:
         self.options.checkpoint.write(content, groups)
 
     def restore(self, progress):
-        """Go on from the checkpoint, if there is one."""
+        """Resume from the checkpoint, if there is one."""
         network, options, checkpoint = self.network, self.options, self.options.checkpoint
         found = checkpoint and checkpoint.read()
         if found is None:
@@ -377,7 +377,7 @@ class _Run:
             )
         assign_all(network.parameters, groups["weights"], network.backend)
         assign_all(self.kept, groups["kept"], network.backend)
-        drawn = content["network"] or network.training_state()[0]  # older versions: there is nothing to draw
+        drawn = content["network"] or network.training_state()[0]  # older files hold None without draws
         network.set_training_state(drawn, groups.get("network", {}))
         self.optimizer.load_state_dict(groups["optimizer"])
         if options.average is not None:

@@ -24,7 +24,7 @@ class Optimizer:
     weight_decay : float, default=0.0
         Strength of the L2 penalty: `weight_decay` times the parameter is added to its gradient.
     n_jobs : int or None, default=None
-        Threads; None takes all cores, as far as the work is worth it.
+        Number of threads; None takes all cores if the work is large enough.
     device : str, default="cpu"
         Where parameters, gradients and state are, see `fastrnn.backends`.
 
@@ -39,7 +39,7 @@ class Optimizer:
     def __init__(self, learning_rate, *, weight_decay=0.0, n_jobs=None, device="cpu"):
         self.learning_rate = _at_least_zero("learning_rate", learning_rate)
         self.weight_decay = _at_least_zero("weight_decay", weight_decay)
-        backend(device).effective_n_jobs(n_jobs)  # refuses what is no number of threads
+        backend(device).effective_n_jobs(n_jobs)  # raises for an invalid number of threads
         self.n_jobs = n_jobs
         self.device = device
         self.n_steps = 0
@@ -56,11 +56,11 @@ class Optimizer:
         Parameters
         ----------
         parameters : dict of str to array
-            C-contiguous; an array that stands under two names (tied weights) is updated once.
+            C-contiguous; an array under two names (tied weights) is updated once.
         grads : dict of str to array
             With the keys, shapes and types of `parameters`.
         rows : dict of str to (ndarray of int or None), default=None
-            For sparse gradients the sorted rows that are not zero; None or no entry stands for all.
+            For sparse gradients the sorted rows that are not zero; None or no entry means all.
 
         Raises
         ------
@@ -128,7 +128,7 @@ class Optimizer:
     def _slots_of(self, name, weight, ops):
         """Return the arrays of state of a parameter, zeros at its first step."""
         if name not in self._state:
-            # Memory of zeros that nobody uses, the state of rare words, is not touched.
+            # Zeroed memory takes no pages before it is used: the state of rare words costs nothing.
             self._state[name] = {slot: ops.zeros(weight.shape, weight.dtype) for slot in self.slots}
         slots = self._state[name]
         for slot, array in slots.items():

@@ -44,6 +44,6 @@ class Schedule:
         return self.rate * factor
 
     def stalled(self):
-        """Take note of an epoch without improvement."""
+        """Register an epoch without improvement."""
         if self.kind == "plateau":
             self.rate *= PLATEAU_FACTOR

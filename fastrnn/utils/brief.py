@@ -19,7 +19,7 @@ _REQUEST = re.compile(r"set_(\w+)_request")
 class BriefHelpMixin:
     """Class whose methods from scikit-learn have one line of documentation each.
 
-    It stands before scikit-learn's mixins among the base classes, so that these find their own methods.
+    It comes before scikit-learn's mixins among the base classes, so that these find their own methods.
     """
 
     def __init_subclass__(cls, **options):

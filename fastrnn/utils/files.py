@@ -11,11 +11,11 @@ import uuid
 
 @contextlib.contextmanager
 def replaced_file(path):
-    """Give a temporary file in the folder of `path`, which replaces `path` on leaving without an error.
+    """Yield a temporary file in the folder of `path`, which replaces `path` on leaving without an error.
 
     A full disk or an interrupt leaves the old file, and no half-written one. A new file has the rights that the umask
     leaves; one that replaces another has the rights of that file. A symbolic link stays: the file that it points to is
-    replaced. A device or a pipe, ``/dev/stdout`` for instance, cannot be replaced: it is given itself.
+    replaced. A device or a pipe, ``/dev/stdout`` for instance, cannot be replaced: it is yielded itself.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ def remove_abandoned(path):
 
 
 def unwritten(path, error):
-    """Return the message that a file cannot be written and why, for an OSError that may have this message already.
+    """Return the message that a file cannot be written and why, unless the OSError has such a message already.
 
     Examples
     --------

@@ -13,7 +13,7 @@ from fastrnn.utils.checks import shown
 
 _LOGGER = logging.getLogger(__name__)
 _PACKAGE_LOGGER = logging.getLogger("fastrnn")
-_REPORT_SECONDS = 0.2  # between two updates of the figures behind a bar
+_REPORT_SECONDS = 0.2  # between two updates of the figures after a bar
 _LINE_SECONDS = 10  # between two lines of work without epochs
 
 
@@ -67,7 +67,7 @@ class Progress:
         self.n, self.total = done, total
 
     def update(self, n=1, figures=None):
-        """Count n more; `figures()` returns the figures behind the bar, a dict of str to str."""
+        """Count n more; `figures()` returns the figures shown after the bar, a dict of str to str."""
         self.n += n
         if self._bar is not None:
             if figures is not None and self._is_due(_REPORT_SECONDS):
@@ -81,7 +81,7 @@ class Progress:
             self.line(f"{self.n:,} {self.unit}")
 
     def describe(self, what):
-        """Show the current part of the work behind the bar."""
+        """Show the current part of the work after the bar."""
         if self._bar is not None:
             self._bar.set_postfix_str(what)
 
@@ -166,7 +166,7 @@ _visibility = _Visibility()
 
 @contextlib.contextmanager
 def _visible_lines():
-    """Write lines to stderr where logging is not configured; where it is, let those of level INFO through."""
+    """Write lines to stderr where logging is not configured; where it is, enable those of level INFO."""
     _visibility.begin()
     try:
         yield

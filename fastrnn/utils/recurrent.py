@@ -39,8 +39,8 @@ class Inputs(NamedTuple):
 class Regularizers(NamedTuple):
     """The masks of one direction in one pass, as rates and counters: every device draws the same ones.
 
-    An element is kept or dropped as `fastrnn.kernels.counters` says. The numbers below stand for its seed, sequence,
-    step and unit; a step counts from where the direction begins to read.
+    An element is kept or dropped as `fastrnn.kernels.counters` says. The tuples below are its (seed, sequence, step,
+    unit); a step counts from where the direction begins to read.
 
     Attributes
     ----------

@@ -7,9 +7,9 @@ _PREPARING = threading.RLock()  # one for all objects, which can be copied and p
 
 
 class Held:
-    """A value that is prepared once, used by all threads, and let go when nobody needs it any more.
+    """A value that is prepared once, used by all threads, and released when nobody needs it any more.
 
-    It is there from `keep` to `drop`, and within a ``with`` statement, in whatever threads.
+    It exists from `keep` to `drop` and within a ``with`` statement, for all threads.
 
     Parameters
     ----------
@@ -21,7 +21,7 @@ class Held:
     Attributes
     ----------
     value : object
-        None where nobody holds it. It is set whole: a thread that reads it can go on with what it found.
+        None where nobody holds it. It is set whole: a thread that has read it can continue to use it.
 
     Examples
     --------
@@ -48,7 +48,7 @@ class Held:
                 self._kept = True
 
     def drop(self):
-        """Let the value go that `keep` holds."""
+        """Release the value that `keep` holds."""
         with _PREPARING:
             if self._kept:
                 self._kept = False

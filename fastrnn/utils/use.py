@@ -1,8 +1,8 @@
 """Use of objects by threads: one trains an object, or any number read it.
 
-Training changes an object step by step, and another thread would compute with half of a step. Such a call is refused
-rather than made to wait, because its author expects both to work. The object itself holds no trace of its users: it can
-be copied, pickled and compared while it is used.
+Training changes an object step by step, and another thread would compute with half of a step. Such a call raises an
+error rather than waits, because its author expects both calls to work. The object itself holds no trace of its users:
+it can be copied, pickled and compared while it is used.
 """
 
 import functools
@@ -19,7 +19,7 @@ _users = {}  # by the id of each object in use
 
 
 class _Users:
-    """The threads within methods of an object, once for each method that they are in: methods call others."""
+    """The threads within methods of an object, an entry for each nested call."""
 
     __slots__ = ("readers", "trainers")
 
