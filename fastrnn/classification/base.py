@@ -26,7 +26,7 @@ class BaseClassifier(ClassifierMixin, WholeSequenceEstimator):
         X, y : as in `fit`
             The first call fixes the vocabulary, or mean and deviation of series.
         classes : array-like (K,), default=None
-            All labels that may come. Only the first call needs them, unless y holds all of them.
+            All labels that may occur. Only the first call needs them, unless y holds all of them.
         sample_weight : array-like (n,), default=None
 
         Returns

@@ -38,7 +38,7 @@ class MeanEmbeddingClassifier(BaseClassifier):
         Cuts texts into tokens, see `fastrnn.text.get_tokenizer`.
     lowercase : bool, default=True
     normalize : {"NFC", "NFKC", "NFD", "NFKD"} or None, default=None
-        Normal form of Unicode that texts are brought into first, see `fastrnn.text.preprocess`.
+        Normal form of Unicode that texts are converted to first, see `fastrnn.text.preprocess`.
     encoding : str, default="utf-8"
         Encoding of text files.
     min_count : int, default=1
@@ -78,7 +78,7 @@ class MeanEmbeddingClassifier(BaseClassifier):
         Whether `fit` continues from the weights, vocabulary and classes of the last `fit`.
     random_state : int, RandomState instance or None, default=None
     n_jobs : int or None, default=None
-        Threads; None takes as many cores as the work is worth. Results do not depend on it.
+        Number of threads; None takes all cores if the work is large enough. Results do not depend on it.
     device : {"cpu"}, default="cpu"
     verbose : int, default=0
         1 shows a progress bar on stderr. If stderr is no terminal, a line for each epoch goes to the logger

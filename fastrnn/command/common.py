@@ -233,7 +233,7 @@ def _character(text):
 
 
 def table_format(arguments):
-    """Return the format of a table as far as the command line gives it."""
+    """Return the format of a table with the command line's options."""
     return Format(arguments.delimiter, arguments.quote, arguments.header)
 
 

@@ -92,7 +92,7 @@ def match_labels(labels, classes):
     Raises
     ------
     ValueError
-        A label stands for several classes.
+        A label matches several classes.
 
     Examples
     --------

@@ -21,14 +21,14 @@ from fastrnn.command import classify, lm, ngram
 from fastrnn.command.common import Texts, UserError, add_encoding, check_output, check_picture, orders, positive, seed
 
 # A token that is seen once in the training text becomes <unk>, so that every model learns what to expect of a word it
-# does not know; otherwise the unknown words of the test text are a matter of luck for a network.
+# does not know; otherwise a network's result on unknown words would be a matter of luck.
 _MIN_COUNT = 2
 _SAMPLE_LENGTH = {"words": 40, "whitespace": 40, "chars": 200}
 _MIN_LINES, _MIN_CHARACTERS = 10, 1000
 
 
 class _Interrupt(BaseException):
-    """Ctrl-C. It is no KeyboardInterrupt, which an estimator's ``fit`` takes as the order to stop early."""
+    """Ctrl-C. It is not a KeyboardInterrupt, because that tells an estimator's ``fit`` to stop early."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -37,7 +37,7 @@ class _Parser(argparse.ArgumentParser):
     _is_intermixing = False
 
     def parse_known_args(self, args=None, namespace=None):
-        """Parse arguments; files may stand before, between and after the options of a subcommand."""
+        """Parse arguments; files may come before, between and after the options of a subcommand."""
         if self._is_intermixing or self._subparsers is not None:
             return super().parse_known_args(args, namespace)
         self._is_intermixing = True

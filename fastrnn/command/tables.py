@@ -44,7 +44,7 @@ class Row(NamedTuple):
     fields : dict of str -> object
         Its values by column: str, or what JSON holds.
     wrong : str or None
-        The reason why it cannot be used, if it cannot.
+        The reason if it cannot be used.
     """
 
     place: str

@@ -1,8 +1,8 @@
 """The base class of all estimators of sequences.
 
 Estimators differ in what they predict. `fastrnn.estimators.whole` has the base class of those that predict one thing
-for each sequence. Estimators with a target for each step, or with a target sequence of its own length, stand beside it
-on the same base: they bring a target (see `fastrnn.estimators.targets`), a network, and their own ``predict``.
+for each sequence. Estimators with a target for each step, or with a target sequence of its own length, share this base:
+they add a target (see `fastrnn.estimators.targets`), a network, and their own ``predict``.
 """
 
 import abc
@@ -48,14 +48,14 @@ _STEPS, _FEWEST_EPOCHS = 1200, 4  # of a training with max_iter="auto"
 
 
 class Learned(NamedTuple):
-    """All that a fit learns.
+    """Everything that a fit learns.
 
     Attributes
     ----------
     reader : TextReader or SeriesReader
         Reads X.
     target : ClassTarget, LabelsTarget or ValuesTarget
-        What y consists of.
+        Kind and values of y.
     network : Network
     loss_curve, validation_scores : list of float
         Of each epoch.
@@ -82,7 +82,7 @@ class BaseSequenceEstimator(GuardedMixin, BaseEstimator, abc.ABC):
 
     @abc.abstractmethod
     def _learn_target(self, y, classes):
-        """Return the target of y; `classes` are all labels that may come, or None."""
+        """Return the target of y; `classes` are all labels that may occur, or None."""
 
     @abc.abstractmethod
     def _make_network(self, reader, target, vectors, random_state):
@@ -109,7 +109,7 @@ class BaseSequenceEstimator(GuardedMixin, BaseEstimator, abc.ABC):
         return {**options, "max_length": self._most_steps(), "truncation": self.truncation}
 
     def _most_steps(self):
-        """Return the most steps of a sequence that are read, or None for all."""
+        """Return the largest number of steps read of a sequence, or None for all."""
         return self.max_length
 
     def _learn_reader(self, X):
@@ -133,7 +133,7 @@ class BaseSequenceEstimator(GuardedMixin, BaseEstimator, abc.ABC):
     # ------------------------------------------------------------------------------------------------------ training
 
     def _fit(self, X, y, sample_weight, X_val, y_val, checkpoint, checkpoint_minutes):
-        """Do what `fit` says."""
+        """Carry out `fit`."""
         self._check_parameters()
         if (X_val is None) != (y_val is None):
             raise ValueError("X_val and y_val must be given both or not at all.")
@@ -167,7 +167,7 @@ class BaseSequenceEstimator(GuardedMixin, BaseEstimator, abc.ABC):
         return self._train(learned, examples, None, optimizer, 1, random_state)
 
     def _learn(self, X, y, classes, sample_weight, learned, random_state):
-        """Return what was learned before, or a new reader, target and network; and the training examples."""
+        """Return the earlier `Learned` or a new reader, target and network; and the training examples."""
         pretrained = None
         is_first = learned is None
         target = self._learn_target(y, classes) if is_first else learned.target
@@ -216,7 +216,7 @@ class BaseSequenceEstimator(GuardedMixin, BaseEstimator, abc.ABC):
             clip_norm=self.clip_norm,
             validate=None if held_out is None else lambda: self._validate(network, held_out),
             n_iter_no_change=self.n_iter_no_change,
-            tol=self.tol if held_out is not None else -np.inf,  # a training loss that wavers is no reason to slow down
+            tol=self.tol if held_out is not None else -np.inf,  # a fluctuating training loss is no reason to slow down
             is_finite=lambda n_batches: self._is_finite(network, examples, n_batches),
             restore_on_error=network is getattr(self, "network_", None),
             checkpoint=checkpoint,
@@ -261,7 +261,7 @@ class BaseSequenceEstimator(GuardedMixin, BaseEstimator, abc.ABC):
             self.vocabulary_ = self._reader.vocabulary
 
     def _read(self, X):
-        """Return the sequences of X as the network gets them."""
+        """Return the sequences of X in the form that the network reads."""
         sequences = self._reader.read(X)
         warn_of_cut(sequences, self._reader.options, "X")
         return self._reader.features(sequences)

@@ -36,7 +36,7 @@ class Examples(NamedTuple):
 
 
 class Epoch:
-    """The batches of an epoch; each is made when its turn comes.
+    """The batches of an epoch; each is made when it is needed.
 
     Parameters
     ----------
@@ -147,7 +147,7 @@ def data_digests(learned, examples, validation, has_embedding):
         Before the training.
     examples : Examples
     validation : Examples or None
-        What `X_val` and `y_val` hold.
+        The examples of `X_val` and `y_val`.
     has_embedding : bool
         Whether the initial vectors were given.
 

@@ -3,11 +3,11 @@
 from fastrnn.persistence import plain_parameter
 from fastrnn.text.subwords import tokenizer_from_plain, tokenizer_to_plain
 
-_NOT_STORED = ("embedding", "class_weight")  # vectors stand in the learned arrays; keys of JSON objects are strings
+_NOT_STORED = ("embedding", "class_weight")  # vectors are among the learned arrays; keys of JSON objects are strings
 
 
 def pack(params, learned):
-    """Return what `save` writes.
+    """Return the content of a file of `save`.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Labels and numbers as arrays of one type, and what is neither."""
+"""Labels and numbers as arrays of one type; errors about anything else."""
 
 import collections.abc
 import numbers
@@ -31,8 +31,8 @@ def label_array(y, name="y"):
     Raises
     ------
     ValueError
-        A label is missing (None, NaN, NaT), an element is no label, or strings stand beside numbers: the message names
-        the first row.
+        A label is missing (None, NaN, NaT), an element is not a label, or strings and numbers are mixed: the message
+        names the first row.
 
     Examples
     --------
@@ -79,7 +79,7 @@ def number_array(y):
 
 
 def plain_labels(labels):
-    """Return labels as a list of Python's own values, in which "1" is not 1; dates become strings."""
+    """Return labels as a list of Python's built-in values, where "1" is not 1; dates become strings."""
     return (labels.astype("M8[ns]").astype(str) if labels.dtype.kind == "M" else labels).tolist()
 
 

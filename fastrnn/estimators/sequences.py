@@ -57,10 +57,10 @@ class Sequences:
 
     def flat(self, rows):
         """Return the values of the sequences `rows` (B,) one after another, and their offsets, int64 (B + 1,)."""
-        return self._runs(self.offsets[rows], self.offsets[rows + 1] - self.offsets[rows])
+        return self._slices(self.offsets[rows], self.offsets[rows + 1] - self.offsets[rows])
 
-    def _runs(self, first, lengths):
-        """Return runs of values one after another, and their offsets; run i has lengths[i] values from first[i] on."""
+    def _slices(self, first, lengths):
+        """Return slices of values joined, and their offsets; slice i has lengths[i] values from first[i] on."""
         offsets = np.concatenate([[0], np.cumsum(lengths)])
         return self.values[np.arange(offsets[-1]) + np.repeat(first - offsets[:-1], lengths)], offsets
 
@@ -93,8 +93,8 @@ class Sequences:
         if max_length is None or lengths.max(initial=0) <= max_length:
             return self
         kept = np.minimum(lengths, max_length)
-        runs = self._runs(self.offsets[:-1] if keep == "start" else self.offsets[1:] - kept, kept)
-        return Sequences(*runs, lengths)
+        kept_values = self._slices(self.offsets[:-1] if keep == "start" else self.offsets[1:] - kept, kept)
+        return Sequences(*kept_values, lengths)
 
 
 def add_ngrams(sequences, ngram_range, n_words, n_buckets):

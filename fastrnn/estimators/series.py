@@ -72,7 +72,7 @@ class SeriesReader:
         return sequences.truncated(self.options["max_length"], _OTHER_END[self.options["truncation"]])
 
     def features(self, sequences):
-        """Return the sequences that the network gets: the vectors themselves."""
+        """Return the sequences that the network reads: the vectors themselves."""
         return sequences
 
     def get_learned(self):

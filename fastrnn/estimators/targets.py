@@ -1,13 +1,13 @@
 """Targets of estimators: classes, several labels at once, or numbers.
 
-A target knows what y consists of. Estimators use
+A target describes the values of y. Estimators use
 
 - ``encode(y)``: y as an array with an entry for each sequence, or ValueError;
 - ``weights(encoded, class_weight)``: the weight of each sequence, float64 (n,);
 - ``strata(encoded)``: the group of each sequence, int (n,); a split takes an equal share of each group;
-- ``kind``: the head that the network gets, see `fastrnn.networks.heads`;
+- ``kind``: the kind of the network's head, see `fastrnn.networks.heads`;
 - ``n_outputs``: the outputs that the network needs, K;
-- ``get_learned()`` and `restored_target`: to a file and back.
+- ``get_learned()`` and `restored_target`: conversion to a file's content and back.
 """
 
 import collections.abc
@@ -176,7 +176,7 @@ class ValuesTarget:
         return (y - self.mean) / self.scale
 
     def decode(self, outputs):
-        """Return the numbers that outputs (n, K) stand for, in the shape of y: (n,) or (n, K)."""
+        """Return the numbers that outputs (n, K) predict, in the shape of y: (n,) or (n, K)."""
         values = outputs * self.scale + self.mean
         return values[:, 0] if self.n_dims == 1 else values
 
@@ -194,7 +194,7 @@ class ValuesTarget:
 
 
 def learn_classes(y, given=None):
-    """Return the target of labels y; `given` are all labels that may come, None takes those of y."""
+    """Return the target of labels y; `given` are all labels that may occur, None takes those of y."""
     if y is None:
         raise ValueError("This estimator requires y to be passed, but the target y is None.")
     y = label_array(y)

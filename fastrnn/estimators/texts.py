@@ -47,7 +47,7 @@ class TextReader:
         min_count, max_vocab
             Limits of the vocabulary.
         extra_words : iterable of str
-            Words that are known besides those of X.
+            Further known words, besides those of X.
 
         Returns
         -------
@@ -76,7 +76,7 @@ class TextReader:
         return _read_cut(X, self.options)[0]
 
     def features(self, sequences):
-        """Return the sequences that the network gets: the ids themselves."""
+        """Return the sequences that the network reads: the ids themselves."""
         return sequences
 
     def get_learned(self):
@@ -127,11 +127,11 @@ def read_tokens(X, options, learning=False):
     Raises
     ------
     ValueError
-        X is not what `input` says: the message names the first element that is not.
+        X does not match `input`: the message names the first wrong element.
     """
     input = options["input"]
     if is_frame(X):
-        check_texts(X)  # which refuses it
+        check_texts(X)  # raises for it
     if getattr(X, "ndim", 1) not in ((1,) if input == "text" else (1, 2)):
         raise ValueError(
             f"X must be a list of {_ELEMENTS[input]} with input={input!r}, got shape {X.shape}{_other_input(X, input)}."

@@ -27,7 +27,7 @@ def read_vectors(embedding, normalize=None):
     ----------
     embedding : mapping of str to array, (words, array (n, D)), or path of a text file as of GloVe or word2vec
     normalize : str or None, default=None
-        Normal form of Unicode that the words are brought into, as those of texts are.
+        Normal form of Unicode that the words are converted to, as the words of texts are.
 
     Returns
     -------
@@ -80,7 +80,7 @@ def initial_vectors(vocabulary, n_ids, size, scale, pretrained, random_state):
 
 
 def _read(embedding):
-    """Return the words and vectors in the form that they are given in."""
+    """Return the words and vectors in their given form."""
     if isinstance(embedding, str | os.PathLike):
         path = pathlib.Path(embedding)
         return _read_file(str(path), path.stat().st_mtime_ns)

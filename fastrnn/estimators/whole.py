@@ -14,7 +14,7 @@ from fastrnn.utils.checks import check_fitted
 class WholeSequenceEstimator(
     BriefHelpMixin, OnnxMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseSequenceEstimator
 ):
-    """Estimator whose network encodes each sequence as one vector and predicts its target from that."""
+    """Estimator whose network encodes each sequence as one vector and predicts the target from it."""
 
     def fit(self, X, y, sample_weight=None, X_val=None, y_val=None, *, checkpoint=None, checkpoint_minutes=None):
         """Learn from sequences and their targets.
@@ -22,9 +22,8 @@ class WholeSequenceEstimator(
         Parameters
         ----------
         X : iterable of str, list of (list of str or int), list of array (T_i, D), array (n, T, D) or array (n, T)
-            The sequences, as `input` says. A `pathlib.Path` among texts is a file that holds one text. In the place of
-            a list of texts, the path of a folder stands for all its ``.txt`` files, sorted, and the path of a file for
-            its lines.
+            The sequences, as `input` says. A `pathlib.Path` among texts is a file that holds one text. Instead of a
+            list of texts, X may be the path of a folder (all its ``.txt`` files, sorted) or of a file (its lines).
         y : array-like (n,), or (n, K)
             For a classifier: labels, all of them strings, integers, booleans, whole floats or dates; or an indicator
             matrix of 0 and 1, for K labels with probabilities of their own. One-hot rows are such a matrix too:
@@ -35,12 +34,12 @@ class WholeSequenceEstimator(
         X_val, y_val : as X and y, default=None
             Validation data, used after each epoch: the weights that predict it best are kept.
         checkpoint : str or os.PathLike, default=None
-            File that is written after each epoch. If it exists when `fit` is called, the training goes on from it, to
-            the same weights bit for bit as without the interruption; after the end of the training, to its result. A
+            File that is written after each epoch. If it exists when `fit` is called, training resumes from it and ends
+            with the same weights, bit for bit, as without the interruption; a finished training gives its result. A
             file of other data or parameters is refused. `max_iter` may be larger than before: further epochs follow,
-            unless the training had stopped early. If the file cannot be written, the training goes on.
+            unless the training had stopped early. If the file cannot be written, training continues.
         checkpoint_minutes : float or None, default=None
-            Also writes the file within an epoch, after so many minutes.
+            Minutes after which the file is written within an epoch too.
 
         Returns
         -------
@@ -55,7 +54,7 @@ class WholeSequenceEstimator(
         Warns
         -----
         UserWarning
-            Some sequences are longer than `max_length`. All methods that read sequences warn of it.
+            Some sequences are longer than `max_length`. All methods that read sequences issue this warning.
         ConvergenceWarning
             The training was interrupted (Ctrl-C) after a finished epoch, or losses, weights or outputs became infinite
             or NaN. The model has the best weights up to then.
@@ -98,7 +97,7 @@ class WholeSequenceEstimator(
         return result
 
     def _check_targets(self, target, encoded, sequences, y):
-        """Refuse an indicator matrix that may be labels of the steps, (n, T): it is 0 behind the end of sequences."""
+        """Refuse an indicator matrix that may be labels of the steps, (n, T): it is 0 after the end of sequences."""
         if target.kind != "labels" or self.input == "text" or scipy.sparse.issparse(y):
             return
         steps, lengths = np.arange(encoded.shape[1]), sequences.full_lengths

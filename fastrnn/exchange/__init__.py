@@ -1,8 +1,8 @@
 """Weights to and from torch and Keras, and networks as ONNX files.
 
 A layer's `state_dict` and `load_state_dict` are torch's already. Recurrent language models, classifiers and regressors
-have ``to_torch``, ``from_torch``, ``to_keras``, ``from_keras`` and ``to_onnx`` as methods. No other library is needed
-but for ONNX files (package onnx).
+have ``to_torch``, ``from_torch``, ``to_keras``, ``from_keras`` and ``to_onnx`` as methods. Only ONNX files need another
+library (package onnx).
 
 The ONNX graph of a classifier or regressor has the inputs
 

@@ -124,7 +124,7 @@ def keras_parts(weights, whole_sequences=False):
 
 
 def find_name(layer):
-    """Return the name of a layer's cell, or None if it is one of the user's own."""
+    """Return the name of a layer's cell, or None for a user-defined cell."""
     return next((name for name, cell in CELLS.items() if cell is layer.cell or type(cell) is type(layer.cell)), None)
 
 

@@ -32,7 +32,7 @@ class ExchangeMixin(GuardedMixin):
         Raises
         ------
         ValueError
-            torch has no such module: a cell that is not its, residual connections, zoneout, an adaptive softmax.
+            torch has no such module: another cell, residual connections, zoneout, an adaptive softmax.
         """
         check_is_fitted(self)
         check_torch(self.network_.recurrent)
@@ -59,9 +59,8 @@ class ExchangeMixin(GuardedMixin):
             The token of each row of the embedding and of the output, or the row of each token. Ids are taken as
             strings: texts are then lists of ``"17"`` and the like.
         special_tokens : dict of str to str or None
-            What ``</s>``, ``<unk>``, ``<s>`` and ``<pad>`` are called in `tokens` where they are not called so,
-            ``{"</s>": "<eos>"}`` for instance. There must be one for ``</s>``; the others have no probability if they
-            are missing.
+            Names of ``</s>``, ``<unk>``, ``<s>`` and ``<pad>`` in `tokens`, if they differ: ``{"</s>": "<eos>"}`` for
+            instance. There must be one for ``</s>``; the others have no probability if they are missing.
         embedding, recurrent, output : str or None
             The attributes of the module that are these layers; None finds them.
         cell : str or None
@@ -110,7 +109,7 @@ class ExchangeMixin(GuardedMixin):
         Parameters
         ----------
         weights : list of array-like, or Keras model
-            What ``get_weights()`` returns.
+            The result of ``get_weights()``.
         tokens, special_tokens, **params
             As in `from_torch`.
         cell : str or None

@@ -161,7 +161,7 @@ def _pooled(graph, pooling, y, lengths, alive):
         is_empty = graph.add("Equal", lengths, _integer(graph, [0]))
         return graph.add("Where", _with_axis(graph, is_empty, 1), zero, most)
     if pooling.pooling == "last":
-        return graph.add("ReduceSum", _ends(graph, pooling, y, lengths, alive), over_steps, keepdims=0)
+        return graph.add("ReduceSum", _last_steps(graph, pooling, y, lengths, alive), over_steps, keepdims=0)
     y = graph.add("Where", alive, y, zero)
     if pooling.pooling == "mean":
         counts = graph.add("Cast", graph.add("Max", lengths, _integer(graph, [1])), to=graph.kind(np.float32))
@@ -172,7 +172,7 @@ def _pooled(graph, pooling, y, lengths, alive):
     return graph.add("ReduceSum", graph.add("Mul", y, graph.add("Softmax", scores, axis=0)), over_steps, keepdims=0)
 
 
-def _ends(graph, pooling, y, lengths, alive):
+def _last_steps(graph, pooling, y, lengths, alive):
     """Return the outputs (T, B, H) with zeros at all steps but the last that each direction reads."""
     places = _with_axis(graph, _places(graph, y, axis=0)[1], 1)  # (T, 1)
     ends = [graph.add("Sub", lengths, _integer(graph, [1])), _integer(graph, [0])][: 1 + pooling.bidirectional]

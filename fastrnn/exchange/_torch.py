@@ -39,8 +39,8 @@ def find_parts(module, names, cell=None, whole_sequences=False):
     cell : str or None
         The name of the cell, if it is known.
     whole_sequences : bool
-        Whether the network belongs to an estimator of whole sequences instead of a language model: it may have a second
-        direction, and no embedding.
+        Whether the network belongs to an estimator of whole sequences rather than to a language model: it may have a
+        second direction, and no embedding.
 
     Returns
     -------

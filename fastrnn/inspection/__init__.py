@@ -1,4 +1,4 @@
-"""A look inside recurrent networks: reach of gradients, weights, gates and states, as numbers and as charts.
+"""Inspection of recurrent networks: reach of gradients, weights, gates and states, as numbers and as charts.
 
 Everything takes a fitted `RNNLanguageModel`, `RNNClassifier` or `RNNRegressor` with texts or series, or a recurrent
 layer with arrays. `minimal_pairs` and `surprisal` take any language model, `explain` any classifier or regressor. The

@@ -8,7 +8,7 @@ _MONOSPACE_ADVANCE = 0.61  # width of a character, in font sizes
 
 
 def draw_text(ax, tokens, activations, title, *, width, cmap, lowest=None):
-    """Draw a text whose tokens stand on backgrounds that are coloured by their activations.
+    """Draw a text whose tokens have backgrounds that are coloured by their activations.
 
     Parameters
     ----------
@@ -18,10 +18,10 @@ def draw_text(ax, tokens, activations, title, *, width, cmap, lowest=None):
     activations : ndarray (T,)
     title : str
     width : int
-        Characters in a line.
+        Characters per line.
     cmap : str or matplotlib Colormap
     lowest : float or None, default=None
-        The activation that has the first colour; None takes the negative of the one that has the last colour.
+        The activation with the first colour; None takes the negative of the one with the last colour.
 
     Returns
     -------

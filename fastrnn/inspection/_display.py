@@ -1,4 +1,4 @@
-"""The base class of all displays, and what their charts share. matplotlib is imported when something is drawn."""
+"""The base class of all displays, and functions for their charts. matplotlib is imported when something is drawn."""
 
 from fastrnn.cells import CELLS
 from fastrnn.inspection._inputs import last_step

@@ -115,8 +115,8 @@ def explain(model, text, target=None, n_steps=64):
     """Return the contribution of each word of a text, or of each step of a series, to a prediction.
 
     Integrated gradients (Sundararajan, Taly and Yan, "Axiomatic attribution for deep networks", ICML 2017): the
-    gradient of the output with respect to the words' vectors, averaged on the way from zeros (the vector of an unknown
-    word) to the vectors. An n-gram's share is divided equally among its words. The way to a series begins at the mean
+    gradient of the output with respect to the words' vectors, averaged on the path from zeros (the vector of an unknown
+    word) to the vectors. An n-gram's share is divided equally among its words. The path to a series begins at the mean
     of the training series.
 
     Parameters
@@ -128,7 +128,7 @@ def explain(model, text, target=None, n_steps=64):
     target : object, default=None
         The class whose output is explained (or the number of a label or output); None takes the predicted class.
     n_steps : int, default=64
-        Points of the way at which the gradient is taken.
+        Points of the path at which the gradient is taken.
 
     Returns
     -------
@@ -186,7 +186,7 @@ def _place(classes, target):
 
 
 def _shares(n_steps):
-    """Return the middles of `n_steps` equal pieces of the way from 0 to 1."""
+    """Return the middles of `n_steps` equal pieces of the interval from 0 to 1."""
     return (np.arange(n_steps) + 0.5) / n_steps
 
 

@@ -92,7 +92,7 @@ def _gates_of(trace):
 
 
 class GateActivationsDisplay(Display):
-    """Chart of the gates of one layer: a panel a gate, a row a unit, a column a token.
+    """Chart of the gates of one layer: a panel for each gate, a row for each unit, a column for each token.
 
     Parameters
     ----------
@@ -165,7 +165,7 @@ class GateActivationsDisplay(Display):
 
 
 def _show_gate(ax, values, kind, **kwargs):
-    """Draw the values of a gate (T, H) as an image with a column a token, and return the image.
+    """Draw the values of a gate (T, H) as an image with a column for each token, and return the image.
 
     Values that are never negative are drawn from 0 on in one hue, others symmetrically around a neutral 0.
     """

@@ -44,9 +44,9 @@ def gradient_flow(model, X, random_state=None, y=None):
     output: its scalar product with a random vector of length 1, the same for all sequences. The last output of a layer
     that reads backwards is that of the first step; with two directions, the vector covers both.
 
-    The gradient by a state counts all its ways to the loss: through the next step and, for h, through the layer above.
-    It is computed in float64 for the network at prediction, without dropout. Pooling over all steps gives each of them
-    a short way to the loss.
+    The gradient by a state includes all its paths to the loss: through the next step and, for h, through the layer
+    above. It is computed in float64 for the network at prediction, without dropout. Pooling over all steps gives each
+    of them a short path to the loss.
 
     Parameters
     ----------

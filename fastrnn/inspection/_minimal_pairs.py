@@ -28,7 +28,7 @@ class MinimalPairs(NamedTuple):
         The groups in their order of appearance.
     group_accuracies : float64 array (n_groups,)
     group_counts, group_ties : int array (n_groups,)
-        Pairs that were judged, and ties.
+        Number of judged pairs, and of ties.
     good_scores, bad_scores : float64 array (n,)
         Log likelihoods of the sentences of all pairs, including those that were left out.
     """
@@ -59,7 +59,7 @@ def minimal_pairs(model, good, bad, groups=None, oov="include"):
     good, bad : iterable of (str, list of str or os.PathLike), os.PathLike, or file object
         The sentences, as many good ones as bad ones.
     groups : sequence of str or None
-        What each pair tests; None puts all into one group.
+        The group of each pair; None puts all into one group.
     oov : {"include", "exclude"}
         Whether pairs with a token out of the vocabulary are judged.
 

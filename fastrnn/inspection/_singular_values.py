@@ -15,7 +15,7 @@ _ROUNDING = 1e-5  # of a product that is exactly 1 with orthogonal weights
 
 
 class SingularValues(NamedTuple):
-    """Result of `singular_values`, with an entry for each of the n recurrent matrices: one a gate.
+    """Result of `singular_values`, with an entry for each of the n recurrent matrices: one for each gate.
 
     Attributes
     ----------
@@ -45,11 +45,11 @@ def singular_values(model):
     smaller: it vanishes. Above 1, it can explode (but need not): that is necessary for an explosion, not sufficient.
 
     The recurrent matrix is ``weight_hh``, with a projection its product with ``weight_hr``: from units to units. Layer
-    normalization rescales its products, so that its singular values say nothing.
+    normalization rescales its products, so that its singular values give no verdict.
 
     For a vanilla network that is the whole theory. The gates of a GRU or LSTM are judged one by one: the verdict is on
-    the way back through this gate only, and these cells exist for another way, past all matrices, along which the
-    gradient is multiplied with the forget or update gate alone. `gradient_flow` measures the joint effect.
+    the path back through this gate only, but these cells are designed for another path, past all matrices, where the
+    forget or update gate alone multiplies the gradient. `gradient_flow` measures the joint effect.
 
     Parameters
     ----------

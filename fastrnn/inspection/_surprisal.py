@@ -15,7 +15,7 @@ from fastrnn.utils.use import reads
 
 
 class Surprisal(NamedTuple):
-    """Result of `surprisal`. A notebook shows it as the text, with darker backgrounds behind more surprising tokens.
+    """Result of `surprisal`. A notebook shows it as the text, with darker backgrounds for more surprising tokens.
 
     Attributes
     ----------
@@ -59,7 +59,7 @@ class Surprisal(NamedTuple):
         return coloured_text(shown_tokens, -np.asarray(self._shares()), tips, self._title(), separator(self.tokens))
 
     def plot(self, ax=None, **kwargs):
-        """Draw the text with a darker background behind tokens that surprise more.
+        """Draw the text with a darker background for tokens that surprise more.
 
         Parameters
         ----------
@@ -137,7 +137,7 @@ def _ranks(model, ids):
 
 
 class SurprisalDisplay(Display):
-    """Text with a darker background behind tokens that surprise a language model more.
+    """Text with a darker background for tokens that surprise a language model more.
 
     Parameters
     ----------

@@ -2,7 +2,7 @@
 
 States and gradients come from layers: copies in float64 of the whole one and of each direction alone. Only the links
 between the directions (merging, residual connections, zoneout at prediction) are written out here. The result is
-compared with the layer, so that a layer that computes something else is refused instead of misread.
+compared with the layer, so that a layer that computes something else raises an error.
 """
 
 from typing import NamedTuple
@@ -26,9 +26,9 @@ class Trace(NamedTuple):
     single : Recurrent
         This direction alone, in float64, without zoneout.
     is_reverse : bool
-        Whether it reads the sequences from their ends.
+        Whether it reads the sequences backwards.
     x : ndarray (T, B, D)
-        Its input, in time order as everything here, zeros behind the end of a sequence.
+        Its input, in time order as everything here, zeros after the end of a sequence.
     before, after : list of ndarray (T, B, size of the state)
         Each state before and after each step that it reads.
     """
@@ -63,13 +63,13 @@ class Unrolled(NamedTuple):
         Parameters
         ----------
         dy : ndarray (T, B, output_size)
-            Gradient by the outputs, zeros behind the end of a sequence.
+            Gradient by the outputs, zeros after the end of a sequence.
 
         Returns
         -------
         list of (list of ndarray (T, B, size of the state))
             For each trace, the gradient by each state after each step. A state acts on the loss through the next step
-            and, h, through the layer above.
+            and, for h, through the layer above.
         """
         layer, d_states = self.layer, []
         for k in reversed(range(layer.num_layers)):
@@ -95,7 +95,7 @@ def direction_index(layer, names):
 
 
 def on_host(layer, results):
-    """Return what a layer computed, an array or a tuple of arrays and tuples, on the host."""
+    """Return a layer's result, an array or a tuple of arrays and tuples, on the host."""
     if isinstance(results, tuple):
         return tuple(on_host(layer, result) for result in results)
     return layer.backend.to_numpy(results)
@@ -116,7 +116,7 @@ def unroll(layer, sequences):
     Raises
     ------
     NotImplementedError
-        The layer computes something that is not known here.
+        The layer has an option that this module does not know.
     """
     whole = _copy(layer)
     whole.load_state_dict(layer.state_dict())

@@ -1,8 +1,8 @@
-"""Language models: the base class, recurrent networks, caches, mixtures; n-gram models stand in `fastrnn.ngram`."""
+"""Language models: the base class, recurrent networks, caches, mixtures; n-gram models are in `fastrnn.ngram`."""
 
 import importlib
 
-_PUBLIC = {  # imported when they are first used: n-gram models need the base class, but no networks
+_PUBLIC = {  # imported when first used: n-gram models need the base class, but no networks
     "BaseLanguageModel": "base",
     "CacheLanguageModel": "cache",
     "DynamicEvaluation": "dynamic_evaluation",

@@ -27,7 +27,7 @@ class BaseLanguageModel(
 
     A subclass has the constructor parameters `tokenizer`, `lowercase`, `normalize`, `encoding` and `vocabulary`, sets
     ``vocabulary_`` when it is fitted, and writes the abstract methods below, which take and return ids. A *state* is
-    whatever the model remembers of n contexts, a row for each.
+    the model's memory of n contexts, a row for each.
     """
 
     @abc.abstractmethod
@@ -49,7 +49,7 @@ class BaseLanguageModel(
     def _sentence_log_probs(self, ids, offsets, bos=True):
         """Do as `_token_log_probs`, each sentence by itself, even if the model carries its state between sentences.
 
-        Without `bos` nothing stands before a sentence, not even ``<s>``; a subclass has to implement that.
+        Without `bos` nothing precedes a sentence, not even ``<s>``; a subclass must implement that.
         """
         if not bos:
             raise NotImplementedError(f"{type(self).__name__} has no probabilities without <s>: bos must be True.")
@@ -92,7 +92,7 @@ class BaseLanguageModel(
         return self.initial_state()
 
     def _is_state(self, state):
-        """Return whether something can be a state of one row. It comes from the user, and kernels do not check it."""
+        """Return whether an object can be a state of one row. The user gives it, and kernels do not check it."""
         return True
 
     @abc.abstractmethod

@@ -23,14 +23,14 @@ class CacheLanguageModel(BaseLanguageModel):
     window : int
         The number of tokens in the window; ``</s>`` and ``<unk>`` are tokens too.
     carry_state : bool
-        Whether the window goes on from sentence to sentence: X is a running text then, and scores depend on the order
+        Whether the window continues from sentence to sentence: X is a running text then, and scores depend on the order
         of its sentences. Otherwise each sentence begins with an empty window.
     tokenizer : {"words", "whitespace", "chars", "bytes"}, callable or tokenizers.Tokenizer
         The tokenizer, see `fastrnn.text.get_tokenizer`.
     lowercase : bool
         Whether texts are converted to lower case first.
     normalize : {"NFC", "NFKC", "NFD", "NFKD"} or None
-        The normal form of Unicode that texts are brought into first, see `fastrnn.text.preprocess`.
+        The normal form of Unicode that texts are converted to first, see `fastrnn.text.preprocess`.
     encoding : str
         The encoding of text files.
     vocabulary : Vocabulary or None
@@ -136,7 +136,7 @@ class CacheLanguageModel(BaseLanguageModel):
             return np.log(probabilities, out=probabilities)
 
     def _read_contexts(self, ids, offsets):
-        state = np.full((len(offsets) - 1, self.window), PAD_ID, np.int32)  # the latest token stands last
+        state = np.full((len(offsets) - 1, self.window), PAD_ID, np.int32)  # the latest token is last
         for row, (begin, end) in zip(state, itertools.pairwise(offsets.tolist()), strict=True):
             recent = ids[max(begin, end - self.window) : end]
             row[self.window - len(recent) :] = recent

@@ -36,7 +36,7 @@ class LanguageModelResult:
     valid_perplexity, test_perplexity : float
         Perplexities of the texts; ``</s>`` counts, and tokens out of the vocabulary count as ``<unk>``.
     tokens_per_second : float
-        Tokens of the test text scored a second, from text, without compilation.
+        Tokens of the test text scored per second, from text, without compilation.
     sample : str
         A text drawn from the model.
     """
@@ -185,7 +185,7 @@ def format_results(results, characters=False):
     results : list of LanguageModelResult
         In the order of the rows.
     characters : bool
-        Whether tokens are characters: adds bits a character, the binary logarithm of the perplexity.
+        Whether tokens are characters: adds bits per character, the binary logarithm of the perplexity.
 
     Returns
     -------
@@ -237,7 +237,7 @@ def plot_results(results, path, characters=False):
     path : str or os.PathLike
         The picture, in the format of its suffix (``.png``, ``.svg``, ``.pdf``, …). It is replaced whole or not at all.
     characters : bool
-        Whether tokens are characters: draws bits a character instead.
+        Whether tokens are characters: draws bits per character instead.
 
     Raises
     ------

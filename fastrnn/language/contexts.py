@@ -1,4 +1,4 @@
-"""States of language models: texts that are read, and read on."""
+"""States of language models: reading a text and its continuation."""
 
 import numpy as np
 
@@ -13,7 +13,7 @@ _BLOCK = 1 << 22
 
 
 class ContextMixin(GuardedMixin):
-    """Reading of contexts, for language models: the abstract methods that it calls stand in `BaseLanguageModel`."""
+    """Reading of contexts, for language models: its abstract methods are in `BaseLanguageModel`."""
 
     def read(self, text, state=None):
         """Read a text, or the continuation of one.
@@ -56,7 +56,7 @@ class ContextMixin(GuardedMixin):
         return self._read_on(state, ids)
 
     def _check_state(self, state):
-        """Raise ValueError if something from the user is no state of this model."""
+        """Raise ValueError if the user's object is not a state of this model."""
         if not self._is_state(state):
             raise ValueError(
                 f"state must be what read, initial_state or advance of this model returned, got {shown(state)}."
@@ -75,7 +75,7 @@ class ContextMixin(GuardedMixin):
         return tokenize(prompt or [], self.tokenizer, self.lowercase, self.normalize, name)
 
     def _stop_sequences(self, stop):
-        """Return the strings behind which a text ends as lists of ids."""
+        """Return the strings that end a text as lists of ids."""
         strings = [] if stop is None else [stop] if isinstance(stop, str) else stop
         if not isinstance(strings, list | tuple) or not all(isinstance(string, str) for string in strings):
             raise ValueError(f"stop must be None, a string or a list of strings, got {shown(stop)}.")

@@ -1,4 +1,4 @@
-"""Decoding with language models: the most probable texts, and completions of what is typed."""
+"""Decoding with language models: the most probable texts, and completions of a typed text."""
 
 import re
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from fastrnn.text.tokenizers import get_tokenizer
 from fastrnn.text.tokens import END_ID, NEVER_WRITTEN
 from fastrnn.utils.checks import check_fitted, check_not_negative, check_positive_integer, shown
 
-_LONGEST_WORD = 24  # tokens of a word that is put together from pieces
+_LONGEST_WORD = 24  # tokens of a word that is assembled from pieces
 _WORD = re.compile(r"\w[\w'’\-]*")
 
 
@@ -35,7 +35,7 @@ class Completion(NamedTuple):
     ----------
     word : str
     probability : float
-        Its share among all words that begin as the typed one, or that may stand in the blank.
+        Its share among all words that begin like the typed one, or that fit into the blank.
     """
 
     word: str
@@ -55,11 +55,11 @@ class DecodingMixin(ContextMixin):
         prompt : str, list of str or None
             The beginning of each text.
         beam_width : int
-            How many texts are followed at a time; 1 is a greedy search.
+            Number of texts that are followed at a time; 1 is a greedy search.
         max_length : int
             The largest number of tokens that are added to the prompt.
         n : int
-            How many texts are returned, at most `beam_width`.
+            Number of texts that are returned, at most `beam_width`.
         length_penalty : float
             Texts are compared by their log probability divided by the number of added tokens (``</s>`` counted) to
             this power. 0 compares probabilities, which prefers short texts; 1 compares means per token [1]_.
@@ -131,7 +131,7 @@ class DecodingMixin(ContextMixin):
         -------
         list of Completion
             Words and their probabilities, best first. They come from the vocabulary; a model of characters, bytes or
-            subwords puts words together in a beam search.
+            subwords assembles words in a beam search.
 
         Examples
         --------
@@ -164,7 +164,7 @@ class DecodingMixin(ContextMixin):
     def _complete_from_pieces(self, prefix, n, state, tokenizer):
         """Complete words with a beam search of pieces; a word is complete once a piece adds more than a word."""
         begun = prefix[_start_of_last_word(prefix) :]
-        spaced = tokenizer.spaces_lead and prefix[-1:].isspace()  # the next piece brings the space with it
+        spaced = tokenizer.spaces_lead and prefix[-1:].isspace()  # the next piece includes the space
         context = tokenizer.split(prefix.rstrip() if spaced else prefix)
         before = len(tokenizer.join(context)) - len(begun)
         state = self._context(self._tokens_of_prompt("prefix", context), state)

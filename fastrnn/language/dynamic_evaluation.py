@@ -14,7 +14,7 @@ class DynamicEvaluation(WrappedLanguageModel):
     """Recurrent language model whose weights adapt to the text that is scored [1]_.
 
     A text is read in segments. After each one is scored, the weights take a step down the gradient of its loss. Tokens
-    are predicted before they are learned from: a perplexity stays a perplexity, but it depends on the order of the
+    are predicted before the model learns from them, so perplexities stay valid, but they depend on the order of the
     sentences. Each call begins with the weights of the model, which does not change; with ``independent=True`` each
     sentence does.
 

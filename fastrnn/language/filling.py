@@ -42,8 +42,8 @@ class FillingMixin(ContextMixin):
         Parameters
         ----------
         text : str or list of str
-            A sentence with a blank. In a list of tokens the blank stands for one token, which may also be a character
-            or subword.
+            A sentence with a blank. In a list of tokens the blank replaces one token, which may also be a character or
+            subword.
         n : int
             The largest number of words that are returned.
         blank : str
@@ -87,15 +87,15 @@ class FillingMixin(ContextMixin):
             words = np.sort(words[largest(scores[words], candidates)])
         possible = words[scores[words] > -np.inf]
         following = np.append(self.vocabulary_.encode_corpus([right])[0], np.int32(END_ID))
-        scores = scores[possible] + self._scores_behind(context, possible.astype(np.int32), following)
+        scores = scores[possible] + self._scores_after(context, possible.astype(np.int32), following)
         shares = np.exp(scores - scores.max(initial=-np.finfo(float).max))
         best = largest(shares, n)
         best = best[shares[best] > 0]
         found = zip(self.vocabulary_.decode(possible[best]), (shares[best] / shares.sum()).tolist(), strict=True)
         return Fillings([Completion(*pair) for pair in found], exact, len(words))
 
-    def _scores_behind(self, context, words, following):
-        """Return the log probabilities (n_words,) of the ids `following` after a context of one row and each word."""
+    def _scores_after(self, context, words, following):
+        """Return the log probabilities (n_words,) of the ids `following`, after a context of one row and each word."""
         scores = np.empty(len(words))
         for rows in self._row_blocks(len(words), _ROWS):
             state = self._advance(self._take(context, np.zeros(len(rows), np.intp)), words[rows])

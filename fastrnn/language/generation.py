@@ -16,7 +16,7 @@ from fastrnn.utils.checks import check_fitted, check_not_negative, check_positiv
 from fastrnn.utils.use import Use
 
 # Tokens that are drawn at once: at first (then twice as many each time), and at most. Some are lost when a text ends,
-# but there is less to prepare. Fewer where a text may stop at any token, and where somebody waits for the tokens.
+# but there is less to prepare. Fewer where a text may stop at any token, and where the caller waits for the tokens.
 _DRAWN, _STOPPED, _STREAMED = (128, 1024), (2, 1024), (2, 64)
 _DRAWS = 1 << 20  # random numbers that are drawn at once, for all texts
 
@@ -27,13 +27,13 @@ class Drawing(NamedTuple):
     max_length: int
     choice: Choice
     random_state: np.random.RandomState
-    stops: list  # of lists of ids; a text ends behind each
+    stops: list  # of lists of ids; a text ends after each
 
 
 class GenerationMixin(ContextMixin):
     """The methods of language models that draw texts."""
 
-    _tokens_at_once = 1  # how many `_draw_block` draws best
+    _tokens_at_once = 1  # number that `_draw_block` draws fastest
 
     def sample(
         self,
@@ -69,7 +69,7 @@ class GenerationMixin(ContextMixin):
         random_state : int, RandomState instance or None
             The seed of the draws.
         stop : str, list of str or None
-            A text also ends behind one of these strings, if it was drawn as the tokens that the tokenizer makes of it.
+            A text also ends after one of these strings, if it was drawn as the tokens that the tokenizer makes of it.
         state : state or None
             The model's state before the prompt, from `read`, `initial_state` or `advance`; None is the start of a
             sentence.
@@ -200,7 +200,7 @@ class GenerationMixin(ContextMixin):
         Returns
         -------
         ids : int32 array (T, n)
-            ``</s>`` behind the end of a text.
+            ``</s>`` after the end of a text.
         state
         """
         (row,) = uniforms

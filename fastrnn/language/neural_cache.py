@@ -22,9 +22,9 @@ class NeuralCacheLanguageModel(WrappedLanguageModel):
 
     .. math:: p_{cache}(w) \propto \sum_{i: x_{i+1} = w} \exp(\theta h_t \cdot h_i)
 
-    The model mixes that with the network's: (1 - `weight`) p + `weight` p_cache, or p while the cache is empty. Nothing
-    is trained; choose `theta` and `weight` by the perplexity of a held-out text. With ``weight=1`` the cache is a
-    component for `InterpolatedLanguageModel`, which finds its weight.
+    The model mixes this probability with the network's: (1 - `weight`) p + `weight` p_cache, or p while the cache is
+    empty. Nothing is trained; choose `theta` and `weight` by the perplexity of a held-out text. With ``weight=1`` the
+    cache is a component for `InterpolatedLanguageModel`, which finds its weight.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ class NeuralCacheLanguageModel(WrappedLanguageModel):
     weight : float
         The weight of the cache, from 0 to 1.
     carry_state : bool
-        Whether the cache goes on from sentence to sentence: X is a running text then. Otherwise each sentence begins
+        Whether the cache continues from sentence to sentence: X is a running text then. Otherwise each sentence begins
         with an empty cache.
 
     Attributes
@@ -86,7 +86,7 @@ class NeuralCacheLanguageModel(WrappedLanguageModel):
     def _log_probs(self, ids, offsets, carry_state, independent, bos=True):
         """Return the log probabilities of the tokens of a text.
 
-        With `carry_state` the cache goes on between sentences; with `independent` the state of the network does not.
+        With `carry_state` the cache continues between sentences; with `independent` the state of the network does not.
         """
         result = np.empty(len(ids))
         texts = offsets[[0, -1]] if carry_state else offsets  # each begins with an empty cache
@@ -115,7 +115,7 @@ class NeuralCacheLanguageModel(WrappedLanguageModel):
             count, latest = min(end - begin, self.size), keys[row, :0]
             for h in _outputs(self.model, ids[begin:end], np.array([0, end - begin]), independent=False, bos=True):
                 latest = np.concatenate([latest, h])[-self.size :]
-            if count:  # the latest stands last
+            if count:  # the latest is last
                 keys[row, -count:], tokens[row, -count:] = latest, ids[end - count : end]
         return state, keys, tokens
 

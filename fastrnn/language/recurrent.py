@@ -1,4 +1,4 @@
-"""The recurrent language model: parameters, `fit`, and what a file keeps; training and inference stand beside it."""
+"""The recurrent language model: parameters, `fit` and files; training and inference are in modules of their own."""
 
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
@@ -15,8 +15,8 @@ class RNNLanguageModel(ExchangeMixin, RecurrentTrainingMixin, RecurrentInference
     """Recurrent network that predicts the next token.
 
     Token ids → embedding → recurrent layers → dense → softmax; trained by truncated backpropagation through time
-    (Werbos 1990; Mikolov et al. 2010), the state carried over from chunk to chunk. The loss is the mean cross-entropy a
-    time step.
+    (Werbos 1990; Mikolov et al. 2010), the state carried over from chunk to chunk. The loss is the mean cross-entropy
+    per time step.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ class RNNLanguageModel(ExchangeMixin, RecurrentTrainingMixin, RecurrentInference
         Probability that all occurrences of a token are zeroed in a batch.
     activity_penalty, temporal_activity_penalty : float, default=0.0
         Factors of the mean square of the last layer's output, and of its change from step to step (Merity et al. 2017).
-        They act on the gradient; reported losses are without them.
+        They act on the gradient; reported losses exclude them.
     softmax : {"full", "adaptive", "sampled"}, default="full"
         Output layer: "full", over all tokens; "adaptive", in clusters by frequency, with shorter vectors for rare
         tokens (Grave et al. 2017); "sampled", over all tokens, but trained on a sample of them, and `loss_curve_` is
@@ -60,7 +60,7 @@ class RNNLanguageModel(ExchangeMixin, RecurrentTrainingMixin, RecurrentInference
     lowercase : bool, default=False
         Whether texts are converted to lower case first.
     normalize : {"NFC", "NFKC", "NFD", "NFKD"} or None, default=None
-        The normal form of Unicode that texts are brought into first, see `fastrnn.text.preprocess`.
+        The normal form of Unicode that texts are converted to first, see `fastrnn.text.preprocess`.
     encoding : str, default="utf-8"
         The encoding of text files.
     min_count : int, default=1
@@ -70,7 +70,7 @@ class RNNLanguageModel(ExchangeMixin, RecurrentTrainingMixin, RecurrentInference
     vocabulary : Vocabulary or None, default=None
         A fitted vocabulary, used as it is; None learns one from the text.
     bptt_length : int, default=35
-        Time steps through which gradients go back.
+        Time steps that gradients are propagated back through.
     bptt_stride : int or None, default=None
         Time steps from one update to the next, at most `bptt_length`; None is `bptt_length`. With
         ``carry_state=True`` only.
@@ -82,7 +82,7 @@ class RNNLanguageModel(ExchangeMixin, RecurrentTrainingMixin, RecurrentInference
     carry_state : bool, default=True
         Whether sentences follow each other as in a running text: in training and in scoring, each begins with the state
         after the one before. For scoring, a long text is cut into at most `batch_size` streams of at least 1,000
-        tokens, and each stream begins with an empty state. Otherwise each sentence stands alone.
+        tokens, and each stream begins with an empty state. Otherwise sentences are independent.
     optimizer : {"adam", "adamw", "sgd", "adagrad", "rmsprop"}, default="adam"
     learning_rate_init : float, default=2e-3
         The learning rate at the beginning.
@@ -120,10 +120,10 @@ class RNNLanguageModel(ExchangeMixin, RecurrentTrainingMixin, RecurrentInference
         Whether `fit` continues from the weights and the vocabulary of the last `fit`.
     random_state : int, RandomState instance or None, default=None
     n_jobs : int or None, default=None
-        Threads; None takes all cores, as far as the work is worth it. Results do not depend on it.
+        Number of threads; None takes all cores if the work is large enough. Results do not depend on it.
     device : {"cpu"}, default="cpu"
     verbose : int, default=0
-        1 shows a progress bar on stderr: loss, perplexity of the validation text, tokens a second, and the time left
+        1 shows a progress bar on stderr: loss, perplexity of the validation text, tokens per second, and the time left
         for `max_iter` epochs. Where stderr is no terminal, it writes a line an epoch, through `logging` (the logger
         ``fastrnn``, level INFO).
     recipe : {"awd"} or None, default=None
@@ -140,7 +140,7 @@ class RNNLanguageModel(ExchangeMixin, RecurrentTrainingMixin, RecurrentInference
     n_iter_ : int
         Finished epochs.
     loss_curve_ : list of float
-        Mean training loss of each epoch, in nats a token.
+        Mean training loss of each epoch, in nats per token.
     validation_scores_ : list of float
         Mean log likelihood of a token of the validation text after each epoch.
     n_parameters_ : int
@@ -277,10 +277,10 @@ class RNNLanguageModel(ExchangeMixin, RecurrentTrainingMixin, RecurrentInference
         ----------
         X : iterable of (str, list of str or os.PathLike), os.PathLike, file object, or ids
             A sentence, line or document each, in the order of the text; it is read once and kept as ids, in a temporary
-            file if it is long. A `pathlib.Path` stands for the lines of a text file or of all ``.txt`` files of a
-            folder, an open file for its lines. Ids of the given `vocabulary`, each sentence closed by the id of
-            ``</s>``, are an array, which may be mapped, or the path of a ``.npy`` file from
-            `fastrnn.text.corpus.write_token_file`, which is read where it is needed.
+            file if it is long. A `pathlib.Path` means the lines of a text file or of all ``.txt`` files of a folder, an
+            open file its lines. Ids of the given `vocabulary`, each sentence closed by the id of ``</s>``, are an
+            array, which may be mapped, or the path of a ``.npy`` file from `fastrnn.text.corpus.write_token_file`,
+            which is read where it is needed.
         y : None
             Ignored.
         X_val : as X, default=None

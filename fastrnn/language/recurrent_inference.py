@@ -1,4 +1,4 @@
-"""Inference with the recurrent language model: scores of texts, and its state while it reads or writes one."""
+"""Inference with the recurrent language model: scores of texts, and its state while it reads or writes a text."""
 
 import numpy as np
 

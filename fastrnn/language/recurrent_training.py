@@ -40,7 +40,7 @@ class TrainingData(NamedTuple):
     counts: np.ndarray | None  # int64 (V,): how often each token appears in the text, if that was counted
 
     def digests(self):
-        """Return short strings that tell this data from other data, for `Checkpoint.identify`."""
+        """Return digests of the data, for `Checkpoint.identify`."""
         return {
             "X": digest(*self.text),
             "X_val": digest(*(self.validation or ())),
@@ -51,7 +51,7 @@ class TrainingData(NamedTuple):
 class RecurrentTrainingMixin:
     """Private methods of `RNNLanguageModel` that train it.
 
-    The parameters that are used stand in `settings`: a recipe replaces defaults.
+    `settings` holds the parameters that are used: a recipe replaces defaults.
     """
 
     _fixed = ("cell", "embedding_size", "hidden_size", "num_layers", "tie_weights", "residual", "zoneout", "proj_size",

@@ -36,7 +36,7 @@ class SavingMixin(GuardedMixin):
         return params
 
     def _pack(self):
-        """Return what a file keeps of a fitted model: parameters and content as plain values, and arrays."""
+        """Return the content of a fitted model's file: parameters and content as plain values, and arrays."""
         params = {name: plain_parameter(name, value) for name, value in self._stored_params().items()}
         content, arrays = self._get_learned()
         given = {"tokens": self.vocabulary_.tokens, "vocabulary_given": self.vocabulary is not None}
@@ -85,7 +85,7 @@ class SavingMixin(GuardedMixin):
 
 
 def pack_models(models):
-    """Return what a file keeps of fitted models that share one vocabulary, which is left out.
+    """Return the content of a file for fitted models that share one vocabulary, which is left out.
 
     Parameters
     ----------

@@ -43,7 +43,7 @@ class Perplexity(float):
 
 
 class ScoringMixin(GuardedMixin):
-    """The methods of language models that score texts; those that they call stand in `BaseLanguageModel`."""
+    """The methods of language models that score texts; the methods that they call are in `BaseLanguageModel`."""
 
     def _score_tokens(self, X, independent=False, bos=True, eos=True):
         """Return ids, offsets and natural log probabilities of the tokens of X, ``</s>`` closing each sentence."""
@@ -88,14 +88,14 @@ class ScoringMixin(GuardedMixin):
         Parameters
         ----------
         X : iterable of (str, list of str or os.PathLike), os.PathLike, file object, or ids
-            A sentence, line or document each. A `pathlib.Path` stands for the lines of a text file or of all text files
-            of a folder, an open file for its lines. Ids of the vocabulary, each sentence closed by the id of ``</s>``,
-            are an array of integers or the path of a ``.npy`` file, see `fastrnn.text.corpus.write_token_file`.
+            A sentence, line or document each. A `pathlib.Path` means the lines of a text file or of all text files of a
+            folder, an open file its lines. Ids of the vocabulary, each sentence closed by the id of ``</s>``, are an
+            array of integers or the path of a ``.npy`` file, see `fastrnn.text.corpus.write_token_file`.
         independent : bool
             Whether each sentence is scored by itself, as the hypotheses of an n-best list are, even if the model
             carries its state from sentence to sentence. Other sentences then change no bit of its score.
         bos : bool
-            Whether ``<s>`` stands before each sentence. Otherwise nothing does, and each sentence is scored by itself:
+            Whether ``<s>`` precedes each sentence. Otherwise nothing does, and each sentence is scored by itself:
             an n-gram model begins with unigrams (those of unseen contexts: all equal with "add_k", 0 with "mle"), a
             network with the bias of its output.
         eos : bool

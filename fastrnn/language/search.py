@@ -1,10 +1,10 @@
 """Beam search and completion for any decoder, over the hypotheses of several inputs at a time.
 
-A decoder is three things, and needs no vocabulary:
+A decoder has three parts, and needs no vocabulary:
 
 ``start``
     The pair (log_probs, state) after the prompts or encoded inputs. ``log_probs`` is a float64 array (n_inputs, V): the
-    natural log probabilities of the first token. ``state`` is whatever the decoder remembers, a row for each input.
+    natural log probabilities of the first token. ``state`` is the decoder's memory, a row for each input.
 ``advance(state, tokens)``
     Returns such a pair after one more token for each row; ``tokens`` is an int32 array (n,).
 ``take(state, rows)``
@@ -50,16 +50,16 @@ def beam_search(
     end_id : int
         The token that ends a sequence.
     beam_width : int
-        How many hypotheses of each input are followed at a time.
+        Number of hypotheses of each input that are followed at a time.
     max_length : int
         The largest number of tokens.
     n : int
-        How many sequences are returned for each input, at most `beam_width`.
+        Number of sequences that are returned for each input, at most `beam_width`.
     length_penalty : float
         Sequences are compared by their log probability divided by their number of tokens (the end counted) to this
         power.
     stops : list of (list of int)
-        A sequence also ends behind one of these.
+        A sequence also ends after one of these.
     forbidden : list of int
         Tokens that no sequence has.
 
@@ -96,8 +96,8 @@ def complete(start, advance, take, spell, *, n=5, max_length=24, forbidden=()):
     start, advance, take
         The decoder, see `fastrnn.language.search`.
     spell : callable (input, ids) -> (word, is_complete) or None
-        Says what the tokens `ids`, a list of int, spell for the input of this number: the word, of any hashable type,
-        and whether it is complete. None drops tokens that spell no beginning of a word.
+        Returns the word, of any hashable type, that the tokens `ids`, a list of int, spell for the input of this
+        number, and whether it is complete. None drops tokens that spell no beginning of a word.
     n : int
         The largest number of words for each input.
     max_length : int
@@ -112,7 +112,7 @@ def complete(start, advance, take, spell, *, n=5, max_length=24, forbidden=()):
 
     Examples
     --------
-    Tokens are equally probable wherever they stand, and two sequences spell "ab"; 0 is the end:
+    Tokens are equally probable at every place, and two sequences spell "ab"; 0 is the end:
 
     >>> log_p, pieces = np.log([[0.2, 0.4, 0.3, 0.1]]), ["", "a", "b", "ab"]
     >>> def spell(_, ids):
@@ -190,7 +190,7 @@ class _Search:
 
 
 class _BeamOptions(NamedTuple):
-    """The parameters of `beam_search` but for the decoder."""
+    """The parameters of `beam_search` except the decoder."""
 
     beam_width: int
     max_length: int
@@ -231,7 +231,7 @@ class _Beam(_Search):
         self.found.append(Candidate(log_prob / length**self.options.length_penalty, float(log_prob), ids))
 
     def _is_settled(self, best):
-        """Return whether n candidates are better than whatever the best open hypothesis can become.
+        """Return whether n candidates are better than anything that the best open hypothesis can become.
 
         Its log probability, `best`, can only fall, and its length is `max_length` at most.
         """
@@ -284,7 +284,7 @@ def largest(values, count):
     ----------
     values : float array (n,)
     count : int
-        How many, if there are so many.
+        Number of indices, if there are that many values.
 
     Returns
     -------

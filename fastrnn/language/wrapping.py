@@ -12,7 +12,7 @@ from fastrnn.utils.use import members_of
 class WrappedLanguageModel(BaseLanguageModel):
     """Base class of models that wrap another language model, a fitted `RNNLanguageModel`: the parameter `model`.
 
-    Nothing is fitted unless a subclass says so. Methods that a subclass does not write are those of the model.
+    Nothing is fitted unless a subclass says so. Methods that a subclass does not define are those of the model.
     """
 
     tokenizer = property(lambda self: self.model.tokenizer, doc="The tokenizer of the model.")
@@ -48,7 +48,7 @@ class WrappedLanguageModel(BaseLanguageModel):
         return self
 
     def partial_fit(self, X=None, y=None):
-        """Do as `fit`.
+        """Check the parameters, as `fit` does.
 
         Parameters
         ----------
@@ -98,7 +98,7 @@ class WrappedLanguageModel(BaseLanguageModel):
         return {"models": parts}, arrays
 
     def _set_learned(self, content, arrays):
-        """Set what a subclass adds in `_get_learned`."""
+        """Set the content that a subclass adds in `_get_learned`."""
 
     @classmethod
     def _unpack(cls, params, content, arrays):

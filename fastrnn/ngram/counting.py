@@ -35,8 +35,8 @@ class NGramCounts(NamedTuple):
     words: np.ndarray  # int32 (n,)
     first_child: np.ndarray  # int32 (m + 1,)
     suffixes: np.ndarray  # int32 (n,)
-    raw: np.ndarray  # int32 (n,): how often the n-gram stands in the text
-    lefts: np.ndarray  # int32 (m,): how many different words stand before it; 0 if it begins with <s>
+    raw: np.ndarray  # int32 (n,): count of the n-gram in the text
+    lefts: np.ndarray  # int32 (m,): number of different words before it; 0 if it begins with <s>
 
 
 class _Chunk(NamedTuple):
@@ -110,7 +110,7 @@ def _cut(text, order, workspace):
     while bounds[-1] < len(text):
         bounds.append(_next_start(text, min(bounds[-1] + size, len(text))))
         if len(bounds) % 64 == 0:
-            workspace.release()  # looking at a position maps the pages around it
+            workspace.release()  # reading a position maps the pages around it
     workspace.release()
     return list(itertools.pairwise(bounds))
 

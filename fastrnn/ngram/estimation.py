@@ -88,7 +88,7 @@ def _log10(values, workspace):
     """Return logarithms to base 10, float32 (n,)."""
     logarithms = np.empty(len(values), np.float32)
     with np.errstate(divide="ignore"):  # probability 0
-        for begin in range(0, len(values), 1 << 16):  # as long as they are in the cache
+        for begin in range(0, len(values), 1 << 16):  # while they are in the cache
             block = slice(begin, begin + (1 << 16))
             logarithms[block] = np.log10(values[block], dtype=np.float64)
             if begin % (1 << 20) == 0:

@@ -37,7 +37,7 @@ class NGramLanguageModel(ArpaMixin, NGramInferenceMixin, BaseLanguageModel):
     smoothing : str
         - "modified_kneser_ney": interpolated modified Kneser-Ney [1]_ [2]_, with the numbers of KenLM's ``lmplz``.
         - "kneser_ney": interpolated Kneser-Ney, one discount an order [3]_.
-        - "absolute_discount": the same with counts in the place of the numbers of different words on the left [4]_.
+        - "absolute_discount": the same with counts instead of the numbers of different words on the left [4]_.
         - "witten_bell": interpolated Witten-Bell [5]_.
         - "jelinek_mercer": relative frequencies of all orders, with weights estimated on every tenth sentence [6]_.
         - "katz": Good-Turing discounts and backing off [7]_.
@@ -53,7 +53,7 @@ class NGramLanguageModel(ArpaMixin, NGramInferenceMixin, BaseLanguageModel):
     lowercase : bool
         Whether texts are converted to lower case first.
     normalize : {"NFC", "NFKC", "NFD", "NFKD"} or None
-        The normal form of Unicode that texts are brought into first, see `fastrnn.text.preprocess`.
+        The normal form of Unicode that texts are converted to first, see `fastrnn.text.preprocess`.
     encoding : str
         The encoding of text files.
     min_count : int
@@ -175,8 +175,8 @@ class NGramLanguageModel(ArpaMixin, NGramInferenceMixin, BaseLanguageModel):
         Parameters
         ----------
         X : iterable of (str, list of str or os.PathLike), os.PathLike, or file object
-            A sentence, line or document each. A `pathlib.Path` stands for the lines of a text file or of all ``.txt``
-            files of a folder, an open file for its lines. Files are read as they are needed.
+            A sentence, line or document each. A `pathlib.Path` means the lines of a text file or of all ``.txt`` files
+            of a folder, an open file its lines. Files are read as they are needed.
         y : None
             Ignored.
 

@@ -18,7 +18,7 @@ class ArpaMixin(GuardedMixin):
     def from_arpa(cls, path, tokenizer="whitespace", lowercase=False, normalize=None):
         r"""Read a model from an ARPA file of this package, KenLM, SRILM or another toolkit.
 
-        N-grams may stand in any order, and backoffs may be missing. A missing context or suffix of an n-gram is added
+        N-grams may be in any order, and backoffs may be missing. A missing context or suffix of an n-gram is added
         with the probability that the model gives it. Without ``<unk>`` unknown words have probability 0.
 
         Parameters
@@ -79,7 +79,7 @@ class ArpaMixin(GuardedMixin):
         Raises
         ------
         ValueError
-            If a token cannot stand in such a file: a space, for instance.
+            If such a file cannot hold a token: a space, for instance.
         """
         check_fitted(self, "vocabulary_")
         (ids, log_probs, backoffs), *longer = self._table.levels()

@@ -1,7 +1,7 @@
 """Look-ups of values, and the distribution of the next word.
 
-The state of a text is a row of nodes, its contexts: the last word, the last two words, and so on, as far as the table
-has them; then -1.
+The state of a text is a row of nodes, its contexts: the last word, the last two words, and so on; -1 for contexts that
+the table lacks.
 """
 
 import numpy as np

@@ -5,7 +5,7 @@ each search would wait for the one before. Here all bigrams of a block are found
 no search waits for another, the processor overlaps several of them, and they share a part of the table that may stay
 in its cache.
 
-The tokens of a block stand in slots. A slot before the tokens of each text stands for its context.
+Each token of a block has a slot. A slot before the tokens of each text holds its context.
 """
 
 import numpy as np
@@ -24,7 +24,7 @@ def make_slots(n_tokens, n_texts):
 
     Row 0 is the node of the n-gram of order k that ends in a slot, or -1 - the node of the longest one if there is none
     of order k. Row 1 is its place among its siblings, for a unigram the word; in the slot before a text it is -1 - the
-    text. Rows 2 and 3 bound the places where the n-gram of order k + 1 may stand; then row 3 is its place, -1 for none.
+    text. Rows 2 and 3 bound the possible places of the n-gram of order k + 1; then row 3 is its place, -1 for none.
     """
     return np.empty((4, min(_N_SLOTS, n_tokens + n_texts)), np.int32)
 

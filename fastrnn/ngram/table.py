@@ -1,6 +1,6 @@
 """The compact table of the n-grams of a model, for looking up probabilities.
 
-The n-grams of a context stand side by side, as in a `Trie`. Instead of its last word, an n-gram keeps the word's rank:
+The n-grams of a context are side by side, as in a `Trie`. Instead of its last word, an n-gram keeps the word's rank:
 its place among the words that follow the context without its first word. (A word that follows "on the" also follows
 "the".) The rank of a bigram is its last word; ranks of longer n-grams are small numbers, which fit into 16 bits even if
 words do not. The suffix of an n-gram follows from its rank and is not stored. The first child of a context takes 16
@@ -123,7 +123,7 @@ class NGramTable(NamedTuple):
         Raises
         ------
         ValueError
-            If an n-gram stands twice, or a value is NaN.
+            If an n-gram occurs twice, or a value is NaN.
         """
         levels = [_as_level(*level) for level in levels]
         if any(np.isnan(values).any() for _, *both in levels for values in both):

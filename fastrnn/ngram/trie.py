@@ -2,7 +2,7 @@
 
 Each n-gram has a number, its node. Unigrams have the numbers of their words; bigrams follow, then trigrams, and so on.
 Within an order, n-grams are sorted by their context (the node of the n-gram without its last word), then by the last
-word: the n-grams of a context stand side by side, as its children.
+word: the n-grams of a context are side by side, as its children.
 """
 
 from typing import NamedTuple

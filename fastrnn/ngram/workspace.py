@@ -13,7 +13,7 @@ from fastrnn.kernels.threads import run
 from fastrnn.utils.checks import shown
 from fastrnn.utils.files import writing_temporary_file
 
-_MIN_PIECE = 1 << 15  # children of contexts that are worth a thread
+_MIN_PIECE = 1 << 15  # children of contexts that pay for a thread
 _DISK_PIECE = 1 << 20  # children of contexts after which a thread gives pages back
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
@@ -25,8 +25,8 @@ class Workspace:
     ----------
     memory_limit : int or None
         With a number of bytes, large arrays are mapped temporary files. The files have no names: they vanish with the
-        last array, whatever happens. Their space on the disk is reserved at once: a full disk raises OSError then, and
-        does not crash the process later.
+        last array, even after a crash. Their space on the disk is reserved at once: a full disk raises OSError then,
+        and does not crash the process later.
     n_jobs : int
         Threads.
     """
@@ -127,7 +127,7 @@ def _reserve(file, nbytes):
 
 
 def parse_bytes(name, value):
-    """Return the number of bytes that a parameter says; None for None.
+    """Return the number of bytes that a parameter gives; None for None.
 
     Examples
     --------

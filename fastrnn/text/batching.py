@@ -58,7 +58,7 @@ class Batch(NamedTuple):
 class Streams:
     """A text cut into streams of equal length T that run side by side; the text is read when steps are cut.
 
-    The targets of stream b are the tokens b·T to (b + 1)·T − 1, padded with `IGNORED` behind the end of the text.
+    The targets of stream b are the tokens b·T to (b + 1)·T − 1, padded with `IGNORED` after the end of the text.
 
     Parameters
     ----------

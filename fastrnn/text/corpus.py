@@ -68,7 +68,7 @@ def read_corpus(X, vocabulary, tokenizer="words", lowercase=False, normalize=Non
 
 
 def read_ids(X, vocabulary):
-    """Return a text that consists of ids already.
+    """Return a text that is given as ids.
 
     Parameters
     ----------
@@ -181,7 +181,7 @@ class LearnedVocabulary(NamedTuple):
     ----------
     vocabulary : Vocabulary
     new_ids : int32 array (n_seen,)
-        The new id of each token that was seen, see `replace_ids`; that of ``<unk>`` for those that were left out.
+        The new id of each token that was seen, see `replace_ids`; that of ``<unk>`` for tokens left out.
     counts : int64 array (V,)
         How often each token of the vocabulary appears in the text.
     """

@@ -84,28 +84,28 @@ class DelimitedReader:
             place = end + 1
 
     def _quoted_field(self, place):
-        """Return the field that begins at `place`, behind its quotation mark, and the place behind the closing mark."""
+        """Return the field that begins at `place`, after its quotation mark, and the place after the closing mark."""
         first, pieces, inner = self._number, [], []
         while True:
             end = self._line.find(self._quote, place)
-            behind = end + 1
+            after = end + 1
             if end < 0:
                 pieces += [self._line[place:], "\n"]
                 inner += [self._line] if self._number > first else []
                 place = 0
                 if not self._next_line():
                     raise Misquoted(first, "the quotation mark that opens here is never closed")
-            elif self._line.startswith(self._quote, behind):  # a doubled one stands for itself
-                pieces.append(self._line[place:behind])
-                place = behind + 1
-            elif behind < len(self._line) and not self._line.startswith(self._delimiter, behind):
-                what = f"{self._line[behind : behind + 10]!r} stands behind the one that closes it, not a delimiter"
+            elif self._line.startswith(self._quote, after):  # a doubled mark means the mark itself
+                pieces.append(self._line[place:after])
+                place = after + 1
+            elif after < len(self._line) and not self._line.startswith(self._delimiter, after):
+                what = f"{self._line[after : after + 10]!r} stands behind the one that closes it, not a delimiter"
                 raise Misquoted(first, f"a quotation mark opens here, but in line {self._number} {what}")
             else:
                 if self._suspicious and self._look_like_rows(inner):
                     what = f"is closed in line {self._number} only, and what stands between looks like rows"
                     raise Misquoted(first, f"the quotation mark that opens here {what}")
-                return "".join([*pieces, self._line[place:end]]), behind
+                return "".join([*pieces, self._line[place:end]]), after
 
     def _look_like_rows(self, lines):
         """Return whether the lines inside a field are many, and each has as many fields as the first row."""

@@ -121,8 +121,8 @@ def iterate_texts(X, encoding="utf-8", whole_files=False):
     Parameters
     ----------
     X : iterable of (str, list of str or os.PathLike), os.PathLike, or file object
-        A path (a `pathlib.Path`) of a text file stands for its lines, that of a folder for its text files, see
-        `text_files`. An open file stands for its lines.
+        The path (a `pathlib.Path`) of a text file, and an open file, give its lines; the path of a folder gives those
+        of its text files, see `text_files`.
     encoding : str
         The encoding of the files.
     whole_files : bool
@@ -130,7 +130,7 @@ def iterate_texts(X, encoding="utf-8", whole_files=False):
 
     Yields
     ------
-    str, or other elements of X as they are
+    str, or other elements of X unchanged
 
     Raises
     ------
@@ -158,7 +158,7 @@ def iterate_texts(X, encoding="utf-8", whole_files=False):
 
 
 def check_texts(X):
-    """Raise ValueError if X cannot be a collection of texts; most elements are not looked at."""
+    """Raise ValueError if X cannot be a collection of texts; most elements are not checked."""
     if not isinstance(X, list | tuple):
         _check_kind(X)
     if hasattr(X, "__len__") and len(X) and all(map(_is_name_of_file, X)):
@@ -210,7 +210,7 @@ def text_files(path):
     Parameters
     ----------
     path : os.PathLike
-        A file; or a folder, which stands for all files below it whose names end in ``.txt``, perhaps followed by
+        A file; or a folder: all files below it whose names end in ``.txt``, perhaps followed by
         ``.gz``, ``.bz2`` or ``.xz``, sorted by name. Names that begin with a point are left out.
 
     Returns
@@ -236,7 +236,7 @@ def _is_text_file(name):
 
 
 def suffix_of(path):
-    """Return the suffix of a file's name; that of a compression is dropped before.
+    """Return the suffix of a file's name, after dropping that of a compression.
 
     Parameters
     ----------

@@ -53,7 +53,7 @@ def tokenizer_to_plain(tokenizer):
 
 
 def tokenizer_from_plain(value):
-    """Return the tokenizer that a plain value stands for.
+    """Return the tokenizer that a plain value describes.
 
     Parameters
     ----------

@@ -15,7 +15,7 @@ from fastrnn.utils.checks import shown, warn_caller
 _UNSPACED = (
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
 )
-_SAMPLE = 10_000  # characters, or texts, that tell the script
+_SAMPLE = 10_000  # characters, or texts, that the script is judged by
 
 
 def tokenize(text, tokenizer="words", lowercase=False, normalize=None, name="text"):
@@ -74,8 +74,8 @@ def iterate_corpus(X, tokenizer="words", lowercase=False, normalize=None, encodi
     ----------
     X : iterable of (str, list of str or os.PathLike), os.PathLike, or file object
         A sentence, line or document each, as text or as tokens. A generator is read once. A path (a `pathlib.Path`)
-        stands for the lines of a text file, or of all text files of a folder; an open file stands for its lines. Files
-        are read as they are needed, see `fastrnn.text.reading.iterate_texts`.
+        means the lines of a text file, or of all text files of a folder; an open file means its lines. Files are read
+        as they are needed, see `fastrnn.text.reading.iterate_texts`.
     tokenizer : {"words", "whitespace", "chars", "bytes"}, callable or tokenizers.Tokenizer
         Cuts the texts, see `get_tokenizer`. Lists of tokens are taken as they are.
     lowercase, normalize
@@ -83,7 +83,7 @@ def iterate_corpus(X, tokenizer="words", lowercase=False, normalize=None, encodi
     encoding : str
         The encoding of the files.
     learning : bool
-        Whether a vocabulary is learned from the texts. If so, texts that the tokenizer cannot cut are warned of.
+        Whether a vocabulary is learned from the texts. If so, a warning names texts that the tokenizer cannot cut.
 
     Yields
     ------

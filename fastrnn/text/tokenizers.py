@@ -16,7 +16,7 @@ _STRAIGHT_QUOTES = frozenset("\"'`")
 
 
 class Tokenizer(NamedTuple):
-    """A way to cut a text into tokens, and the way back.
+    """Functions that cut a text into tokens and join tokens into a text.
 
     Attributes
     ----------
@@ -86,7 +86,7 @@ def _last_word(text):
 
 
 def _after_last_space(text):
-    """Return the place behind the last white space of Unicode."""
+    """Return the place after the last white space of Unicode."""
     return len(text) - len(text.split()[-1]) if text and not text[-1].isspace() else len(text)
 
 

@@ -78,7 +78,7 @@ class Vocabulary:
         Parameters
         ----------
         tokens : iterable of str
-            The tokens in the order of their ids. The four special tokens are put in front if they do not stand there.
+            The tokens in the order of their ids. The four special tokens are put in front if they are not there.
 
         Returns
         -------
@@ -87,7 +87,7 @@ class Vocabulary:
         Raises
         ------
         ValueError
-            If a token is no string, stands twice, or is a special token in the wrong place.
+            If a token is not a string, occurs twice, or is a special token in the wrong place.
         """
         tokens = _with_special_tokens(tokens)
         vocabulary = cls()
@@ -140,7 +140,7 @@ class Vocabulary:
         Returns
         -------
         int32 array (n_tokens,)
-            The new ids of `tokens`: ``unk_id`` for those that were left out.
+            The new ids of `tokens`: ``unk_id`` for tokens left out.
         """
         n_special = len(SPECIAL_TOKENS)
         kept = counts >= self.min_count
@@ -218,7 +218,7 @@ class Vocabulary:
         Raises
         ------
         ValueError
-            If ``<pad>``, ``<s>`` or ``</s>`` stands in a sentence (``<unk>`` may: an unknown token).
+            If a sentence contains ``<pad>``, ``<s>`` or ``</s>`` (``<unk>`` is allowed: an unknown token).
         """
         return _encode_sentences(token_lists, self._ids)
 

@@ -96,7 +96,7 @@ def encode_texts(texts, vocabulary, lowercase=False, normalize=None):
     Returns
     -------
     (ids, offsets) as from `Vocabulary.encode_corpus`, or None
-        None if the general way is needed: `texts` is no list of str, is too short to be worth the table, or contains a
+        None if other code must tokenize: `texts` is not a list of str, is too short to pay for the table, or contains a
         NUL or a reserved token.
     """
     if not isinstance(texts, list | tuple):

@@ -1,4 +1,4 @@
-"""Bytes that ARPA files are made of, and the number that stands for the logarithm of 0."""
+"""Bytes of ARPA files, and their number for the logarithm of 0."""
 
 TAB, LF, CR, SPACE = b"\t\n\r "
 PLUS, MINUS, POINT, ZERO, NINE = b"+-.09"

@@ -100,7 +100,7 @@ class _Lines:
         self.position = 0  # in `data`: the first line that has not been read
         self.number = 1  # the number of that line
         self._file = file
-        self._rest = b""  # the beginning of the line behind `data`
+        self._rest = b""  # the beginning of the line after `data`
 
     def more(self):
         """Return whether there are more lines; if so, `data` holds at least one."""
@@ -154,7 +154,7 @@ def _show(text):
 
 
 def _read_counts(lines):
-    r"""Read the section \data\; return the numbers of n-grams of each order, and the line behind it."""
+    r"""Read the section \data\; return the numbers of n-grams of each order, and the line after it."""
     while (line := lines.next().removeprefix(codecs.BOM_UTF8)) != rb"\data" + b"\\":
         if not line:
             raise ValueError(f"{lines.path} is no ARPA file: it has no line \\data\\.")
@@ -254,7 +254,7 @@ def _level(ids, values):
 
 
 def find_twice(file):
-    """Find an n-gram that stands in a file twice.
+    """Find an n-gram that occurs twice in a file.
 
     Parameters
     ----------
@@ -346,19 +346,19 @@ def _split_rows(
 
 @kernel(cache=False)
 def _read_digits(text, at):
-    """Read digits, perhaps with a point; return their number, the digits behind the point, and the end or -1."""
+    """Read digits, perhaps with a point; return their number, the digits after the point, and the end or -1."""
     digits = places = n = 0
-    behind_point = False
-    while ZERO <= text[at] <= NINE or (text[at] == POINT and not behind_point):
+    after_point = False
+    while ZERO <= text[at] <= NINE or (text[at] == POINT and not after_point):
         if text[at] == POINT:
-            behind_point = True
+            after_point = True
         else:
             n += 1
             if digits < 10**17:
                 digits = 10 * digits + np.int64(text[at]) - ZERO
-                places += behind_point
+                places += after_point
             else:  # beyond the precision of float64
-                places -= not behind_point
+                places -= not after_point
         at += 1
     return digits, places, at if n else -1
 

@@ -35,7 +35,7 @@ def write_arpa(path, tokens, levels):
     Raises
     ------
     ValueError
-        A token cannot stand in an ARPA file: it is empty or has white space in it.
+        An ARPA file cannot hold a token: it is empty or contains white space.
     """
     for token in tokens:
         if not token or _SEPARATORS.intersection(token):

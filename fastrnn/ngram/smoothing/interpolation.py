@@ -56,9 +56,9 @@ def modified_kneser_ney(counts, settings):
 
 
 def kneser_ney(counts, settings):
-    """Estimate interpolated Kneser-Ney probabilities with one discount an order.
+    """Estimate interpolated Kneser-Ney probabilities with one discount per order.
 
-    Lower orders count how many different words stand before an n-gram. See `modified_kneser_ney` for the parameters.
+    Lower orders count the different words before an n-gram. See `modified_kneser_ney` for the parameters.
 
     References
     ----------
@@ -68,7 +68,7 @@ def kneser_ney(counts, settings):
 
 
 def absolute_discount(counts, settings):
-    """Estimate interpolated probabilities with one discount an order, taken from the counts of n-grams.
+    """Estimate interpolated probabilities with one discount per order, taken from the counts of n-grams.
 
     See `modified_kneser_ney` for the parameters.
 
@@ -105,7 +105,7 @@ def predicted_counts(counts, workspace):
 
 
 def _adjusted_counts(counts, workspace):
-    """Return how many words stand before each n-gram, int32 (n,).
+    """Return the number of different words before each n-gram, int32 (n,).
 
     N-grams of the highest order, and those that begin with ``<s>``, keep their counts.
     """
@@ -168,7 +168,7 @@ def _last_ngram(counts, k):
 
 
 class _Parameters(NamedTuple):
-    """What a method takes from the counts of one order, and adds to their sums."""
+    """Amounts that a method subtracts from the counts of one order and adds to their sums."""
 
     discounts: np.ndarray  # float64 (4,): of the counts 0, 1, 2, and 3 or more
     extra_per_word: float
