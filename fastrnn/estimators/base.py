@@ -24,7 +24,7 @@ from fastrnn.estimators.examples import (
 )
 from fastrnn.estimators.files import pack, unpack_params
 from fastrnn.estimators.series import SeriesReader
-from fastrnn.estimators.targets import check_same_classes, restored_target
+from fastrnn.estimators.targets import TARGETS, check_same_classes
 from fastrnn.estimators.texts import TextReader
 from fastrnn.estimators.vectors import initial_vectors, read_vectors
 from fastrnn.layers.dropout import check_probability
@@ -54,8 +54,8 @@ class Learned(NamedTuple):
     ----------
     reader : TextReader or SeriesReader
         Reads X.
-    target : ClassTarget, LabelsTarget or ValuesTarget
-        Kind and values of y.
+    target : target
+        Kind and values of y, see `fastrnn.estimators.targets`.
     network : Network
     loss_curve, validation_scores : list of float
         Of each epoch.
@@ -86,7 +86,11 @@ class BaseSequenceEstimator(GuardedMixin, BaseEstimator, abc.ABC):
 
     @abc.abstractmethod
     def _make_network(self, reader, target, vectors, random_state):
-        """Return a new network; `vectors` (V, D) are the initial ones of the embedding, None for series."""
+        """Return a new network, used as a `SequenceNetwork`; `vectors` (V, D) are initial ones, None for series."""
+
+    def _encode_targets(self, target, y, sequences):
+        """Return y as an array with an entry for each sequence; targets of steps are cut as the sequences are."""
+        return target.encode(y)
 
     def _target_weights(self, target, encoded):
         """Return the weight that its target gives each example, float64 (n,)."""
@@ -141,9 +145,7 @@ class BaseSequenceEstimator(GuardedMixin, BaseEstimator, abc.ABC):
         random_state = check_random_state(self.random_state)
         checkpoint = open_checkpoint(self, checkpoint, checkpoint_minutes, random_state, learned is not None)
         learned, examples = self._learn(X, y, None, sample_weight, learned, random_state)
-        held_out = None
-        if X_val is not None:
-            held_out = self._validation_examples(learned, X_val, y_val)
+        held_out = None if X_val is None else self._validation_examples(learned, X_val, y_val)
         if checkpoint is not None:
             checkpoint.identify(**data_digests(learned, examples, held_out, self.embedding is not None))
         if held_out is None and self.early_stopping:
@@ -168,14 +170,13 @@ class BaseSequenceEstimator(GuardedMixin, BaseEstimator, abc.ABC):
 
     def _learn(self, X, y, classes, sample_weight, learned, random_state):
         """Return the earlier `Learned` or a new reader, target and network; and the training examples."""
-        pretrained = None
-        is_first = learned is None
+        pretrained, is_first = None, learned is None
         target = self._learn_target(y, classes) if is_first else learned.target
         if is_first:
             reader, sequences, pretrained = self._learn_reader(X)
         else:
             reader, sequences = learned.reader, learned.reader.read(X)
-        targets = target.encode(y)
+        targets = self._encode_targets(target, y, sequences)
         check_lengths("X and y", X, sequences, targets)
         if is_first:
             self._check_targets(target, targets, sequences, y)
@@ -191,7 +192,8 @@ class BaseSequenceEstimator(GuardedMixin, BaseEstimator, abc.ABC):
         return learned, Examples(sequences, targets, weights, np.flatnonzero(weights > 0))
 
     def _validation_examples(self, learned, X, y):
-        sequences, targets = learned.reader.read(X), learned.target.encode(y)
+        sequences = learned.reader.read(X)
+        targets = self._encode_targets(learned.target, y, sequences)
         warn_of_cut(sequences, learned.reader.options, "X_val")
         check_lengths("X_val and y_val", X, sequences, targets)
         weights = self._target_weights(learned.target, targets).astype(np.float32)
@@ -233,11 +235,11 @@ class BaseSequenceEstimator(GuardedMixin, BaseEstimator, abc.ABC):
 
     def _validate(self, network, examples):
         """Return minus the mean loss of held-out examples."""
-        total, count = 0.0, 0.0
+        total, count = 0.0, 0
         for rows in self._groups(examples.sequences, examples.rows):
             batch = examples.batch(rows)
             total += network.loss(batch)
-            count += float(batch.weights.sum())
+            count += network.head.mean_weights(batch, 1.0)[1]
         return -total / count
 
     def _is_finite(self, network, examples, n_batches):
@@ -329,7 +331,7 @@ class BaseSequenceEstimator(GuardedMixin, BaseEstimator, abc.ABC):
         model = cls(**unpack_params(params, content))
         reader_class = SeriesReader if model.input == "series" else cls._text_reader
         reader = reader_class.from_learned(content["reader"], arrays, model._reading())
-        target = restored_target(content["target"], arrays)
+        target = TARGETS[content["target"]["kind"]].from_learned(content["target"], arrays)
         vectors = None if model.input == "series" else arrays["embedding.weight"]
         network = model._make_network(reader, target, vectors, check_random_state(0))
         network.set_arrays(arrays)

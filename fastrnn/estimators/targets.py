@@ -7,7 +7,9 @@ A target describes the values of y. Estimators use
 - ``strata(encoded)``: the group of each sequence, int (n,); a split takes an equal share of each group;
 - ``kind``: the kind of the network's head, see `fastrnn.networks.heads`;
 - ``n_outputs``: the outputs that the network needs, K;
-- ``get_learned()`` and `restored_target`: conversion to a file's content and back.
+- ``get_learned()`` and ``from_learned(content, arrays)``: conversion to a file's content and back.
+
+`TARGETS` has the classes of targets by their kind.
 """
 
 import collections.abc
@@ -106,6 +108,11 @@ class ClassTarget:
         """Return the plain values and the arrays that a file keeps."""
         return {"kind": self.kind, "classes": stored_classes(self.classes)}, {}
 
+    @classmethod
+    def from_learned(cls, content, arrays):
+        """Return the target that had this result of `get_learned`."""
+        return cls(restored_classes(content["classes"]))
+
 
 class LabelsTarget:
     """Any number of K labels.
@@ -144,6 +151,11 @@ class LabelsTarget:
     def get_learned(self):
         """Return the plain values and the arrays that a file keeps."""
         return {"kind": self.kind, "n_outputs": self.n_outputs}, {}
+
+    @classmethod
+    def from_learned(cls, content, arrays):
+        """Return the target that had this result of `get_learned`."""
+        return cls(content["n_outputs"])
 
 
 class ValuesTarget:
@@ -192,6 +204,14 @@ class ValuesTarget:
         """Return the plain values and the arrays that a file keeps."""
         return {"kind": self.kind, "n_dims": self.n_dims}, {"target.mean": self.mean, "target.scale": self.scale}
 
+    @classmethod
+    def from_learned(cls, content, arrays):
+        """Return the target that had this result of `get_learned`."""
+        return cls(arrays["target.mean"], arrays["target.scale"], content["n_dims"])
+
+
+TARGETS = {target.kind: target for target in (ClassTarget, LabelsTarget, ValuesTarget)}
+
 
 def learn_classes(y, given=None):
     """Return the target of labels y; `given` are all labels that may occur, None takes those of y."""
@@ -221,15 +241,6 @@ def learn_values(y):
     values = values[:, None] if n_dims == 1 else values
     mean, scale = mean_and_deviation("y", values)
     return ValuesTarget(mean, np.where(scale > 0, scale, 1.0), n_dims)
-
-
-def restored_target(content, arrays):
-    """Return the target that had this result of `get_learned`."""
-    if content["kind"] == "classes":
-        return ClassTarget(restored_classes(content["classes"]))
-    if content["kind"] == "labels":
-        return LabelsTarget(content["n_outputs"])
-    return ValuesTarget(arrays["target.mean"], arrays["target.scale"], content["n_dims"])
 
 
 def check_same_classes(known, classes):
