@@ -112,7 +112,7 @@ def read_states(states, shapes, argument, layer):
         The argument's name, for errors.
     layer : Recurrent
     """
-    parts = (states,) if len(shapes) == 1 else tuple(states)
+    parts = (states,) if len(shapes) == 1 or not hasattr(states, "__iter__") else tuple(states)
     given = [getattr(part, "shape", None) or np.shape(part) for part in parts]
     if given != shapes:
         expected = " and ".join(

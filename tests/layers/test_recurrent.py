@@ -395,6 +395,10 @@ def test_gradients_through_dropout_with_the_mask_held():
             lambda layer: layer.forward(np.zeros((5, 2, 3)), np.zeros((1, 3, 4))),
             r"state must be h of shape \(1, 2, 4\)",
         ),
+        (
+            lambda layer: LSTM(3, 4).forward(np.zeros((5, 2, 3)), 0.5),
+            r"state must be h of shape \(1, 2, 4\) and c of shape \(1, 2, 4\), got shapes \[\(\)\]",
+        ),
         (lambda layer: GRU(3, 0), "hidden_size must be an integer of at least 1, got 0"),
         (lambda layer: GRU(3, 4, dropout=1.0), "p, the probability of dropout"),
         (lambda layer: RNN(3, 4, nonlinearity="sin"), "nonlinearity must be 'tanh' or 'relu', got 'sin'"),
