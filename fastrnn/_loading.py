@@ -28,8 +28,8 @@ def load(path, verify=True):
     Raises
     ------
     ValueError
-        The file is no saved model, is damaged, comes from another version of the format, or holds no model of a class
-        of this package.
+        The file is not a saved model, is damaged, comes from another version of the format, or holds a model of a class
+        outside this package.
     OSError
         The file cannot be read.
 

@@ -124,7 +124,7 @@ def empty_like(array):
 
 
 class Room:
-    """Arrays that a pass writes between its arguments and its results.
+    """Workspace of a pass: named arrays between its arguments and its results.
 
     Parameters
     ----------

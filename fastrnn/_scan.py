@@ -23,8 +23,8 @@ _KEPT_LOOPS = 64  # compiled loops that are kept, one for each function
 def scan(fn, elems, initializer=None, reverse=False):
     """Apply a function to one element after the other, and return its results at all steps.
 
-    The result is ``a[0] = fn(initializer, elems[0])``, ``a[1] = fn(a[0], elems[1])`` and so on, stacked: what
-    TensorFlow's ``tf.scan`` computes (and, in functional languages, ``scanl`` and ``scanl1``). There is no gradient.
+    The result is ``a[0] = fn(initializer, elems[0])``, ``a[1] = fn(a[0], elems[1])`` and so on, stacked, as
+    TensorFlow's ``tf.scan`` computes it (and, in functional languages, ``scanl`` and ``scanl1``). There is no gradient.
 
     A function that is jitted, or that Numba can compile, runs in one compiled loop; any other callable is called from
     Python.

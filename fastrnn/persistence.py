@@ -104,7 +104,7 @@ def load_model(path, class_name, verify=True):
     Raises
     ------
     ValueError
-        If the file is no saved model, is damaged, comes from another version of the format or holds another class.
+        If the file is not a saved model, is damaged, comes from another version of the format or holds another class.
     """
     header, arrays, checksum = _read_file(path)
     if verify and checksum != _checksum(arrays):
@@ -130,7 +130,7 @@ def saved_class(path):
     Raises
     ------
     ValueError
-        If the file is no saved model, is damaged, or comes from another version of the format.
+        If the file is not a saved model, is damaged, or comes from another version of the format.
     """
     header, _, _ = _read_file(path)
     return header["class"]

@@ -57,7 +57,7 @@ def warm_up(cells=("rnn", "gru", "lstm"), dtype="float32", verbose=0):
     dtype : {"float32", "float64"}, default="float32"
         Type of the networks' numbers.
     verbose : int, default=0
-        Whether to show a bar on stderr, or lines where that is no terminal; 0 shows nothing.
+        Whether to show a bar on stderr, or lines where that is not a terminal; 0 shows nothing.
 
     Returns
     -------

@@ -80,7 +80,7 @@ def test_a_checkpoint_is_no_model(name):
 @pytest.mark.parametrize("name", [name for name in CHECKPOINTS if "no_masks" not in name])
 def test_a_checkpoint_with_masks_of_an_older_version_is_refused(name, tmp_path):
     model, data, path, _ = interrupted(name, tmp_path)
-    with pytest.raises(ValueError, match=r"was written by an older version of fastrnn, .* remove the file to begin"):
+    with pytest.raises(ValueError, match=r"was written by an older version of fastrnn, .* remove the file to start"):
         model.fit(*data, checkpoint=path)
     assert not hasattr(model, "network_")
 
@@ -89,7 +89,7 @@ def test_a_checkpoint_with_masks_of_an_older_version_is_refused(name, tmp_path):
 def test_a_checkpoint_without_masks_goes_on_to_the_same_end(name, tmp_path, caplog):
     model, data, path, expected = interrupted(name, tmp_path)
     model.set_params(verbose=1).fit(*data, checkpoint=path)
-    assert "goes on from" in caplog.text
+    assert "continues from" in caplog.text
     assert_says(model, expected["asked"], expected["results"])
 
 

@@ -81,7 +81,7 @@ class MeanEmbeddingClassifier(BaseClassifier):
         Number of threads; None takes all cores if the work is large enough. Results do not depend on it.
     device : {"cpu"}, default="cpu"
     verbose : int, default=0
-        1 shows a progress bar on stderr. If stderr is no terminal, a line for each epoch goes to the logger
+        1 shows a progress bar on stderr. If stderr is not a terminal, a line for each epoch goes to the logger
         ``fastrnn``, level INFO.
 
     Attributes

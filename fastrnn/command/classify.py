@@ -157,7 +157,7 @@ def evaluate(arguments):
 
 
 def _named_labels(file, labels, classes):
-    """Return the text of each label's class, or of the label itself if it is no class, which is reported on stderr."""
+    """Return the text of each label's class, or of the label itself if it is not a class (reported on stderr)."""
     places = match_labels(labels, classes)
     unknown = collections.Counter(
         label_text(label) for label, place in zip(labels, places, strict=True) if place is None

@@ -70,7 +70,7 @@ def orders(text):
 class Texts:
     """The lines of files, of the text files in folders, or of standard input.
 
-    Each iteration reads them anew, line by line.
+    Each iteration reads them again, line by line.
 
     Parameters
     ----------
@@ -185,7 +185,7 @@ def add_checkpoint(parser):
     """Add the checkpoint of a training to the arguments."""
     parser.add_argument(
         "--checkpoint", type=pathlib.Path, metavar="RUN", help="file that is written after each epoch; the same "
-        "command goes on from it after an interruption",
+        "command resumes from it after an interruption",
     )  # fmt: skip
     parser.add_argument("--checkpoint-minutes", type=number, metavar="X", help="write it every so often too")
 

@@ -16,7 +16,7 @@ def take_label(value):
     Returns
     -------
     str, bool, int, float or None
-        Text of white space, null, NaN, lists and objects are no labels.
+        Text of white space, null, NaN, lists and objects are not labels.
     """
     if isinstance(value, str):
         return value if value.strip() else None
@@ -63,7 +63,7 @@ def label_text(label):
     str
         As in JSON, without quotation marks around text.
     """
-    if hasattr(label, "item") and label.dtype.kind != "M":  # a scalar of NumPy that is no date
+    if hasattr(label, "item") and label.dtype.kind != "M":  # a scalar of NumPy that is not a date
         label = label.item()
     text = json.dumps(label) if isinstance(label, bool | int | float) else str(label)
     return on_one_line(text)
@@ -112,7 +112,7 @@ def match_labels(labels, classes):
         same = [exact[label]] if label in exact else by_meaning.get(_meaning(label[1]), [])
         if len(same) > 1:
             names = " and ".join(repr(classes[index]) for index in same)
-            raise ValueError(f"The label {label[1]!r} may stand for several classes of the model: {names}.")
+            raise ValueError(f"The label {label[1]!r} may mean several classes of the model: {names}.")
         found[label] = same[0] if same else None
     return [found[type(label), label] for label in labels]
 

@@ -61,7 +61,7 @@ def _add_score(parser):
         "--independent", action="store_true", help="score each line by itself, as the lines of an n-best list are"
     )
     parser.add_argument(
-        "--no-bos", dest="bos", action="store_false", help="a line does not begin a sentence: nothing stands before it"
+        "--no-bos", dest="bos", action="store_false", help="a line does not begin a sentence: nothing precedes it"
     )
     parser.add_argument("--no-eos", dest="eos", action="store_false", help="the end of a line is not scored")
 
@@ -77,7 +77,7 @@ def _add_generate(parser):
     parser.add_argument(
         "--top-p", type=number, metavar="X", help="draw among the tokens that have this probability together"
     )
-    parser.add_argument("--stop", action="append", metavar="TEXT", help="end behind this; may be given several times")
+    parser.add_argument("--stop", action="append", metavar="TEXT", help="end after this; may be given several times")
     parser.add_argument(
         "--beam-width", type=positive, metavar="N", help="search for the most probable texts instead of drawing"
     )
@@ -92,7 +92,7 @@ def _add_complete(parser):
 def _add_fill(parser):
     _add_text(parser, "a sentence with a blank")
     _add_number(parser, 5)
-    parser.add_argument("--blank", default="___", metavar="BLANK", help="what stands for the word (default: ___)")
+    parser.add_argument("--blank", default="___", metavar="BLANK", help="the sign for the missing word (default: ___)")
     parser.add_argument(
         "--candidates", type=positive, default=20_000, metavar="N", help="most words that are compared (default: 20000)"
     )

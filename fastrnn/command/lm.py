@@ -62,7 +62,7 @@ def _add_train(actions):
     )  # fmt: skip
     parser.add_argument("--lowercase", action="store_true", help="convert text to lower case first")
     add_normalize(parser)
-    parser.add_argument("--sentences", action="store_true", help="each line stands alone (default: a running text)")
+    parser.add_argument("--sentences", action="store_true", help="lines are independent (default: a running text)")
     parser.add_argument("--recipe", choices=["awd"], help="that of AWD-LSTM, where no other value is asked for")
     add_checkpoint(parser)
     parser.add_argument("--seed", type=seed, metavar="N")
@@ -89,7 +89,7 @@ def train(arguments):
         verbose=1,
     )
     validation = Texts([arguments.valid], arguments.encoding) if arguments.valid else None
-    model.fit(text, X_val=validation, **checkpoint).set_params(verbose=0)  # a reader of the file decides anew
+    model.fit(text, X_val=validation, **checkpoint).set_params(verbose=0)  # whoever loads the file decides
     save_model(model.save, arguments.output)
     loss = -max(model.validation_scores_)
     perplexity = math.exp(loss) if loss < _LARGEST_EXPONENT else math.inf

@@ -81,7 +81,7 @@ def fit(arguments):
     check_output("--output", arguments.output, arguments.files)  # before the long work
     names = ("order", "smoothing", "tokenizer", "lowercase", "normalize", "min_count", "prune", "memory_limit")
     model = NGramLanguageModel(**{name: getattr(arguments, name) for name in names}, verbose=1)
-    model.fit(Texts(arguments.files, arguments.encoding)).set_params(verbose=0)  # a reader of the file decides anew
+    model.fit(Texts(arguments.files, arguments.encoding)).set_params(verbose=0)  # whoever loads the file decides
     _write(model, arguments.output)
     print(f"{arguments.output}: {sum(model.n_ngrams_):,} n-grams of {len(model.vocabulary_) - 4:,} words")
 

@@ -201,7 +201,7 @@ def take_text(value):
     Returns
     -------
     str or None
-        A number becomes its text; null, NaN, lists and objects are no texts.
+        A number becomes its text; null, NaN, lists and objects are not texts.
     """
     if isinstance(value, str) or value is None:
         return value

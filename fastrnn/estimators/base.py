@@ -1,6 +1,6 @@
 """The base class of all estimators of sequences.
 
-Estimators differ in what they predict. `fastrnn.estimators.whole` has the base class of those that predict one thing
+Estimators differ in their predictions. `fastrnn.estimators.whole` has the base class of those that predict one thing
 for each sequence. Estimators with a target for each step, or with a target sequence of its own length, share this base:
 they add a target (see `fastrnn.estimators.targets`), a network, and their own ``predict``.
 """
@@ -296,7 +296,7 @@ class BaseSequenceEstimator(GuardedMixin, BaseEstimator, abc.ABC):
         Raises
         ------
         ValueError
-            If a parameter is no plain value (a callable tokenizer for instance): the message says what to do.
+            If a parameter is not a plain value (a callable tokenizer for instance): the message says what to do.
         """
         check_fitted(self, "network_")
         content = pack({**self.get_params(deep=False), **self._fitted_params}, self.learned)
@@ -319,7 +319,7 @@ class BaseSequenceEstimator(GuardedMixin, BaseEstimator, abc.ABC):
         Raises
         ------
         ValueError
-            If the file is no saved model, is damaged, or holds a model of another class.
+            If the file is not a saved model, is damaged, or holds a model of another class.
         """
         content = load_model(path, cls.__name__, verify)
         with rebuilt(path, cls.__name__):

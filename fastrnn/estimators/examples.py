@@ -100,7 +100,7 @@ def check_sample_weight(sample_weight, n):
         It is not n finite numbers of at least 0, or all are 0.
     """
     if np.ma.is_masked(sample_weight):
-        raise ValueError("sample_weight has masked values: give 0 to examples that shall not count.")
+        raise ValueError("sample_weight has masked values: give 0 to examples that must not count.")
     try:
         weights = np.ones(n) if sample_weight is None else np.asarray(sample_weight, np.float64)
     except (TypeError, ValueError):

@@ -23,7 +23,7 @@ def pack(params, learned):
     Raises
     ------
     ValueError
-        A parameter is no plain value.
+        A parameter is not a plain value.
     """
     plain = {
         name: plain_parameter(name, value) for name, value in params.items() if name not in (*_NOT_STORED, "tokenizer")

@@ -62,7 +62,7 @@ def number_array(y):
     Raises
     ------
     ValueError
-        A number is missing, or an element is no number: the message names the first row.
+        A number is missing, or an element is not a number: the message names the first row.
     """
     if not scipy.sparse.issparse(y):  # which the check below refuses
         y = _as_array(y, "y", "numbers")

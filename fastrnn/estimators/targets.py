@@ -53,7 +53,7 @@ class ClassTarget:
         return len(self.classes)
 
     def encode(self, y):
-        """Return the index of each label's class, int64 (n,); raise ValueError for a label that is no class."""
+        """Return the index of each label's class, int64 (n,); raise ValueError for a label that is not a class."""
         y = label_array(y)
         if y.ndim == 2 and y.shape[1] == 1:
             warn_caller(

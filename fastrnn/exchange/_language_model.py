@@ -64,8 +64,8 @@ class ExchangeMixin(GuardedMixin):
         embedding, recurrent, output : str or None
             The attributes of the module that are these layers; None finds them.
         cell : str or None
-            "rnn_relu" where ``torch.nn.RNN`` has a rectifier, which a state dict does not say; None goes by the module,
-            or by the number of gates.
+            "rnn_relu" where ``torch.nn.RNN`` has a rectifier, which a state dict does not record; None infers it from
+            the module, or from the number of gates.
         **params
             Further parameters of the model: `tokenizer` for instance, and ``carry_state=False`` where sentences begin
             with ``<s>`` rather than with the ``</s>`` of the one before.
@@ -113,7 +113,7 @@ class ExchangeMixin(GuardedMixin):
         tokens, special_tokens, **params
             As in `from_torch`.
         cell : str or None
-            "rnn_relu" where SimpleRNN has a rectifier; None goes by the number of gates and the shape of the bias.
+            "rnn_relu" where SimpleRNN has a rectifier; None infers it from the number of gates and the bias's shape.
 
         Returns
         -------

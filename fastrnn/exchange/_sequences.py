@@ -125,8 +125,8 @@ class ClassifierExchangeMixin(SequenceExchangeMixin):
         embedding, recurrent, output : str or None
             Attributes of the module; None finds them. A module without an embedding reads series.
         cell : str or None
-            "rnn_relu" if ``torch.nn.RNN`` has a rectifier, which a state dict does not say; None goes by the module, or
-            by the number of gates.
+            "rnn_relu" if ``torch.nn.RNN`` has a rectifier, which a state dict does not record; None infers it from the
+            module, or from the number of gates.
         **params
             Further parameters of the classifier: `pooling` above all, and for texts `tokenizer` and `lowercase`.
 
@@ -156,7 +156,7 @@ class ClassifierExchangeMixin(SequenceExchangeMixin):
         classes, tokens, special_tokens, **params
             As in `from_torch`.
         cell : str or None
-            "rnn_relu" if SimpleRNN has a rectifier; None goes by the number of gates and the shape of the bias.
+            "rnn_relu" if SimpleRNN has a rectifier; None infers it from the number of gates and the shape of the bias.
 
         Returns
         -------

@@ -78,7 +78,7 @@ def _recurrent_parts(arrays, recurrent, bidirectional):
     """Return the arrays of the recurrent layers by torch's names."""
     layers = {key[len(recurrent) + 1 :]: array for key, array in arrays.items() if key.startswith(f"{recurrent}.")}
     if "weight_ih_l0_reverse" in layers and not bidirectional:
-        raise ValueError(f"state_dict has a second direction in {recurrent}, which such a model here has not.")
+        raise ValueError(f"state_dict has a second direction in {recurrent}, which this model cannot have.")
     if "weight_ih_l0" not in layers or "weight_hh_l0" not in layers:
         raise ValueError(f"state_dict must have {recurrent}.weight_ih_l0 and {recurrent}.weight_hh_l0.")
     rows, hidden = len(layers["weight_hh_l0"]), _hidden_size(layers)
@@ -112,7 +112,7 @@ def _find_cell(module, recurrent, parts, cell):
 
 
 def _matrix(arrays, key, columns, what):
-    """Return the matrix `key`; raise ValueError unless it has so many columns."""
+    """Return the matrix `key`; raise ValueError unless it has that many columns."""
     if key not in arrays:
         raise ValueError(f"state_dict has no {key!r}, got the keys {sorted(arrays)}.")
     shape = arrays[key].shape

@@ -95,7 +95,7 @@ def surprisal(model, text):
     Raises
     ------
     ValueError
-        If `model` is no language model, or `text` no text.
+        If `model` is not a language model, or `text` is not a text.
 
     References
     ----------

@@ -17,7 +17,7 @@ from fastrnn.kernels.weight_gradients import weight_gradients
 
 
 class Pass(NamedTuple):
-    """What a forward pass over packed rows keeps for its backward pass.
+    """Arrays that a forward pass over packed rows keeps for its backward pass.
 
     Its arrays are in the direction's room, and valid until the next forward pass in training.
     """

@@ -168,8 +168,8 @@ class BaseLanguageModel(
         Raises
         ------
         ValueError
-            If `token` is no string, or one of ``<pad>`` and ``<s>``, which are never predicted; or if `state` is no
-            state of this model.
+            If `token` is not a string, or one of ``<pad>`` and ``<s>``, which are never predicted; or if `state` is not
+            a state of this model.
         """
         check_fitted(self, "vocabulary_")
         self._check_state(state)

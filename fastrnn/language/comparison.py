@@ -85,7 +85,7 @@ def compare_language_models(models, train, valid, test, *, sample_length=40, ran
     random_state : int, RandomState instance or None
         Seed of the samples; the models have their own seeds.
     verbose : int
-        1 shows a progress bar on stderr. Where stderr is no terminal, it writes a line a model, through `logging`.
+        1 shows a progress bar on stderr. If stderr is not a terminal, each model gets a line through `logging`.
 
     Returns
     -------
@@ -96,7 +96,7 @@ def compare_language_models(models, train, valid, test, *, sample_length=40, ran
     Raises
     ------
     ValueError
-        If `models` is no dict, or a text is a string; or as a model's ``fit`` does.
+        If `models` is not a dict, or a text is a string; or as a model's ``fit`` does.
 
     Warns
     -----

@@ -106,7 +106,7 @@ class FillingMixin(ContextMixin):
     def _sides_of_blank(self, text, blank):
         """Return the tokens on the left and on the right of the blank."""
         if not isinstance(blank, str) or not blank or blank.isspace():
-            raise ValueError(f"blank must be a string that stands for a word, got {shown(blank)}.")
+            raise ValueError(f"blank must be a string that marks the missing word, got {shown(blank)}.")
         if not isinstance(text, str | list | tuple):
             raise ValueError(f"text must be a string or a list of tokens, got {shown(text)}.")
         count = text.count(blank)
@@ -119,11 +119,11 @@ class FillingMixin(ContextMixin):
         if get_tokenizer(self.tokenizer).word_begun is None:
             raise ValueError(
                 f"text must be a list of tokens for a model of pieces of words, tokenizer={shown(self.tokenizer)}: its "
-                "tokens are no words, and the blank stands for one of them."
+                "tokens are no words, and the blank replaces one of them."
             )
-        before, behind = text[:place], text[place + len(blank) :]
-        left, right = (self._tokens_of_prompt("text", part) for part in (before, behind))
-        whole = self._tokens_of_prompt("text", f"{before}x{behind}")
+        before, after = text[:place], text[place + len(blank) :]
+        left, right = (self._tokens_of_prompt("text", part) for part in (before, after))
+        whole = self._tokens_of_prompt("text", f"{before}x{after}")
         if (whole[: len(left)], whole[len(left) + 1 :]) != (left, right) or len(whole) != len(left) + 1 + len(right):
             raise ValueError(f"text must hold the blank {blank!r} as a word of its own: put spaces around it.")
         return left, right

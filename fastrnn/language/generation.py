@@ -172,7 +172,7 @@ class GenerationMixin(ContextMixin):
             # Between two blocks another thread may train the model.
             with Use((), (self, *self._members()), f"{type(self).__name__}.stream"):
                 if not self._is_state(self._take(state, np.zeros(1, np.intp))):
-                    raise RuntimeError(f"{type(self).__name__} was fitted anew while it wrote a text: start over.")
+                    raise RuntimeError(f"{type(self).__name__} was fitted again while it wrote a text: start over.")
                 block, state = self._draw_block(state, uniforms, choice)
             goes_on = [
                 _extend(drawn[text], ids, stops)

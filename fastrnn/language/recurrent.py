@@ -39,7 +39,7 @@ class RNNLanguageModel(ExchangeMixin, RecurrentTrainingMixin, RecurrentInference
         Dropout on h in the recurrent product, probability of a unit to keep its old value, and dropout on the recurrent
         weights, see `fastrnn.layers.Recurrent`.
     proj_size : int, default=0
-        Length to which the hidden state is projected, for cells of the LSTM family; 0 is no projection.
+        Length to which the hidden state is projected, for cells of the LSTM family; 0 means no projection.
     input_dropout, output_dropout : float or None, default=None
         Dropout on embeddings, and on the output of the last layer; None is `dropout`.
     embedding_dropout : float, default=0.0
@@ -124,7 +124,7 @@ class RNNLanguageModel(ExchangeMixin, RecurrentTrainingMixin, RecurrentInference
     device : {"cpu"}, default="cpu"
     verbose : int, default=0
         1 shows a progress bar on stderr: loss, perplexity of the validation text, tokens per second, and the time left
-        for `max_iter` epochs. Where stderr is no terminal, it writes a line an epoch, through `logging` (the logger
+        for `max_iter` epochs. Where stderr is not a terminal, it writes a line an epoch, through `logging` (the logger
         ``fastrnn``, level INFO).
     recipe : {"awd"} or None, default=None
         Replaces default values of parameters by those of a paper. "awd" is AWD-LSTM (Merity et al. 2017):

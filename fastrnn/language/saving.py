@@ -22,7 +22,7 @@ class SavingMixin(GuardedMixin):
         Raises
         ------
         ValueError
-            If a parameter is no plain value (a callable tokenizer for instance): the message says what to do.
+            If a parameter is not a plain value (a callable tokenizer for instance): the message says what to do.
         """
         check_fitted(self, "vocabulary_")
         save_model(path, type(self).__name__, *self._pack())
@@ -65,7 +65,7 @@ class SavingMixin(GuardedMixin):
         Raises
         ------
         ValueError
-            If the file is no saved model, is damaged or incomplete, or holds a model of another class or of another
+            If the file is not a saved model, is damaged or incomplete, or holds a model of another class or of another
             version of the format.
         """
         params, content, arrays = load_model(path, cls.__name__, verify)

@@ -28,7 +28,7 @@ class Layer:
     ----------
     parameters : dict of str to array of the device
         The parameters under torch's names, with torch's shapes. The arrays stay the same objects for the layer's life,
-        unless `make_writable` has to copy them.
+        unless `make_writable` must copy them.
     grads : dict of str to array of the device
         The gradients, with the same keys and shapes; `backward` adds to them.
     backend : module
@@ -150,7 +150,7 @@ class Layer:
         return {} if self._noise is None else self._noise.state()
 
     def set_training_state(self, state):
-        """Take back what `training_state` returned."""
+        """Restore the state that `training_state` returned."""
         if self._noise is not None:
             self._noise.set_state(state)
 

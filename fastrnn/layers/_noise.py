@@ -50,5 +50,5 @@ class Noise:
         return {"seed": self.seed, "passes": self.passes}
 
     def set_state(self, state):
-        """Take back what `state` returned."""
+        """Restore the state that `state` returned."""
         self.seed, self.passes = state["seed"], state["passes"]

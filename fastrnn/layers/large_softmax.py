@@ -260,7 +260,7 @@ class SampledSoftmax(Softmax):
         return self._random.bit_generator.state
 
     def set_training_state(self, state):
-        """Take back what `training_state` returned."""
+        """Restore the state that `training_state` returned."""
         self._random.bit_generator.state = state
 
     def candidates(self, targets):

@@ -49,7 +49,7 @@ class Recurrent(Layer):
     bidirectional : bool, default=False
         Whether a second direction reads the sequences backwards.
     proj_size : int, default=0
-        Length of the projection of h (Sak et al. 2014); 0 is no projection. For cells with two states.
+        Length of the projection of h (Sak et al. 2014); 0 means no projection. For cells with two states.
     merge : {"concat", "sum", "mean"}, default="concat"
         How the outputs of both directions are combined.
     residual : bool, default=False
@@ -425,7 +425,7 @@ class Recurrent(Layer):
         return {**super().training_state(), "dropouts": [dropout.training_state() for dropout in self._dropouts]}
 
     def set_training_state(self, state):
-        """Take back what `training_state` returned."""
+        """Restore the state that `training_state` returned."""
         super().set_training_state(state)
         for dropout, part in zip(self._dropouts, state["dropouts"], strict=True):
             dropout.set_training_state(part)

@@ -236,7 +236,7 @@ class ProjectedSoftmax(Layer):
         return self.classes.training_state()
 
     def set_training_state(self, state):
-        """Take back what `training_state` returned."""
+        """Restore the state that `training_state` returned."""
         self.classes.set_training_state(state)
 
     def sparse_rows(self):

@@ -170,7 +170,7 @@ class Network(abc.ABC):
         return {"layers": {name: layer.training_state() for name, layer in self.layers.items()}}, {}
 
     def set_training_state(self, content, arrays):
-        """Take back what `training_state` returned."""
+        """Restore the state that `training_state` returned."""
         for name, layer in self.layers.items():
             layer.set_training_state(content["layers"][name])
 

@@ -88,7 +88,7 @@ class LanguageNetwork(Network):
         return content, {str(k): self.backend.to_numpy(part) for k, part in enumerate(parts)}
 
     def set_training_state(self, content, arrays):
-        """Take back what `training_state` returned."""
+        """Restore the state that `training_state` returned."""
         super().set_training_state(content, arrays)
         ops = self.backend
         parts = tuple(ops.copy(ops.asarray(arrays[str(k)])) for k in range(len(arrays)))
@@ -137,7 +137,7 @@ class LanguageNetwork(Network):
         y, recurrent = self.hidden(ids, state[1])
         if len(ids) == 1:
             return self.head.log_probs(state[0], ids[0])[np.newaxis], (self._last(y), recurrent)
-        h = self.backend.concatenate([state[0], self._flat(y)])  # what is before each token, and behind the last
+        h = self.backend.concatenate([state[0], self._flat(y)])  # the outputs before each token, and after the last
         targets = np.append(ids, np.full(ids.shape[1], IGNORED))
         log_probs = self.head.log_probs(h, targets)[: ids.size].reshape(ids.shape)
         return log_probs, (self._last(y), recurrent)

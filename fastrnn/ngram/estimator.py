@@ -41,7 +41,7 @@ class NGramLanguageModel(ArpaMixin, NGramInferenceMixin, BaseLanguageModel):
         - "witten_bell": interpolated Witten-Bell [5]_.
         - "jelinek_mercer": relative frequencies of all orders, with weights estimated on every tenth sentence [6]_.
         - "katz": Good-Turing discounts and backing off [7]_.
-        - "stupid_backoff": relative frequencies, times 0.4 for each shorter context [8]_. These are no probabilities:
+        - "stupid_backoff": relative frequencies, times 0.4 for each shorter context [8]_. These are not probabilities:
           they do not sum to 1.
         - "add_k": relative frequencies after adding `k` to each count. After an unseen context all tokens are equally
           probable.
@@ -86,7 +86,7 @@ class NGramLanguageModel(ArpaMixin, NGramInferenceMixin, BaseLanguageModel):
     n_jobs : int or None
         The number of threads; None for all cores.
     verbose : int
-        1 shows on stderr how much of the text is read. Where stderr is no terminal, it writes lines, through `logging`
+        1 shows on stderr how much of the text is read. If stderr is not a terminal, lines are written through `logging`
         (the logger ``fastrnn``, level INFO).
 
     Attributes

@@ -38,7 +38,7 @@ class ArpaMixin(GuardedMixin):
         Raises
         ------
         ValueError
-            If the file is no ARPA file, or damaged; the message names the line.
+            If the file is not an ARPA file, or damaged; the message names the line.
 
         Examples
         --------
@@ -59,7 +59,7 @@ class ArpaMixin(GuardedMixin):
             table = NGramTable.from_ngrams(file.levels, len(file.tokens))
         except ValueError:
             if line := find_twice(file):
-                raise ValueError(f"{path}, line {line}: the n-gram stands twice.") from None
+                raise ValueError(f"{path}, line {line}: the n-gram occurs twice.") from None
             raise
         vocabulary = Vocabulary.from_tokens(file.tokens)
         model = cls._from_table(vocabulary, table, tokenizer=tokenizer, lowercase=lowercase, normalize=normalize)

@@ -186,7 +186,7 @@ class NGramTable(NamedTuple):
         ids = np.arange(n_words, dtype=np.int32).reshape(-1, 1)
         suffixes = np.full(n_words, -1, np.int32)
         for k in range(1, self.order + 1):
-            first = 1 if k == 1 else 0  # <pad> is no n-gram
+            first = 1 if k == 1 else 0  # <pad> is not an n-gram
             begin, end = self.level_starts[k - 1 : k + 1].tolist()
             backoffs = self._decode(1, k)[first:] if k < self.order else None
             yield ids[first:], self._decode(0, k)[first:], backoffs
@@ -344,7 +344,7 @@ def _refuse_twice(sorted_keys, keys, ids):
     twice = sorted_keys[1:] == sorted_keys[:-1]
     if twice.any():
         row = np.argmax(keys == sorted_keys[np.argmax(twice)])
-        raise ValueError(f"The n-gram of the ids {ids[row].tolist()} stands twice.")
+        raise ValueError(f"The n-gram of the ids {ids[row].tolist()} occurs twice.")
 
 
 def _find_missing(levels, trie, rows):

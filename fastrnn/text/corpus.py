@@ -197,7 +197,7 @@ def learn_vocabulary(ids, seen, min_count=1, max_size=None, release=None):
     Parameters
     ----------
     ids : int array (n,)
-        The text. Special tokens may stand in it.
+        The text. It may contain special tokens.
     seen : Vocabulary
         All tokens of the text.
     min_count, max_size

@@ -5,7 +5,7 @@ module `csv` also ends rows at a lone ``\r``, and cannot say where a quotation m
 """
 
 QUOTE = '"'
-_LINES_LIKE_ROWS = 10  # a field with so many lines, all of which look like rows, was never closed
+_LINES_LIKE_ROWS = 10  # a field with this many lines that all look like rows was never closed
 
 
 class Misquoted(ValueError):
@@ -99,11 +99,11 @@ class DelimitedReader:
                 pieces.append(self._line[place:after])
                 place = after + 1
             elif after < len(self._line) and not self._line.startswith(self._delimiter, after):
-                what = f"{self._line[after : after + 10]!r} stands behind the one that closes it, not a delimiter"
+                what = f"{self._line[after : after + 10]!r} follows the one that closes it, not a delimiter"
                 raise Misquoted(first, f"a quotation mark opens here, but in line {self._number} {what}")
             else:
                 if self._suspicious and self._look_like_rows(inner):
-                    what = f"is closed in line {self._number} only, and what stands between looks like rows"
+                    what = f"is closed in line {self._number} only, and the lines between look like rows"
                     raise Misquoted(first, f"the quotation mark that opens here {what}")
                 return "".join([*pieces, self._line[place:end]]), after
 

@@ -135,7 +135,7 @@ def iterate_texts(X, encoding="utf-8", whole_files=False):
     Raises
     ------
     ValueError
-        If X is no collection of texts: a string or a table, for instance. Errors of files are those of `open_lines`.
+        If X is not a collection of texts: a string or a table, for instance. Errors of files are those of `open_lines`.
 
     Examples
     --------
@@ -169,7 +169,7 @@ def check_texts(X):
 
 
 def _check_kind(X):
-    """Raise ValueError if the type of X shows that its elements are no texts, or have no order."""
+    """Raise ValueError if the type of X shows that its elements are not texts, or have no order."""
     kind = type(X).__name__
     if isinstance(X, str | bytes | bytearray):
         kind = "string" if isinstance(X, str) else kind

@@ -92,7 +92,7 @@ def train_subwords(X, vocab_size=8000, method="bpe", lowercase=False, normalize=
     lowercase, normalize, encoding
         As for the model that will use the tokenizer.
     verbose : int
-        1 shows on stderr how many texts are read. If stderr is no terminal, lines are written through `logging`.
+        1 shows on stderr how many texts are read. If stderr is not a terminal, lines are written through `logging`.
 
     Returns
     -------

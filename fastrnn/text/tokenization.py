@@ -206,7 +206,7 @@ def _with_warning_of_unspaced(texts, tokenizer):
             break
     if _is_unspaced("\n".join(text[:_SAMPLE] for text in sample if isinstance(text, str))):
         warn_caller(
-            f"X is in a script without spaces between words, and tokenizer={tokenizer!r} takes all that stands between "
+            f"X is in a script without spaces between words, and tokenizer={tokenizer!r} takes everything between "
             "two spaces or punctuation marks for a word: set tokenizer='chars', or give lists of words."
         )
     yield from sample

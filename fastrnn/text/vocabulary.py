@@ -315,7 +315,7 @@ class Vocabulary:
         Raises
         ------
         ValueError
-            If the file is no saved vocabulary.
+            If the file is not a saved vocabulary.
         """
         tokens, limits = _read_json(path)
         vocabulary = cls.from_tokens(tokens)
@@ -324,7 +324,7 @@ class Vocabulary:
 
 
 def _with_special_tokens(tokens):
-    """Return given tokens as a list that begins with the special ones; raise ValueError if they are no strings."""
+    """Return given tokens as a list that begins with the special ones; raise ValueError if they are not strings."""
     if isinstance(tokens, str | set | frozenset) or is_frame(tokens):
         kind = "string" if isinstance(tokens, str) else type(tokens).__name__
         raise ValueError(f"tokens must be an iterable of strings in the order of their ids, got a {kind}.")

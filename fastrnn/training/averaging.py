@@ -85,6 +85,6 @@ class WeightAverage:
         return {"running": self.running, "count": self.count}, on_host(self.arrays, self.backend)
 
     def set_state(self, content, arrays):
-        """Take back what `state` returned."""
+        """Restore the state that `state` returned."""
         self.running, self.count = content["running"], content["count"]
         self.arrays = copied({name: self.backend.asarray(array) for name, array in arrays.items()}, self.backend)

@@ -96,14 +96,14 @@ class Checkpoint:
             failure = unwritten(self.path, error)
             if not self._has_warned:
                 self._has_warned = True
-                warn_caller(f"checkpoint {failure}. The training goes on, and tries again later.", RuntimeWarning)
+                warn_caller(f"checkpoint {failure}. The training continues, and tries again later.", RuntimeWarning)
         self.written, self.failure = time.monotonic(), failure
 
     def close(self):
         """Warn if the end of the training could not be written."""
         if self.failure is not None:
             warn_caller(
-                f"The training has come to its end, and the model can be used and saved, but its checkpoint "
+                f"The training has ended, and the model can be used and saved, but its checkpoint "
                 f"{self.failure}.", RuntimeWarning
             )  # fmt: skip
 
@@ -111,7 +111,7 @@ class Checkpoint:
         return {**self.identity, **self.digests}
 
     def _load(self):
-        """Return identity, content and arrays of the file, which is read once; None if there is no file."""
+        """Return identity, content and arrays of the file, read once; None if there is no file."""
         if self._found is None and self.path.exists():
             self._found = load_model(self.path, self.name)
         return self._found
@@ -122,7 +122,7 @@ class Checkpoint:
         Raises
         ------
         ValueError
-            The file is damaged, is no checkpoint, or is that of another training: the message says what differs.
+            The file is damaged, is not a checkpoint, or is that of another training: the message says what differs.
         """
         found = self._load()
         if found is None:
@@ -135,13 +135,13 @@ class Checkpoint:
                 raise ValueError(
                     f"checkpoint {self.path} is that of a training with another {name}"
                     f"{'' if name in self.digests else values}: "
-                    "call fit as it was called then, or remove the file to begin anew."
+                    "call fit as it was called then, or remove the file to start over."
                 )
         if "generators" in content["network"]:  # written before masks came from counters
             if there.get("softmax") == "sampled" or any(np.any(there.get(name) or 0) for name in _MASKED):
                 raise ValueError(
                     f"checkpoint {self.path} was written by an older version of fastrnn, whose random draws cannot be "
-                    "continued: end the training with that version, or remove the file to begin anew."
+                    "continued: end the training with that version, or remove the file to start over."
                 )
             content["network"] = None
         groups = {}
@@ -181,7 +181,7 @@ def open_checkpoint(estimator, path, minutes, random_state, going_on):
             raise ValueError("checkpoint_minutes needs a checkpoint, the file that is to be written.")
         return None
     if going_on:
-        raise ValueError("checkpoint cannot be used where warm_start=True goes on from an earlier fit.")
+        raise ValueError("checkpoint cannot be used where warm_start=True continues an earlier fit.")
     params = estimator.get_params(deep=False).items()
     identity = {name: _plain(value) for name, value in params if name not in _FREE_PARAMETERS}
     checkpoint = Checkpoint(path, type(estimator).__name__, identity, minutes)

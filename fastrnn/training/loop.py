@@ -54,7 +54,7 @@ class Options:
     restore_on_error : bool, default=False
         Whether an error leaves network, optimizer and random state as they were: those of a fitted model.
     checkpoint : Checkpoint or None, default=None
-        The file from which an interrupted training goes on, and which it writes.
+        File that the training writes, and from which an interrupted training resumes.
     random_state : RandomState instance or None, default=None
         The source that epochs are drawn from, for the checkpoint.
     verbose : int, default=0
@@ -250,7 +250,7 @@ class _Run:
     # ----------------------------------------------------------------------------------------- the end of an epoch
 
     def _finish_epoch(self, loss):
-        """Validate, keep the best weights, decide whether to go on; return the score."""
+        """Validate, keep the best weights, decide whether to continue; return the score."""
         state = self.state
         score = self._validate(loss)
         self._judge(score)
@@ -373,7 +373,7 @@ class _Run:
         if epochs > options.max_iter:
             raise ValueError(
                 f"checkpoint {checkpoint.path} has {epochs} finished epochs, more than max_iter={options.max_iter}: "
-                f"set max_iter to at least {epochs}, or remove the file to begin anew."
+                f"set max_iter to at least {epochs}, or remove the file to start over."
             )
         assign_all(network.parameters, groups["weights"], network.backend)
         assign_all(self.kept, groups["kept"], network.backend)
@@ -385,7 +385,7 @@ class _Run:
         set_generator_state(options.random_state, content["random_state"])
         self.schedule.rate = content["rate"]
         self.state = _State(**content["done"])
-        progress.line(f"goes on from {checkpoint.path}: epoch {epochs + 1}, step {self.state.step + 1}")
+        progress.line(f"continues from {checkpoint.path}: epoch {epochs + 1}, step {self.state.step + 1}")
 
 
 def _plain_description(score):

@@ -47,7 +47,7 @@ def weights_of(module):
     Raises
     ------
     ValueError
-        `module` is neither, or an entry is no array of numbers.
+        `module` is neither, or an entry is not an array of numbers.
     """
     state_dict = module.state_dict() if hasattr(module, "state_dict") else module
     if not hasattr(state_dict, "items"):

@@ -1,4 +1,4 @@
-"""Progress of long work: a bar on a terminal or in a notebook, and lines through logging where there is no bar."""
+"""Progress of long work: a bar on a terminal or in a notebook, and lines in the log where there is no bar."""
 
 import contextlib
 import logging

@@ -32,7 +32,7 @@ def test_match(labels, classes, expected):
 
 @pytest.mark.parametrize("label", [1, "1.00"])
 def test_a_label_of_several_classes_is_refused(label):
-    with pytest.raises(ValueError, match=r"may stand for several classes of the model: '01' and '1'"):
+    with pytest.raises(ValueError, match=r"may mean several classes of the model: '01' and '1'"):
         match_labels([label], np.array(["01", "1"]))
 
 

@@ -77,7 +77,7 @@ def test_convert(run, model, text, tmp_path, name):
         (["fit", "{text}", "-o", "m", "--prune", "0,x"], "argument --prune: expected an integer from 0"),
         (["fit", "{text}", "-o", "m", "--prune", "3,1"], "prune must be"),
         (["fit", "{text}", "-o", "m", "--memory-limit", "much"], "memory_limit"),
-        (["convert", "{characters}", "m.arpa"], "The token ' ' cannot stand in an ARPA file"),
+        (["convert", "{characters}", "m.arpa"], "The token ' ' cannot be written to an ARPA file"),
         (["fit", "{text}"], "the following arguments are required: -o/--output"),
         (["score", "none", "{text}"], "none: No such file or directory"),
         (["score", "{text}", "{text}"], r"is no ARPA file: it has no line \data"),

@@ -172,7 +172,7 @@ def test_a_stream_ends_where_the_model_is_fitted_anew():
     stream = model.stream(random_state=0)
     next(stream)
     model.fit(["z"])
-    with pytest.raises(RuntimeError, match="NGramLanguageModel was fitted anew while it wrote a text"):
+    with pytest.raises(RuntimeError, match="NGramLanguageModel was fitted again while it wrote a text"):
         list(stream)
 
 

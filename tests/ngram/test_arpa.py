@@ -240,10 +240,10 @@ def test_parameters_of_reading(tmp_path):
         ("-0.3\tb c", "-0.3\tb c -1 -1", "line 18: expected"),
         ("-0.3\tb c", "-0.3\tb d", "line 18: 'd' is not among the 1-grams"),
         ("-0.3\tb c", "-0.3\tb c\n-0.4\tb c", "line 22: there are 5 2-grams, .data. says 4"),
-        ("-0.3\tb c", "-0.3\ta b", "line 19: the n-gram stands twice"),
+        ("-0.3\tb c", "-0.3\ta b", "line 19: the n-gram occurs twice"),
         ("-0.3\tb c\n", "", "line 20: there are 3 2-grams, .data. says 4"),
         ("-0.3\tb c\n", "-0.3\tb c\n\n", "line 19: there are 2 2-grams, .data. says 4"),
-        ("-0.61\tb", "-0.61\ta", "line 13: 'a' stands twice among the 1-grams"),
+        ("-0.61\tb", "-0.61\ta", "line 13: 'a' occurs twice among the 1-grams"),
         ("-0.61\tb", "-0.61\t<pad>", "line 13: the word <pad> is reserved"),
         ("-0.61\tb", "-0.61\tb\0", r"line 13: 'b\\x00' is no text in UTF-8"),
         ("-99\t<s>", "-99\tstart", "line 15: the 1-grams have no <s>"),
@@ -351,7 +351,7 @@ def test_writing_does_not_change_the_model(tmp_path):
 @pytest.mark.parametrize("token", [" ", "a b", "\n", "\t", "", "\0"])
 def test_tokens_that_cannot_be_written(tmp_path, token):
     model = fit(2, [["a", token]])
-    with pytest.raises(ValueError, match="cannot stand in an ARPA file, where white space separates words"):
+    with pytest.raises(ValueError, match="cannot be written to an ARPA file, where white space separates words"):
         model.to_arpa(tmp_path / "model")
     assert not list(tmp_path.iterdir())
 

@@ -84,9 +84,9 @@ def test_ngrams_come_out_as_they_went_in(ngrams, seed):
 
 def test_wrong_ngrams():
     one = np.zeros(1)
-    with pytest.raises(ValueError, match=r"The n-gram of the ids \[5, 6\] stands twice"):
+    with pytest.raises(ValueError, match=r"The n-gram of the ids \[5, 6\] occurs twice"):
         NGramTable.from_ngrams([([[5], [6]], [-1, -1], [0, 0]), ([[5, 6], [6, 5], [5, 6]], [-1, -2, -3], None)], 8)
-    with pytest.raises(ValueError, match=r"The n-gram of the ids \[5\] stands twice"):
+    with pytest.raises(ValueError, match=r"The n-gram of the ids \[5\] occurs twice"):
         NGramTable.from_ngrams([([[5], [5]], [-1, -1], None)], 8)
     with pytest.raises(ValueError, match="is NaN"):
         NGramTable.from_ngrams([([[5]], one * np.nan, None)], 8)

@@ -57,9 +57,9 @@ ROWS = "".join(f"row {i},pos\n" for i in range(30))
     ("text", "line", "says"),
     [
         ('text,label\ngood,pos\n"bad,neg\n' + ROWS, 3, "never closed"),
-        ('text,label\n"bad,neg\n"good",pos\n', 2, "in line 3 'good\",pos' stands behind the one that closes it"),
-        ('text,label\n"two\nlines",pos\n"bad" film,neg\n', 4, "in line 4 ' film,neg' stands behind"),
-        ('text,label\n"bad,neg\n' + ROWS + 'row",pos\n', 2, "closed in line 33 only, and what stands between"),
+        ('text,label\n"bad,neg\n"good",pos\n', 2, "in line 3 'good\",pos' follows the one that closes it"),
+        ('text,label\n"two\nlines",pos\n"bad" film,neg\n', 4, "in line 4 ' film,neg' follows"),
+        ('text,label\n"bad,neg\n' + ROWS + 'row",pos\n', 2, "closed in line 33 only, and the lines between"),
     ],
 )
 def test_a_quotation_mark_left_open_is_named(text, line, says):

@@ -264,7 +264,7 @@ def test_a_full_disk_does_not_end_the_training(tmp_path, monkeypatch):
         original(*arguments)
 
     monkeypatch.setattr(checkpoint, "save_model", limited)
-    message = r"^checkpoint .*run\.safetensors cannot be written: no space left on device\. The training goes on"
+    message = r"^checkpoint .*run\.safetensors cannot be written: no space left on device\. The training continues"
     full = {1, 2}
     with pytest.warns(RuntimeWarning, match=message) as caught:
         assert_same(RNNLanguageModel(**SMALL).fit(LINES, checkpoint=path), whole)

@@ -70,7 +70,7 @@ def read_arpa(path):
     Raises
     ------
     ValueError
-        The file is no ARPA file, or damaged; the message names the line.
+        The file is not an ARPA file, or damaged; the message names the line.
     """
     with open(path, "rb") as raw:
         lines = _Lines(path, decompressed(raw))
@@ -224,7 +224,7 @@ def _check_words(lines, words, ids, start):
     once[np.unique(ids, return_index=True)[1]] = True
     if not once.all():
         row = int(np.argmin(once))
-        lines.fail(f"{_show(words[row])} stands twice among the 1-grams", start + row)
+        lines.fail(f"{_show(words[row])} occurs twice among the 1-grams", start + row)
     for number in (START_ID, END_ID):
         if number not in ids:
             lines.fail(f"the 1-grams have no {SPECIAL_TOKENS[number]}")

@@ -40,7 +40,7 @@ def write_arpa(path, tokens, levels):
     for token in tokens:
         if not token or _SEPARATORS.intersection(token):
             raise ValueError(
-                f"The token {token!r} cannot stand in an ARPA file, where white space separates words: "
+                f"The token {token!r} cannot be written to an ARPA file, where white space separates words: "
                 "replace it in the text, by '_' for instance."
             )
     words = WordTable.of(token.encode(errors="surrogatepass") for token in tokens)

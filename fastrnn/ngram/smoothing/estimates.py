@@ -29,7 +29,7 @@ class Estimates(NamedTuple):
     With h' the context h without its first word,
 
         p(w | h) = probabilities[node of hw]      if hw is an n-gram of the model,
-                   backoffs[node of h] p(w | h')  otherwise; without the factor if h is no n-gram of the model.
+                   backoffs[node of h] p(w | h')  otherwise; without the factor if h is not an n-gram of the model.
 
     This ends at the unigrams: every word has a node there.
     """

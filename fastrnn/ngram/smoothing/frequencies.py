@@ -56,7 +56,7 @@ def additive(counts, settings, k):
 def stupid_backoff(counts, settings):
     """Score with relative frequencies; a word unseen after a context has 0.4 times its score after the shorter one.
 
-    Scores are no probabilities: over the words of a context they sum to more than 1. Backing off from an unseen context
+    Scores are not probabilities: over the words of a context their sum exceeds 1. Backing off from an unseen context
     has the factor 1. An unseen word has the score 0.
 
     Parameters
