@@ -5,18 +5,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastrnn.layers import (
-    Dense,
-    Dropout,
-    Embedding,
-    EmbeddingBag,
-    Pooling,
-    Recurrent,
-    activity_penalty,
-    temporal_activity_penalty,
-)
+from fastrnn.layers import Dense, Dropout, EmbeddingBag, Pooling
 from fastrnn.networks.base import Network
 from fastrnn.networks.heads import HEADS
+from fastrnn.networks.recurrent import RecurrentEncoder, table
 
 
 class Batch(NamedTuple):
@@ -69,68 +61,40 @@ class SequenceNetwork(Network):
         return self.head.predict(self.encode(batch))
 
 
-class RecurrentNetwork(SequenceNetwork):
+class RecurrentNetwork(RecurrentEncoder, SequenceNetwork):
     """Embedding (for texts), recurrent layers, pooling, head."""
 
-    def __init__(self, input_size, vectors, n_outputs, kind, *, cell, hidden_size, num_layers, bidirectional, pooling,
-                 dropout, embedding_dropout, locked_dropout, activity_penalty, temporal_activity_penalty,
-                 freeze_embedding, random_state, n_jobs, device="cpu", **recurrent):  # fmt: skip
+    def __init__(self, input_size, vectors, n_outputs, kind, *, pooling, bidirectional, dropout, locked_dropout,
+                 activity_penalty, temporal_activity_penalty, random_state, n_jobs, device="cpu",
+                 **encoder):  # fmt: skip
         super().__init__()
         options = {"random_state": random_state, "n_jobs": n_jobs, "device": device}
-        self.embedding = None
-        if vectors is not None:
-            self.embedding = self.add_layer("embedding", _table(Embedding, vectors, embedding_dropout, options))
-            if freeze_embedding:
-                self.frozen = frozenset(["embedding.weight"])
-            input_size = vectors.shape[1]
-        self.recurrent = self.add_layer(
-            "recurrent",
-            Recurrent(cell, input_size, hidden_size, num_layers, dropout=dropout, bidirectional=bidirectional,
-                      locked_dropout=locked_dropout, **recurrent, **options),
-        )  # fmt: skip
+        self.add_encoder(input_size, vectors, bidirectional=bidirectional, dropout=dropout,
+                         locked_dropout=locked_dropout, penalties=(activity_penalty, temporal_activity_penalty),
+                         options=options, **encoder)  # fmt: skip
         size = self.recurrent.output_size
         self.pooling = self.add_layer("pooling", Pooling(size, pooling, bidirectional, **options))
-        self.dropouts = (
-            self.add_layer("input_dropout", Dropout(dropout, locked_dropout, **options)),
-            self.add_layer("output_dropout", Dropout(dropout, **options)),
-        )
-        self.penalties = activity_penalty, temporal_activity_penalty
+        self.add_input_dropout(dropout, locked_dropout, options)
+        self.output_dropout = self.add_layer("output_dropout", Dropout(dropout, **options))
         self.add_head(HEADS[kind](size, n_outputs, **options))
-        self._held = self.recurrent.held_weights()
 
     def encode(self, batch, training=False):
         """Return the pooled outputs of the recurrent layers, (B, H)."""
         x, lengths = batch.sequences.padded(batch.rows)  # (T, B) or (T, B, D)
         return self.encode_steps(self.embed(x, training), lengths, training)
 
-    def embed(self, x, training=False):
-        """Return the vectors of ids (T, B); series (T, B, D) are vectors already."""
-        return x if self.embedding is None else self.embedding.forward(x, training=training)
-
     def encode_steps(self, x, lengths, training=False):
         """Return the pooled outputs for vectors x (T, B, D)."""
-        if self.embedding is not None:
-            x = self.dropouts[0].forward(x, training=training)
-        y, _ = self.recurrent.forward(x, None, lengths, training=training, check_finite=False)
-        if training:
-            self._kept = y
-        pooled = self.pooling.forward(y, lengths, training=training)
-        return self.dropouts[1].forward(pooled, training=training)
+        pooled = self.pooling.forward(self.read(x, lengths, training), lengths, training=training)
+        return self.output_dropout.forward(pooled, training=training)
 
     def steps_backward(self, dh, scale=1.0):
         """Return the gradient of the vectors x, and add to those of the parameters."""
-        y, self._kept = self._kept, None
-        dy = self.pooling.backward(self.dropouts[1].backward(dh))
-        for penalty, factor in zip((activity_penalty, temporal_activity_penalty), self.penalties, strict=True):
-            dy = self._penalized(dy, y, penalty, scale * factor)
-        dx, _ = self.recurrent.backward(dy)
-        return dx if self.embedding is None else self.dropouts[0].backward(dx)
+        return self.read_backward(self.pooling.backward(self.output_dropout.backward(dh)), scale)
 
     def encode_backward(self, dh, scale):
         """Add to the gradients; see `Network.encode_backward`."""
-        dx = self.steps_backward(dh, scale)
-        if self.embedding is not None and not self.frozen:
-            self.embedding.backward(dx)
+        self.embed_backward(self.steps_backward(dh, scale))
 
 
 class MeanEmbeddingNetwork(SequenceNetwork):
@@ -140,7 +104,7 @@ class MeanEmbeddingNetwork(SequenceNetwork):
                  random_state, n_jobs, device="cpu"):  # fmt: skip
         super().__init__()
         options = {"random_state": random_state, "n_jobs": n_jobs, "device": device}
-        self.embedding = self.add_layer("embedding", _table(EmbeddingBag, vectors, embedding_dropout, options))
+        self.embedding = self.add_layer("embedding", table(EmbeddingBag, vectors, embedding_dropout, options))
         self.n_frozen = n_frozen  # the first rows, pretrained, are not trained
         self.hidden, size = [], vectors.shape[1]
         for k, width in enumerate(hidden_layer_sizes):
@@ -178,10 +142,3 @@ class MeanEmbeddingNetwork(SequenceNetwork):
     def encode_backward(self, dh, scale):
         """Add to the gradients; see `Network.encode_backward`."""
         self.embedding.backward(self.means_backward(dh))
-
-
-def _table(kind, vectors, dropout, options):
-    """Return a layer of embeddings with given initial vectors (V, D)."""
-    layer = kind(*vectors.shape, dropout=dropout, **options)
-    layer.backend.assign(layer.parameters["weight"], vectors)
-    return layer

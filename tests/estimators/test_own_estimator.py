@@ -5,9 +5,9 @@ import pytest
 
 from fastrnn.estimators import targets
 from fastrnn.estimators.base import BaseSequenceEstimator
-from fastrnn.layers import Embedding, Recurrent, Softmax
-from fastrnn.networks.base import Network
+from fastrnn.layers import Softmax
 from fastrnn.networks.heads import SoftmaxHead
+from fastrnn.networks.recurrent import RecurrentEncoder
 from fastrnn.networks.sequence import Batch
 
 
@@ -50,25 +50,24 @@ class TagsHead(SoftmaxHead):
         return super().loss(h, targets[:, : len(h)].T, weights)
 
 
-class TaggerNetwork(Network):
+class TaggerNetwork(RecurrentEncoder):
     def __init__(self, vectors, n_outputs, random_state):
         super().__init__()
-        self.embedding = self.add_layer("embedding", Embedding(*vectors.shape, random_state=random_state))
-        self.embedding.backend.assign(self.embedding.parameters["weight"], vectors)
-        self.recurrent = self.add_layer("recurrent", Recurrent("rnn", vectors.shape[1], 8, random_state=random_state))
-        self.add_head(TagsHead(Softmax(8, n_outputs, random_state=random_state)))
-        self._held = self.recurrent.held_weights()
+        options = {"random_state": random_state}
+        self.add_encoder(0, vectors, cell="rnn", hidden_size=8, dropout=0.0, embedding_dropout=0.0,
+                         freeze_embedding=False, penalties=(0.0, 0.0), options=options)  # fmt: skip
+        self.add_input_dropout(0.0, False, options)
+        self.add_head(TagsHead(Softmax(8, n_outputs, **options)))
 
     def encode(self, batch, training=False):
         x, lengths = batch.sequences.padded(batch.rows)
-        y, _ = self.recurrent.forward(self.embedding.forward(x, training=training), None, lengths, training=training)
-        return y, lengths
+        return self.read(self.embed(x, training), lengths, training), lengths
 
     def encode_training(self, batch):
         return self.encode(batch, training=True)
 
     def encode_backward(self, dh, scale):
-        self.embedding.backward(self.recurrent.backward(dh)[0])
+        self.embed_backward(self.read_backward(dh, scale))
 
     def loss(self, batch):
         h, lengths = self.encode(batch)
