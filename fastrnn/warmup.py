@@ -154,4 +154,6 @@ def _use_cell(cell, dtype):
     for rows in (h, h[0, :1]):  # many, and one: other products
         softmax.probabilities(rows)
     if dtype == "float32":
-        RNNLanguageModel(cell, 5, 6, max_iter=1, early_stopping=False, random_state=0).fit(["a b"]).sample()
+        model = RNNLanguageModel(cell, 5, 6, max_iter=1, early_stopping=False, random_state=0).fit(["a b"])
+        model.sample()
+        model.predict_proba(["a", "a b"])  # a ragged batch

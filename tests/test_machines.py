@@ -28,7 +28,7 @@ PLAIN_TESTS = [
     "tests/kernels/test_gemm.py::test_small_products_are_exact",
     "tests/kernels/test_dense.py::test_few_and_many_rows",
     "tests/kernels/test_embedding.py",
-    "tests/kernels/test_clipping.py",
+    "tests/training/test_clipping.py",
     "tests/training/test_optimizers.py::test_steps_equal_the_reference",
     "tests/layers/test_softmax.py::test_a_tiny_layer",
     "tests/layers/test_recurrent.py::test_forward_equals_the_reference",
