@@ -31,7 +31,7 @@ def torch_module(network, frozen):
     parts = {
         name: {key: torch.tensor(array) for key, array in layer.state_dict().items()}
         for name, layer in network.layers.items()
-        if name != "pooling"
+        if layer.parameters
     }
     inputs, hidden = parts["embedding"]["weight"].shape[1], parts["recurrent"]["weight_hh_l0"].shape[1]
     module = torch.nn.ModuleDict(
@@ -77,7 +77,7 @@ def epochs(texts, labels, embedding, frozen, threads):
     tensors = [(torch.tensor(ids), torch.tensor(lengths), torch.tensor(targets[rows]))
                for rows, (ids, lengths) in zip(groups, padded, strict=True)]  # fmt: skip
     with torch.no_grad():
-        check([network.outputs(sequences, groups[0])], [torch_outputs(module, *tensors[0][:2])])
+        check([network.outputs(batches[0])], [torch_outputs(module, *tensors[0][:2])])
 
     def ours():
         total = 0.0
