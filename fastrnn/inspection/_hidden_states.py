@@ -8,6 +8,7 @@ from fastrnn.inspection._inputs import read_inputs, read_one
 from fastrnn.inspection._unrolled import direction_index, direction_names, on_host
 from fastrnn.utils.checks import check_choice
 from fastrnn.utils.html import table
+from fastrnn.utils.recurrent import state_parts
 from fastrnn.utils.use import reads
 
 _SHOWN_SEQUENCES = 5  # in a notebook
@@ -83,7 +84,7 @@ def _states_of(inputs):
     layer, first = inputs.layer, inputs.n_before
     states = on_host(layer, layer.forward(inputs.sequences, return_all_states=True)[2])
     values = {}
-    for name, state in zip(layer.cell.states, states if isinstance(states, tuple) else (states,), strict=True):
+    for name, state in zip(layer.cell.states, state_parts(states), strict=True):
         batch = state if layer.batch_first else state.swapaxes(1, 2)  # (layers · directions, B, T, size)
         lengths = [len(sequence) for sequence in inputs.sequences]
         values[name] = [batch[:, b, first:length].copy() for b, length in enumerate(lengths)]

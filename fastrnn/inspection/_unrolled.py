@@ -11,6 +11,7 @@ import numpy as np
 
 from fastrnn.layers import Recurrent
 from fastrnn.utils.checks import check_choice
+from fastrnn.utils.recurrent import state_parts
 
 # Options that act at prediction; those that act in training alone stay at their defaults.
 _OPTIONS = ("input_size", "hidden_size", "num_layers", "bias", "bidirectional", "proj_size", "merge", "residual",
@@ -125,7 +126,7 @@ def unroll(layer, sequences):
     for b, sequence in enumerate(sequences):
         x[: lengths[b], b] = sequence
     y, _, states = on_host(whole, whole.forward(x, lengths=lengths, return_all_states=True))
-    states = states if isinstance(states, tuple) else (states,)  # of (layers · directions, T, B, size)
+    states = state_parts(states)  # of (layers · directions, T, B, size)
     inputs, traces = x, []
     for k in range(layer.num_layers):
         place = range(k * layer.directions, (k + 1) * layer.directions)
@@ -193,7 +194,7 @@ def _backward(trace, dy, lengths, zoneout):
                     for shares in ([1 - p for p in zoneout], zoneout))  # fmt: skip
         trace.single.forward(trace.x[t : t + 1], _as_state([s[t] for s in trace.before]), alive.astype(int), True)
         dx[t : t + 1], before = on_host(trace.single, trace.single.backward(none, _as_state(new)))
-        before = before if isinstance(before, tuple) else (before,)
+        before = state_parts(before)
         d_state = [through[0] + kept for through, kept in zip(before, old, strict=True)]
     return d_states, dx
 

@@ -13,7 +13,7 @@ from fastrnn.layers._recurrent_parameters import find_cell, initial_parameters
 from fastrnn.layers._sequences import cut, read_gradient, read_inputs, read_states, read_step
 from fastrnn.layers.dropout import Dropout, check_probability
 from fastrnn.utils.checks import check_choice, check_positive_integer, shown
-from fastrnn.utils.recurrent import HeldLayers, Inputs, Regularizers
+from fastrnn.utils.recurrent import HeldLayers, Inputs, Regularizers, as_state
 from fastrnn.utils.shared import Held
 
 _MERGES = ("concat", "sum", "mean")
@@ -227,8 +227,8 @@ class Recurrent(Layer):
         else:
             y, _ = self._run(rows, initial, final, packing, False, all_states)
         y = backend.reshape(y, y_shape) if self._is_padded(-1) else packing.unpack(y, y_shape, self.n_jobs)
-        result = cut(backend.to_numpy(y), lengths, self.batch_first) if is_list else y, _as_given(final)
-        return result if all_states is None else (*result, _as_given(all_states))
+        result = cut(backend.to_numpy(y), lengths, self.batch_first) if is_list else y, as_state(final)
+        return result if all_states is None else (*result, as_state(all_states))
 
     def step(self, x, state=None, check_finite=True):
         """Run all layers for one step of a batch, for prediction.
@@ -273,7 +273,7 @@ class Recurrent(Layer):
         packing, final = self.backend.make_packing(1, batch), self._empty_states(batch)
         x = packing.pack(x, self.n_jobs)
         y, _ = self._run(x, self._initial_states(state, batch), final, packing, False, None)
-        return y, _as_given(final)
+        return y, as_state(final)
 
     def _train(self, rows, initial, final, all_states, given):
         """Run all layers in training, and keep what `backward` needs; return the output."""
@@ -389,7 +389,7 @@ class Recurrent(Layer):
             dx = packing.unpack(dx, x_shape, self.n_jobs)
         if lengths is not None:
             dx = cut(self.backend.to_numpy(dx), lengths, self.batch_first)
-        return dx, _as_given(d_initial)
+        return dx, as_state(d_initial)
 
     def _run_back(self, passes, dy, d_final, d_initial, packing):
         """Run back through all layers; return the gradient of the vectors of the packed inputs.
@@ -461,8 +461,3 @@ class Recurrent(Layer):
 def _hold(directions):
     """Return the weights of all directions, prepared for many passes."""
     return [direction.held() for direction in directions]
-
-
-def _as_given(states):
-    """Return states as users have them: an array, or a tuple where there are several."""
-    return states[0] if len(states) == 1 else tuple(states)

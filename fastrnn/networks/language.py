@@ -8,7 +8,7 @@ from fastrnn.networks.base import Network
 from fastrnn.networks.heads import SoftmaxHead
 from fastrnn.text.batching import IGNORED
 from fastrnn.text.tokens import END_ID, NEVER_WRITTEN
-from fastrnn.utils.recurrent import TokenOutput
+from fastrnn.utils.recurrent import TokenOutput, as_state, state_parts
 from fastrnn.utils.shared import Held
 
 _OCCURRENCES = 2  # from this mean of a token in a batch, the input product is computed once for each token
@@ -83,8 +83,7 @@ class LanguageNetwork(Network):
     def training_state(self):
         """Return the state of training besides the parameters; see `Network.training_state`."""
         content, _ = super().training_state()
-        parts = self._state if isinstance(self._state, tuple) else (self._state,)
-        parts = () if self._state is None else parts
+        parts = () if self._state is None else state_parts(self._state)
         return content, {str(k): self.backend.to_numpy(part) for k, part in enumerate(parts)}
 
     def set_training_state(self, content, arrays):
@@ -92,7 +91,7 @@ class LanguageNetwork(Network):
         super().set_training_state(content, arrays)
         ops = self.backend
         parts = tuple(ops.copy(ops.asarray(arrays[str(k)])) for k in range(len(arrays)))
-        self._state = parts if len(parts) > 1 else (parts[0] if parts else None)
+        self._state = as_state(parts) if parts else None
 
     # --------------------------------------------------------------------------------------------------- prediction
 
@@ -164,7 +163,7 @@ class LanguageNetwork(Network):
         """Return whether something is a state of one text."""
         if not isinstance(state, tuple) or len(state) != 2:
             return False
-        layer, parts = self.recurrent, state[1] if isinstance(state[1], tuple) else (state[1],)
+        layer, parts = self.recurrent, state_parts(state[1])
         shapes = [getattr(part, "shape", ()) for part in (state[0], *parts)]
         states = [(layer.num_layers, 1)] * len(layer.cell.states)
         return shapes[0] == (1, layer.output_size) and [shape[:2] for shape in shapes[1:]] == states
@@ -189,13 +188,11 @@ class LanguageNetwork(Network):
         ops, embedding = self.backend, self.embedding.parameters["weight"]
         tokens, h, recurrent = np.empty(uniforms.shape, np.int32), ops.copy(state[0]), _each(ops.copy, state[1])
         output = TokenOutput(embedding, self._held.value, NEVER_WRITTEN, END_ID)
-        states = recurrent if isinstance(recurrent, tuple) else (recurrent,)
-        ops.generate(tokens, h, states, self.recurrent.held_layers(), output, uniforms, choice, self.recurrent.n_jobs)
+        layers, n_jobs = self.recurrent.held_layers(), self.recurrent.n_jobs
+        ops.generate(tokens, h, state_parts(recurrent), layers, output, uniforms, choice, n_jobs)
         return tokens, (h, recurrent)
 
 
 def _each(function, *states):
-    """Apply a function to the parts of recurrent states, which are an array or a tuple of arrays."""
-    if isinstance(states[0], tuple):
-        return tuple(map(function, *states))
-    return function(*states)
+    """Return the recurrent state whose parts are those of a function of the parts of recurrent states."""
+    return as_state(list(map(function, *map(state_parts, states))))

@@ -3,6 +3,16 @@
 from typing import NamedTuple
 
 
+def state_parts(state):
+    """Return the arrays of a recurrent state, which is an array, or a tuple of one for each state of the cell."""
+    return state if isinstance(state, tuple) else (state,)
+
+
+def as_state(parts):
+    """Return arrays, one for each state of the cell, as users have states: an array, or a tuple of several."""
+    return parts[0] if len(parts) == 1 else tuple(parts)
+
+
 class Inputs(NamedTuple):
     """A batch of sequences of vectors, which may be given as row numbers into a table of vectors.
 
