@@ -4,11 +4,12 @@ A backend is a module with the functions of `fastrnn.kernels` by the same names:
 of the device. Layers, networks and optimizers call nothing else on such arrays.
 """
 
+import functools
 import importlib
 
 from fastrnn.utils.checks import check_choice
 
-_MODULES = {"cpu": "fastrnn.kernels"}
+_MODULES = {"cpu": "fastrnn.kernels", "cuda": "fastrnn.cuda"}
 _imported = {}
 
 
@@ -17,8 +18,8 @@ def backend(device):
 
     Parameters
     ----------
-    device : str
-        Name of a device.
+    device : {"cpu", "cuda", "auto"}
+        "auto" is the GPU where there is one that can be used, and the CPU elsewhere.
 
     Returns
     -------
@@ -28,6 +29,8 @@ def backend(device):
     ------
     ValueError
         There is no such device.
+    RuntimeError
+        There is no GPU, or a package for it is missing.
 
     Examples
     --------
@@ -39,9 +42,31 @@ def backend(device):
     try:
         return _imported[device]
     except (KeyError, TypeError):
-        check_choice("device", device, sorted({*_MODULES, *_imported}))
-    module = _imported[device] = importlib.import_module(_MODULES[device])
+        check_choice("device", device, sorted({*_MODULES, *_imported, "auto"}))
+    if device == "auto":
+        return backend("cuda" if has_gpu() else "cpu")
+    module = importlib.import_module(_MODULES[device])
+    if device == "cuda":
+        module.device()  # raises where there is none
+    _imported[device] = module
     return module
+
+
+@functools.cache
+def has_gpu():
+    """Return whether the device "cuda" can be used.
+
+    Examples
+    --------
+    >>> from fastrnn.backends import has_gpu
+    >>> has_gpu() in (True, False)
+    True
+    """
+    try:
+        backend("cuda")
+    except RuntimeError:
+        return False
+    return True
 
 
 def register(device, module):

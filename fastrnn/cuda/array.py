@@ -1,0 +1,69 @@
+"""An array on the device: memory, a place in it, a shape and a type."""
+
+import math
+
+import numpy as np
+
+
+class Array:
+    """A C-contiguous array on the device.
+
+    Above the backend, nothing but the attributes below is used.
+
+    Parameters
+    ----------
+    memory : object
+        Memory of `fastrnn.cuda.memory`: it is free again when no array holds it.
+    offset : int
+        Bytes from the beginning of the memory to the first element.
+    shape : tuple of int
+    dtype : dtype
+
+    Attributes
+    ----------
+    shape, dtype, ndim, size, nbytes
+        As an ndarray's.
+    """
+
+    __slots__ = ("__weakref__", "dtype", "memory", "offset", "shape", "size")
+
+    def __init__(self, memory, offset, shape, dtype):
+        self.memory, self.offset, self.shape, self.dtype = memory, offset, shape, dtype
+        self.size = math.prod(shape)
+
+    ndim = property(lambda self: len(self.shape))
+    nbytes = property(lambda self: self.size * self.dtype.itemsize)
+
+    @property
+    def address(self):
+        """Address of the first element on the device."""
+        return self.memory.address + self.offset
+
+    @property
+    def values(self):
+        """The elements, in the simulator: an ndarray."""
+        flat = self.memory.bytes[self.offset : self.offset + self.nbytes]
+        return flat.view(self.dtype).reshape(self.shape)
+
+    def reshaped(self, shape):
+        """Return the same elements as an array of another shape; one size may be -1."""
+        if -1 in shape:
+            rest = math.prod(size for size in shape if size != -1)
+            shape = tuple(self.size // rest if size == -1 else size for size in shape)
+        return Array(self.memory, self.offset, tuple(shape), self.dtype)
+
+    def part(self, begin, end):
+        """Return the rows `begin` to `end` - 1 of the first axis."""
+        row = math.prod(self.shape[1:]) * self.dtype.itemsize
+        return Array(self.memory, self.offset + begin * row, (end - begin, *self.shape[1:]), self.dtype)
+
+    def __len__(self):
+        return self.shape[0]
+
+    def __repr__(self):
+        return f"<{'×'.join(map(str, self.shape)) or 'one number'}, {self.dtype}, on the GPU>"
+
+    def __reduce__(self):
+        from fastrnn.cuda.arrays import asarray, to_numpy
+
+        return asarray, (np.array(to_numpy(self)),)

@@ -1,0 +1,122 @@
+"""Matrix products: cuBLAS on a GPU, NumPy in the simulator."""
+
+import functools
+import threading
+
+import numpy as np
+
+from fastrnn.cuda.gpu import device
+
+PRECISIONS = ("highest", "high", "medium")
+_lock = threading.Lock()
+
+
+def gemm(c, a, b, *, transpose_a=False, transpose_b=False, add=False, precision="highest"):
+    """Compute c = op(a) · op(b), or add the product to c.
+
+    Parameters
+    ----------
+    c : Matrix or Array (M, N)
+    a : Matrix or Array (M, K), or (K, M) if `transpose_a`
+    b : Matrix or Array (K, N), or (N, K) if `transpose_b`
+    transpose_a, transpose_b : bool, default=False
+    add : bool, default=False
+        Whether the product is added to c.
+    precision : {"highest", "high", "medium"}, default="highest"
+        float32, tf32, or bfloat16 products with float32 sums, as in ``torch.set_float32_matmul_precision``. Products
+        of float64 are float64.
+    """
+    rows, columns = c.shape
+    depth = a.shape[0] if transpose_a else a.shape[1]
+    if not rows or not columns:
+        return
+    if device().is_simulated:
+        _simulated(_opened(c), _opened(a), _opened(b), transpose_a, transpose_b, add)
+    else:
+        _cublas(c, a, b, (rows, columns, depth), transpose_a, transpose_b, add, precision)
+
+
+class Matrix:
+    """Some columns of the rows of an array: what a product reads or writes in place.
+
+    Parameters
+    ----------
+    array : Array (rows, stride)
+    first, columns : int
+        The first column, and their number; the default is all.
+    begin, end : int
+        The rows; the default is all.
+    """
+
+    __slots__ = ("address", "dtype", "first", "rows", "shape", "source", "stride")
+
+    def __init__(self, array, first=0, columns=None, begin=0, end=None):
+        end = array.shape[0] if end is None else end
+        self.stride, self.dtype = array.shape[1], array.dtype
+        self.shape = end - begin, self.stride if columns is None else columns
+        self.source, self.first, self.rows = array, first, (begin, end)
+        self.address = array.address + (begin * self.stride + first) * array.dtype.itemsize
+
+    @property
+    def values(self):
+        """The elements, in the simulator: a view."""
+        return self.source.values[slice(*self.rows), self.first : self.first + self.shape[1]]
+
+
+def _opened(matrix):
+    return matrix.values
+
+
+def _simulated(c, a, b, transpose_a, transpose_b, add):
+    a, b = a.T if transpose_a else a, b.T if transpose_b else b
+    product = np.einsum("mk,kn->mn", a, b)
+    if add:
+        product = c + product
+    c[...] = product
+
+
+def _stride(matrix):
+    return matrix.stride if isinstance(matrix, Matrix) else matrix.shape[1]
+
+
+@functools.cache
+def _constants(dtype):
+    """Return 0 and 1 as cuBLAS takes them: addresses of numbers on the host, and the array that holds them."""
+    numbers = np.array([0, 1], dtype)
+    return numbers.ctypes.data, numbers.ctypes.data + numbers.itemsize, numbers
+
+
+@functools.cache
+def _handle(found):
+    from nvmath.bindings import cublas
+
+    handle = cublas.create()
+    cublas.set_stream(handle, found.stream)
+    return handle
+
+
+@functools.cache
+def _kinds(dtype, precision):
+    """Return cuBLAS' type of numbers and of computation."""
+    from nvmath.bindings import cublas
+
+    compute = cublas.ComputeType
+    if dtype == np.float64:
+        return 1, int(compute.COMPUTE_64F)  # CUDA_R_64F
+    names = {"highest": "COMPUTE_32F", "high": "COMPUTE_32F_FAST_TF32", "medium": "COMPUTE_32F_FAST_16BF"}
+    return 0, int(getattr(compute, names[precision]))  # CUDA_R_32F
+
+
+def _cublas(c, a, b, sizes, transpose_a, transpose_b, add, precision):
+    """Run cuBLAS, which has columns where we have rows: it computes cᵀ = op(b)ᵀ · op(a)ᵀ."""
+    from nvmath.bindings import cublas
+
+    rows, columns, depth = sizes
+    kind, compute = _kinds(c.dtype, precision)
+    zero, one, _ = _constants(c.dtype)
+    found = device()
+    found.make_current()
+    with _lock:
+        cublas.gemm_ex(_handle(found), int(transpose_b), int(transpose_a), columns, rows, depth, one, b.address, kind,
+                       _stride(b), a.address, kind, _stride(a), one if add else zero, c.address, kind, _stride(c),
+                       compute, -1)  # fmt: skip

@@ -1,0 +1,210 @@
+"""The GPU of this process: its memory, its one stream, launches and graphs."""
+
+import functools
+import os
+import threading
+
+import numpy as np
+
+from fastrnn.cuda.memory import Pool
+
+_lock = threading.Lock()
+_device = None
+
+
+def device():
+    """Return the device of this process: the GPU, or the simulator under ``NUMBA_ENABLE_CUDASIM=1``.
+
+    Raises
+    ------
+    RuntimeError
+        There is no GPU, or a package is missing.
+    """
+    global _device
+    if _device is None:
+        with _lock:
+            if _device is None:
+                _device = _find()
+    return _device
+
+
+def use(new):
+    """Replace the device of this process, and return the one before; None looks for it again."""
+    global _device
+    before, _device = _device, new
+    return before
+
+
+def is_simulated():
+    """Return whether Numba simulates the GPU."""
+    return os.environ.get("NUMBA_ENABLE_CUDASIM", "0") not in ("", "0")
+
+
+def _find():
+    if is_simulated():
+        from fastrnn.cuda.simulated import SimulatedDevice
+
+        return SimulatedDevice()
+    try:
+        import nvmath.bindings  # noqa: F401
+        from numba import cuda
+    except ImportError as error:
+        raise RuntimeError(
+            f"device='cuda' needs the packages numba-cuda and nvmath-python, of which {error.name} is missing: install "
+            "them with pip install 'fastrnn[cuda]'."
+        ) from error
+    if not cuda.is_available():
+        raise RuntimeError("device='cuda' needs an NVIDIA GPU and its driver, and none was found: take device='cpu'.")
+    return Device()
+
+
+def checked(result):
+    """Return what a function of the driver returned, or raise its error."""
+    error, *values = result
+    if int(error) != 0:
+        from cuda.bindings import driver
+
+        if error == driver.CUresult.CUDA_ERROR_OUT_OF_MEMORY:
+            raise MemoryError("The GPU has no memory left.")
+        raise RuntimeError(f"The GPU's driver failed: {error.name}.")
+    return values[0] if len(values) == 1 else None
+
+
+class Device:
+    """A GPU, through the driver. All work goes to one stream, in order."""
+
+    is_simulated = False
+    threads = 256  # of a block, in kernels over elements
+
+    def __init__(self):
+        from cuda.bindings import driver
+        from numba import cuda
+        from numba.cuda.cudadrv.driver import _to_core_stream
+
+        self._driver, self.make_current = driver, cuda.current_context
+        self.make_current()
+        found = cuda.get_current_device()
+        self.name = found.name.decode() if isinstance(found.name, bytes) else found.name
+        self.compute_capability = tuple(found.compute_capability)
+        self.multiprocessors = found.MULTIPROCESSOR_COUNT
+        self.shared_memory = found.MAX_SHARED_MEMORY_PER_BLOCK_OPTIN
+        self.blocks = 8 * self.multiprocessors  # of kernels over elements
+        self._stream = cuda.stream()
+        self.stream = int(self._stream.handle if hasattr(self._stream.handle, "__int__") else self._stream.handle.value)
+        self._core_stream = _to_core_stream(self._stream)
+        self.pool = Pool(self._allocate, self._free)
+
+    def _allocate(self, size):
+        self.make_current()
+        return int(checked(self._driver.cuMemAlloc(size)))
+
+    def _free(self, address):
+        self.synchronize()  # kernels of the last owner may still wait
+        checked(self._driver.cuMemFree(address))
+
+    def upload(self, array, values):
+        """Copy a contiguous ndarray to the device."""
+        self.make_current()
+        checked(self._driver.cuMemcpyHtoDAsync(array.address, values.ctypes.data, array.nbytes, self.stream))
+
+    def download(self, array):
+        """Return a new ndarray with the values of an array."""
+        self.make_current()
+        values = np.empty(array.shape, array.dtype)
+        if values.size:
+            checked(self._driver.cuMemcpyDtoHAsync(values.ctypes.data, array.address, array.nbytes, self.stream))
+            self.synchronize()
+        return values
+
+    def copy(self, out, array):
+        """Copy an array to another one of its size and type."""
+        self.make_current()
+        if array.size:
+            checked(self._driver.cuMemcpyDtoDAsync(out.address, array.address, array.nbytes, self.stream))
+
+    def clear(self, array):
+        """Set all bytes of an array to zero."""
+        self.make_current()
+        if array.size:
+            checked(self._driver.cuMemsetD8Async(array.address, 0, array.nbytes, self.stream))
+
+    def compile(self, kernel, argument_types):
+        """Return a kernel that `launcher` takes."""
+        from numba.cuda.dispatcher import _Kernel
+
+        self.make_current()
+        compiled = _Kernel(kernel.function, argument_types, **kernel.options)
+        compiled.bind()
+        return compiled
+
+    def launcher(self, compiled, grid, block, arguments, shared, cooperative):
+        """Return a function without arguments that launches a kernel; it costs a tenth of a launch by Numba."""
+        from numba.cuda.dispatcher import CUDA_CORE_GE_1_0, LaunchConfig, launch
+
+        function = compiled._codelibrary.get_cufunc()
+        if shared > 48 * 1024:
+            self._allow_shared(function.kernel, shared)
+        name = "is_cooperative" if CUDA_CORE_GE_1_0 else "cooperative_launch"
+        config = LaunchConfig(grid=grid, block=block, shmem_size=shared, **{name: cooperative})
+        flat = []
+        for argument in arguments:
+            flatten(argument, flat)
+        return functools.partial(self._launch, launch, config, function.kernel, flat)
+
+    def _launch(self, launch, config, kernel, arguments):
+        self.make_current()  # of this thread
+        launch(self._core_stream, config, kernel, *arguments)
+
+    def _allow_shared(self, kernel, nbytes):
+        attribute = self._driver.CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
+        place = checked(self._driver.cuCtxGetDevice())
+        checked(self._driver.cuKernelSetAttribute(attribute, nbytes, int(kernel.handle), place))
+
+    def graph(self, function):
+        """Return a function that repeats the launches of `function`, captured once.
+
+        `function` must launch the same kernels on the same arrays at each call, and must not wait for the device.
+        """
+        driver = self._driver
+        self.make_current()
+        checked(driver.cuStreamBeginCapture(self.stream, driver.CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_RELAXED))
+        try:
+            function()
+        finally:
+            graph = checked(driver.cuStreamEndCapture(self.stream))
+        ready = checked(driver.cuGraphInstantiate(graph, 0))
+        checked(driver.cuGraphDestroy(graph))
+
+        def launch():
+            self.make_current()
+            checked(driver.cuGraphLaunch(ready, self.stream))
+
+        return launch
+
+    def synchronize(self):
+        """Wait until everything has run."""
+        self.make_current()
+        checked(self._driver.cuStreamSynchronize(self.stream))
+
+    def memory_left(self):
+        """Return free and total bytes of the device's memory."""
+        self.make_current()
+        error, free, total = self._driver.cuMemGetInfo()
+        checked((error,))
+        return free, total
+
+
+def flatten(argument, out):
+    """Append the parameters that a kernel compiled by Numba takes for an argument to `out`."""
+    if argument is None:
+        return
+    if isinstance(argument, tuple):
+        for part in argument:
+            flatten(part, out)
+    elif hasattr(argument, "address"):
+        strides = np.cumprod([argument.dtype.itemsize, *argument.shape[:0:-1]])[::-1]
+        out += [0, 0, argument.size, argument.dtype.itemsize, argument.address, *argument.shape, *map(int, strides)]
+    elif isinstance(argument, float):
+        out.append(np.float64(argument))
+    else:
+        out.append(argument)  # integers take 8 bytes, NumPy's scalars their own size

@@ -1,0 +1,81 @@
+"""Memory of the device that is used again: an allocation costs a hundred launches, and waits for all of them."""
+
+import math
+import threading
+import weakref
+
+
+class Pool:
+    """Gives out blocks of memory, and keeps them when they are free again.
+
+    Everything runs on one stream, so that a block can be given out while kernels of its last owner still wait: those of
+    the next one come later.
+
+    Parameters
+    ----------
+    allocate : callable
+        Takes a number of bytes, returns memory; raises MemoryError.
+    free : callable
+        Takes memory, returns it to the device.
+    """
+
+    def __init__(self, allocate, free):
+        self._allocate, self._free_memory = allocate, free
+        self._free = {}  # size: blocks
+        self._lock = threading.RLock()  # an array may die while this thread is in here
+        self.used = 0  # bytes given out
+
+    def take(self, nbytes):
+        """Return a `Block` of at least so many bytes."""
+        size = rounded(nbytes)
+        with self._lock:
+            blocks = self._free.get(size)
+            raw = blocks.pop() if blocks else self._new(size)
+            self.used += size
+        block = Block(raw)
+        weakref.finalize(block, self._give_back, raw, size).atexit = False
+        return block
+
+    def _new(self, size):
+        try:
+            return self._allocate(size)
+        except MemoryError:
+            self.release()
+            return self._allocate(size)
+
+    def _give_back(self, raw, size):
+        with self._lock:
+            self._free.setdefault(size, []).append(raw)
+            self.used -= size
+
+    def release(self):
+        """Return all free blocks to the device."""
+        with self._lock:
+            for blocks in self._free.values():
+                for raw in blocks:
+                    self._free_memory(raw)
+            self._free.clear()
+
+
+class Block:
+    """Memory that belongs to arrays; it goes back to its pool with the last of them."""
+
+    __slots__ = ("__weakref__", "_raw")
+
+    def __init__(self, raw):
+        self._raw = raw
+
+    address = property(lambda self: self._raw)  # on a device: an integer
+    bytes = property(lambda self: self._raw)  # in the simulator: an ndarray of uint8
+
+
+def rounded(nbytes):
+    """Return the size of the block for a number of bytes: at most an eighth more, so that few sizes are in use.
+
+    Examples
+    --------
+    >>> rounded(1), rounded(1025), rounded(100_000)
+    (256, 1280, 106496)
+    """
+    step = max(256, 1 << max(math.ceil(math.log2(max(nbytes, 1))) - 4, 0))
+    return -(-max(nbytes, 1) // step) * step

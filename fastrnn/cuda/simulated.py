@@ -1,0 +1,78 @@
+"""Numba's CUDA simulator in the place of a GPU: blocks run one after the other, threads of a block side by side."""
+
+import threading
+
+import numpy as np
+from numba import cuda
+
+from fastrnn.cuda.array import Array
+from fastrnn.cuda.memory import Pool
+
+
+class SimulatedDevice:
+    """What `fastrnn.cuda.gpu.Device` offers, in the simulator.
+
+    A simulated thread is one of Python's: launches are kept to `blocks` blocks of `threads` threads.
+    """
+
+    is_simulated = True
+    name = "Numba's CUDA simulator"
+    compute_capability = (9, 0)
+    multiprocessors = 1  # a barrier between blocks would never end: a cooperative launch has one
+    shared_memory = 232448  # bytes a block may have
+    blocks, threads = 2, 2
+
+    def __init__(self):
+        self.pool = Pool(lambda size: np.full(size, 0xFF, np.uint8), lambda raw: None)  # NaN, in all types
+        self._lock = threading.Lock()  # the simulator runs one kernel at a time
+
+    def upload(self, array, values):
+        """Copy a contiguous ndarray to the device."""
+        array.values[...] = values
+
+    def download(self, array):
+        """Return a new ndarray with the values of an array."""
+        return array.values.copy()
+
+    def copy(self, out, array):
+        """Copy an array to another one of its size and type."""
+        out.values.reshape(-1)[...] = array.values.reshape(-1)
+
+    def clear(self, array):
+        """Set all bytes of an array to zero."""
+        array.values[...] = 0
+
+    def compile(self, kernel, argument_types):
+        """Return a kernel that `launcher` takes."""
+        return cuda.jit(kernel.function)
+
+    def launcher(self, compiled, grid, block, arguments, shared, cooperative):
+        """Return a function without arguments that launches a kernel."""
+        arguments = [opened(argument) for argument in arguments]
+
+        def launch():
+            with self._lock, np.errstate(all="ignore"):
+                compiled[grid, block, 0, shared](*arguments)
+
+        return launch
+
+    def graph(self, function):
+        """Return a function that repeats the launches of `function`."""
+        return function
+
+    def synchronize(self):
+        """Wait until everything has run."""
+
+    def memory_left(self):
+        """Return free and total bytes of the device's memory."""
+        return 1 << 36, 1 << 36
+
+
+def opened(argument):
+    """Return an argument of a kernel with its arrays as ndarrays."""
+    if isinstance(argument, Array):
+        return cuda.simulator.cudadrv.devicearray.FakeCUDAArray(argument.values)
+    if isinstance(argument, tuple):
+        parts = [opened(part) for part in argument]
+        return type(argument)(*parts) if hasattr(argument, "_fields") else tuple(parts)
+    return argument
