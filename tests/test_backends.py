@@ -37,7 +37,7 @@ def test_the_numpy_backend_offers_what_the_cpu_does():
 
 
 def test_an_unknown_device_is_named():
-    with pytest.raises(ValueError, match="device must be .*'auto', 'cpu'.*'cuda', got 'gpu'"):
+    with pytest.raises(ValueError, match=r"device must be .*'auto', 'cpu'.*'cuda', got 'gpu'"):
         LSTM(2, 3, device="gpu")
 
 

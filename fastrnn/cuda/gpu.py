@@ -90,7 +90,7 @@ class Device:
         self.shared_memory = found.MAX_SHARED_MEMORY_PER_BLOCK_OPTIN
         self.blocks = 8 * self.multiprocessors  # of kernels over elements
         self._stream = cuda.stream()
-        self.stream = int(self._stream.handle if hasattr(self._stream.handle, "__int__") else self._stream.handle.value)
+        self.stream = int(self._stream)
         self._core_stream = _to_core_stream(self._stream)
         self.pool = Pool(self._allocate, self._free)
 
@@ -158,7 +158,7 @@ class Device:
     def _allow_shared(self, kernel, nbytes):
         attribute = self._driver.CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
         place = checked(self._driver.cuCtxGetDevice())
-        checked(self._driver.cuKernelSetAttribute(attribute, nbytes, int(kernel.handle), place))
+        checked(self._driver.cuKernelSetAttribute(attribute, nbytes, kernel.handle, place))
 
     def graph(self, function):
         """Return a function that repeats the launches of `function`, captured once.
@@ -202,8 +202,11 @@ def flatten(argument, out):
         for part in argument:
             flatten(part, out)
     elif hasattr(argument, "address"):
-        strides = np.cumprod([argument.dtype.itemsize, *argument.shape[:0:-1]])[::-1]
-        out += [0, 0, argument.size, argument.dtype.itemsize, argument.address, *argument.shape, *map(int, strides)]
+        strides, step = [], argument.dtype.itemsize
+        for size in reversed(argument.shape):
+            strides.append(step)
+            step *= size
+        out += [0, 0, argument.size, argument.dtype.itemsize, argument.address, *argument.shape, *reversed(strides)]
     elif isinstance(argument, float):
         out.append(np.float64(argument))
     else:
