@@ -10,13 +10,13 @@ from numba.np.numpy_support import from_dtype
 from fastrnn.cuda.array import Array
 from fastrnn.cuda.gpu import device
 
-# A product and an addition may fuse, divisions and functions may be approximate (2 ulp); NaN and infinity are kept.
-_FASTMATH = {"contract", "arcp", "afn"}
+# Numba's fastmath for CUDA is all or nothing, and would assume that there is neither NaN nor infinity. Without it, a
+# product and an addition still fuse.
 
 
 def device_function(function):
     """Compile a function for calls from kernels."""
-    return cuda.jit(device=True, fastmath=_FASTMATH)(function)
+    return cuda.jit(device=True)(function)
 
 
 def kernel(function=None, **options):
@@ -40,7 +40,7 @@ class Kernel:
     """
 
     def __init__(self, function, options):
-        self.function, self.options = function, {"fastmath": _FASTMATH, **options}
+        self.function, self.options = function, options
         self._compiled = {}
         functools.update_wrapper(self, function)
 
