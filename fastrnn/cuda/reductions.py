@@ -1,8 +1,7 @@
 """Sums and maxima in a fixed order: the same result in every run.
 
 All threads of a block call `block_sum` and `block_maximum`; their number is a power of two. `shared` is shared memory
-with an element for each thread, and is free again when they return. `total` runs a kernel whose blocks each leave a sum,
-and adds these up.
+with an element for each thread, and is free again when they return. `total` adds up what the blocks of a kernel leave.
 """
 
 from numba import cuda
