@@ -1,14 +1,12 @@
 """Matrix products: cuBLAS on a GPU, NumPy in the simulator."""
 
 import functools
-import threading
 
 import numpy as np
 
 from fastrnn.cuda.gpu import device
 
 PRECISIONS = ("highest", "high", "medium")
-_lock = threading.Lock()
 
 
 def gemm(c, a, b, *, transpose_a=False, transpose_b=False, add=False, precision="highest"):
@@ -115,8 +113,8 @@ def _cublas(c, a, b, sizes, transpose_a, transpose_b, add, precision):
     kind, compute = _kinds(c.dtype, precision)
     zero, one, _ = _constants(c.dtype)
     found = device()
-    found.make_current()
-    with _lock:
+    with found.lock:
+        found.make_current()
         cublas.gemm_ex(_handle(found), int(transpose_b), int(transpose_a), columns, rows, depth, one, b.address, kind,
                        _stride(b), a.address, kind, _stride(a), one if add else zero, c.address, kind, _stride(c),
                        compute, -1)  # fmt: skip

@@ -60,13 +60,16 @@ class Kernel:
             found = device()
             self.launch(min(count, found.blocks), found.threads, *arguments, shared=shared)
 
-    def prepare(self, grid, block, *arguments, shared=0, cooperative=False):
-        """Return a function that launches the kernel with these arguments, for many launches."""
-        found = device()
-        key = found, tuple([_key(argument) for argument in arguments])
+    def prepare(self, grid, block, *arguments, numbers=0, shared=0, cooperative=False):
+        """Return a function that launches the kernel with these arguments, for many launches.
+
+        The function takes the kernel's last `numbers` arguments, integers, which differ from launch to launch.
+        """
+        found, kinds = device(), (*arguments, *(0,) * numbers)
+        key = found, tuple([_key(argument) for argument in kinds])
         compiled = self._compiled.get(key)
         if compiled is None:
-            compiled = self._compiled[key] = found.compile(self, tuple(map(type_of, arguments)))
+            compiled = self._compiled[key] = found.compile(self, tuple(map(type_of, kinds)))
         return found.launcher(compiled, grid, block, arguments, shared, cooperative)
 
 

@@ -3,6 +3,7 @@
 import functools
 import os
 import threading
+import weakref
 
 import numpy as np
 
@@ -71,7 +72,10 @@ def checked(result):
 
 
 class Device:
-    """A GPU, through the driver. All work goes to one stream, in order."""
+    """A GPU, through the driver. All work goes to one stream, in order.
+
+    Threads may share it: each call holds `lock`. While one captures a graph, the others wait.
+    """
 
     is_simulated = False
     threads = 256  # of a block, in kernels over elements
@@ -93,6 +97,8 @@ class Device:
         self.stream = int(self._stream)
         self._core_stream = _to_core_stream(self._stream)
         self.pool = Pool(self._allocate, self._free)
+        self.lock = threading.RLock()
+        self._unused_graphs = []  # they are destroyed when nothing is captured
 
     def _allocate(self, size):
         self.make_current()
@@ -104,29 +110,33 @@ class Device:
 
     def upload(self, array, values):
         """Copy a contiguous ndarray to the device."""
-        self.make_current()
-        checked(self._driver.cuMemcpyHtoDAsync(array.address, values.ctypes.data, array.nbytes, self.stream))
+        with self.lock:
+            self.make_current()
+            checked(self._driver.cuMemcpyHtoDAsync(array.address, values.ctypes.data, array.nbytes, self.stream))
 
     def download(self, array):
         """Return a new ndarray with the values of an array."""
-        self.make_current()
         values = np.empty(array.shape, array.dtype)
         if values.size:
-            checked(self._driver.cuMemcpyDtoHAsync(values.ctypes.data, array.address, array.nbytes, self.stream))
-            self.synchronize()
+            with self.lock:
+                self.make_current()
+                checked(self._driver.cuMemcpyDtoHAsync(values.ctypes.data, array.address, array.nbytes, self.stream))
+                self.synchronize()
         return values
 
     def copy(self, out, array):
         """Copy an array to another one of its size and type."""
-        self.make_current()
         if array.size:
-            checked(self._driver.cuMemcpyDtoDAsync(out.address, array.address, array.nbytes, self.stream))
+            with self.lock:
+                self.make_current()
+                checked(self._driver.cuMemcpyDtoDAsync(out.address, array.address, array.nbytes, self.stream))
 
     def clear(self, array):
         """Set all bytes of an array to zero."""
-        self.make_current()
         if array.size:
-            checked(self._driver.cuMemsetD8Async(array.address, 0, array.nbytes, self.stream))
+            with self.lock:
+                self.make_current()
+                checked(self._driver.cuMemsetD8Async(array.address, 0, array.nbytes, self.stream))
 
     def compile(self, kernel, argument_types):
         """Return a kernel that `launcher` takes."""
@@ -138,7 +148,10 @@ class Device:
         return compiled
 
     def launcher(self, compiled, grid, block, arguments, shared, cooperative):
-        """Return a function without arguments that launches a kernel; it costs a tenth of a launch by Numba."""
+        """Return a function that launches a kernel; it costs a tenth of a launch by Numba.
+
+        It takes the integers that follow `arguments`, if the kernel has any.
+        """
         from numba.cuda.dispatcher import CUDA_CORE_GE_1_0, LaunchConfig, launch
 
         function = compiled._codelibrary.get_cufunc()
@@ -151,9 +164,10 @@ class Device:
             flatten(argument, flat)
         return functools.partial(self._launch, launch, config, function.kernel, flat)
 
-    def _launch(self, launch, config, kernel, arguments):
-        self.make_current()  # of this thread
-        launch(self._core_stream, config, kernel, *arguments)
+    def _launch(self, launch, config, kernel, arguments, *numbers):
+        with self.lock:
+            self.make_current()  # of this thread
+            launch(self._core_stream, config, kernel, *arguments, *numbers)
 
     def _allow_shared(self, kernel, nbytes):
         attribute = self._driver.CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
@@ -165,8 +179,22 @@ class Device:
 
         `function` must launch the same kernels on the same arrays at each call, and must not wait for the device.
         """
+        with self.lock:
+            self.make_current()
+            self._destroy_unused_graphs()
+            ready = self._captured(function)
+
+        def launch():
+            with self.lock:
+                self.make_current()
+                checked(self._driver.cuGraphLaunch(ready, self.stream))
+
+        weakref.finalize(launch, self._unused_graphs.append, ready).atexit = False
+        return launch
+
+    def _captured(self, function):
+        """Return the driver's graph of the launches of `function`."""
         driver = self._driver
-        self.make_current()
         checked(driver.cuStreamBeginCapture(self.stream, driver.CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_RELAXED))
         try:
             function()
@@ -174,17 +202,19 @@ class Device:
             graph = checked(driver.cuStreamEndCapture(self.stream))
         ready = checked(driver.cuGraphInstantiate(graph, 0))
         checked(driver.cuGraphDestroy(graph))
+        return ready
 
-        def launch():
-            self.make_current()
-            checked(driver.cuGraphLaunch(ready, self.stream))
-
-        return launch
+    def _destroy_unused_graphs(self):
+        if self._unused_graphs:
+            self.synchronize()  # they may still wait to run
+        while self._unused_graphs:
+            checked(self._driver.cuGraphExecDestroy(self._unused_graphs.pop()))
 
     def synchronize(self):
         """Wait until everything has run."""
-        self.make_current()
-        checked(self._driver.cuStreamSynchronize(self.stream))
+        with self.lock:
+            self.make_current()
+            checked(self._driver.cuStreamSynchronize(self.stream))
 
     def memory_left(self):
         """Return free and total bytes of the device's memory."""

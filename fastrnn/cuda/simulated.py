@@ -47,12 +47,12 @@ class SimulatedDevice:
         return cuda.jit(kernel.function)
 
     def launcher(self, compiled, grid, block, arguments, shared, cooperative):
-        """Return a function without arguments that launches a kernel."""
+        """Return a function that launches a kernel; it takes the integers that follow `arguments`."""
         arguments = [opened(argument) for argument in arguments]
 
-        def launch():
+        def launch(*numbers):
             with self._lock, np.errstate(all="ignore"):
-                compiled[grid, block, 0, shared](*arguments)
+                compiled[grid, block, 0, shared](*arguments, *numbers)
 
         return launch
 
