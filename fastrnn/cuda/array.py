@@ -57,6 +57,10 @@ class Array:
         row = math.prod(self.shape[1:]) * self.dtype.itemsize
         return Array(self.memory, self.offset + begin * row, (end - begin, *self.shape[1:]), self.dtype)
 
+    def viewed(self, dtype, shape):
+        """Return the same bytes as an array of another type and shape."""
+        return Array(self.memory, self.offset, shape, np.dtype(dtype))
+
     def __len__(self):
         return self.shape[0]
 

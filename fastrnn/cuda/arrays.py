@@ -9,6 +9,8 @@ from fastrnn.cuda.array import Array
 from fastrnn.cuda.compiler import kernel
 from fastrnn.cuda.gpu import device
 
+_ALIGNMENT = 16  # bytes
+
 
 def empty(shape, dtype):
     """Return an array whose elements are arbitrary."""
@@ -39,6 +41,16 @@ def asarray(values, dtype=None):
     return array
 
 
+def upload_together(*values):
+    """Return NumPy arrays as arrays of the device, by one copy."""
+    ends = np.cumsum([-(-array.nbytes // _ALIGNMENT) * _ALIGNMENT for array in values])
+    begins, joined = [0, *ends[:-1].tolist()], np.empty(ends[-1], np.uint8)
+    for begin, array in zip(begins, values, strict=True):
+        joined[begin : begin + array.nbytes] = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+    memory = asarray(joined).memory
+    return [Array(memory, begin, array.shape, array.dtype) for begin, array in zip(begins, values, strict=True)]
+
+
 def to_numpy(array):
     """Return an array of the device as a NumPy array, a copy that is read-only."""
     values = device().download(array)
@@ -51,6 +63,23 @@ def copy(array):
     out = empty_like(array)
     device().copy(out, array)
     return out
+
+
+def assign(out, values):
+    """Write values, of the device or not, to an array; those of the host are broadcast to its shape."""
+    if not isinstance(values, Array):
+        values = np.broadcast_to(np.asarray(values, out.dtype), out.shape)
+        if out.size:
+            device().upload(out, np.ascontiguousarray(values))
+        return
+    check_shape("values", values, out.shape)
+    device().copy(out, asarray(values, out.dtype))
+
+
+def check_shape(name, array, shape):
+    """Raise ValueError unless an array has a shape."""
+    if array.shape != shape:
+        raise ValueError(f"{name} must have shape {shape}, got {array.shape}.")
 
 
 def reshape(array, shape):
@@ -75,3 +104,149 @@ def fill(out, value):
         device().clear(out)
     else:
         _fill.over(out.size, out.reshaped((-1,)), out.dtype.type(value))
+
+
+@kernel
+def _find_non_finite(found, array):
+    # found (1,), array (n,)
+    for i in range(cuda.grid(1), array.size, cuda.gridsize(1)):
+        difference = array[i] - array[i]
+        if difference != difference:
+            found[0] = 1  # whoever writes, writes the same
+
+
+def is_finite(array):
+    """Whether no element is NaN or infinite."""
+    found = zeros(1, np.int32)
+    _find_non_finite.over(array.size, found, array.reshaped((-1,)))
+    return to_numpy(found)[0] == 0
+
+
+@kernel
+def _add(out, a, b):
+    # all (n,)
+    for i in range(cuda.grid(1), out.size, cuda.gridsize(1)):
+        out[i] = a[i] + b[i]
+
+
+def add(a, b):
+    """Return a + b, of one shape."""
+    check_shape("b", b, a.shape)
+    out = empty_like(a)
+    _add.over(out.size, *(array.reshaped((-1,)) for array in (out, a, b)))
+    return out
+
+
+@kernel
+def _multiply(out, a, b):
+    # out, a (m, n), b (m, n or 1)
+    x, y = cuda.grid(2)
+    width, height = cuda.gridsize(2)
+    for row in range(y, out.shape[0], height):
+        for column in range(x, out.shape[1], width):
+            out[row, column] = a[row, column] * b[row, min(column, b.shape[1] - 1)]
+
+
+@kernel
+def _scale(out, array, factor):
+    # out, array (n,)
+    for i in range(cuda.grid(1), out.size, cuda.gridsize(1)):
+        out[i] = array[i] * factor
+
+
+def multiply(a, b):
+    """Return a · b, by elements; b is a number, or an array of the shape of a, whose last axis may have the size 1."""
+    if not isinstance(b, Array):
+        out = empty_like(a)
+        _scale.over(a.size, out.reshaped((-1,)), a.reshaped((-1,)), a.dtype.type(b))
+        return out
+    if b.shape != (*a.shape[:-1], 1):
+        check_shape("b", b, a.shape)
+    out = empty(a.shape, np.result_type(a.dtype, b.dtype))
+    if out.size:
+        rows, columns = _as_matrix(a)
+        _multiply.over_matrix(rows, columns, out.reshaped((rows, columns)), a.reshaped((rows, columns)),
+                              b.reshaped((rows, -1)))  # fmt: skip
+    return out
+
+
+def _as_matrix(array):
+    """Return the rows and columns of an array as a matrix: the last axis is the columns."""
+    columns = array.shape[-1] if array.shape else 1
+    return array.size // columns, columns
+
+
+def scale(array, factor):
+    """Multiply all elements by a number, in place."""
+    flat = array.reshaped((-1,))
+    _scale.over(array.size, flat, flat, array.dtype.type(factor))
+
+
+@kernel
+def _copy_columns(out, array, begin):
+    # out (m, columns), array (m, n): to the columns from `begin` on
+    x, y = cuda.grid(2)
+    width, height = cuda.gridsize(2)
+    for row in range(y, array.shape[0], height):
+        for column in range(x, array.shape[1], width):
+            out[row, begin + column] = array[row, column]
+
+
+def concatenate(arrays, axis=0):
+    """Return several arrays as one, one after another along an axis."""
+    arrays = list(arrays)
+    shape, dtype = list(arrays[0].shape), np.result_type(*(array.dtype for array in arrays))
+    shape[axis] = sum(array.shape[axis] for array in arrays)
+    for array in arrays:
+        check_shape("arrays", array, (*shape[:axis], array.shape[axis], *shape[axis + 1 :]))
+    out, begin = empty(shape, dtype), 0
+    rows, inner = math.prod(shape[:axis]), math.prod(shape[axis + 1 :])
+    for array in arrays:
+        array, columns = asarray(array, dtype), array.shape[axis] * inner
+        if rows == 1:
+            device().copy(out.reshaped((-1,)).part(begin, begin + columns), array)
+        else:
+            _copy_columns.over_matrix(rows, columns, out.reshaped((rows, -1)), array.reshaped((rows, -1)), begin)
+        begin += columns
+    return out
+
+
+@kernel
+def _repeat(out, array, n):
+    # out (m · n, k), array (m, k)
+    x, y = cuda.grid(2)
+    width, height = cuda.gridsize(2)
+    for row in range(y, out.shape[0], height):
+        source = row // n
+        for column in range(x, out.shape[1], width):
+            out[row, column] = array[source, column]
+
+
+def repeat(array, n):
+    """Return a matrix (m, k) with each row `n` times: (m, n, k)."""
+    m, k = array.shape
+    out = empty((m, n, k), array.dtype)
+    _repeat.over_matrix(m * n, k, out.reshaped((m * n, k)), array, n)
+    return out
+
+
+@kernel
+def _add_sums(out, array):
+    # out (m, k), array (m, n, k)
+    x, y = cuda.grid(2)
+    width, height = cuda.gridsize(2)
+    for row in range(y, out.shape[0], height):
+        for column in range(x, out.shape[1], width):
+            total = array[row, 0, column]
+            for i in range(1, array.shape[1]):
+                total += array[row, i, column]
+            out[row, column] += total
+
+
+def add_sum(out, array, axis):
+    """Add to `out` the sum over an axis."""
+    axis %= array.ndim
+    check_shape("out", out, array.shape[:axis] + array.shape[axis + 1 :])
+    if array.size:
+        m, n, k = math.prod(array.shape[:axis]), array.shape[axis], math.prod(array.shape[axis + 1 :])
+        _add_sums.over_matrix(m, k, out.reshaped((m, k)), array.reshaped((m, n, k)))

@@ -60,6 +60,16 @@ class Kernel:
             found = device()
             self.launch(min(count, found.blocks), found.threads, *arguments, shared=shared)
 
+    def over_matrix(self, rows, columns, *arguments):
+        """Launch for the elements of a matrix: a warp on neighbouring columns; the kernel strides over both axes."""
+        if rows and columns:
+            found = device()
+            width = min(32, found.threads)
+            height = found.threads // width
+            down = min(-(-rows // height), found.blocks)
+            across = min(-(-columns // width), max(found.blocks // down, 1))
+            self.launch((across, down), (width, height), *arguments)
+
     def prepare(self, grid, block, *arguments, numbers=0, shared=0, cooperative=False):
         """Return a function that launches the kernel with these arguments, for many launches.
 

@@ -44,14 +44,20 @@ class SimulatedDevice:
 
     def compile(self, kernel, argument_types):
         """Return a kernel that `launcher` takes."""
-        return cuda.jit(kernel.function)
+        body = cuda.jit(device=True)(kernel.function)
+
+        def run(*arguments):
+            with np.errstate(all="ignore"):  # of this thread, one of a block's
+                body(*arguments)
+
+        return cuda.jit(run)
 
     def launcher(self, compiled, grid, block, arguments, shared, cooperative):
         """Return a function that launches a kernel; it takes the integers that follow `arguments`."""
         arguments = [opened(argument) for argument in arguments]
 
         def launch(*numbers):
-            with self._lock, np.errstate(all="ignore"):
+            with self._lock:
                 compiled[grid, block, 0, shared](*arguments, *numbers)
 
         return launch

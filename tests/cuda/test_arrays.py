@@ -1,6 +1,7 @@
 """Arrays of the device."""
 
 import numpy as np
+import pytest
 
 
 def test_an_array_takes_the_values_of_an_ndarray(ops):
@@ -29,3 +30,75 @@ def test_memory_is_used_again(ops):
     del array
     assert pool.used == before
     assert id(ops.zeros((100, 100), "float32").memory._raw) == place
+
+
+def test_arrays_of_the_host_go_to_the_device_together():
+    from fastrnn.cuda.arrays import to_numpy, upload_together
+
+    values = np.arange(3, dtype=np.int32), np.ones((2, 5)), np.zeros((0, 4), "float32"), np.arange(8).reshape(4, 2).T
+    for array, expected in zip(upload_together(*values), values, strict=True):
+        assert array.dtype == expected.dtype
+        np.testing.assert_array_equal(to_numpy(array), expected)
+
+
+def random(*shape, dtype="float32"):
+    return np.random.default_rng(0).standard_normal(shape).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_arithmetic(ops, dtype):
+    a, b, factors = random(3, 5, dtype=dtype), 2 + random(3, 5, dtype=dtype), random(3, 1, dtype=dtype)
+    x, y = ops.asarray(a), ops.asarray(b)
+    for result, expected in (
+        (ops.add(x, y), a + b),
+        (ops.multiply(x, y), a * b),
+        (ops.multiply(x, ops.asarray(factors)), a * factors),
+        (ops.multiply(x, 0.5), a * a.dtype.type(0.5)),
+    ):
+        assert result.dtype == dtype
+        np.testing.assert_array_equal(ops.to_numpy(result), expected)
+    ops.scale(x, 0.3)
+    np.testing.assert_array_equal(ops.to_numpy(x), a * a.dtype.type(0.3))
+
+
+def test_shapes_that_do_not_fit_are_refused(ops):
+    a, b = ops.zeros((3, 5), "float32"), ops.zeros((5,), "float32")
+    for function in ops.add, ops.multiply, ops.assign:
+        with pytest.raises(ValueError, match=r" must have shape \(3, 5\), got \(5,\)"):
+            function(a, b)
+    with pytest.raises(ValueError, match="broadcast"):
+        ops.assign(a, np.ones(4))
+    with pytest.raises(ValueError, match=r"out must have shape \(3,\)"):
+        ops.add_sum(b, a, 1)
+    with pytest.raises(ValueError, match=r"arrays must have shape \(3, 4\), got \(2, 4\)"):
+        ops.concatenate([a, ops.zeros((2, 4), "float32")], axis=1)
+
+
+def test_values_are_assigned_from_the_device_and_the_host(ops):
+    out, values = ops.zeros((2, 3), "float32"), random(2, 3, dtype="float64")
+    for given in (values, values[0], 7, ops.asarray(values, "float32"), ops.asarray(values)):
+        ops.assign(out, given)
+        expected = np.broadcast_to(values if given.__class__.__name__ == "Array" else given, (2, 3))
+        np.testing.assert_array_equal(ops.to_numpy(out), expected.astype("float32"))
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_arrays_are_joined_repeated_and_added_up(ops, axis):
+    values = random(2, 3, 4), random(2, 3, 4) + 1
+    arrays = [ops.asarray(part) for part in values]
+    np.testing.assert_array_equal(ops.to_numpy(ops.concatenate(arrays, axis)), np.concatenate(values, axis))
+    out = ops.asarray(np.ones(values[0].sum(axis).shape, "float32"))
+    ops.add_sum(out, arrays[0], axis)
+    np.testing.assert_allclose(ops.to_numpy(out), 1 + values[0].sum(axis), rtol=1e-6)
+    matrix = values[0].reshape(6, 4)
+    expected = np.repeat(matrix[:, None], axis, axis=1)
+    np.testing.assert_array_equal(ops.to_numpy(ops.repeat(ops.asarray(matrix), axis)), expected)
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
+def test_numbers_that_are_not_finite_are_found(ops, wrong):
+    values = random(4, 5)
+    assert ops.is_finite(ops.asarray(values))
+    assert ops.is_finite(ops.asarray(values[:0]))
+    values[3, 2] = wrong
+    assert not ops.is_finite(ops.asarray(values))
