@@ -6,29 +6,35 @@ of the device. Layers, networks and optimizers call nothing else on such arrays.
 
 import functools
 import importlib
+import inspect
 
 from fastrnn.utils.checks import check_choice
 
 _MODULES = {"cpu": "fastrnn.kernels", "cuda": "fastrnn.cuda"}
 _imported = {}
+PRECISIONS = ("highest", "high", "medium")
 
 
-def backend(device):
+def backend(device, precision="highest"):
     """Return the module with the kernels and array operations of a device.
 
     Parameters
     ----------
     device : {"cpu", "cuda", "auto"}
         "auto" is the GPU where there is one that can be used, and the CPU elsewhere.
+    precision : {"highest", "high", "medium"}, default="highest"
+        How matrices of float32 are multiplied, see `fastrnn.layers.Layer`: the functions of the module that have a
+        parameter of this name get it. The CPU's have none.
 
     Returns
     -------
     module
+        Or an object with the same names, where `precision` is not "highest".
 
     Raises
     ------
     ValueError
-        There is no such device.
+        There is no such device or precision.
     RuntimeError
         There is no GPU, or a package for it is missing.
 
@@ -39,17 +45,53 @@ def backend(device):
     >>> ops.to_numpy(ops.add(ops.asarray([1.0]), ops.asarray([2.0])))
     array([3.])
     """
+    module = _module(resolved(device))
+    if isinstance(precision, str) and precision == "highest":
+        return module
+    check_choice("precision", precision, PRECISIONS)
+    return _with_precision(module, precision)
+
+
+def resolved(device):
+    """Return the name of a device: that which "auto" stands for here, or the given one.
+
+    Examples
+    --------
+    >>> from fastrnn.backends import resolved
+    >>> resolved("cpu"), resolved("auto") in ("cpu", "cuda")
+    ('cpu', True)
+    """
+    return ("cuda" if has_gpu() else "cpu") if isinstance(device, str) and device == "auto" else device
+
+
+def _module(device):
+    """Return the module of a device, imported when it is first asked for."""
     try:
         return _imported[device]
     except (KeyError, TypeError):
         check_choice("device", device, sorted({*_MODULES, *_imported, "auto"}))
-    if device == "auto":
-        return backend("cuda" if has_gpu() else "cpu")
     module = importlib.import_module(_MODULES[device])
     if device == "cuda":
         module.device()  # raises where there is none
     _imported[device] = module
     return module
+
+
+class _Bound:
+    """The names of a module, with the precision in all its functions that have this parameter."""
+
+    def __init__(self, module, precision):
+        self._module, self._precision = module, precision
+
+    def __getattr__(self, name):
+        value = getattr(self._module, name)
+        if inspect.isfunction(value) and "precision" in inspect.signature(value).parameters:
+            value = functools.partial(value, precision=self._precision)
+        setattr(self, name, value)  # found at once from now on
+        return value
+
+
+_with_precision = functools.cache(_Bound)
 
 
 @functools.cache

@@ -41,6 +41,46 @@ def test_an_unknown_device_is_named():
         LSTM(2, 3, device="gpu")
 
 
+class Doubling:
+    """A backend in which one function multiplies matrices."""
+
+    def product(out, a, b, n_jobs=None, precision="highest"):
+        return precision
+
+    def effective_n_jobs(n_jobs):
+        return 1
+
+    def scale(array, factor):
+        return "scaled"
+
+
+def test_functions_that_multiply_matrices_get_the_precision():
+    backends.register("mine", Doubling)
+    try:
+        for precision in backends.PRECISIONS:
+            ops = backends.backend("mine", precision)
+            assert ops.product(None, None, None) == precision
+            assert ops.scale(None, 2) == "scaled"
+        assert backends.backend("mine", "high") is backends.backend("mine", "high")
+    finally:
+        backends.register("mine", None)
+
+
+@pytest.mark.parametrize("precision", ["low", None, ["high"]])
+def test_an_unknown_precision_is_named(precision):
+    with pytest.raises(ValueError, match="precision must be one of 'highest', 'high', 'medium', got"):
+        LSTM(2, 3, precision=precision)
+
+
+def test_the_precision_changes_nothing_on_the_cpu():
+    x = np.random.default_rng(0).normal(size=(4, 3, 2))
+    layers = [LSTM(2, 3, random_state=0, precision=precision) for precision in backends.PRECISIONS]
+    for layer in layers:
+        np.testing.assert_array_equal(layer.forward(x)[0], layers[0].forward(x)[0])
+    with pytest.raises(AttributeError, match="no_such"):
+        layers[1].backend.no_such()
+
+
 @pytest.mark.parametrize(
     "use", ["x + 1", "1 + x", "x[0]", "len(x)", "np.exp(x)", "np.asarray(x)", "x.sum()", "bool(x)", "list(x)", "x == x",
             "np.concatenate([x, x])", "x.T"]

@@ -79,7 +79,12 @@ class MeanEmbeddingClassifier(BaseClassifier):
     random_state : int, RandomState instance or None, default=None
     n_jobs : int or None, default=None
         Number of threads; None takes all cores if the work is large enough. Results do not depend on it.
-    device : {"cpu"}, default="cpu"
+    device : {"cpu", "cuda", "auto"}, default="cpu"
+        Where the network is trained and used: "cuda" is an NVIDIA GPU, "auto" is the GPU where there is one that can be
+        used, and the CPU elsewhere.
+    precision : {"highest", "high", "medium"}, default="highest"
+        How a GPU multiplies matrices, as in ``torch.set_float32_matmul_precision``: in float32, in TF32, or in bfloat16
+        with sums in float32. The CPU always multiplies in float32.
     verbose : int, default=0
         1 shows a progress bar on stderr. If stderr is not a terminal, a line for each epoch goes to the logger
         ``fastrnn``, level INFO.
@@ -147,6 +152,7 @@ class MeanEmbeddingClassifier(BaseClassifier):
         random_state=None,
         n_jobs=None,
         device="cpu",
+        precision="highest",
         verbose=0,
     ):
         self.embedding_size = embedding_size
@@ -181,6 +187,7 @@ class MeanEmbeddingClassifier(BaseClassifier):
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.device = device
+        self.precision = precision
         self.verbose = verbose
 
     def _check_parameters(self):
@@ -202,7 +209,7 @@ class MeanEmbeddingClassifier(BaseClassifier):
         return {**super()._reading(), "ngram_range": self.ngram_range, "n_buckets": self.n_buckets}
 
     def _make_network(self, reader, target, vectors, random_state):
-        names = ("hidden_layer_sizes", "dropout", "embedding_dropout", "n_jobs", "device")
+        names = ("hidden_layer_sizes", "dropout", "embedding_dropout", "n_jobs", "device", "precision")
         options = {name: getattr(self, name) for name in names}
         n_frozen = len(reader.vocabulary) if self.freeze_embedding else 0
         return MeanEmbeddingNetwork(vectors, target.n_outputs, target.kind, n_frozen=n_frozen,

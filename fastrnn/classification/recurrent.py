@@ -62,6 +62,7 @@ class RecurrentEstimator(WholeSequenceEstimator):
         random_state=None,
         n_jobs=None,
         device="cpu",
+        precision="highest",
         verbose=0,
     ):
         self.cell = cell
@@ -106,6 +107,7 @@ class RecurrentEstimator(WholeSequenceEstimator):
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.device = device
+        self.precision = precision
         self.verbose = verbose
 
     def _most_steps(self):
@@ -123,7 +125,8 @@ class RecurrentEstimator(WholeSequenceEstimator):
     def _make_network(self, reader, target, vectors, random_state):
         names = ("cell", "hidden_size", "num_layers", "bidirectional", "pooling", "dropout", "embedding_dropout",
                  "locked_dropout", "recurrent_dropout", "zoneout", "weight_dropout", "proj_size", "residual",
-                 "activity_penalty", "temporal_activity_penalty", "freeze_embedding", "n_jobs", "device")  # fmt: skip
+                 "activity_penalty", "temporal_activity_penalty", "freeze_embedding", "n_jobs", "device",
+                 "precision")  # fmt: skip
         return RecurrentNetwork(reader.n_features, vectors, target.n_outputs, target.kind, random_state=random_state,
                                 **{name: getattr(self, name) for name in names})  # fmt: skip
 
@@ -212,7 +215,12 @@ class RNNClassifier(ClassifierExchangeMixin, BaseClassifier, RecurrentEstimator)
     random_state : int, RandomState instance or None, default=None
     n_jobs : int or None, default=None
         Number of threads; None takes all cores if the work is large enough. Results do not depend on it.
-    device : {"cpu"}, default="cpu"
+    device : {"cpu", "cuda", "auto"}, default="cpu"
+        Where the network is trained and used: "cuda" is an NVIDIA GPU, "auto" is the GPU where there is one that can be
+        used, and the CPU elsewhere.
+    precision : {"highest", "high", "medium"}, default="highest"
+        How a GPU multiplies matrices, as in ``torch.set_float32_matmul_precision``: in float32, in TF32, or in bfloat16
+        with sums in float32. The CPU always multiplies in float32.
     verbose : int, default=0
         1 shows a progress bar on stderr. If stderr is not a terminal, a line for each epoch goes to the logger
         ``fastrnn``, level INFO.
@@ -286,6 +294,7 @@ class RNNClassifier(ClassifierExchangeMixin, BaseClassifier, RecurrentEstimator)
         random_state=None,
         n_jobs=None,
         device="cpu",
+        precision="highest",
         verbose=0,
     ):
         super().__init__(
@@ -331,6 +340,7 @@ class RNNClassifier(ClassifierExchangeMixin, BaseClassifier, RecurrentEstimator)
             random_state=random_state,
             n_jobs=n_jobs,
             device=device,
+            precision=precision,
             verbose=verbose,
         )
         self.class_weight = class_weight
@@ -348,7 +358,8 @@ class RNNRegressor(RegressorExchangeMixin, RegressorMixin, RecurrentEstimator):
     recurrent_dropout, zoneout, weight_dropout, proj_size, residual, activity_penalty, temporal_activity_penalty, \
     input, tokenizer, lowercase, normalize, encoding, min_count, max_vocab, max_length, truncation, missing, \
     embedding, freeze_embedding, optimizer, learning_rate_init, batch_size, max_iter, alpha, clip_norm, \
-    early_stopping, validation_fraction, n_iter_no_change, tol, warm_start, random_state, n_jobs, device, verbose
+    early_stopping, validation_fraction, n_iter_no_change, tol, warm_start, random_state, n_jobs, device, precision, \
+    verbose
         As in `RNNClassifier`.
 
     Attributes

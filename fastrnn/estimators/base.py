@@ -359,7 +359,7 @@ class BaseSequenceEstimator(GuardedMixin, BaseEstimator, abc.ABC):
         check_probability("dropout", self.dropout)
         check_not_negative("tol", self.tol)
         check_training(self)
-        backend(self.device)
+        backend(self.device, self.precision)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -121,7 +121,12 @@ class RNNLanguageModel(ExchangeMixin, RecurrentTrainingMixin, RecurrentInference
     random_state : int, RandomState instance or None, default=None
     n_jobs : int or None, default=None
         Number of threads; None takes all cores if the work is large enough. Results do not depend on it.
-    device : {"cpu"}, default="cpu"
+    device : {"cpu", "cuda", "auto"}, default="cpu"
+        Where the network is trained and used: "cuda" is an NVIDIA GPU, "auto" is the GPU where there is one that can be
+        used, and the CPU elsewhere.
+    precision : {"highest", "high", "medium"}, default="highest"
+        How a GPU multiplies matrices, as in ``torch.set_float32_matmul_precision``: in float32, in TF32, or in bfloat16
+        with sums in float32. The CPU always multiplies in float32.
     verbose : int, default=0
         1 shows a progress bar on stderr: loss, perplexity of the validation text, tokens per second, and the time left
         for `max_iter` epochs. Where stderr is not a terminal, it writes a line an epoch, through `logging` (the logger
@@ -213,6 +218,7 @@ class RNNLanguageModel(ExchangeMixin, RecurrentTrainingMixin, RecurrentInference
         random_state=None,
         n_jobs=None,
         device="cpu",
+        precision="highest",
         verbose=0,
         recipe=None,
     ):
@@ -267,6 +273,7 @@ class RNNLanguageModel(ExchangeMixin, RecurrentTrainingMixin, RecurrentInference
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.device = device
+        self.precision = precision
         self.verbose = verbose
         self.recipe = recipe
 

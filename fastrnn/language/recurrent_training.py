@@ -87,7 +87,7 @@ class RecurrentTrainingMixin:
         for name in ("activity_penalty", "temporal_activity_penalty"):
             check_not_negative(name, getattr(settings, name))
         check_training(settings)
-        backend(settings.device)
+        backend(settings.device, settings.precision)
         return settings
 
     def _read_data(self, X, X_val=None, *, going_on, split):
@@ -143,7 +143,7 @@ class RecurrentTrainingMixin:
         names = ("cell", "embedding_size", "hidden_size", "num_layers", "dropout", "tie_weights", "residual",
                  "locked_dropout", "recurrent_dropout", "zoneout", "weight_dropout", "proj_size", "input_dropout",
                  "output_dropout", "embedding_dropout", "softmax", "softmax_cutoffs", "softmax_samples",
-                 "activity_penalty", "temporal_activity_penalty", "n_jobs", "device")  # fmt: skip
+                 "activity_penalty", "temporal_activity_penalty", "n_jobs", "device", "precision")  # fmt: skip
         options = {name: getattr(settings, name) for name in names}
         return LanguageNetwork(len(vocabulary), random_state=random_state, counts=counts, **options)
 

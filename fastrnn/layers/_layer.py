@@ -5,7 +5,7 @@ import threading
 import numpy as np
 from sklearn.utils import check_random_state
 
-from fastrnn.backends import backend
+from fastrnn.backends import backend, resolved
 from fastrnn.utils.arrays import weights_of
 from fastrnn.utils.checks import shown
 
@@ -21,8 +21,11 @@ class Layer:
         Source of the initial parameters and of dropout masks.
     n_jobs : int or None, default=None
         Number of threads; None takes all cores if the work is large enough.
-    device : str, default="cpu"
+    device : {"cpu", "cuda", "auto"}, default="cpu"
         Where parameters live and passes run, see `fastrnn.backends`.
+    precision : {"highest", "high", "medium"}, default="highest"
+        How a GPU multiplies float32 matrices, as in ``torch.set_float32_matmul_precision``: in float32, in TF32 (10
+        bits of mantissa), or in bfloat16 (7 bits). Sums are float32. The CPU always multiplies in float32.
 
     Attributes
     ----------
@@ -39,19 +42,24 @@ class Layer:
     _noise = None  # the `Noise` of a layer that draws masks
     _members = ()  # pairs: a layer that owns shared arrays, and a dict of their names there to those here
 
-    def __init__(self, *, dtype="float32", random_state=None, n_jobs=None, device="cpu"):
+    def __init__(self, *, dtype="float32", random_state=None, n_jobs=None, device="cpu", precision="highest"):
         if dtype not in ("float32", "float64", np.float32, np.float64):
             raise ValueError(f"dtype must be 'float32' or 'float64', got {shown(dtype)}.")
-        self.backend = backend(device)
+        self.device, self.precision = resolved(device), precision
+        self.backend = backend(self.device, precision)
         self.backend.effective_n_jobs(n_jobs)  # raises for an invalid number of threads
         self.dtype = np.dtype(dtype)
         self.random_state = check_random_state(random_state)
         self.n_jobs = n_jobs
-        self.device = device
         self.parameters = {}
         self.grads = {}
         self._kept = None  # the thread of the last forward pass in training, and what that kept
         self._trainer = {}  # the thread that is training the layer, if any
+
+    def _options(self):
+        """Return the options of a layer that is a part of this one."""
+        return {"dtype": self.dtype, "random_state": self.random_state, "n_jobs": self.n_jobs, "device": self.device,
+                "precision": self.precision}  # fmt: skip
 
     def __getstate__(self):
         state = {**vars(self), "_kept": None, "_trainer": {}}
@@ -77,7 +85,7 @@ class Layer:
                 getattr(self, attribute).update({new: arrays[name] for name, new in names.items()})
 
     def __setstate__(self, state):
-        vars(self).update(state, backend=backend(state["device"]))
+        vars(self).update(state, backend=backend(state["device"], state["precision"]))
         self._share()  # joblib unpickles a shared array as two
 
     def make_writable(self):

@@ -23,7 +23,7 @@ class Dense(Layer):
         Whether to add the bias b.
     activation : {"relu", "tanh", "sigmoid"} or None, default=None
         Function applied to each element.
-    dtype, random_state, n_jobs, device
+    dtype, random_state, n_jobs, device, precision
         As in every layer, see `Layer`.
 
     Attributes
@@ -45,8 +45,8 @@ class Dense(Layer):
     """
 
     def __init__(self, in_features, out_features, bias=True, activation=None, *, dtype="float32", random_state=None,
-                 n_jobs=None, device="cpu"):  # fmt: skip
-        super().__init__(dtype=dtype, random_state=random_state, n_jobs=n_jobs, device=device)
+                 n_jobs=None, device="cpu", precision="highest"):  # fmt: skip
+        super().__init__(dtype=dtype, random_state=random_state, n_jobs=n_jobs, device=device, precision=precision)
         check_choice("activation", activation, ACTIVATIONS)
         self.in_features = in_features
         self.out_features = out_features

@@ -23,7 +23,7 @@ class Dropout(Layer):
         Probability that an element is zeroed, at least 0 and below 1.
     locked : bool, default=False
         Whether an element is zeroed at every step of a sequence or at none (Gal and Ghahramani 2016).
-    dtype, random_state, n_jobs, device
+    dtype, random_state, n_jobs, device, precision
         As in every layer, see `Layer`.
 
     Examples
@@ -36,8 +36,9 @@ class Dropout(Layer):
 
     _dropout_rates = ("p",)
 
-    def __init__(self, p=0.5, locked=False, *, dtype="float32", random_state=None, n_jobs=None, device="cpu"):
-        super().__init__(dtype=dtype, random_state=random_state, n_jobs=n_jobs, device=device)
+    def __init__(self, p=0.5, locked=False, *, dtype="float32", random_state=None, n_jobs=None, device="cpu",
+                 precision="highest"):  # fmt: skip
+        super().__init__(dtype=dtype, random_state=random_state, n_jobs=n_jobs, device=device, precision=precision)
         self.p = check_probability("p, the probability of dropout,", p)
         self.locked = locked
         self._noise = Noise(self.random_state)

@@ -23,7 +23,7 @@ class Embedding(Layer):
     dropout : float, default=0.0
         Probability that all occurrences of an id are zeroed in a forward pass in training; the others are scaled by
         1 / (1 − dropout) (Gal and Ghahramani 2016).
-    dtype, random_state, n_jobs, device
+    dtype, random_state, n_jobs, device, precision
         As in every layer, see `Layer`.
 
     Attributes
@@ -61,8 +61,9 @@ class Embedding(Layer):
         random_state=None,
         n_jobs=None,
         device="cpu",
+        precision="highest",
     ):
-        super().__init__(dtype=dtype, random_state=random_state, n_jobs=n_jobs, device=device)
+        super().__init__(dtype=dtype, random_state=random_state, n_jobs=n_jobs, device=device, precision=precision)
         if padding_idx is not None and not 0 <= padding_idx < num_embeddings:
             raise ValueError(f"padding_idx must be None or from 0 to {num_embeddings - 1}, got {shown(padding_idx)}.")
         self.num_embeddings = num_embeddings

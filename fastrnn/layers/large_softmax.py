@@ -83,7 +83,7 @@ class AdaptiveSoftmax(Layer):
         How often each class appears; None takes the classes as sorted.
     cutoffs : sequence of int or None, default=None
         Ranks at which the clusters begin, rising. None begins at about a fiftieth and at a fifth of the classes.
-    dtype, random_state, n_jobs, device
+    dtype, random_state, n_jobs, device, precision
         As in every layer, see `Layer`.
 
     Attributes
@@ -110,8 +110,8 @@ class AdaptiveSoftmax(Layer):
     """
 
     def __init__(self, in_features, num_classes, counts=None, cutoffs=None, *, dtype="float32", random_state=None,
-                 n_jobs=None, device="cpu"):  # fmt: skip
-        super().__init__(dtype=dtype, random_state=random_state, n_jobs=n_jobs, device=device)
+                 n_jobs=None, device="cpu", precision="highest"):  # fmt: skip
+        super().__init__(dtype=dtype, random_state=random_state, n_jobs=n_jobs, device=device, precision=precision)
         self.in_features, self.num_classes = in_features, num_classes
         self.counts = _checked_counts(counts, num_classes)
         self.order = np.argsort(-self.counts, kind="stable")
@@ -126,7 +126,7 @@ class AdaptiveSoftmax(Layer):
                 f"softmax_cutoffs must be rising integers from 1 to {num_classes - 1}, got {shown(cutoffs)}."
             )
         self.cutoffs = [*cutoffs, num_classes]
-        options = {"dtype": dtype, "random_state": self.random_state, "n_jobs": n_jobs, "device": device}
+        options = self._options()
         self._head = Softmax(in_features, cutoffs[0] + len(cutoffs), **options)
         self._tails = []
         for k, (begin, end) in enumerate(itertools.pairwise(self.cutoffs), 1):
@@ -204,7 +204,7 @@ class SampledSoftmax(Softmax):
         How often each class appears; None takes all as equally frequent.
     n_samples : int, default=2000
     bias : bool, default=True
-    dtype, random_state, n_jobs, device
+    dtype, random_state, n_jobs, device, precision
         As in every layer, see `Layer`.
 
     References
@@ -224,9 +224,9 @@ class SampledSoftmax(Softmax):
     """
 
     def __init__(self, in_features, num_classes, counts=None, n_samples=2000, bias=True, *, dtype="float32",
-                 random_state=None, n_jobs=None, device="cpu"):  # fmt: skip
+                 random_state=None, n_jobs=None, device="cpu", precision="highest"):  # fmt: skip
         super().__init__(in_features, num_classes, bias, dtype=dtype, random_state=random_state, n_jobs=n_jobs,
-                         device=device)  # fmt: skip
+                         device=device, precision=precision)  # fmt: skip
         check_positive_integer("softmax_samples", n_samples)
         self.n_samples = n_samples
         self.counts = _checked_counts(np.ones(num_classes) if counts is None else counts, num_classes)

@@ -26,7 +26,7 @@ class Pooling(Layer):
     bidirectional : bool, default=False
         Whether the second half of a vector comes from a direction that reads sequences backwards: its last step is a
         sequence's first.
-    dtype, random_state, n_jobs, device
+    dtype, random_state, n_jobs, device, precision
         As in every layer, see `Layer`.
 
     Attributes
@@ -49,12 +49,12 @@ class Pooling(Layer):
     """
 
     def __init__(self, size, pooling="last", bidirectional=False, *, dtype="float32", random_state=None, n_jobs=None,
-                 device="cpu"):  # fmt: skip
-        super().__init__(dtype=dtype, random_state=random_state, n_jobs=n_jobs, device=device)
+                 device="cpu", precision="highest"):  # fmt: skip
+        super().__init__(dtype=dtype, random_state=random_state, n_jobs=n_jobs, device=device, precision=precision)
         check_choice("pooling", pooling, POOLINGS)
         self.size, self.pooling, self.bidirectional = size, pooling, bidirectional
         if pooling == "attention":
-            options = {"dtype": dtype, "random_state": self.random_state, "n_jobs": n_jobs, "device": device}
+            options = self._options()
             self._hidden = Dense(size, size, activation="tanh", **options)
             self._score = Dense(size, 1, bias=False, **options)
             self._add_part(self._hidden, {"weight": "weight", "bias": "bias"})
@@ -139,7 +139,7 @@ class EmbeddingBag(Layer):
     dropout : float, default=0.0
         Probability that an id is left out of its bag in training; the others are scaled by 1 / (1 − dropout)
         (Iyyer et al. 2015).
-    dtype, random_state, n_jobs, device
+    dtype, random_state, n_jobs, device, precision
         As in every layer, see `Layer`.
 
     Attributes
@@ -168,8 +168,8 @@ class EmbeddingBag(Layer):
     _dropout_rates = ("dropout",)
 
     def __init__(self, num_embeddings, embedding_dim, dropout=0.0, *, dtype="float32", random_state=None, n_jobs=None,
-                 device="cpu"):  # fmt: skip
-        super().__init__(dtype=dtype, random_state=random_state, n_jobs=n_jobs, device=device)
+                 device="cpu", precision="highest"):  # fmt: skip
+        super().__init__(dtype=dtype, random_state=random_state, n_jobs=n_jobs, device=device, precision=precision)
         self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
         self._add_parameter("weight", self.random_state.standard_normal((num_embeddings, embedding_dim)))
         self.rows = np.empty(0, np.int64)

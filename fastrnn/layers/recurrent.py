@@ -81,7 +81,7 @@ class Recurrent(Layer):
         Each thread takes a part of the batch's sequences, or a part of the hidden units of all of them (not for cells
         with stages that need all units of a row). "auto" takes the units where the batch is too small for all threads.
         Results are the same to the bit.
-    device : str, default="cpu"
+    device, precision : str
         As in every layer, see `Layer`.
 
     Examples
@@ -122,8 +122,9 @@ class Recurrent(Layer):
         n_jobs=None,
         threads_cut="auto",
         device="cpu",
+        precision="highest",
     ):
-        super().__init__(dtype=dtype, random_state=random_state, n_jobs=n_jobs, device=device)
+        super().__init__(dtype=dtype, random_state=random_state, n_jobs=n_jobs, device=device, precision=precision)
         self.cell = find_cell(cell)
         check_choice("threads_cut", threads_cut, ("auto", "batch", "units"))
         self.threads_cut = threads_cut
@@ -157,7 +158,7 @@ class Recurrent(Layer):
         if learn_initial_state:
             for name, size in zip(self.cell.states, self._sizes, strict=True):
                 self._add_parameter(f"initial_{name}", np.zeros((self._rows, size)))
-        options = {"dtype": dtype, "random_state": self.random_state, "n_jobs": n_jobs, "device": device}
+        options = self._options()
         # One more than needed: each draws a seed, on which the parameters of the layers made next depend.
         self._dropouts = [Dropout(dropout, locked_dropout, **options) for _ in range(num_layers)][1:]
         self._noise = Noise(self.random_state)

@@ -22,7 +22,7 @@ class Softmax(Dense):
         Number of classes, V.
     bias : bool, default=True
         Whether to add the bias b.
-    dtype, random_state, n_jobs, device
+    dtype, random_state, n_jobs, device, precision
         As in every layer, see `Layer`.
 
     Attributes
@@ -44,9 +44,9 @@ class Softmax(Dense):
     """
 
     def __init__(self, in_features, num_classes, bias=True, *, dtype="float32", random_state=None, n_jobs=None,
-                 device="cpu"):  # fmt: skip
+                 device="cpu", precision="highest"):  # fmt: skip
         super().__init__(in_features, num_classes, bias, dtype=dtype, random_state=random_state, n_jobs=n_jobs,
-                         device=device)  # fmt: skip
+                         device=device, precision=precision)  # fmt: skip
         self.num_classes = num_classes
 
     def tie(self, embedding):
@@ -200,7 +200,7 @@ class ProjectedSoftmax(Layer):
         Length of the last axis of x, H.
     classes : Softmax
         Takes vectors of the length E to which x is projected.
-    dtype, random_state, n_jobs, device
+    dtype, random_state, n_jobs, device, precision
         As in every layer, see `Layer`.
 
     Attributes
@@ -217,11 +217,12 @@ class ProjectedSoftmax(Layer):
     (2, 10)
     """
 
-    def __init__(self, in_features, classes, *, dtype="float32", random_state=None, n_jobs=None, device="cpu"):
-        super().__init__(dtype=dtype, random_state=random_state, n_jobs=n_jobs, device=device)
+    def __init__(self, in_features, classes, *, dtype="float32", random_state=None, n_jobs=None, device="cpu",
+                 precision="highest"):  # fmt: skip
+        super().__init__(dtype=dtype, random_state=random_state, n_jobs=n_jobs, device=device, precision=precision)
         self.in_features, self.num_classes, self.classes = in_features, classes.num_classes, classes
         self.counts = getattr(classes, "counts", None)  # of a sampled softmax
-        options = {"dtype": dtype, "random_state": self.random_state, "n_jobs": n_jobs, "device": device}
+        options = self._options()
         self._project = Dense(in_features, classes.in_features, bias=False, **options)
         self._add_part(self._project, {"weight": "projection"})
         self._add_part(classes, {name: name for name in classes.parameters})

@@ -19,10 +19,11 @@ class LanguageNetwork(Network):
 
     def __init__(self, vocabulary_size, embedding_size, hidden_size, *, dropout, input_dropout, output_dropout,
                  embedding_dropout, locked_dropout, tie_weights, softmax, softmax_cutoffs, softmax_samples, counts,
-                 activity_penalty, temporal_activity_penalty, random_state, n_jobs, device="cpu",
+                 activity_penalty, temporal_activity_penalty, random_state, n_jobs, device="cpu", precision="highest",
                  **recurrent):  # fmt: skip
         super().__init__()
-        options = {"random_state": random_state, "n_jobs": n_jobs, "device": device}
+        options = {"random_state": random_state, "n_jobs": n_jobs, "device": device,
+                   "precision": precision}  # fmt: skip
         self.embedding = self.add_layer(
             "embedding", Embedding(vocabulary_size, embedding_size, dropout=embedding_dropout, **options)
         )

@@ -35,7 +35,7 @@ class RecurrentEncoder(Network):
         penalties : tuple of float
             See `Network`.
         options : dict
-            Random state, threads and device of every layer.
+            Random state, threads, device and precision of every layer.
         **recurrent
             Further parameters of `fastrnn.layers.Recurrent`.
         """

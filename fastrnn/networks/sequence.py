@@ -65,10 +65,11 @@ class RecurrentNetwork(RecurrentEncoder, SequenceNetwork):
     """Embedding (for texts), recurrent layers, pooling, head."""
 
     def __init__(self, input_size, vectors, n_outputs, kind, *, pooling, bidirectional, dropout, locked_dropout,
-                 activity_penalty, temporal_activity_penalty, random_state, n_jobs, device="cpu",
+                 activity_penalty, temporal_activity_penalty, random_state, n_jobs, device="cpu", precision="highest",
                  **encoder):  # fmt: skip
         super().__init__()
-        options = {"random_state": random_state, "n_jobs": n_jobs, "device": device}
+        options = {"random_state": random_state, "n_jobs": n_jobs, "device": device,
+                   "precision": precision}  # fmt: skip
         self.add_encoder(input_size, vectors, bidirectional=bidirectional, dropout=dropout,
                          locked_dropout=locked_dropout, penalties=(activity_penalty, temporal_activity_penalty),
                          options=options, **encoder)  # fmt: skip
@@ -101,9 +102,10 @@ class MeanEmbeddingNetwork(SequenceNetwork):
     """Mean of embedding vectors, dense layers with ReLU, head."""
 
     def __init__(self, vectors, n_outputs, kind, *, hidden_layer_sizes, dropout, embedding_dropout, n_frozen,
-                 random_state, n_jobs, device="cpu"):  # fmt: skip
+                 random_state, n_jobs, device="cpu", precision="highest"):  # fmt: skip
         super().__init__()
-        options = {"random_state": random_state, "n_jobs": n_jobs, "device": device}
+        options = {"random_state": random_state, "n_jobs": n_jobs, "device": device,
+                   "precision": precision}  # fmt: skip
         self.embedding = self.add_layer("embedding", table(EmbeddingBag, vectors, embedding_dropout, options))
         self.n_frozen = n_frozen  # the first rows, pretrained, are not trained
         self.hidden, size = [], vectors.shape[1]

@@ -14,8 +14,10 @@ from fastrnn.text.subwords import tokenizer_to_plain
 from fastrnn.utils.checks import shown, warn_caller
 from fastrnn.utils.files import remove_abandoned, unwritten
 
-# Parameters that may differ when a training resumes: results do not depend on them, or a digest covers them.
-_FREE_PARAMETERS = {"device", "encoding", "n_jobs", "verbose", "warm_start", "max_iter", "vocabulary", "embedding"}
+# Parameters that may differ when a training resumes: results depend on them in their last digits at most, or a digest
+# covers them.
+_FREE_PARAMETERS = {"device", "encoding", "n_jobs", "precision", "verbose", "warm_start", "max_iter", "vocabulary",
+                    "embedding"}  # fmt: skip
 # Parameters with which a training draws masks, unless they are 0 or None.
 _MASKED = ("dropout", "input_dropout", "output_dropout", "embedding_dropout", "recurrent_dropout", "weight_dropout",
            "zoneout", "recipe")  # fmt: skip

@@ -42,8 +42,8 @@ def test_wrong_targets_are_named(make, arguments, message):
     ("option", "value"),
     [("pooling", "sum"), ("max_length", 0), ("truncation", "middle"), ("hidden_size", 0), ("batch_size", 1.5),
      ("alpha", -1), ("clip_norm", 0), ("validation_fraction", 1.0), ("device", "tpu"), ("optimizer", "lbfgs"),
-     ("cell", "lstn"), ("activity_penalty", -1), ("tol", "small"), ("tokenizer", "letters"), ("dropout", 1.0),
-     ("max_iter", "many"), ("learning_rate_init", None), ("learning_rate_init", "fast")],
+     ("precision", "low"), ("cell", "lstn"), ("activity_penalty", -1), ("tol", "small"), ("tokenizer", "letters"),
+     ("dropout", 1.0), ("max_iter", "many"), ("learning_rate_init", None), ("learning_rate_init", "fast")],
 )  # fmt: skip
 def test_wrong_parameters_are_named(option, value):
     with pytest.raises(ValueError, match=f"^{option} must be"):

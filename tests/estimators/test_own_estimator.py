@@ -89,7 +89,7 @@ class Tagger(BaseSequenceEstimator):
     min_count, max_vocab, embedding_size, dropout, warm_start = 1, None, 8, 0.0, False
     optimizer, learning_rate_init, alpha, clip_norm, batch_size = "adam", 0.02, 0.0, 1.0, 8
     validation_fraction, n_iter_no_change, tol = 0.2, 100, 0.0
-    n_jobs, device, verbose = 1, "cpu", 0
+    n_jobs, device, precision, verbose = 1, "cpu", "highest", 0
 
     def _learn_target(self, y, classes):
         return TagsTarget(sorted({tag for tags in y for tag in tags}))

@@ -85,8 +85,11 @@ def parts(value):
 def test_all_parts_of_a_layer_are_on_its_device(make):
     backends.register("elsewhere", backends.backend("cpu"))
     try:
-        assert {part.device for part in parts(make(device="elsewhere"))} == {"elsewhere"}
+        made = make(device="elsewhere", precision="high")
+        assert {(part.device, part.precision) for part in parts(made)} == {("elsewhere", "high")}
     finally:
         backends.register("elsewhere", None)
-    with pytest.raises(ValueError, match="device must be 'cpu', got 'nowhere'"):
+    with pytest.raises(ValueError, match="device must be one of 'auto', 'cpu', 'cuda', got 'nowhere'"):
         make(device="nowhere")
+    with pytest.raises(ValueError, match="precision must be one of 'highest', 'high', 'medium', got 'low'"):
+        make(precision="low")

@@ -221,12 +221,12 @@ def test_copies_train_by_themselves(kind):
 @KINDS
 def test_a_network_hands_its_device_to_all_layers(kind, monkeypatch):
     for cls in (LanguageNetwork, RecurrentNetwork, MeanEmbeddingNetwork):
-        monkeypatch.setitem(globals(), cls.__name__, functools.partial(cls, device="another"))
+        monkeypatch.setitem(globals(), cls.__name__, functools.partial(cls, device="another", precision="high"))
     backends.register("another", kernels)
     try:
         network = MAKERS[kind]()
-        assert {layer.device for layer in network.layers.values()} == {"another"}
-        assert network.backend is kernels
+        assert {(layer.device, layer.precision) for layer in network.layers.values()} == {("another", "high")}
+        assert network.backend is backends.backend("another", "high")
     finally:
         backends.register("another", None)
 
