@@ -26,7 +26,9 @@ _MODULES = {  # each module's part of the seam
     "losses": "binary_cross_entropy categorical_cross_entropy half_squared_error",
     "optimizers": "adagrad_update adam_update average_update rmsprop_update sgd_update",
     "packing": "make_packing",
-    "penalties": "activity_penalty temporal_activity_penalty",
+    "penalties": (
+        "activity_penalty activity_penalty_gradient temporal_activity_penalty temporal_activity_penalty_gradient"
+    ),
     "pooling": (
         "attention_pooling_backward attention_pooling_forward last_pooling_backward last_pooling_forward "
         "max_pooling_backward max_pooling_forward mean_pooling_backward mean_pooling_forward"

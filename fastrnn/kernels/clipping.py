@@ -6,20 +6,21 @@ from fastrnn._jit import kernel
 from fastrnn.kernels.rows import row_blocks
 
 
-def sum_of_squares(array, rows):
-    """Return the sum of the squares of the elements, added up in float64.
+def sum_of_squares(arrays, rows):
+    """Return the sum of the squares of the elements of several arrays, added up in float64.
 
     Parameters
     ----------
-    array : array
+    arrays : list of array
         C-contiguous, of any shape.
-    rows : int array or None
+    rows : list of (int array or None)
+        For each array.
 
     Returns
     -------
     float
     """
-    return _sum_of_squares(*row_blocks(array, rows))
+    return float(sum(_sum_of_squares(*row_blocks(array, used)) for array, used in zip(arrays, rows, strict=True)))
 
 
 @kernel(fastmath={"contract", "reassoc"})  # the additions may be spread over lanes

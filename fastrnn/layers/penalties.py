@@ -61,4 +61,5 @@ def _penalty(name, y, factor, ops):
     """Return a penalty and its gradient."""
     y = ops.asarray(y)
     dy = ops.empty_like(y)
-    return getattr(ops, name)(dy, y, factor), dy
+    getattr(ops, f"{name}_gradient")(dy, y, factor)
+    return getattr(ops, name)(y, factor), dy

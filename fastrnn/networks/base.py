@@ -162,8 +162,12 @@ class Network(abc.ABC):
         return loss / scale, total
 
     def _penalized(self, gradient, y, penalty, factor):
-        """Return the gradient of y with that of a penalty added; see `fastrnn.layers.penalties`."""
-        return self.backend.add(gradient, penalty(y, factor, self.head.layer.device)[1]) if factor else gradient
+        """Return the gradient of y with that of a penalty added, a name in `fastrnn.layers.penalties`."""
+        if not factor:
+            return gradient
+        dy = self.backend.empty_like(y)
+        getattr(self.backend, f"{penalty}_gradient")(dy, y, factor)
+        return self.backend.add(gradient, dy)
 
     def training_state(self):
         """Return the state of training besides the parameters: plain values, and host arrays by name."""

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fastrnn.layers import Dropout, Embedding, Recurrent, activity_penalty, temporal_activity_penalty
+from fastrnn.layers import Dropout, Embedding, Recurrent
 from fastrnn.layers.large_softmax import make_softmax
 from fastrnn.networks.base import Network
 from fastrnn.networks.heads import SoftmaxHead
@@ -70,8 +70,8 @@ class LanguageNetwork(Network):
         """Add to the gradients; see `Network.encode_backward`."""
         (h, y), self._kept = self._kept, None
         activity, temporal = (scale * factor for factor in self.penalties)
-        dy = self.dropouts[1].backward(self._penalized(dh, h, activity_penalty, activity))
-        dx, _ = self.recurrent.backward(self._penalized(dy, y, temporal_activity_penalty, temporal))
+        dy = self.dropouts[1].backward(self._penalized(dh, h, "activity_penalty", activity))
+        dx, _ = self.recurrent.backward(self._penalized(dy, y, "temporal_activity_penalty", temporal))
         self.embedding.backward(self.dropouts[0].backward(dx))
 
     def _vectors(self, ids, training=False):

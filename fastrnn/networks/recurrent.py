@@ -1,6 +1,6 @@
 """The encoder of every step of sequences, for networks with one prediction a sequence, a step, or a target sequence."""
 
-from fastrnn.layers import Dropout, Embedding, Recurrent, activity_penalty, temporal_activity_penalty
+from fastrnn.layers import Dropout, Embedding, Recurrent
 from fastrnn.networks.base import Network
 
 
@@ -78,7 +78,7 @@ class RecurrentEncoder(Network):
         The gradients of the penalties are added to dy, times `scale`.
         """
         y, self._kept = self._kept, None
-        for penalty, factor in zip((activity_penalty, temporal_activity_penalty), self.penalties, strict=True):
+        for penalty, factor in zip(("activity_penalty", "temporal_activity_penalty"), self.penalties, strict=True):
             dy = self._penalized(dy, y, penalty, scale * factor)
         dx, _ = self.recurrent.backward(dy)
         return dx if self.embedding is None else self.input_dropout.backward(dx)

@@ -46,7 +46,7 @@ def clip_grad_norm(grads, max_norm, rows=None, backend=None):
     if not max_norm > 0:
         raise ValueError(f"max_norm must be above 0, got {max_norm!r}.")
     rows, ops, arrays = rows or {}, backend or backends.backend("cpu"), distinct(grads)
-    norm = math.sqrt(sum(ops.sum_of_squares(grad, rows.get(name)) for name, grad in arrays))
+    norm = math.sqrt(ops.sum_of_squares([grad for _, grad in arrays], [rows.get(name) for name, _ in arrays]))
     if norm > max_norm and math.isfinite(norm):
         for name, grad in arrays:
             ops.scale_rows(grad, rows.get(name), max_norm / (norm + 1e-6))

@@ -129,18 +129,25 @@ def attention_pooling_backward(dy, dscores, dout, shares, y, lengths):
     dscores[...] = shares * (slopes - (shares * slopes).sum(axis=0))
 
 
-def activity_penalty(dy, y, alpha):
-    dy[...] = 2 * alpha / max(y.size, 1) * y
+def activity_penalty(y, alpha):
     return alpha * float((y.astype(float) ** 2).sum()) / max(y.size, 1)
 
 
-def temporal_activity_penalty(dy, y, beta):
+def activity_penalty_gradient(dy, y, alpha):
+    dy[...] = 2 * alpha / max(y.size, 1) * y
+
+
+def temporal_activity_penalty(y, beta):
+    change = y[1:] - y[:-1]
+    return beta * float((change.astype(float) ** 2).sum()) / max(change.size, 1)
+
+
+def temporal_activity_penalty_gradient(dy, y, beta):
     change = y[1:] - y[:-1]
     factor = beta / max(change.size, 1)
     dy[...] = 0
     dy[1:] += 2 * factor * change
     dy[:-1] -= 2 * factor * change
-    return factor * float((change.astype(float) ** 2).sum())
 
 
 # ---------------------------------------------------------------------------------------------------------- softmax

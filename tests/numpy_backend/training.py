@@ -12,8 +12,9 @@ def write(array, rows, values):
     array[... if rows is None else rows] = values.reshape(array.shape if rows is None else values.shape)
 
 
-def sum_of_squares(array, rows):
-    return float((part(array, rows).astype(np.float64) ** 2).sum())
+def sum_of_squares(arrays, rows):
+    parts = [part(array, used) for array, used in zip(arrays, rows, strict=True)]
+    return sum(float((values.astype(np.float64) ** 2).sum()) for values in parts)
 
 
 def scale_rows(array, rows, factor):
