@@ -140,10 +140,10 @@ class Device:
 
     def compile(self, kernel, argument_types):
         """Return a kernel that `launcher` takes."""
-        from numba.cuda.dispatcher import _Kernel
+        from fastrnn.cuda.kernel_cache import compiled_kernel
 
         self.make_current()
-        compiled = _Kernel(kernel.function, argument_types, **kernel.options)
+        compiled = compiled_kernel(kernel.function, argument_types, kernel.options)
         compiled.bind()
         return compiled
 

@@ -146,12 +146,11 @@ def compiled(kernel, *arguments, capability=H100):
     Compiled
     """
     skip_if_unavailable()
-    from numba.cuda.dispatcher import _Kernel
-
     from fastrnn.cuda.compiler import type_of
+    from fastrnn.cuda.kernel_cache import compiled_kernel
 
     with on_paper(capability):
-        made = _Kernel(kernel.function, tuple(map(type_of, arguments)), **kernel.options)
+        made = compiled_kernel(kernel.function, tuple(map(type_of, arguments)), kernel.options)
         ptx = made._codelibrary.get_asm_str()
     return Compiled(made.entry_name, ptx, capability, kernel.options.get("max_registers"))
 
@@ -161,12 +160,12 @@ def compiled_function(function, *arguments, capability=H100):
     skip_if_unavailable()
     from numba import cuda
 
-    from fastrnn.cuda.compiler import _FASTMATH, type_of
+    import fastrnn.cuda.functions  # noqa: F401
+    from fastrnn.cuda.compiler import type_of
 
     function = getattr(function, "py_func", function)
     with on_paper(capability):
-        types = tuple(map(type_of, arguments))
-        return cuda.compile_ptx(function, types, device=True, fastmath=_FASTMATH, cc=capability)[0]
+        return cuda.compile_ptx(function, tuple(map(type_of, arguments)), device=True, cc=capability)[0]
 
 
 def parameters_of(arguments):
