@@ -1,13 +1,14 @@
 """Sums and maxima in a fixed order: the same result in every run.
 
 All threads of a block call `block_sum` and `block_maximum`; their number is a power of two. `shared` is shared memory
-with an element for each thread, and is free again when they return. `total` adds up what the blocks of a kernel leave.
+with an element for each thread, and is free again when they return. `total` and `add_columns` run on the host: they add
+up what the blocks of a kernel leave, and the rows of a matrix.
 """
 
 from numba import cuda
 
 from fastrnn.cuda.arrays import empty, to_numpy
-from fastrnn.cuda.compiler import device_function
+from fastrnn.cuda.compiler import device_function, kernel
 from fastrnn.cuda.gpu import device
 
 
@@ -47,6 +48,41 @@ def block_maximum(value, shared):
     largest = shared[0]
     cuda.syncthreads()
     return largest
+
+
+_WIDTH = 32  # columns of a block: neighbouring threads read neighbouring elements
+
+
+def add_columns(out, values):
+    """Add to `out` (N,) the sum of `values` (R, N) over the rows."""
+    found, columns = device(), out.size
+    width = min(_WIDTH, found.threads, 1 << max(columns - 1, 0).bit_length())
+    if values.size:
+        grid = min(-(-columns // width), found.blocks)
+        _add_columns.launch(grid, found.threads, out, values, width, shared=found.threads * out.dtype.itemsize)
+
+
+@kernel
+def _add_columns(out, values, width):
+    # out (N,), values (R, N); a block owns `width` columns, each with as many threads as remain
+    shared = cuda.shared.array(0, out.dtype)
+    thread, rows = cuda.threadIdx.x, cuda.blockDim.x // width
+    for first in range(cuda.blockIdx.x * width, out.size, cuda.gridDim.x * width):
+        column = first + thread % width
+        added = out.dtype.type(0)
+        if column < out.size:
+            for r in range(thread // width, values.shape[0], rows):
+                added += values[r, column]
+        shared[thread] = added
+        half = rows // 2
+        while half > 0:
+            cuda.syncthreads()
+            if thread < half * width:
+                shared[thread] += shared[thread + half * width]
+            half //= 2
+        if thread < width and column < out.size:
+            out[column] += shared[thread]
+        cuda.syncthreads()
 
 
 def total(kernel, calls):

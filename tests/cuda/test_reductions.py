@@ -6,7 +6,7 @@ from numba import cuda, float64
 
 from fastrnn.cuda.compiler import kernel
 from fastrnn.cuda.gpu import device
-from fastrnn.cuda.reductions import block_maximum, block_sum, total
+from fastrnn.cuda.reductions import add_columns, block_maximum, block_sum, total
 
 
 @kernel
@@ -53,3 +53,12 @@ def test_the_total_of_several_arrays_takes_one_download(ops, monkeypatch):
     monkeypatch.setattr(type(device()), "download", lambda self, array: downloads.append(0) or download(self, array))
     assert total(_add, calls) == pytest.approx(sum(float(array.astype(float).sum()) for array in arrays), rel=1e-12)
     assert len(downloads) == 1
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("rows", "columns"), [(0, 3), (1, 1), (7, 1), (5, 4), (3, 70)])
+def test_columns_are_added_to_what_is_there(ops, rows, columns, dtype):
+    values = np.random.default_rng(rows).normal(size=(rows, columns)).astype(dtype)
+    out = ops.asarray(np.ones(columns, dtype))
+    add_columns(out, ops.asarray(values))
+    np.testing.assert_allclose(ops.to_numpy(out), 1 + values.sum(axis=0), rtol=1e-5 if dtype == "float32" else 1e-12)
