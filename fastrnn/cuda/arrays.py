@@ -163,17 +163,17 @@ def multiply(a, b):
     if b.shape != (*a.shape[:-1], 1):
         check_shape("b", b, a.shape)
     out = empty(a.shape, np.result_type(a.dtype, b.dtype))
-    if out.size:
-        rows, columns = _as_matrix(a)
-        _multiply.over_matrix(rows, columns, out.reshaped((rows, columns)), a.reshaped((rows, columns)),
-                              b.reshaped((rows, -1)))  # fmt: skip
+    multiply_into(out, a, b)
     return out
 
 
-def _as_matrix(array):
-    """Return the rows and columns of an array as a matrix: the last axis is the columns."""
-    columns = array.shape[-1] if array.shape else 1
-    return array.size // columns, columns
+def multiply_into(out, a, b):
+    """Write a · b to `out`, which may be a; the last axis of b may have the size 1."""
+    if out.size:
+        columns = out.shape[-1] if out.ndim else 1
+        rows = out.size // columns
+        out, a, b = out.reshaped((rows, columns)), a.reshaped((rows, columns)), b.reshaped((rows, -1))
+        _multiply.over_matrix(rows, columns, out, a, b)
 
 
 def scale(array, factor):

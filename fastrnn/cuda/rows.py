@@ -44,10 +44,15 @@ def take_rows(array, rows, axis=0):
     m, count, k = math.prod(array.shape[:axis]), array.shape[axis], math.prod(array.shape[axis + 1 :])
     n, rows = len(rows), upload_rows(rows, count)
     out = empty((*array.shape[:axis], n, *array.shape[axis + 1 :]), array.dtype)
-    if out.size:
-        target, source = _in_words(out.reshaped((m * n, k)), array.reshaped((m * count, k)))
-        _take.over_matrix(*target.shape, target, source, rows)
+    copy_rows(out.reshaped((m * n, k)), array.reshaped((m * count, k)), rows)
     return out
+
+
+def copy_rows(out, array, rows):
+    """Write to out (m · n, k) the rows `rows` (n,), of the device, of each of m parts of array (m · count, k)."""
+    if out.size:
+        target, source = _in_words(out, array)
+        _take.over_matrix(*target.shape, target, source, rows)
 
 
 @kernel

@@ -1,0 +1,103 @@
+"""Look-up of vectors, and the sums of their gradients."""
+
+import numpy as np
+import pytest
+
+from fastrnn import kernels
+
+TOLERANCE = {"float32": 1e-5, "float64": 1e-10}
+
+
+def random(*shape, dtype="float32"):
+    return np.random.default_rng(len(shape)).standard_normal(shape).astype(dtype)
+
+
+def on_both(ops, name, out, arguments):
+    """Run a function that writes `out` on both backends; return the results."""
+    expected, found = out.copy(), ops.asarray(out)
+    getattr(kernels, name)(expected, *arguments)
+    on_device = [
+        ops.asarray(value) if isinstance(value, np.ndarray) and value.dtype.kind == "f" else value
+        for value in arguments
+    ]
+    getattr(ops, name)(found, *on_device)
+    return ops.to_numpy(found), expected
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("factors", [False, True])
+@pytest.mark.parametrize("padding_idx", [-1, 2])
+@pytest.mark.parametrize("columns", [1, 5])
+def test_look_up_and_its_gradient(ops, columns, padding_idx, factors, dtype):
+    weight, ids = random(7, columns, dtype=dtype), np.array([2, 0, 2, 6, 6, 2])
+    given, dout = (random(7, 1, dtype=dtype) if factors else None), random(6, columns, dtype=dtype)
+    found, expected = on_both(ops, "embedding_forward", np.full_like(dout, np.nan), (weight, ids, given))
+    np.testing.assert_array_equal(found, expected)
+    found, expected = on_both(ops, "embedding_backward", weight, (dout, ids, padding_idx, given))
+    np.testing.assert_allclose(found, expected, rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype])
+
+
+def test_a_frequent_id_is_summed_in_pieces(ops):
+    """Segments of one piece, of some, and of one that is just full; the result does not depend on the launch."""
+    from fastrnn.cuda.gpu import device
+
+    random_ids = np.random.default_rng(0)
+    ids = random_ids.permutation(np.repeat([4, 0, 3, 9, 2], [700, 33, 26, 1, 52]))
+    dout, weight = random(len(ids), 3, dtype="float64"), random(10, 3, dtype="float64")
+    found, expected = on_both(ops, "embedding_backward", weight, (dout, ids, -1))
+    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
+    np.testing.assert_array_equal(found[[1, 5, 6, 7, 8]], weight[[1, 5, 6, 7, 8]])
+    if device().is_simulated:
+        device().blocks, blocks = 1, device().blocks
+        try:
+            again, _ = on_both(ops, "embedding_backward", weight, (dout, ids, -1))
+        finally:
+            device().blocks = blocks
+        np.testing.assert_array_equal(again, found)
+
+
+@pytest.mark.parametrize("longest", [1, 16, 17, 5000])
+def test_pieces_cover_their_segments_in_order(longest):
+    from fastrnn.cuda.embedding import _cut
+
+    rows, lengths = np.array([5, 3, 8, 1]), np.array([1, longest, 0, 40])
+    begins, targets, long_rows, long_begins = _cut(rows, lengths)
+    sizes = np.diff(begins)
+    assert sizes.min() > 0
+    assert sizes.max() <= max(16, int(longest**0.5))
+    slot, total = 0, dict.fromkeys(rows, 0)
+    for size, target in zip(sizes, targets, strict=True):
+        if target < 0:
+            assert target == -1 - slot
+            target = long_rows[np.searchsorted(long_begins, slot, side="right") - 1]
+            slot += 1
+        total[target] += size
+    assert list(total.values()) == lengths.tolist()
+    assert slot == long_begins[-1]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("factors", [False, True])
+def test_means_of_bags_and_their_gradient(ops, factors, dtype):
+    weight, ids = random(8, 3, dtype=dtype), np.array([9, 1, 2, 1, 7, 0, *[1, 5] * 15, 9])
+    offsets = np.array([1, 3, 3, 6, 36])  # neither all ids nor no empty bag
+    given, dout = (random(4, 30, dtype=dtype) if factors else None), random(4, 3, dtype=dtype)
+    if factors:
+        given[2, 1] = 0
+    found, expected = on_both(ops, "bag_forward", np.full_like(dout, np.nan), (weight, ids, given, offsets))
+    np.testing.assert_allclose(found, expected, rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype])
+    found, expected = on_both(ops, "bag_backward", weight, (dout, ids, given, offsets))
+    np.testing.assert_allclose(found, expected, rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype])
+
+
+def test_there_may_be_no_ids(ops):
+    weight, none = random(3, 2), np.empty(0, np.int64)
+    for name, out, arguments in (
+        ("embedding_forward", weight[:0], (weight, none)),
+        ("embedding_backward", weight, (weight[:0], none, -1)),
+        ("embedding_backward", weight, (weight[:1], np.array([1]), 1)),
+        ("bag_forward", weight, (weight, none, None, np.zeros(4, int))),
+        ("bag_backward", weight, (weight, none, None, np.zeros(4, int))),
+    ):
+        found, expected = on_both(ops, name, out, arguments)
+        np.testing.assert_array_equal(found, expected)
