@@ -158,7 +158,7 @@ def multiply(a, b):
     """Return a · b, by elements; b is a number, or an array of the shape of a, whose last axis may have the size 1."""
     if not isinstance(b, Array):
         out = empty_like(a)
-        _scale.over(a.size, out.reshaped((-1,)), a.reshaped((-1,)), a.dtype.type(b))
+        scale_into(out, a, b)
         return out
     if b.shape != (*a.shape[:-1], 1):
         check_shape("b", b, a.shape)
@@ -176,10 +176,14 @@ def multiply_into(out, a, b):
         _multiply.over_matrix(rows, columns, out, a, b)
 
 
+def scale_into(out, array, factor):
+    """Write the elements times a number to `out`, which may be the array."""
+    _scale.over(array.size, out.reshaped((-1,)), array.reshaped((-1,)), array.dtype.type(factor))
+
+
 def scale(array, factor):
     """Multiply all elements by a number, in place."""
-    flat = array.reshaped((-1,))
-    _scale.over(array.size, flat, flat, array.dtype.type(factor))
+    scale_into(array, array, factor)
 
 
 @kernel
