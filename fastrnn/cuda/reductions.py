@@ -1,8 +1,8 @@
 """Sums and maxima in a fixed order: the same result in every run.
 
-All threads of a block call `block_sum` and `block_maximum`; their number is a power of two. `shared` is shared memory
-with an element for each thread, and is free again when they return. `total` and `add_columns` run on the host: they add
-up what the blocks of a kernel leave, and the rows of a matrix.
+All threads of a block call `block_sum` and `block_maximum`, or those of teams of threads; the numbers of threads are
+powers of two. `shared` is shared memory with an element for each thread, and is free again when they return. The host
+calls `total` and `add_columns`, which add up what the blocks of a kernel leave, and the rows of a matrix.
 """
 
 from numba import cuda
@@ -13,41 +13,53 @@ from fastrnn.cuda.gpu import device
 
 
 @device_function
-def block_sum(value, shared):
-    """Return the sum of a value of each thread, to all threads of the block."""
+def team_sum(value, shared, width):
+    """Return the sum of a value of `width` neighbouring threads, a power of two, to all of them."""
     # shared (threads,) of the type of the sum
-    thread = cuda.threadIdx.x
+    thread, half = cuda.threadIdx.x, width // 2
+    member = thread & (width - 1)
     shared[thread] = value
     cuda.syncthreads()
-    half = cuda.blockDim.x // 2
     while half > 0:
-        if thread < half:
+        if member < half:
             shared[thread] += shared[thread + half]
         cuda.syncthreads()
         half //= 2
-    total = shared[0]
+    total = shared[thread - member]
     cuda.syncthreads()
     return total
 
 
 @device_function
-def block_maximum(value, shared):
-    """Return the largest value of the threads of the block, to all of them; NaN counts as the lowest."""
+def team_maximum(value, shared, width):
+    """Return the largest value of `width` neighbouring threads to all of them; NaN counts as the lowest."""
     # shared (threads,) of the type of the values
-    thread = cuda.threadIdx.x
+    thread, half = cuda.threadIdx.x, width // 2
+    member = thread & (width - 1)
     shared[thread] = value
     cuda.syncthreads()
-    half = cuda.blockDim.x // 2
     while half > 0:
-        if thread < half:
+        if member < half:
             other = shared[thread + half]
             if other > shared[thread] or shared[thread] != shared[thread]:
                 shared[thread] = other
         cuda.syncthreads()
         half //= 2
-    largest = shared[0]
+    largest = shared[thread - member]
     cuda.syncthreads()
     return largest
+
+
+@device_function
+def block_sum(value, shared):
+    """Return the sum of a value of each thread, to all threads of the block."""
+    return team_sum(value, shared, cuda.blockDim.x)
+
+
+@device_function
+def block_maximum(value, shared):
+    """Return the largest value of the threads of the block, to all of them; NaN counts as the lowest."""
+    return team_maximum(value, shared, cuda.blockDim.x)
 
 
 _WIDTH = 32  # columns of a block: neighbouring threads read neighbouring elements
@@ -68,7 +80,7 @@ def _add_columns(out, values, width):
     shared = cuda.shared.array(0, out.dtype)
     thread, rows = cuda.threadIdx.x, cuda.blockDim.x // width
     for first in range(cuda.blockIdx.x * width, out.size, cuda.gridDim.x * width):
-        column = first + thread % width
+        column = first + (thread & (width - 1))
         added = out.dtype.type(0)
         if column < out.size:
             for r in range(thread // width, values.shape[0], rows):

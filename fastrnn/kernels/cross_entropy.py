@@ -248,7 +248,7 @@ def _buffers(room, rows, width, features, classes, threads, training):
 
 def cross_entropy_forward(log_probs, x, weight, bias, targets, n_jobs=None):
     """Compute log p of the target of each row of x."""
-    # log_probs (R,) float64 of the host, x (R, H), weight (V, H), bias (V,), targets (R,) int64
+    # log_probs (R,) float64, x (R, H), weight (V, H), bias (V,), targets (R,) int64
     classes, features = weight.shape
     threads = worth(n_jobs, 2 * len(x) * weight.size)
     width, _ = panel_layout(len(x), features, classes, x.dtype, threads)
@@ -268,7 +268,7 @@ def cross_entropy_backward(log_probs, dx, dweight, dbias, x, weight, bias, targe
 
     dx is overwritten, dweight and dbias are added to.
     """
-    # log_probs (R,) float64 of the host, dx, x (R, H), dweight, weight (V, H), dbias, bias (V,), targets (R,) int64,
+    # log_probs (R,) float64, dx, x (R, H), dweight, weight (V, H), dbias, bias (V,), targets (R,) int64,
     # weights (R,) of the host
     classes, features = weight.shape
     threads = worth(n_jobs, 6 * len(x) * weight.size)

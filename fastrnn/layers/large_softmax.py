@@ -10,7 +10,7 @@ import numbers
 import numpy as np
 
 from fastrnn.layers._layer import Layer
-from fastrnn.layers.softmax import ProjectedSoftmax, Softmax
+from fastrnn.layers.softmax import PendingLoss, ProjectedSoftmax, Softmax, finished
 from fastrnn.utils.checks import check_choice, check_positive_integer, shown
 
 SOFTMAXES = ("full", "adaptive", "sampled")
@@ -179,13 +179,14 @@ class AdaptiveSoftmax(Layer):
         weights = np.broadcast_to(np.asarray(1 if weights is None else weights, self.dtype), np.shape(targets))
         weights = weights.reshape(-1)
         head, tails = self._places(targets)
-        loss, dx = self._head.loss_and_gradient(flat, head, weights)
+        loss, dx = self._head.pending_loss_and_gradient(flat, head, weights)
+        losses = [loss]
         for tail, (rows, places) in zip(self._tails, tails, strict=True):
             if rows.size:
-                part, d_rows = tail.loss_and_gradient(backend.take_rows(flat, rows), places, weights[rows])
-                loss += part
+                loss, d_rows = tail.pending_loss_and_gradient(backend.take_rows(flat, rows), places, weights[rows])
+                losses.append(loss)
                 backend.add_to_rows(dx, rows, d_rows)
-        return loss, backend.reshape(dx, (*shape, self.in_features))
+        return finished(losses, backend), backend.reshape(dx, (*shape, self.in_features))
 
 
 class SampledSoftmax(Softmax):
@@ -278,8 +279,8 @@ class SampledSoftmax(Softmax):
         as_sample, as_target = (part[classes] for part in self._log_missed)
         return classes, np.log(-np.expm1(self.n_samples * as_sample + (len(targets) - 1) * as_target))
 
-    def loss_and_gradient(self, x, targets, weights=None):
-        """Return the loss among candidates and its gradient with respect to x; as `Softmax.loss_and_gradient`."""
+    def pending_loss_and_gradient(self, x, targets, weights):
+        """Return the loss among candidates and its gradient; as `Softmax.pending_loss_and_gradient`."""
         targets, backend, grads = np.asarray(targets), self.backend, self.grads
         weights = np.broadcast_to(np.asarray(1 if weights is None else weights, self.dtype), targets.shape)
         x, chosen, used = self._examples(x, targets, weights != 0)
@@ -287,7 +288,8 @@ class SampledSoftmax(Softmax):
         classes, log_inclusion = self.candidates(chosen)
         weight, bias = (backend.take_rows(array, classes) for array in self.logit_map())
         bias = backend.add(bias, backend.asarray(-log_inclusion, self.dtype))
-        log_probs, dx, places = np.empty(len(used)), backend.empty_like(x), np.searchsorted(classes, chosen)
+        log_probs, dx = backend.empty((len(used),), "float64"), backend.empty_like(x)
+        places = np.searchsorted(classes, chosen)
         dweight, dbias = (backend.zeros(array.shape, self.dtype) for array in (weight, bias))
         backend.cross_entropy_backward(log_probs, dx, dweight, dbias, x, weight, bias, places, weights, self.n_jobs)
         for name, gradient in (("weight", dweight), ("bias", dbias)):
@@ -296,4 +298,4 @@ class SampledSoftmax(Softmax):
         self.rows = np.union1d(self.rows, classes)
         if self._embedding is not None:
             self._embedding.rows = np.union1d(self._embedding.rows, classes)
-        return self._loss(log_probs, weights), self._spread(dx, used, targets.shape)
+        return PendingLoss(log_probs, weights), self._spread(dx, used, targets.shape)

@@ -1,11 +1,35 @@
 """The output layer: a distribution over classes for each row, and its cross-entropy."""
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
 from fastrnn.layers._layer import Layer
 from fastrnn.layers.dense import Dense
+
+
+class PendingLoss(NamedTuple):
+    """A cross-entropy that may still be computed on the device: the sum of -log p times weights.
+
+    Attributes
+    ----------
+    log_probs : array of the device, float64 (R,)
+    weights : ndarray (R,)
+    """
+
+    log_probs: object
+    weights: np.ndarray
+
+
+def finished(losses, backend):
+    """Return the sum of pending losses; the device is waited for once."""
+    arrays, total, begin = [loss.log_probs for loss in losses], 0.0, 0
+    log_probs = backend.to_numpy(arrays[0] if len(arrays) == 1 else backend.concatenate(arrays))
+    for _, weights in losses:
+        total -= float(np.dot(log_probs[begin : begin + len(weights)], weights.astype(np.float64)))
+        begin += len(weights)
+    return total
 
 
 class Softmax(Dense):
@@ -87,10 +111,10 @@ class Softmax(Dense):
         """
         targets = np.asarray(targets)
         x, chosen, used = self._examples(x, targets)
-        log_probs, (weight, bias) = np.empty(len(used)), self.logit_map()
+        log_probs, (weight, bias) = self.backend.empty((len(used),), "float64"), self.logit_map()
         self.backend.cross_entropy_forward(log_probs, x, weight, bias, chosen, self.n_jobs)
         result = np.zeros(targets.size)
-        result[used] = log_probs
+        result[used] = self.backend.to_numpy(log_probs)
         return result.reshape(targets.shape)
 
     def probabilities(self, x):
@@ -155,20 +179,21 @@ class Softmax(Dense):
             As `loss` returns it.
         dx : array of the device (..., H)
         """
+        loss, dx = self.pending_loss_and_gradient(x, targets, weights)
+        return finished([loss], self.backend), dx
+
+    def pending_loss_and_gradient(self, x, targets, weights):
+        """Return what `loss_and_gradient` does, the loss as a `PendingLoss`: the device is not waited for."""
         targets, grads = np.asarray(targets), self.grads
         weights = np.broadcast_to(np.asarray(1 if weights is None else weights, self.dtype), targets.shape)
         x, chosen, used = self._examples(x, targets, weights != 0)
         weights = weights.reshape(-1)[used]
-        log_probs, dx, (weight, bias) = np.empty(len(used)), self.backend.empty_like(x), self.logit_map()
+        log_probs, dx = self.backend.empty((len(used),), "float64"), self.backend.empty_like(x)
+        weight, bias = self.logit_map()
         dbias = grads["bias"] if "bias" in grads else self.backend.empty_like(bias)
         self.backend.cross_entropy_backward(log_probs, dx, grads["weight"], dbias, x, weight, bias, chosen, weights,
                                             self.n_jobs)  # fmt: skip
-        return self._loss(log_probs, weights), self._spread(dx, used, targets.shape)
-
-    @staticmethod
-    def _loss(log_probs, weights):
-        """Return the weighted sum of -log p."""
-        return -float(np.dot(log_probs, weights.astype(np.float64)))
+        return PendingLoss(log_probs, weights), self._spread(dx, used, targets.shape)
 
     def _spread(self, dx, used, shape):
         """Return the gradient of x for targets of a shape, zeros where a target is ignored."""
@@ -275,5 +300,11 @@ class ProjectedSoftmax(Layer):
 
     def loss_and_gradient(self, x, targets, weights=None):
         """Return the loss and its gradient with respect to x, as `Softmax.loss_and_gradient` does."""
-        loss, d_projected = self.classes.loss_and_gradient(self._project.forward(x, training=True), targets, weights)
+        loss, dx = self.pending_loss_and_gradient(x, targets, weights)
+        return finished([loss], self.backend), dx
+
+    def pending_loss_and_gradient(self, x, targets, weights):
+        """Return what `loss_and_gradient` does, the loss as a `PendingLoss`."""
+        projected = self._project.forward(x, training=True)
+        loss, d_projected = self.classes.pending_loss_and_gradient(projected, targets, weights)
         return loss, self._project.backward(d_projected)
