@@ -16,6 +16,11 @@ from fastrnn.command import main as cli
 settings.register_profile("fastrnn", deadline=None)  # the first example compiles
 settings.load_profile("fastrnn")
 
+if os.environ.get("NUMBA_ENABLE_CUDASIM", "0") == "1":
+    from tests.cuda import simulator
+
+    simulator.hasten()
+
 
 # Files with few and long tests, most of which compile in processes of their own.
 _LONG_FILES = {"test_warmup.py", "test_machines.py", "test_import.py", "test_examples.py", "test_readme.py",

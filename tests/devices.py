@@ -1,24 +1,45 @@
-"""Fixtures for folders of tests that run on the CPU, and on the backend of `tests.numpy_backend` with opaque arrays.
+"""Fixtures for folders of tests that run on the CPU, and on other devices under the CPU's name.
 
-A ``conftest.py`` imports both names.
+These are the backend of `tests.numpy_backend` with opaque arrays, and the GPU. Under ``NUMBA_ENABLE_CUDASIM=1`` the GPU
+is simulated, and is the only one. A ``conftest.py`` imports both names.
 """
+
+import os
 
 import pytest
 
 from fastrnn import backends
 from tests import numpy_backend
 
+SIMULATED = os.environ.get("NUMBA_ENABLE_CUDASIM", "0") == "1"
+
+
+def devices():
+    """Return the names of what tests run on here."""
+    if SIMULATED:
+        return ["cuda"]
+    return ["cpu", "numpy", *(["cuda"] if backends.has_gpu() else [])]
+
 
 def pytest_generate_tests(metafunc):
-    """Run a test on both backends; one with the mark ``cpu`` on the CPU only."""
-    devices = ["cpu"] if metafunc.definition.get_closest_marker("cpu") else ["cpu", "numpy"]
-    metafunc.parametrize("device", devices, indirect=True)
+    """Run a test on all devices; one with the mark ``cpu`` on the CPU only."""
+    only_cpu = metafunc.definition.get_closest_marker("cpu")
+    metafunc.parametrize("device", ["cpu"] if only_cpu else devices(), indirect=True)
 
 
 @pytest.fixture(autouse=True)
 def device(request):
     """What runs under the name "cpu"."""
-    if request.param == "numpy":
-        backends.register("cpu", numpy_backend)
-    yield request.param
+    if request.param == "cpu" and SIMULATED:
+        pytest.skip("of the CPU, which runs without the simulator")
+    if request.param == "cuda":
+        from tests.cuda.opened import open_to_tests
+
+        backends.register("cpu", backends.backend("cuda"))
+        with open_to_tests():
+            yield request.param
+    else:
+        if request.param == "numpy":
+            backends.register("cpu", numpy_backend)
+        yield request.param
     backends.register("cpu", None)

@@ -19,6 +19,20 @@ class Leak(AssertionError):
     """The package has used an array of a device as one of NumPy."""
 
 
+def for_tests(what, backend=None):
+    """Raise `Leak` unless a test asks for something of an array, or code in the folder of the array's backend."""
+    frame, helpers = sys._getframe(1), {__file__, sys._getframe(1).f_code.co_filename}
+    while frame is not None:
+        file = frame.f_code.co_filename
+        if backend and file.startswith(backend):
+            return
+        if file.startswith(PACKAGE):
+            raise Leak(f"{what} of an array of a device, in {file}:{frame.f_lineno}")
+        if file.startswith(TESTS) and file not in helpers:
+            return
+        frame = frame.f_back
+
+
 class Opaque(np.lib.mixins.NDArrayOperatorsMixin):
     """An array of the NumPy backend."""
 
@@ -36,14 +50,7 @@ class Opaque(np.lib.mixins.NDArrayOperatorsMixin):
 
     def _for_tests(self, what):
         """Return the array if a test asks for it; otherwise raise `Leak`."""
-        frame = sys._getframe(2)
-        while frame is not None:
-            file = frame.f_code.co_filename
-            if file.startswith(PACKAGE):
-                raise Leak(f"{what} of an array of a device, in {file}:{frame.f_lineno}")
-            if file.startswith(TESTS):
-                break
-            frame = frame.f_back
+        for_tests(what)
         return self._array
 
     def __array__(self, dtype=None, copy=None):
