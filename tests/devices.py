@@ -22,8 +22,9 @@ def devices():
 
 
 def pytest_generate_tests(metafunc):
-    """Run a test on all devices; one with the mark ``cpu`` on the CPU only."""
-    only_cpu = metafunc.definition.get_closest_marker("cpu")
+    """Run a test on all devices; one with the mark ``cpu`` on the CPU only, one with ``long`` not in the simulator."""
+    marks = ("cpu", "long") if SIMULATED else ("cpu",)
+    only_cpu = any(metafunc.definition.get_closest_marker(mark) for mark in marks)
     metafunc.parametrize("device", ["cpu"] if only_cpu else devices(), indirect=True)
 
 
@@ -31,7 +32,7 @@ def pytest_generate_tests(metafunc):
 def device(request):
     """What runs under the name "cpu"."""
     if request.param == "cpu" and SIMULATED:
-        pytest.skip("of the CPU, which runs without the simulator")
+        pytest.skip("not for the simulator")
     if request.param == "cuda":
         from tests.cuda.opened import open_to_tests
 

@@ -1,7 +1,5 @@
 """Numba's CUDA simulator in the place of a GPU: blocks run one after the other, threads of a block side by side."""
 
-import contextlib
-import sys
 import threading
 
 import numpy as np
@@ -74,17 +72,6 @@ class SimulatedDevice:
     def memory_left(self):
         """Return free and total bytes of the device's memory."""
         return 1 << 36, 1 << 36
-
-
-@contextlib.contextmanager
-def _frequent_switches():
-    """Let Python switch threads often: at a barrier, the simulator polls the threads of a block in a loop."""
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(2e-5)
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(interval)
 
 
 def opened(argument):

@@ -91,6 +91,7 @@ def test_sampled_softmax_equals_the_slow_one(monkeypatch):
     assert not layer.grads["weight"].any()
 
 
+@pytest.mark.long
 def test_candidates_are_as_probable_as_they_are_taken_to_be():
     layer = SampledSoftmax(FEATURES, CLASSES, COUNTS, n_samples=6, random_state=0)
     noise = (COUNTS + 1.0) ** 0.75
@@ -107,6 +108,7 @@ def test_candidates_are_as_probable_as_they_are_taken_to_be():
     np.testing.assert_allclose(seen / rounds, expected, atol=0.015)
 
 
+@pytest.mark.long
 def test_training_on_samples_learns_the_distribution_of_the_full_softmax():
     true = np.random.default_rng(3).dirichlet(np.full(CLASSES, 0.5))
     targets = np.random.default_rng(4)

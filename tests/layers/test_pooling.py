@@ -109,6 +109,7 @@ def test_gradient_of_bags_equals_differences(dropout):
     assert not layer.grads["weight"].any()
 
 
+@pytest.mark.long
 def test_dropout_of_a_bag_leaves_words_out_and_keeps_the_mean():
     layer = EmbeddingBag(1, 1, dropout=0.25, dtype="float64", random_state=0)
     layer.parameters["weight"][...] = 1
