@@ -86,19 +86,14 @@ def _constants(dtype):
 
 @functools.cache
 def _handle(found):
-    from nvmath.bindings import cublas
-
-    handle = cublas.create()
-    cublas.set_stream(handle, found.stream)
+    handle = found.cublas.create()
+    found.cublas.set_stream(handle, found.stream)
     return handle
 
 
 @functools.cache
-def _kinds(dtype, precision):
-    """Return cuBLAS' type of numbers and of computation."""
-    from nvmath.bindings import cublas
-
-    compute = cublas.ComputeType
+def _kinds(compute, dtype, precision):
+    """Return cuBLAS' type of numbers and of computation, of which `compute` has the names."""
     if dtype == np.float64:
         return 1, int(compute.COMPUTE_64F)  # CUDA_R_64F
     names = {"highest": "COMPUTE_32F", "high": "COMPUTE_32F_FAST_TF32", "medium": "COMPUTE_32F_FAST_16BF"}
@@ -107,14 +102,12 @@ def _kinds(dtype, precision):
 
 def _cublas(c, a, b, sizes, transpose_a, transpose_b, add, precision):
     """Run cuBLAS, which has columns where we have rows: it computes cᵀ = op(b)ᵀ · op(a)ᵀ."""
-    from nvmath.bindings import cublas
-
-    rows, columns, depth = sizes
-    kind, compute = _kinds(c.dtype, precision)
+    found, (rows, columns, depth) = device(), sizes
+    kind, compute = _kinds(found.cublas.ComputeType, c.dtype, precision)
     zero, one, _ = _constants(c.dtype)
-    found = device()
     with found.lock:
         found.make_current()
-        cublas.gemm_ex(_handle(found), int(transpose_b), int(transpose_a), columns, rows, depth, one, b.address, kind,
-                       _stride(b), a.address, kind, _stride(a), one if add else zero, c.address, kind, _stride(c),
-                       compute, -1)  # fmt: skip
+        found.cublas.gemm_ex(
+            _handle(found), int(transpose_b), int(transpose_a), columns, rows, depth, one, b.address, kind, _stride(b),
+            a.address, kind, _stride(a), one if add else zero, c.address, kind, _stride(c), compute, -1,
+        )  # fmt: skip

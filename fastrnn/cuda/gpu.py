@@ -100,6 +100,13 @@ class Device:
         self.lock = threading.RLock()
         self._unused_graphs = []  # they are destroyed when nothing is captured
 
+    @functools.cached_property
+    def cublas(self):
+        """The functions of cuBLAS, by the names of `nvmath.bindings.cublas`."""
+        from nvmath.bindings import cublas
+
+        return cublas
+
     def _allocate(self, size):
         self.make_current()
         return int(checked(self._driver.cuMemAlloc(size)))
