@@ -234,8 +234,8 @@ class Device:
 def flatten(argument, out):
     """Append the parameters that a kernel compiled by Numba takes for an argument to `out`."""
     if argument is None:
-        return
-    if isinstance(argument, tuple):
+        out.append(0)  # a pointer that is never read
+    elif isinstance(argument, tuple):
         for part in argument:
             flatten(part, out)
     elif hasattr(argument, "address"):

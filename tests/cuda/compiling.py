@@ -70,9 +70,9 @@ class Compiled:
 
     @functools.cached_property
     def parameters(self):
-        """Types of the entry's parameters in PTX: ".u64", ".f32", …"""
+        """Types of the entry's parameters in PTX: "u64", "f32", …"""
         listed = re.search(rf"\.entry {re.escape(self.name)}\((.*?)\)", self.ptx, re.DOTALL)[1]
-        return re.findall(r"\.param (?:\.align \d+ )?(\.\w+)", listed)
+        return re.findall(r"\.param \.(\w+)", listed)
 
     @functools.cached_property
     def arch(self):
@@ -169,8 +169,16 @@ def compiled_function(function, *arguments, capability=H100):
 
 
 def parameters_of(arguments):
-    """Return the parameters that a launch passes for arguments."""
+    """Return the PTX types of the parameters that a launch passes for arguments, without their signs."""
     flat = []
     for argument in arguments:
         flatten(argument, flat)
-    return flat
+    return [_TYPES.get(type(value)) or f"{value.dtype.kind}{8 * value.itemsize}".replace("i", "u") for value in flat]
+
+
+_TYPES = {int: "u64", bool: "u8", np.bool_: "u8"}  # as `cuda.core` passes them
+
+
+def double_precision(made):
+    """Return the instructions of a compiled kernel that compute in float64, or convert to or from it."""
+    return [line.strip() for line in made.ptx.splitlines() if ".f64" in line and not line.lstrip().startswith(".reg")]

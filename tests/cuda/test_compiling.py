@@ -1,4 +1,7 @@
-"""Kernels compile to PTX and to machine code without a GPU, within bounds."""
+"""Kernels compile to PTX and to machine code without a GPU, within bounds.
+
+``python -m tests.cuda.compile_all`` compiles them for all cells, types, precisions and architectures.
+"""
 
 import numpy as np
 import pytest
@@ -17,22 +20,10 @@ from fastrnn.cells._cell import (
 )
 from fastrnn.cuda.compiler import kernel
 from fastrnn.simd import zero
-from tests.cuda.compiling import A100, H100, array, compiled, parameters_of
+from tests.cuda import arguments
+from tests.cuda.compiling import array, compiled, double_precision, parameters_of, skip_if_unavailable
 
 pytestmark = pytest.mark.cpu
-
-
-@pytest.mark.parametrize("capability", [H100, A100])
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_a_launch_passes_the_parameters_that_the_kernel_takes(dtype, capability):
-    from fastrnn.cuda.arrays import _fill
-
-    arguments = array(dtype, 1), dtype(2)
-    kernel = compiled(_fill, *arguments, capability=capability)
-    assert len(kernel.parameters) == len(parameters_of(arguments))
-    assert kernel.parameters[-1] == (".f32" if dtype == np.float32 else ".f64")
-    assert 0 < kernel.registers < 64
-    assert kernel.spills == kernel.stack == kernel.shared == 0
 
 
 @kernel
@@ -77,7 +68,7 @@ def step_arguments(cell, dtype):
 @pytest.mark.parametrize("name", CELLS)
 def test_steps_of_a_cell_compile_without_double_precision(name):
     made = compiled(_step, *step_arguments(CELLS[name], np.float32))
-    assert ".f64" not in made.ptx
+    assert not double_precision(made)
     assert "div." not in made.ptx  # the special function units compute inverses
     assert made.spills == made.stack == 0
     assert made.registers <= 64
@@ -88,3 +79,30 @@ def test_steps_of_a_cell_compile_in_double_precision(name):
     made = compiled(_step, *step_arguments(CELLS[name], np.float64))
     assert "rcp.approx.ftz.f32" not in made.ptx
     assert made.spills == made.stack == 0
+
+
+CASES = [
+    pytest.param(name, kernel, number, id=f"{name}.{kernel.__name__}-{number.__name__}")
+    for name, kernels in arguments.modules_with_kernels().items()
+    for kernel in kernels
+    for number in (np.float32, np.float64)
+]
+
+
+@pytest.mark.parametrize(("module", "kernel", "number"), CASES)
+def test_a_kernel_compiles_within_bounds(module, kernel, number):
+    skip_if_unavailable()
+    cases = arguments.of_kernel(module, kernel, number)
+    assert cases, f"tests/cuda/arguments/{module}.py has no arguments for {kernel.__name__}"
+    for given in cases:
+        made = compiled(kernel, *given)
+        assert made.parameters == parameters_of(given)
+        assert made.spills <= arguments.allowed_spills(module, kernel)
+        if number == np.float32 and not arguments.may_compute_in_double(module, kernel):
+            assert not double_precision(made)
+
+
+def test_what_is_allowed_exists():
+    for module, kernels in arguments.modules_with_kernels().items():
+        names = {kernel.__name__ for kernel in kernels}
+        assert arguments.exceptions(module) <= names
