@@ -7,7 +7,7 @@ are on the host.
 import numpy as np
 from numba import cuda
 
-from fastrnn.cuda.arrays import asarray, empty, fill
+from fastrnn.cuda.arrays import asarray, empty
 from fastrnn.cuda.compiler import device_function, kernel
 from fastrnn.cuda.gpu import device
 from fastrnn.cuda.reductions import block_maximum, block_sum
@@ -181,29 +181,37 @@ def max_pooling_backward(dy, dout, where):
 
 
 @kernel
-def _attend(out, shares, y, scores, lengths):
-    # out (B, H), shares (T, B), y (T · B, H), scores (T, B), lengths (B,)
-    shared = cuda.shared.array(0, out.dtype)  # (threads,)
-    thread, threads, batch = cuda.threadIdx.x, cuda.blockDim.x, out.shape[0]
-    for b in range(cuda.blockIdx.x, batch, cuda.gridDim.x):
+def _share(shares, scores, lengths):
+    # shares, scores (T, B), lengths (B,)
+    shared = cuda.shared.array(0, shares.dtype)  # (threads,)
+    thread, threads = cuda.threadIdx.x, cuda.blockDim.x
+    for b in range(cuda.blockIdx.x, shares.shape[1], cuda.gridDim.x):
         highest = scores[min(thread, max(lengths[b] - 1, 0)), b]
         for t in range(thread, lengths[b], threads):
             highest = max(highest, scores[t, b])
         highest = block_maximum(highest, shared)
-        total = out.dtype.type(0)
+        total = shares.dtype.type(0)
         for t in range(thread, lengths[b], threads):
             share = exp(scores[t, b] - highest)
             shares[t, b] = share
             total += share
         total = block_sum(total, shared)
         for t in range(thread, shares.shape[0], threads):
-            shares[t, b] = shares[t, b] / total if t < lengths[b] else out.dtype.type(0)
-        cuda.syncthreads()
-        for j in range(thread, out.shape[1], threads):
-            mean = out.dtype.type(0)
+            shares[t, b] = shares[t, b] / total if t < lengths[b] else shares.dtype.type(0)
+
+
+@kernel
+def _weigh(out, shares, y, lengths):
+    # out (B, H), shares (T, B), y (T · B, H), lengths (B,)
+    x, first = cuda.grid(2)
+    width, height = cuda.gridsize(2)
+    batch = out.shape[0]
+    for b in range(first, batch, height):
+        for j in range(x, out.shape[1], width):
+            total = out.dtype.type(0)
             for t in range(lengths[b]):
-                mean += shares[t, b] * y[t * batch + b, j]
-            out[b, j] = mean
+                total += shares[t, b] * y[t * batch + b, j]
+            out[b, j] = total
 
 
 @kernel
@@ -247,10 +255,9 @@ def _shared(array):
 def attention_pooling_forward(out, shares, y, scores, lengths):
     """Compute shares[:, b] = softmax of scores[:, b] over the steps, and out[b] = Σ shares[t, b] · y[t, b]."""
     # out (B, H), shares (T, B), y (T, B, H), scores (T, B), lengths (B,)
-    if not shares.size:
-        fill(out, 0)
-        return
-    _attend.over_rows(len(out), out, shares, _as_rows(y), scores, _uploaded(lengths), shared=_shared(out))
+    lengths = _uploaded(lengths)
+    _share.over_rows(shares.shape[1] if shares.size else 0, shares, scores, lengths, shared=_shared(shares))
+    _weigh.over_matrix(*out.shape, out, shares, _as_rows(y), lengths)
 
 
 def attention_pooling_backward(dy, dscores, dout, shares, y, lengths):
