@@ -7,7 +7,7 @@ import fastrnn
 from fastrnn.persistence import saved_class
 
 
-def load(path, verify=True):
+def load(path, verify=True, device=None):
     """Read a model of any class from the file that its ``save`` wrote.
 
     The file holds no code. It names the class, which must be one of this package.
@@ -19,6 +19,9 @@ def load(path, verify=True):
     verify : bool, default=True
         Whether to read the whole file once and compare it with its checksum. Without this, a damaged file may give
         wrong numbers, and loading takes the same time for any size.
+    device : {"cpu", "cuda", "auto"} or None, default=None
+        Where the model's network will be. None is the device that the model was saved with, or the CPU where that is a
+        GPU and there is none.
 
     Returns
     -------
@@ -29,7 +32,9 @@ def load(path, verify=True):
     ------
     ValueError
         The file is not a saved model, is damaged, comes from another version of the format, or holds a model of a class
-        outside this package.
+        outside this package; or `device` is "cuda" for a model without a network.
+    RuntimeError
+        `device` is "cuda", and there is no GPU, or a package for it is missing.
     OSError
         The file cannot be read.
 
@@ -52,4 +57,4 @@ def load(path, verify=True):
     if not hasattr(cls, "_unpack"):  # a method of all classes whose models can be saved
         what = "a checkpoint, which fit(checkpoint=…) reads" if name.endswith(" checkpoint") else f"a {name}"
         raise ValueError(f"{path} holds no model of a class of fastrnn, but {what}.")
-    return cls.load(path, verify=verify)
+    return cls.load(path, verify=verify, device=device)

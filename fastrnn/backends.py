@@ -64,6 +64,65 @@ def resolved(device):
     return ("cuda" if has_gpu() else "cpu") if isinstance(device, str) and device == "auto" else device
 
 
+def available(device):
+    """Return the name of the device on which a stored object is used here: the CPU in the place of a missing GPU.
+
+    Parameters
+    ----------
+    device : str
+        Where the object was.
+
+    Examples
+    --------
+    >>> from fastrnn.backends import available
+    >>> available("cpu"), available("cuda") in ("cpu", "cuda")
+    ('cpu', True)
+    """
+    return "cpu" if device == "cuda" and not has_gpu() else device
+
+
+def place_loaded(name, params, content, device=None):
+    """Choose the device of a model that was read from a file, and of the models in it.
+
+    Parameters
+    ----------
+    name : str
+        The model's class.
+    params : dict
+        The constructor's parameters; "device" is changed.
+    content : dict
+        Its "models", if there are any, are lists of a class, parameters and content.
+    device : {"cpu", "cuda", "auto"} or None, default=None
+        None is the device that the model was saved with, or the CPU where that is a GPU that is missing here.
+
+    Raises
+    ------
+    ValueError
+        There is no such device, or the model has no network to put on a GPU.
+    RuntimeError
+        There is no GPU, or a package for it is missing.
+
+    Examples
+    --------
+    >>> from fastrnn.backends import place_loaded
+    >>> place_loaded("RNNClassifier", params := {"device": "auto"}, {}, "cpu")
+    >>> params
+    {'device': 'cpu'}
+    """
+    if device is not None:
+        backend(device)  # raises where there is none
+    if not _place(params, content, device) and device == "cuda":
+        raise ValueError(f"device must be None or 'cpu' for a {name}, which has no network, got 'cuda'.")
+
+
+def _place(params, content, device):
+    """Set "device" in the parameters of a model and of those in it; return whether one has it."""
+    parts = [_place(*part[1:], device) for part in content.get("models", ())]
+    if "device" in params:
+        params["device"] = available(params["device"]) if device is None else device
+    return "device" in params or any(parts)
+
+
 def _module(device):
     """Return the module of a device, imported when it is first asked for."""
     try:

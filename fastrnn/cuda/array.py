@@ -4,6 +4,8 @@ import math
 
 import numpy as np
 
+from fastrnn.cuda.gpu import is_usable
+
 
 class Array:
     """A C-contiguous array on the device.
@@ -67,7 +69,21 @@ class Array:
     def __repr__(self):
         return f"<{'×'.join(map(str, self.shape)) or 'one number'}, {self.dtype}, on the GPU>"
 
-    def __reduce__(self):
-        from fastrnn.cuda.arrays import asarray, to_numpy
+    def __deepcopy__(self, memo):
+        from fastrnn.cuda.arrays import copy
 
-        return asarray, (np.array(to_numpy(self)),)
+        return copy(self)
+
+    def __reduce__(self):
+        from fastrnn.cuda.arrays import to_numpy
+
+        return restored, (np.array(to_numpy(self)),)
+
+
+def restored(values):
+    """Return a stored array: one of the device again, or the ndarray itself where there is no GPU."""
+    if not is_usable():
+        return values
+    from fastrnn.cuda.arrays import asarray
+
+    return asarray(values)

@@ -29,6 +29,16 @@ def device():
     return _device
 
 
+@functools.cache
+def is_usable():
+    """Return whether `device` finds one."""
+    try:
+        device()
+    except RuntimeError:
+        return False
+    return True
+
+
 def use(new):
     """Replace the device of this process, and return the one before; None looks for it again."""
     global _device

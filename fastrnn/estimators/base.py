@@ -22,13 +22,13 @@ from fastrnn.estimators.examples import (
     split_examples,
     warn_of_cut,
 )
-from fastrnn.estimators.files import pack, unpack_params
+from fastrnn.estimators.files import FilesMixin, unpack_params
 from fastrnn.estimators.series import SeriesReader
 from fastrnn.estimators.targets import TARGETS, check_same_classes
 from fastrnn.estimators.texts import TextReader
 from fastrnn.estimators.vectors import initial_vectors, read_vectors
 from fastrnn.layers.dropout import check_probability
-from fastrnn.persistence import load_model, rebuilt, save_model
+from fastrnn.networks.placement import PlacedMixin
 from fastrnn.text.normalization import check_preprocessing
 from fastrnn.text.tokenizers import get_tokenizer
 from fastrnn.training.checkpoint import open_checkpoint
@@ -41,7 +41,6 @@ from fastrnn.utils.checks import (
     check_positive_integer,
     check_training,
 )
-from fastrnn.utils.use import GuardedMixin
 
 _PREDICTION_BATCH = 256
 _STEPS, _FEWEST_EPOCHS = 1200, 4  # of a training with max_iter="auto"
@@ -68,7 +67,7 @@ class Learned(NamedTuple):
     validation_scores: list
 
 
-class BaseSequenceEstimator(GuardedMixin, BaseEstimator, abc.ABC):
+class BaseSequenceEstimator(PlacedMixin, FilesMixin, BaseEstimator, abc.ABC):
     """Estimator that reads sequences and trains a network on them: reading, training, files, checks of parameters.
 
     A subclass has the constructor's parameters that are read here, and writes the abstract methods, `fit`,
@@ -207,7 +206,9 @@ class BaseSequenceEstimator(GuardedMixin, BaseEstimator, abc.ABC):
 
     def _train(self, learned, examples, held_out, optimizer, max_iter, random_state, checkpoint=None):
         """Train the network; set the learned attributes."""
-        network = learned.network
+        network, is_known = learned.network, learned.network is getattr(self, "network_", None)
+        if is_known:
+            self._place_network()
         network.held_weights().drop()
 
         def epoch():
@@ -220,7 +221,7 @@ class BaseSequenceEstimator(GuardedMixin, BaseEstimator, abc.ABC):
             n_iter_no_change=self.n_iter_no_change,
             tol=self.tol if held_out is not None else -np.inf,  # a fluctuating training loss is no reason to slow down
             is_finite=lambda n_batches: self._is_finite(network, examples, n_batches),
-            restore_on_error=network is getattr(self, "network_", None),
+            restore_on_error=is_known,
             checkpoint=checkpoint,
             random_state=random_state,
             verbose=self.verbose,
@@ -281,49 +282,6 @@ class BaseSequenceEstimator(GuardedMixin, BaseEstimator, abc.ABC):
         return self.network_.nbytes
 
     # --------------------------------------------------------------------------------------------------------- files
-
-    def save(self, path):
-        """Write the fitted model to one safetensors file, which holds no code.
-
-        The file holds pretrained vectors as they were learned, and the parameter `embedding` is None after `load`.
-        Parameters that only a `fit` can change are written as they were in `fit`.
-
-        Parameters
-        ----------
-        path : str or os.PathLike
-            The file. It is replaced whole or not at all.
-
-        Raises
-        ------
-        ValueError
-            If a parameter is not a plain value (a callable tokenizer for instance): the message says what to do.
-        """
-        check_fitted(self, "network_")
-        content = pack({**self.get_params(deep=False), **self._fitted_params}, self.learned)
-        save_model(path, type(self).__name__, *content)
-
-    @classmethod
-    def load(cls, path, verify=True):
-        """Read a model that `save` wrote.
-
-        Parameters
-        ----------
-        path : str or os.PathLike
-        verify : bool, default=True
-            Whether to compare the whole file with its checksum. Without that, a damaged file may give wrong numbers.
-
-        Returns
-        -------
-        A fitted model of this class.
-
-        Raises
-        ------
-        ValueError
-            If the file is not a saved model, is damaged, or holds a model of another class.
-        """
-        content = load_model(path, cls.__name__, verify)
-        with rebuilt(path, cls.__name__):
-            return cls._unpack(*content)
 
     @classmethod
     def _unpack(cls, params, content, arrays):

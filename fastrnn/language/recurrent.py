@@ -7,11 +7,12 @@ from fastrnn.exchange._language_model import ExchangeMixin
 from fastrnn.language.base import BaseLanguageModel
 from fastrnn.language.recurrent_inference import RecurrentInferenceMixin
 from fastrnn.language.recurrent_training import RecurrentTrainingMixin
+from fastrnn.networks.placement import PlacedMixin
 from fastrnn.training.checkpoint import open_checkpoint
 from fastrnn.training.history import History
 
 
-class RNNLanguageModel(ExchangeMixin, RecurrentTrainingMixin, RecurrentInferenceMixin, BaseLanguageModel):
+class RNNLanguageModel(PlacedMixin, ExchangeMixin, RecurrentTrainingMixin, RecurrentInferenceMixin, BaseLanguageModel):
     """Recurrent network that predicts the next token.
 
     Token ids → embedding → recurrent layers → dense → softmax; trained by truncated backpropagation through time

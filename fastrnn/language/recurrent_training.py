@@ -151,6 +151,7 @@ class RecurrentTrainingMixin:
         """Train a new network, or the one there is; set the learned attributes."""
         text, validation, vocabulary, counts = data
         if going_on:
+            self._place_network()
             network = self.network_
         else:
             if counts is None and settings.softmax != "full":  # the other softmaxes depend on frequencies

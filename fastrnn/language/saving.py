@@ -1,6 +1,7 @@
 """Files of language models."""
 
 import fastrnn  # whose public classes a file may hold
+from fastrnn.backends import place_loaded
 from fastrnn.persistence import load_model, plain_parameter, rebuilt, save_model
 from fastrnn.text.subwords import tokenizer_from_plain, tokenizer_to_plain
 from fastrnn.text.vocabulary import Vocabulary
@@ -43,7 +44,7 @@ class SavingMixin(GuardedMixin):
         return params, {**content, **given}, arrays
 
     @classmethod
-    def load(cls, path, verify=True):
+    def load(cls, path, verify=True, device=None):
         """Read a model that `save` wrote.
 
         The learned arrays are mapped into memory, and n-gram models use them there: pages of the file are read when
@@ -57,6 +58,9 @@ class SavingMixin(GuardedMixin):
             Whether the whole file is read once and compared with its checksum (two or three gigabytes a second).
             Otherwise loading takes the same time for any size, but a damaged file may give wrong numbers or end the
             process.
+        device : {"cpu", "cuda", "auto"} or None, default=None
+            Where the model's network will be. None is the device that the model was saved with, or the CPU where that
+            is a GPU and there is none.
 
         Returns
         -------
@@ -66,9 +70,12 @@ class SavingMixin(GuardedMixin):
         ------
         ValueError
             If the file is not a saved model, is damaged or incomplete, or holds a model of another class or of another
-            version of the format.
+            version of the format; or if `device` is "cuda" for a model without a network.
+        RuntimeError
+            `device` is "cuda", and there is no GPU, or a package for it is missing.
         """
         params, content, arrays = load_model(path, cls.__name__, verify)
+        place_loaded(cls.__name__, params, content, device)
         with rebuilt(path, cls.__name__):
             return cls._unpack(params, content, arrays)
 

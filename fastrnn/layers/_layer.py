@@ -5,7 +5,7 @@ import threading
 import numpy as np
 from sklearn.utils import check_random_state
 
-from fastrnn.backends import backend, resolved
+from fastrnn.backends import available, backend, resolved
 from fastrnn.utils.arrays import weights_of
 from fastrnn.utils.checks import shown
 
@@ -85,8 +85,40 @@ class Layer:
                 getattr(self, attribute).update({new: arrays[name] for name, new in names.items()})
 
     def __setstate__(self, state):
-        vars(self).update(state, backend=backend(state["device"], state["precision"]))
+        device = available(state["device"])
+        vars(self).update(state, device=device, backend=backend(device, state["precision"]))
         self._share()  # joblib unpickles a shared array as two
+
+    def parts(self):
+        """Return the layers that this layer consists of."""
+        values = [part for value in vars(self).values() for part in (value if isinstance(value, list) else [value])]
+        return [value for value in values if isinstance(value, Layer)]
+
+    def place(self, device, precision):
+        """Move the layer to a device, in place; what a forward pass kept for `backward` is lost.
+
+        Parameters
+        ----------
+        device : {"cpu", "cuda", "auto"}
+        precision : {"highest", "high", "medium"}
+
+        Examples
+        --------
+        >>> from fastrnn.layers import Dense
+        >>> layer = Dense(2, 3)
+        >>> layer.place("cpu", "high")
+        >>> layer.device, layer.precision
+        ('cpu', 'high')
+        """
+        device = resolved(device)
+        if (device, precision) != (self.device, self.precision):
+            before, ops = self.backend, backend(device, precision)
+            self.device, self.precision, self.backend, self._kept = device, precision, ops, None
+            for arrays in (self.parameters, self.grads):
+                arrays.update({name: ops.asarray(before.to_numpy(array)) for name, array in arrays.items()})
+        for layer in [*self.parts(), *(layer for layer, _ in self._members)]:
+            layer.place(device, precision)
+        self._share()
 
     def make_writable(self):
         """Copy the read-only arrays, those of a memory-mapped model, so that the layer can be trained.

@@ -1,6 +1,5 @@
 """The recurrent layer of any cell: several layers, one or both directions, padded or ragged batches."""
 
-import functools
 import numbers
 from typing import NamedTuple
 
@@ -153,8 +152,11 @@ class Recurrent(Layer):
         self._sizes = (proj_size or hidden_size, *(hidden_size,) * (len(self.cell.states) - 1))  # of each state
         self.output_size = self._sizes[0] * (self.directions if merge == "concat" else 1)
         self._rows = num_layers * self.directions  # of states
-        directions = [self._add_direction(n) for n in range(self._rows)]
-        self._layers = [directions[n : n + self.directions] for n in range(0, self._rows, self.directions)]
+        for n in range(self._rows):
+            columns = input_size if n < self.directions else self.output_size
+            for name, value in initial_parameters(self, columns).items():
+                self._add_parameter(f"{name}_{self._suffix(n)}", value)
+        self._make_layers()
         if learn_initial_state:
             for name, size in zip(self.cell.states, self._sizes, strict=True):
                 self._add_parameter(f"initial_{name}", np.zeros((self._rows, size)))
@@ -162,19 +164,42 @@ class Recurrent(Layer):
         # One more than needed: each draws a seed, on which the parameters of the layers made next depend.
         self._dropouts = [Dropout(dropout, locked_dropout, **options) for _ in range(num_layers)][1:]
         self._noise = Noise(self.random_state)
-        self._held = Held(functools.partial(_hold, directions))
+        self._held = Held(self._hold)
 
-    def _add_direction(self, n):
-        """Register the parameters of direction `n`, with torch's names, and return the direction."""
+    def _suffix(self, n):
+        """Return the end of the names of the parameters of direction `n`, as torch has it."""
         layer, second = divmod(n, self.directions)
-        suffix = f"l{layer}" + ("_reverse" if second else "")
-        for name, value in initial_parameters(self, self.output_size if layer else self.input_size).items():
-            self._add_parameter(f"{name}_{suffix}", value)
+        return f"l{layer}" + ("_reverse" if second else "")
+
+    def _make_layers(self):
+        """Make the backend's object for each direction of each layer."""
+        directions = list(map(self._make_direction, range(self._rows)))
+        self._layers = [directions[n : n + self.directions] for n in range(0, self._rows, self.directions)]
+
+    def _make_direction(self, n):
+        second = n % self.directions == 1
         return self.backend.make_direction(
-            self.cell, (self.hidden_size, self._sizes[0]), suffix, self.parameters, self.grads, place=n,
-            column=self._sizes[0] if second and self.merge == "concat" else 0, reverse=self.reverse or bool(second),
+            self.cell, (self.hidden_size, self._sizes[0]), self._suffix(n), self.parameters, self.grads, place=n,
+            column=self._sizes[0] if second and self.merge == "concat" else 0, reverse=self.reverse or second,
             n_jobs=self.n_jobs, threads_cut=self.threads_cut,
         )  # fmt: skip
+
+    def __getstate__(self):
+        return {**super().__getstate__(), "_layers": None}  # another device has others
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        self._make_layers()
+
+    def place(self, device, precision):
+        """Move the layer to a device, see `Layer.place`; weights that `held_weights` keeps are released."""
+        self._held.drop()
+        super().place(device, precision)
+        self._make_layers()
+
+    def _hold(self):
+        """Return the weights of all directions, prepared for many passes."""
+        return [direction.held() for layer in self._layers for direction in layer]
 
     # ----------------------------------------------------------------------------------------------------- passes
 
@@ -457,8 +482,3 @@ class Recurrent(Layer):
         """Return an array (num_layers · directions, *batch_shape, size) for each state."""
         empty, rows, dtype = self.backend.empty, self._rows, self.dtype
         return [empty((rows, *batch_shape, size), dtype) for size in self._sizes]
-
-
-def _hold(directions):
-    """Return the weights of all directions, prepared for many passes."""
-    return [direction.held() for direction in directions]

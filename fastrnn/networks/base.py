@@ -3,6 +3,7 @@
 import abc
 import copy
 
+from fastrnn.backends import resolved
 from fastrnn.utils.shared import Held
 
 
@@ -48,6 +49,16 @@ class Network(abc.ABC):
     def backend(self):
         """The module with the kernels and array operations of the network's device."""
         return self.head.layer.backend
+
+    def place(self, device, precision):
+        """Move the network to a device, in place, see `fastrnn.layers.Layer.place`."""
+        if (self.head.layer.device, self.head.layer.precision) == (resolved(device), precision):
+            return
+        self.held_weights().drop()
+        state = self.training_state()
+        for layer in self.layers.values():
+            layer.place(device, precision)
+        self.set_training_state(*state)
 
     # --------------------------------------------------------------------------------------------------- parameters
 

@@ -9,7 +9,7 @@ import numbers
 
 import numpy as np
 
-from fastrnn.backends import backend
+from fastrnn.backends import available, backend, resolved
 from fastrnn.training.arrays import distinct
 from fastrnn.utils.checks import check_choice, check_fraction, shown
 
@@ -41,9 +41,18 @@ class Optimizer:
         self.weight_decay = _at_least_zero("weight_decay", weight_decay)
         backend(device).effective_n_jobs(n_jobs)  # raises for an invalid number of threads
         self.n_jobs = n_jobs
-        self.device = device
+        self.device = resolved(device)
         self.n_steps = 0
         self._state = {}
+
+    def __setstate__(self, state):
+        vars(self).update(state, device=available(state["device"]))
+
+    def place(self, device):
+        """Move the state to a device."""
+        state = self.state_dict()
+        self.device = device
+        self.load_state_dict(state)
 
     @property
     def backend(self):
