@@ -38,6 +38,18 @@ def count_units(cell):
     return sum(vectors for _, vectors in declared(cell, "parameters"))
 
 
+@functools.cache
+def slot_blocks(slots):
+    """Return the blocks of neighbouring gates with neighbouring slots: (first slot, end, first gate) for each."""
+    blocks = []
+    for gate, slot in enumerate(slots):
+        if blocks and blocks[-1][1] == slot:
+            blocks[-1] = (blocks[-1][0], slot + 1, blocks[-1][2])
+        else:
+            blocks.append((slot, slot + 1, gate))
+    return tuple(blocks)
+
+
 def forward(cell, z, state, units):
     """Call the cell's forward step: (new state, what backward needs)."""
     return cell.forward(z, state, units) if declared(cell, "parameters") else cell.forward(z, state)

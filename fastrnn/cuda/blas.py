@@ -46,14 +46,18 @@ class Matrix:
         The rows; the default is all.
     """
 
-    __slots__ = ("address", "dtype", "first", "rows", "shape", "source", "stride")
+    __slots__ = ("dtype", "first", "rows", "shape", "source", "stride")
 
     def __init__(self, array, first=0, columns=None, begin=0, end=None):
         end = array.shape[0] if end is None else end
         self.stride, self.dtype = array.shape[1], array.dtype
         self.shape = end - begin, self.stride if columns is None else columns
         self.source, self.first, self.rows = array, first, (begin, end)
-        self.address = array.address + (begin * self.stride + first) * array.dtype.itemsize
+
+    @property
+    def address(self):
+        """Address of the first element on the device."""
+        return self.source.address + (self.rows[0] * self.stride + self.first) * self.dtype.itemsize
 
     @property
     def values(self):

@@ -63,12 +63,7 @@ class Kernel:
     def over_matrix(self, rows, columns, *arguments):
         """Launch for the elements of a matrix: a warp on neighbouring columns; the kernel strides over both axes."""
         if rows and columns:
-            found = device()
-            width = min(32, found.threads)
-            height = found.threads // width
-            down = min(-(-rows // height), found.blocks)
-            across = min(-(-columns // width), max(found.blocks // down, 1))
-            self.launch((across, down), (width, height), *arguments)
+            self.launch(*matrix_shape(rows, columns), *arguments)
 
     def prepare(self, grid, block, *arguments, numbers=0, shared=0, cooperative=False):
         """Return a function that launches the kernel with these arguments, for many launches.
@@ -81,6 +76,17 @@ class Kernel:
         if compiled is None:
             compiled = self._compiled[key] = found.compile(self, tuple(map(type_of, kinds)))
         return found.launcher(compiled, grid, block, arguments, shared, cooperative)
+
+
+def matrix_shape(rows, columns, threads=None):
+    """Return the grid and the block of a launch for the elements of a matrix, of `threads` threads a block at most."""
+    found = device()
+    threads = min(threads or found.threads, found.threads)
+    width = min(32, threads)
+    height = threads // width
+    down = min(-(-rows // height), found.blocks)
+    across = min(-(-columns // width), max(found.blocks // down, 1))
+    return (across, down), (width, height)
 
 
 def _key(argument):

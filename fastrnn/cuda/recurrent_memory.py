@@ -14,7 +14,7 @@ class Memory(NamedTuple):
 
     # (R, S · H), slot by slot. Before the loop: the input's part of the pre-activations, which is standardized for
     # normalized cells, and all biases. After forward: what backward needs. After backward: gradients of the
-    # pre-activations, whose input's part normalized cells have still to be taken through their standardization.
+    # pre-activations, for normalized cells of those before the standardization.
     gates: object
     states: object  # (N, B + R, H), the initial states first
     masked: object  # (B + R, H), h under the mask of the recurrent product, the initial one too; or None

@@ -75,11 +75,8 @@ class RowNumbers(NamedTuple):
     packed: np.ndarray  # (steps · batch,) packed row of each row of the padded batch; -1 for padding
 
 
-class Packing:
-    """Packed order of a padded batch, and the conversions in both directions.
-
-    Above the backend this is an opaque object with the methods `pack`, `unpack` and `new_rows` and the attributes
-    `batch`, `sequences` and `step_numbers`.
+class PackedOrder:
+    """Packed order of a padded batch, in numbers of the host that are the same for every device.
 
     Parameters
     ----------
@@ -103,7 +100,6 @@ class Packing:
     def __init__(self, steps, batch, lengths=None, batch_first=False):
         self.batch, self.steps = batch, steps
         self._strides = (1, steps) if batch_first else (batch, 1)  # of a step and of a sequence, in padded rows
-        self._schedules = {}
         self._is_padded_order = lengths is None and not batch_first
         if lengths is None:
             self.order = None
@@ -174,6 +170,23 @@ class Packing:
         rows = np.full(self.batch * self.steps, -1, np.int32)
         rows[self.output_rows(reverse, padded=True)] = self._own_rows
         return rows
+
+
+class Packing(PackedOrder):
+    """Packed order of a padded batch, and the conversions in both directions.
+
+    Above the backend this is an opaque object with the methods `pack`, `unpack` and `new_rows` and the attributes
+    `batch`, `sequences` and `step_numbers`.
+
+    Parameters
+    ----------
+    steps, batch, lengths, batch_first
+        See `PackedOrder`.
+    """
+
+    def __init__(self, steps, batch, lengths=None, batch_first=False):
+        super().__init__(steps, batch, lengths, batch_first)
+        self._schedules = {}
 
     def schedule(self, chunk):
         """Return the first row of each step in gates (T,) and in states (T + 1,).

@@ -6,7 +6,7 @@ import operator
 import numpy as np
 
 from fastrnn._memory import Room
-from fastrnn.cells._cell import check_stages, count_units, declared
+from fastrnn.cells._cell import check_stages, count_units, declared, slot_blocks
 from fastrnn.kernels import recurrence
 from fastrnn.kernels.dense import product
 from fastrnn.kernels.gemm import Strides, pack, packed_size
@@ -87,7 +87,9 @@ class DirectionWeights:
         self._no_rows, self._no_units = np.empty((0, output), self.dtype), np.zeros((1, self.padded), self.dtype)
         slots = {"bias_ih": cell.input_slots, "bias_hh": cell.recurrent_slots + self.gated_slots}
         self.biases = [
-            (f"{name}_{suffix}", _blocks(places)) for name, places in slots.items() if f"{name}_{suffix}" in parameters
+            (name, slot_blocks(places))
+            for name, places in ((f"{name}_{suffix}", places) for name, places in slots.items())
+            if name in parameters
         ]
         self._arrays_key = _key(
             len(cell.slots), hidden, output, self.columns, self.layout, *(blocks for _, blocks in self.biases)
@@ -105,7 +107,7 @@ class DirectionWeights:
     def _blocks(self, slots):
         """Return the blocks of neighbouring gates with neighbouring slots, see `recurrence.Blocks`: (·, 3)."""
         if self.padded == self.hidden:
-            blocks = _blocks(slots)
+            blocks = slot_blocks(slots)
         else:
             blocks = [(slot, slot + 1, gate) for gate, slot in enumerate(slots)]
         blocks = [(gate * self.hidden, (end - slot) * self.hidden, slot * self.padded) for slot, end, gate in blocks]
@@ -294,15 +296,3 @@ def _packed(room, name, weight, transposed):
 def _key(*what):
     """Return one object for equal arguments: a key that is faster to look up than the arguments."""
     return object()
-
-
-@functools.cache
-def _blocks(slots):
-    """Return the blocks of neighbouring gates with neighbouring slots: (first slot, end, first gate) for each."""
-    blocks = []
-    for gate, slot in enumerate(slots):
-        if blocks and blocks[-1][1] == slot:
-            blocks[-1] = (blocks[-1][0], slot + 1, blocks[-1][2])
-        else:
-            blocks.append((slot, slot + 1, gate))
-    return tuple(blocks)

@@ -1,0 +1,155 @@
+"""The packed order of a batch on the GPU: the numbers are the host's, and rows are gathered by their copies."""
+
+import functools
+
+import numpy as np
+from numba import cuda
+
+from fastrnn.cuda.arrays import asarray, empty
+from fastrnn.cuda.compiler import kernel
+from fastrnn.cuda.gpu import device
+from fastrnn.kernels.packing import PackedOrder
+from fastrnn.utils.recurrent import Inputs
+
+
+@kernel
+def _gather(out, source, rows, out_column, source_row, source_column, columns):
+    # out (n, out_column + columns or more), source (·, source_column + columns or more), rows (n,) or None
+    x, y = cuda.grid(2)
+    width, height = cuda.gridsize(2)
+    for i in range(y, out.shape[0], height):
+        row = i
+        if rows is not None:
+            row = rows[i]
+        for j in range(x, columns, width):
+            value = out.dtype.type(0)
+            if row >= 0:
+                value = source[source_row + row, source_column + j]
+            out[i, out_column + j] = value
+
+
+def gather(out, source, rows, *, columns=None, out_column=0, source_row=0, source_column=0):
+    """Write rows of a matrix to the rows of another one, or some columns of them.
+
+    Parameters
+    ----------
+    out : Array (n, ·)
+    source : Array (m, ·)
+    rows : Array (n,) of int32 or None
+        The row of `source`, from `source_row` on, for each row of `out`; -1 for zeros. None is 0, 1, …
+    columns : int, default=None
+        Number of columns; None is all that `out` has.
+    out_column, source_column : int, default=0
+        The first column.
+    source_row : int, default=0
+    """
+    columns = out.shape[1] if columns is None else columns
+    _gather.over_matrix(len(out), columns, out, source, rows, out_column, source_row, source_column, columns)
+
+
+def make_packing(steps, batch, lengths=None, batch_first=False):
+    """Return the `Packing` of a padded batch, as `fastrnn.kernels.packing.make_packing`."""
+    if lengths is None:
+        return _full_packing(device(), steps, batch, batch_first)
+    return Packing(steps, batch, lengths, batch_first)
+
+
+@functools.lru_cache(maxsize=16)
+def _full_packing(found, steps, batch, batch_first):
+    """Return the packing of sequences that have all steps; it keeps its copies on the device `found`."""
+    return Packing(steps, batch, None, batch_first)
+
+
+class Packing(PackedOrder):
+    """Packed order of a padded batch, and the conversions in both directions.
+
+    Above the backend this is an opaque object with the methods `pack`, `unpack` and `new_rows` and the attributes
+    `batch`, `sequences` and `step_numbers`. Numbers of rows that are the own ones, 0, 1, …, are None on the device.
+
+    Parameters
+    ----------
+    steps, batch, lengths, batch_first
+        See `fastrnn.kernels.packing.PackedOrder`.
+    """
+
+    def __init__(self, steps, batch, lengths=None, batch_first=False):
+        super().__init__(steps, batch, lengths, batch_first)
+        self._uploaded = {}
+
+    def __getstate__(self):
+        return {**vars(self), "_uploaded": {}}
+
+    def uploaded(self, name, *arguments):
+        """Return numbers of the host on the device, int32, copied once: an attribute, or what a method returns."""
+        key = name, *arguments
+        if key not in self._uploaded:
+            values = getattr(self, name)
+            values = values(*arguments) if callable(values) else values
+            self._uploaded[key] = None if values is None else asarray(np.ascontiguousarray(values, np.int32))
+        return self._uploaded[key]
+
+    @functools.cached_property
+    def places(self):
+        """The place in the packed batch of each sequence of the caller's (batch,), or None."""
+        return None if self.order is None else np.argsort(self.order)
+
+    @functools.cached_property
+    def final_rows(self):
+        """The row of states after the last step of each sequence of the caller's batch (batch,)."""
+        places, lengths = np.arange(self.batch), self.lengths
+        rows = np.concatenate([[0], self.batch + self.offsets[:-1]])[lengths] + places
+        return rows if self.places is None else rows[self.places]
+
+    def source_rows(self, reverse, padded):
+        """Return the row of a direction for each row of its output; -1 for padding. None if it is the same one."""
+        if padded and self.rows is not None:
+            return self.unpacking_rows(reverse)
+        return self.reverse if reverse else None
+
+    def target_rows(self, reverse, padded):
+        """Return the row of the output for each row of a direction (R,); None if it is the same one."""
+        if padded and self.rows is not None:
+            return self.output_rows(reverse, padded)
+        return self.reverse if reverse else None
+
+    def pack(self, x, n_jobs):
+        """Return the `Inputs` of a padded batch in packed order: vectors (R, n), or ids (R,) of the host."""
+        vectors, ids = x
+        if ids is not None:
+            ids = np.ascontiguousarray(ids, np.int32).reshape(-1)
+            return Inputs(vectors, ids if self.rows is None else ids[self.rows])
+        return self.taken(Inputs(vectors.reshaped((-1, vectors.shape[-1]))), "rows")
+
+    def taken(self, x, name):
+        """Return `Inputs` in the order of the numbers that an attribute has."""
+        rows = getattr(self, name)
+        if rows is None:
+            return x
+        if x.ids is not None:
+            return Inputs(x.vectors, x.ids[rows])
+        out = empty((len(rows), x.vectors.shape[1]), x.vectors.dtype)
+        gather(out, x.vectors, self.uploaded(name))
+        return Inputs(out)
+
+    def new_rows(self, columns, dtype, padded, n_jobs):
+        """Return a new matrix for the packed rows, or for those of the padded batch.
+
+        Its elements are arbitrary: a direction writes the zeros of the padding too.
+        """
+        return empty((self.batch * self.steps if padded else int(self.offsets[-1]), columns), dtype)
+
+    def unpack(self, packed, shape, n_jobs):
+        """Return the padded batch of `shape` with the packed rows, and zeros for padding."""
+        if self.rows is not None:
+            out = empty((self.batch * self.steps, packed.shape[1]), packed.dtype)
+            gather(out, packed, self.uploaded("unpacking_rows", False))
+            packed = out
+        return packed.reshaped(shape)
+
+    def read_states(self, plane, state):
+        """Write a state (batch, n) to the first columns of a plane (batch, n or more), in packed order."""
+        gather(plane, state, self.uploaded("order"), columns=state.shape[1])
+
+    def write_states(self, state, plane):
+        """Write the first columns of a plane (batch, n or more) in packed order to a state (batch, n)."""
+        gather(state, plane, self.uploaded("places"))

@@ -1,0 +1,210 @@
+"""The passes of one direction of one recurrent layer: a cell, run over packed rows and back."""
+
+from typing import NamedTuple
+
+from fastrnn.cuda import stages
+from fastrnn.cuda.arrays import asarray, zeros
+from fastrnn.cuda.blas import Matrix
+from fastrnn.cuda.embedding import embedding_backward
+from fastrnn.cuda.gpu import device
+from fastrnn.cuda.packing import gather
+from fastrnn.cuda.recurrent_masks import Drawn, draw
+from fastrnn.cuda.recurrent_memory import Gradients, Memory
+from fastrnn.cuda.recurrent_weights import TABLE_ROWS, DirectionWeights, HeldWeights, Prepared
+from fastrnn.cuda.room import Room
+from fastrnn.cuda.rows import copy_rows
+from fastrnn.cuda.stepwise import StepwiseLoop, normalized_layout, row_threads
+from fastrnn.utils.recurrent import Inputs
+
+
+class Pass(NamedTuple):
+    """What a forward pass over packed rows keeps for its backward pass.
+
+    Its arrays are in the direction's room, and valid until the next forward pass in training.
+    """
+
+    x: Inputs  # as given
+    rows: object  # (R, D), the vectors of all rows, or None where the input's products came from a table
+    memory: Memory
+    prepared: Prepared
+    drawn: Drawn
+    packing: object
+    loop: object
+
+
+def make_direction(
+    cell, sizes, suffix, parameters, grads, *, place, column, reverse, n_jobs, threads_cut, precision="highest"
+):
+    """Return a direction of a recurrent layer, as `fastrnn.kernels.recurrent_passes.make_direction`."""
+    weights = DirectionWeights(cell, *sizes, parameters, grads, suffix, precision)
+    return Direction(weights, place, column, reverse)
+
+
+class Direction:
+    """Runs a cell over packed rows, and back.
+
+    Several threads may predict at once, each pass in a room of its own: a direction only remembers the time loop and
+    the room of its passes in training.
+
+    Parameters
+    ----------
+    weights : DirectionWeights
+    place, column, reverse
+        See `fastrnn.kernels.recurrent_passes.make_direction`.
+    """
+
+    def __init__(self, weights, place, column, reverse):
+        self.weights, self.place, self.reverse = weights, place, reverse
+        self._column = column
+        self._room = Room(weights.dtype)
+        self._last_loop = None, None  # its key and itself
+
+    def __getstate__(self):
+        return {**vars(self), "_last_loop": (None, None)}
+
+    def held(self):
+        """Return the weights prepared for many passes, which must not change meanwhile."""
+        return HeldWeights(self.weights)
+
+    # ---------------------------------------------------------------------------------------------------- forward
+
+    def forward(
+        self, y, final, x, initial, packing, regularizers, *, padded, training=False, held=None, all_states=None
+    ):
+        """Run all steps; see `fastrnn.kernels.recurrent_passes.Direction.forward`."""
+        weights = self.weights
+        room = self._room if training else Room(weights.dtype)
+        if self.reverse:
+            x = packing.taken(x, "reverse")
+        drawn = draw(regularizers, weights, packing, room)
+        memory = self._new_memory(packing, drawn, room)
+        prepared = weights.prepared(room, drawn) if held is None else held.prepared
+        rows = self._write_inputs(memory, x, prepared, held, room)
+        self._set_initial(memory, initial, packing, drawn)
+        loop = self._loop(packing, drawn, training)
+        loop.forward(memory, prepared.loop, drawn.masks)
+        planes = self._planes(memory.states)
+        gather(y, planes[0], packing.uploaded("source_rows", self.reverse, padded), columns=weights.output,
+               out_column=self._column, source_row=packing.batch)  # fmt: skip
+        for state, plane in zip(final, planes, strict=True):
+            gather(self._own(state), plane, packing.uploaded("final_rows"))
+        if all_states is not None:
+            numbers = packing.uploaded("source_rows", self.reverse, True)
+            for state, plane in zip(all_states, planes, strict=True):
+                target = self._own(state)
+                gather(target.reshaped((-1, target.shape[-1])), plane, numbers, source_row=packing.batch)
+        return Pass(x, rows, memory, prepared, drawn, packing, loop) if training else None
+
+    def _own(self, state):
+        """Return this direction's part of a state (num_layers · directions, …)."""
+        return state.part(self.place, self.place + 1).reshaped(state.shape[1:])
+
+    @staticmethod
+    def _planes(states):
+        """Return the matrix of each of the states."""
+        return [states.part(k, k + 1).reshaped(states.shape[1:]) for k in range(len(states))]
+
+    def _new_memory(self, packing, drawn, room):
+        """Return the arrays that forward writes."""
+        weights, rows, batch = self.weights, int(packing.offsets[-1]), packing.batch
+        hidden = weights.hidden
+        masked = drawn.masks.recurrent is not None and weights.recurrent_rows
+        return Memory(
+            gates=room.take("gates", rows, weights.width),
+            states=room.take("states", len(weights.cell.states), batch + rows, hidden),
+            masked=room.take("masked", batch + rows, hidden) if masked else None,
+            gated=room.take("gated", rows, hidden) if weights.gated_slots else None,
+            raw=room.take("raw", rows, hidden) if weights.has_projection else None,
+            standardized=room.take("standardized", rows, hidden) if weights.standardizes else None,
+            scales=room.take("scales", rows, 3) if weights.normalized or weights.standardizes else None,
+        )
+
+    def _write_inputs(self, memory, x, prepared, held, room):
+        """Write the input's part of the pre-activations; return the vectors of all rows, or None if a table served."""
+        weights, (vectors, ids), gates = self.weights, x, memory.gates
+        tabulated = ids is not None and (len(vectors) <= len(ids) or (held is not None and len(vectors) <= TABLE_ROWS))
+        rows = None if tabulated else vectors
+        if tabulated:
+            table = weights.input_table(vectors, prepared, room) if held is None else held.table(vectors)
+            copy_rows(gates, table, asarray(ids))
+        elif ids is not None:
+            rows = room.take("rows", len(ids), weights.columns)
+            copy_rows(rows, vectors, asarray(ids))
+        if rows is not None:
+            weights.write_inputs(gates, rows, prepared)
+        if weights.normalized and len(gates):
+            threads, layout = row_threads(weights.hidden), normalized_layout(weights.cell, weights.hidden)
+            stages.standardize_inputs.launch(min(len(gates), device().blocks), threads, gates, memory.scales, layout,
+                                             weights.hidden, shared=threads * gates.dtype.itemsize)  # fmt: skip
+        return rows
+
+    def _set_initial(self, memory, initial, packing, drawn):
+        """Write the initial states, zeros if None, to the memory."""
+        for k, plane in enumerate(self._planes(memory.states)):
+            own = plane.part(0, packing.batch)
+            if initial is None:
+                device().clear(own)
+            else:
+                packing.read_states(own, self._own(initial[k]))
+        if memory.masked is not None:
+            mask = drawn.masks.recurrent
+            stages.mask_states.over_matrix(*mask.shape, memory.masked, memory.states, mask)
+
+    def _loop(self, packing, drawn, training):
+        """Return the time loop of a pass: in training the last one, if that pass had the same packing and masks."""
+        recurrent, update = drawn.masks
+        key = packing, recurrent is None, update is None
+        if training and self._last_loop[0] == key:
+            return self._last_loop[1]
+        weights = self.weights
+        loop = StepwiseLoop(weights.cell, weights.hidden, weights.output, packing, weights.precision)
+        if training:
+            self._last_loop = key, loop
+        return loop
+
+    # --------------------------------------------------------------------------------------------------- backward
+
+    def backward(self, d_initial, forward, dy, d_final, *, padded):
+        """Run back through all steps; see `fastrnn.kernels.recurrent_passes.Direction.backward`."""
+        (vectors, ids), rows, memory, prepared, drawn, packing, loop = forward
+        weights, room, gates = self.weights, self._room, memory.gates
+        gradients = self._new_gradients(packing, dy, d_final, padded, room)
+        loop.backward(gradients, memory, prepared.loop, drawn.masks)
+        weights.add_recurrent_gradients(memory, gradients, self._previous(memory, packing, room), drawn, room)
+        if rows is None:
+            sums = room.zeros("sums", len(vectors), weights.width)
+            embedding_backward(sums, gates, ids, -1)
+            gates, rows = sums, vectors
+        weights.add_input_gradients(gates, rows)
+        dx = weights.input_gradient(gates, prepared)
+        for state, plane in zip(d_initial, self._planes(gradients.states), strict=True):
+            packing.write_states(self._own(state), plane)
+        if ids is not None and rows is not vectors:
+            d_table = zeros(vectors.shape, vectors.dtype)
+            embedding_backward(d_table, dx, ids, -1)
+            return d_table
+        return packing.taken(Inputs(dx), "reverse").vectors if self.reverse and ids is None else dx
+
+    def _new_gradients(self, packing, dy, d_final, padded, room):
+        """Return the arrays of the backward loop, with the gradients of the output and of the final states in place."""
+        weights, rows, batch = self.weights, int(packing.offsets[-1]), packing.batch
+        d_output = room.take("d_output", rows, weights.output)
+        gather(d_output, dy, packing.uploaded("target_rows", self.reverse, padded), source_column=self._column)
+        d_states = room.take("d_states", len(weights.cell.states), batch, weights.hidden)
+        if d_final is None:
+            device().clear(d_states)
+        else:
+            for plane, state in zip(self._planes(d_states), d_final, strict=True):
+                packing.read_states(plane, self._own(state))
+        units = room.zeros("d_units", batch, weights.n_units, weights.hidden) if weights.n_units else None
+        return Gradients(d_output, d_states, units)
+
+    def _previous(self, memory, packing, room):
+        """Return h as the recurrent product read it for each row: (R, P)."""
+        plane = self._planes(memory.states)[0] if memory.masked is None else memory.masked
+        rows, size = int(packing.offsets[-1]), self.weights.output
+        if packing.previous is None:
+            return Matrix(plane, 0, size, 0, rows)
+        previous = room.take("previous", rows, size)
+        gather(previous, plane, packing.uploaded("previous"))
+        return previous

@@ -1,0 +1,268 @@
+"""The weights of one direction of one recurrent layer, their products with the inputs, and their gradients."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import cuda
+
+from fastrnn.cells._cell import check_stages, count_units, declared, slot_blocks
+from fastrnn.cuda.arrays import asarray, empty, multiply_into
+from fastrnn.cuda.blas import Matrix, gemm
+from fastrnn.cuda.compiler import kernel
+from fastrnn.cuda.gpu import device
+from fastrnn.cuda.recurrent_masks import NOTHING_DRAWN
+from fastrnn.cuda.recurrent_memory import Weights
+from fastrnn.cuda.reductions import add_columns
+from fastrnn.cuda.room import Room
+
+TABLE_ROWS = 4096  # at most, of a table for held weights that no single pass would fill
+
+
+class Prepared(NamedTuple):
+    """The weights of a pass."""
+
+    input: object  # W_ih (G · H, D)
+    biases: tuple  # of bias_ih (G · H,) and bias_hh (·,), each or None
+    loop: Weights
+
+
+class HeldWeights:
+    """Weights prepared for many passes, and the last table of inputs multiplied by them.
+
+    Attributes
+    ----------
+    prepared : Prepared
+    """
+
+    def __init__(self, owner):
+        self._owner = owner
+        self.prepared = owner.prepared(Room(owner.dtype), NOTHING_DRAWN)
+        self._tabulated = None  # vectors and their table: one tuple, so that threads may replace it at any time
+
+    def table(self, vectors):
+        """Return `DirectionWeights.input_table`, computed once for the same array of vectors."""
+        tabulated = self._tabulated
+        if tabulated is None or tabulated[0] is not vectors:
+            table = self._owner.input_table(vectors, self.prepared, Room(vectors.dtype))
+            self._tabulated = tabulated = vectors, table
+        return tabulated[1]
+
+
+class DirectionWeights:
+    """Parameters and gradients of a direction, as the kernels take them.
+
+    Pre-activations are laid out slot by slot. Parameters and gradients have torch's layout, gate by gate; products read
+    and write them in place.
+
+    Parameters
+    ----------
+    cell : NamedTuple
+    hidden : int
+        Units, H.
+    output : int
+        Length of h, P: H, or the size of the projection.
+    parameters, grads : dict of str to Array
+        Those of the layer; this direction's names end in `suffix`.
+    suffix : str
+    precision : str
+        Of products, see `fastrnn.cuda.blas.gemm`.
+    """
+
+    def __init__(self, cell, hidden, output, parameters, grads, suffix, precision):
+        check_stages(cell)
+        self.cell, self.hidden, self.output, self.precision = cell, hidden, output, precision
+        self.parameters, self.grads, self._suffix = parameters, grads, suffix
+        weight_ih, weight_hh = self._name("weight_ih"), self._name("weight_hh")
+        self.dtype, self.columns = parameters[weight_ih].dtype, parameters[weight_ih].shape[1]
+        self.width = len(cell.slots) * hidden
+        self.gated_slots = declared(cell, "gated_slots")
+        self.normalized = bool(declared(cell, "normalized"))
+        self.standardizes = declared(cell, "standardized_state") is not None
+        if (self.normalized or self.standardizes) and self.gated_slots:
+            raise NotImplementedError("A cell on the GPU must not have both gated_slots and normalization.")
+        self.has_projection = self._name("weight_hr") in parameters
+        self.recurrent_rows = len(cell.recurrent_slots) * hidden  # of W_hh; those of the gated slots follow
+        self.weight_hh_shape = None
+        if self.recurrent_rows or self.gated_slots:
+            self.weight_hh_shape = parameters[weight_hh].shape
+        self.n_units = count_units(cell)
+        self._bias_slots = cell.input_slots, cell.recurrent_slots + self.gated_slots
+        self._bias_names = [
+            name if name in parameters else None for name in (self._name("bias_ih"), self._name("bias_hh"))
+        ]
+        self._input = slot_blocks(cell.input_slots)
+        self._gates_of_slots = None  # a device, and the numbers there: one tuple, so that threads may replace it
+
+    def __getstate__(self):
+        return {**vars(self), "_gates_of_slots": None}
+
+    def _name(self, kind):
+        return f"{kind}_{self._suffix}"
+
+    def _parameter(self, name):
+        """Return a parameter of the layer's type, even if the caller replaced the array."""
+        return asarray(self.parameters[name], self.dtype)
+
+    # ---------------------------------------------------------------------------------------------------- forward
+
+    def prepared(self, room, drawn):
+        """Return the weights for a pass."""
+        recurrent = gated = None
+        if self.weight_hh_shape is not None:
+            weight = self._parameter(self._name("weight_hh"))
+            if drawn.weight_hh is not None:
+                masked = room.take("masked weight", *self.weight_hh_shape)
+                multiply_into(masked, weight, drawn.weight_hh)
+                weight = masked
+            if self.recurrent_rows:
+                recurrent = weight.part(0, self.recurrent_rows)
+            if self.gated_slots:
+                gated = weight.part(self.recurrent_rows, len(weight))
+        projection = self._parameter(self._name("weight_hr")) if self.has_projection else None
+        biases = tuple([None if name is None else self._parameter(name) for name in self._bias_names])
+        units = self._units(room) if self.n_units else None
+        return Prepared(self._parameter(self._name("weight_ih")), biases, Weights(recurrent, gated, projection, units))
+
+    def _units(self, room):
+        """Return the parameters of each unit: (unit parameters, H)."""
+        parts = [
+            self._parameter(self._name(name)).reshaped((-1, self.hidden))
+            for name, _ in declared(self.cell, "parameters")
+        ]
+        if len(parts) == 1:
+            return parts[0]
+        units, first = room.take("units", self.n_units, self.hidden), 0
+        for part in parts:
+            device().copy(units.part(first, first + len(part)), part)
+            first += len(part)
+        return units
+
+    def write_inputs(self, gates, x, prepared):
+        """Write the input's part of the pre-activations, and all biases, to gates; zeros to other slots."""
+        # gates (R, S · H), x (R, D)
+        _write_biases.over_matrix(len(gates), self.hidden, gates, *prepared.biases, self._slot_gates(), self.hidden)
+        for slot, end, gate in self._input:
+            gemm(self._slots(gates, slot, end), x, self._rows(prepared.input, slot, end, gate), transpose_b=True,
+                 add=True, precision=self.precision)  # fmt: skip
+
+    def input_table(self, vectors, prepared, room):
+        """Return what `write_inputs` writes for each vector: (V, S · H)."""
+        table = room.take("input table", len(vectors), self.width)
+        self.write_inputs(table, vectors, prepared)
+        return table
+
+    def _slots(self, gates, slot, end):
+        """Return the columns of some neighbouring slots."""
+        return Matrix(gates, slot * self.hidden, (end - slot) * self.hidden)
+
+    def _rows(self, weight, slot, end, gate):
+        """Return the rows of a weight for some neighbouring slots."""
+        return weight.part(gate * self.hidden, (gate + end - slot) * self.hidden)
+
+    def _slot_gates(self):
+        """Return the gate in either bias whose part is added to each slot, -1 for none: (2, S) of int32."""
+        found, known = device(), self._gates_of_slots
+        if known is None or known[0] is not found:
+            gates = np.full((2, len(self.cell.slots)), -1, np.int32)
+            for row, slots, name in zip(gates, self._bias_slots, self._bias_names, strict=True):
+                if name is not None:
+                    row[list(slots)] = np.arange(len(slots))
+            self._gates_of_slots = known = found, asarray(gates)
+        return known[1]
+
+    # -------------------------------------------------------------------------------------------------- gradients
+
+    def input_gradient(self, gates, prepared):
+        """Return the gradient of x: (R, D)."""
+        dx, add = empty((len(gates), self.columns), self.dtype), False
+        for slot, end, gate in self._input:
+            weight = self._rows(prepared.input, slot, end, gate)
+            gemm(dx, self._slots(gates, slot, end), weight, add=add, precision=self.precision)
+            add = True
+        return dx
+
+    def add_input_gradients(self, gates, x):
+        """Add to the gradients of W_ih and of both biases."""
+        # gates (R, S · H) with gradients, x (R, D)
+        self._add_products(self.grads[self._name("weight_ih")], self._input, gates, x)
+        grads = [None if name is None else self.grads[name] for name in self._bias_names]
+        if grads != [None, None]:
+            sums = empty(self.width, self.dtype)
+            device().clear(sums)
+            add_columns(sums, gates)
+            _add_biases.over(self.hidden, *grads, sums, self._slot_gates(), self.hidden)
+
+    def add_recurrent_gradients(self, memory, gradients, previous, drawn, room):
+        """Add to the gradients of W_hh, of the projection and of the parameters of the units.
+
+        `previous` is what the recurrent product read for each row, (R, P).
+        """
+        if self.weight_hh_shape is not None:
+            own = self.grads[self._name("weight_hh")]
+            total = own if drawn.weight_hh is None else room.zeros("weight gradient", *self.weight_hh_shape)
+            recurrent, gated = total.part(0, self.recurrent_rows), total.part(self.recurrent_rows, len(total))
+            self._add_products(recurrent, slot_blocks(self.cell.recurrent_slots), memory.gates, previous)
+            self._add_products(gated, slot_blocks(self.gated_slots), memory.gates, memory.gated)
+            if drawn.weight_hh is not None:
+                _add_product.over(own.size, *(array.reshaped((-1,)) for array in (own, total, drawn.weight_hh)))
+        if self.has_projection:
+            gemm(self.grads[self._name("weight_hr")], gradients.output, memory.raw, transpose_a=True, add=True,
+                 precision=self.precision)  # fmt: skip
+        if self.n_units:
+            self._add_unit_gradients(gradients.units, room)
+
+    def _add_products(self, total, blocks, gates, x):
+        """Compute total += dzᵀ·x, for each of the blocks of gates."""
+        for slot, end, gate in blocks:
+            gemm(self._rows(total, slot, end, gate), self._slots(gates, slot, end), x, transpose_a=True, add=True,
+                 precision=self.precision)  # fmt: skip
+
+    def _add_unit_gradients(self, units, room):
+        # units (B, unit parameters, H)
+        sums, first = room.zeros("unit sums", self.n_units * self.hidden), 0
+        add_columns(sums, units.reshaped((len(units), self.n_units * self.hidden)))
+        for name, count in declared(self.cell, "parameters"):
+            total = self.grads[self._name(name)].reshaped((-1,))
+            _add.over(total.size, total, sums.part(first, first + count * self.hidden))
+            first += count * self.hidden
+
+
+@kernel
+def _write_biases(gates, bias_ih, bias_hh, slot_gates, hidden):
+    # gates (R, S · hidden), biases (·,) or None, slot_gates (2, S)
+    x, y = cuda.grid(2)
+    width, height = cuda.gridsize(2)
+    for row in range(y, gates.shape[0], height):
+        for slot in range(slot_gates.shape[1]):
+            for j in range(x, hidden, width):
+                value = gates.dtype.type(0)
+                if bias_ih is not None and slot_gates[0, slot] >= 0:
+                    value += bias_ih[slot_gates[0, slot] * hidden + j]
+                if bias_hh is not None and slot_gates[1, slot] >= 0:
+                    value += bias_hh[slot_gates[1, slot] * hidden + j]
+                gates[row, slot * hidden + j] = value
+
+
+@kernel
+def _add_biases(d_bias_ih, d_bias_hh, sums, slot_gates, hidden):
+    # gradients of biases (·,) or None, sums (S · hidden,), slot_gates (2, S)
+    for j in range(cuda.grid(1), hidden, cuda.gridsize(1)):
+        for slot in range(slot_gates.shape[1]):
+            if d_bias_ih is not None and slot_gates[0, slot] >= 0:
+                d_bias_ih[slot_gates[0, slot] * hidden + j] += sums[slot * hidden + j]
+            if d_bias_hh is not None and slot_gates[1, slot] >= 0:
+                d_bias_hh[slot_gates[1, slot] * hidden + j] += sums[slot * hidden + j]
+
+
+@kernel
+def _add(out, values):
+    # both (n,)
+    for i in range(cuda.grid(1), out.size, cuda.gridsize(1)):
+        out[i] += values[i]
+
+
+@kernel
+def _add_product(out, a, b):
+    # all (n,)
+    for i in range(cuda.grid(1), out.size, cuda.gridsize(1)):
+        out[i] += a[i] * b[i]

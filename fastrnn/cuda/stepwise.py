@@ -1,0 +1,208 @@
+"""The time loop of every recurrent cell, a step after the other: products by cuBLAS, and a kernel between two of them.
+
+A pass with the same arrays as the one before is a captured graph: one launch for all steps.
+"""
+
+from fastrnn.cells._cell import declared, slot_blocks
+from fastrnn.cuda import stages
+from fastrnn.cuda.arrays import empty
+from fastrnn.cuda.blas import Matrix, gemm
+from fastrnn.cuda.compiler import matrix_shape
+from fastrnn.cuda.gpu import device
+
+_THREADS = 128  # of a block: small blocks spread the few elements of a step over all multiprocessors
+
+
+class StepwiseLoop:
+    """Runs a cell over packed rows and back.
+
+    Parameters
+    ----------
+    cell : NamedTuple
+        See `fastrnn.cells`.
+    hidden, output : int
+        H, and the length of h: H or the size of the projection.
+    packing : Packing
+    precision : {"highest", "high", "medium"}
+        Of products, see `fastrnn.cuda.blas.gemm`.
+    """
+
+    def __init__(self, cell, hidden, output, packing, precision):
+        self.cell, self.hidden, self.output, self.precision = cell, hidden, output, precision
+        self.batch = packing.batch
+        offsets = packing.offsets.tolist()
+        before = [0, *[packing.batch + row for row in offsets]]
+        self._steps = [
+            (row, end - row, first) for row, end, first in zip(offsets, offsets[1:], before, strict=False)
+        ]  # of each step: first row, sequences, first row of the states before
+        self._recurrent = slot_blocks(cell.recurrent_slots)
+        self._gated = slot_blocks(declared(cell, "gated_slots"))
+        self._row_sums = bool(declared(cell, "normalized")) or declared(cell, "standardized_state") is not None
+        self._forward, self._backward = Repeated(), Repeated()
+        self._scratch = None
+
+    def forward(self, memory, weights, masks):
+        """Run all steps, from the initial states in `memory` on."""
+        self._forward((memory, weights, masks), lambda: self._run(memory, weights, masks))
+
+    def backward(self, gradients, memory, weights, masks):
+        """Run back through all steps."""
+        if self._scratch is None:
+            self._scratch = self._new_scratch(gradients, weights, masks)
+        self._backward(
+            (gradients, memory, weights, masks), lambda: self._run_back(gradients, memory, weights, masks)
+        )  # fmt: skip
+
+    # ---------------------------------------------------------------------------------------------------- forward
+
+    def _run(self, memory, weights, masks):
+        gates, states, masked, gated, raw = memory[:5]
+        h = states.part(0, 1).reshaped(states.shape[1:]) if masked is None else masked
+        prepare = self._prepare
+        step = self._prepared_step(memory, weights, masks)
+        gate = finish = None
+        if gated is not None:
+            gate = prepare(stages.gate_states, gates, gated, states, self.cell, masks.recurrent)
+        if raw is not None and (masked is not None or masks.update is not None):
+            finish = prepare(stages.finish_projection, states, masked, masks.recurrent, masks.update, self.output,
+                             len(gates))  # fmt: skip
+        for row, count, before in self._steps:
+            if weights.recurrent is not None:
+                self._add_products(gates, row, count, h, before, weights.recurrent, self._recurrent)
+            if gate is not None:
+                gate(row, count, before)
+                self._add_products(gates, row, count, gated, row, weights.gated, self._gated)
+            step(row, count, before)
+            if raw is not None:
+                after = self.batch + row
+                new = Matrix(states.part(0, 1).reshaped(states.shape[1:]), 0, self.output, after, after + count)
+                gemm(new, raw.part(row, row + count), weights.projection, transpose_b=True, precision=self.precision)
+            if finish is not None:
+                finish(row, count, before)
+
+    def _add_products(self, gates, row, count, h, before, weight, blocks):
+        """Add h·Wᵀ to the slots of a step, for each of the blocks of gates."""
+        for slot, end, gate in blocks:
+            own = weight.part(gate * self.hidden, (gate + end - slot) * self.hidden)
+            gemm(self._slots(gates, slot, end, row, count), Matrix(h, 0, self.output, before, before + count), own,
+                 transpose_b=True, add=True, precision=self.precision)  # fmt: skip
+
+    def _slots(self, gates, slot, end, row, count):
+        """Return the columns of some neighbouring slots in the rows of a step."""
+        return Matrix(gates, slot * self.hidden, (end - slot) * self.hidden, row, row + count)
+
+    def _prepared_step(self, memory, weights, masks):
+        gates, states, masked, _, raw, standardized, scales = memory
+        common = self.cell, weights.units, masks.recurrent, masks.update
+        if not self._row_sums:
+            return self._prepare(stages.cell_step, gates, states, masked, raw, *common)
+        return self._prepare(stages.normalized_step, gates, states, masked, raw, standardized, scales, *common,
+                             normalized_layout(self.cell, self.hidden), rows=True)  # fmt: skip
+
+    # --------------------------------------------------------------------------------------------------- backward
+
+    def _run_back(self, gradients, memory, weights, masks):
+        gates, states = memory.gates, memory.states
+        d_masked, d_raw, d_gated = self._scratch["masked"], self._scratch["raw"], self._scratch["gated"]
+        d_h = gradients.states.part(0, 1).reshaped(gradients.states.shape[1:])
+        step = self._prepared_step_back(gradients, memory, weights, masks)
+        collect = ungate = None
+        waiting = 0
+        if d_raw is not None:
+            collect = self._prepare(stages.projection_backward, gradients.output, gradients.states, d_masked,
+                                    masks.recurrent, masks.update, self.output)  # fmt: skip
+        if d_gated is not None:
+            ungate = self._prepare(stages.gate_states_backward, d_gated, gates, states, gradients.states, self.cell,
+                                   masks.recurrent)  # fmt: skip
+        for row, count, before in reversed(self._steps):
+            if collect is not None:
+                collect(row, count, waiting)
+                gemm(d_raw.part(0, count), gradients.output.part(row, row + count), weights.projection,
+                     precision=self.precision)  # fmt: skip
+            step(row, count, before, waiting)
+            if ungate is not None:
+                self._multiply_back(d_gated, False, gates, row, count, weights.gated, self._gated)
+                ungate(row, count, before)
+            if weights.recurrent is not None:
+                target = d_h if d_masked is None else d_masked
+                self._multiply_back(target, d_masked is None, gates, row, count, weights.recurrent, self._recurrent)
+                waiting = count
+        if d_masked is not None:
+            stages.mask_gradients.over_matrix(waiting, self.output, gradients.states, d_masked, masks.recurrent,
+                                              waiting)  # fmt: skip
+
+    def _multiply_back(self, target, add, gates, row, count, weight, blocks):
+        """Write dz·W to `target` for the sequences of a step, or add it."""
+        for slot, end, gate in blocks:
+            own = weight.part(gate * self.hidden, (gate + end - slot) * self.hidden)
+            gemm(Matrix(target, 0, self.output, 0, count), self._slots(gates, slot, end, row, count), own, add=add,
+                 precision=self.precision)  # fmt: skip
+            add = True
+
+    def _prepared_step_back(self, gradients, memory, weights, masks):
+        gates, states, _, _, _, standardized, scales = memory
+        scratch = self._scratch
+        rest = gradients.output, scratch["raw"], scratch["masked"], scratch["carried"]
+        common = self.cell, weights.units, masks.recurrent, masks.update
+        d_states, d_units = gradients.states, gradients.units
+        if not self._row_sums:
+            return self._prepare(stages.cell_step_backward, gates, states, d_states, d_units, *rest, *common, numbers=4)
+        return self._prepare(stages.normalized_step_backward, gates, states, standardized, scales, d_states, d_units,
+                             *rest, scratch["row"], *common, normalized_layout(self.cell, self.hidden), numbers=4,
+                             rows=True)  # fmt: skip
+
+    def _new_scratch(self, gradients, weights, masks):
+        """Return the arrays that only the backward loop uses; None where they are not needed."""
+        states, batch, hidden = gradients.states.shape
+        sizes = {
+            "raw": (batch, hidden) if weights.projection is not None else None,
+            "gated": (batch, hidden) if weights.gated is not None else None,
+            "masked": (batch, self.output) if masks.recurrent is not None and weights.recurrent is not None else None,
+            "carried": (states, batch, hidden) if masks.update is not None else None,
+            "row": (batch, len(self.cell.slots) * hidden) if self._row_sums else None,
+        }
+        return {name: shape and empty(shape, gradients.states.dtype) for name, shape in sizes.items()}
+
+    # --------------------------------------------------------------------------------------------------- launches
+
+    def _prepare(self, kernel, *arguments, numbers=3, rows=False):
+        """Return a launch for a step: of a block for each sequence with `rows`, and of a thread for each unit."""
+        if not rows:
+            shape = matrix_shape(max(self.batch, 1), self.hidden, _THREADS)
+            return kernel.prepare(*shape, *arguments, numbers=numbers)
+        threads, dtype = row_threads(self.hidden), arguments[0].dtype
+        grid = min(max(self.batch, 1), device().blocks)
+        return kernel.prepare(grid, threads, *arguments, numbers=numbers, shared=threads * dtype.itemsize)
+
+
+def row_threads(hidden):
+    """Return the threads of a block that computes the sums of a row, a power of two."""
+    return min(device().threads, max(32, 1 << (hidden - 1).bit_length()))
+
+
+def normalized_layout(cell, hidden):
+    """Return the `NormalizedLayout` of a cell."""
+    normalized, state = declared(cell, "normalized"), declared(cell, "standardized_state")
+    columns = []
+    for slots in (cell.input_slots, cell.recurrent_slots):
+        first = min(slots, default=0)
+        columns += [first * hidden, (first + (len(slots) if normalized else 0)) * hidden]
+    return stages.NormalizedLayout(*columns, -1 if state is None else state)
+
+
+class Repeated:
+    """Launches that are captured as a graph when the same arrays come for the second time."""
+
+    def __init__(self):
+        self._key = self._graph = None
+
+    def __call__(self, arrays, run):
+        """Launch what `run` launches; `arrays` are named tuples of those that it uses."""
+        key = [array if array is None else (array.memory, array.offset) for part in arrays for array in part]
+        if key != self._key:
+            self._key, self._graph = key, None
+            run()
+            return
+        if self._graph is None:
+            self._graph = device().graph(run)
+        self._graph()
