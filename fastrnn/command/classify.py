@@ -8,15 +8,19 @@ from fastrnn.command.common import (
     UserError,
     add_action,
     add_checkpoint,
+    add_device,
+    add_device_of_use,
     add_normalize,
     add_table,
     check_output,
     check_picture,
     checkpoint_options,
     count_of,
+    device_options,
     load_table,
     note,
     pick_good,
+    placed,
     places_of,
     positive,
     read_lines,
@@ -71,6 +75,7 @@ def _add_fit(actions):
     )
     add_normalize(parser)
     add_checkpoint(parser)
+    add_device(parser)
     parser.add_argument("--class-weight", choices=["balanced"], help="give all classes the same weight")
     parser.add_argument("--seed", type=seed, default=0, metavar="N", help="(default: 0)")
 
@@ -82,6 +87,7 @@ def _add_predict(actions):
         "file", nargs="?", default="-", metavar="FILE", help=f"a text a line, or a {_TABLE} (default: standard input)"
     )
     _add_text_column(parser)
+    add_device_of_use(parser)
     parser.add_argument("--proba", action="store_true", help="print the probability of each class too")
 
 
@@ -91,6 +97,7 @@ def _add_evaluate(actions):
     parser.add_argument("file", metavar="FILE", help=_TABLE)
     _add_text_column(parser)
     _add_label_column(parser)
+    add_device_of_use(parser)
     parser.add_argument("--plot", type=pathlib.Path, metavar="OUT.png", help="draw the confusion matrix")
 
 
@@ -102,7 +109,7 @@ def fit(arguments):
     checkpoint = checkpoint_options(arguments, [arguments.file])
     texts, labels = _read_labelled(arguments)
     labels = labels_of_one_kind(labels)
-    options = {"random_state": arguments.seed, "verbose": 1}
+    options = {"random_state": arguments.seed, "verbose": 1, **device_options(arguments)}
     options |= {name: getattr(arguments, name) for name in ("class_weight", "normalize")}
     options |= {"embedding": arguments.embedding} if arguments.embedding else {}
     options |= {"max_iter": arguments.max_iter} if arguments.max_iter else {}
@@ -116,7 +123,7 @@ def fit(arguments):
 
 def predict(arguments):
     """Carry out ``fastrnn classify predict``."""
-    model = load_classifier(arguments.model)
+    model = placed(load_classifier, arguments.model, arguments)
     texts = _read_texts(arguments)
     if not texts:
         return
@@ -135,7 +142,7 @@ def evaluate(arguments):
 
     if arguments.plot:
         check_picture("--plot", arguments.plot, [arguments.file, arguments.model])
-    model = load_classifier(arguments.model)
+    model = placed(load_classifier, arguments.model, arguments)
     texts, labels = _read_labelled(arguments)
     labels = _named_labels(arguments.file, labels, model.classes_)
     predicted = model.predict(texts)
@@ -183,12 +190,14 @@ def _plot(matrix, names, path):
         figure.savefig(temporary, format=path.suffix[1:], dpi=150)
 
 
-def load_classifier(path):
+def load_classifier(path, device=None):
     """Return the classifier that a file holds.
 
     Parameters
     ----------
     path : str or os.PathLike
+    device : str or None, default=None
+        See `fastrnn.load`.
 
     Returns
     -------
@@ -201,7 +210,7 @@ def load_classifier(path):
     """
     from fastrnn.classification import MeanEmbeddingClassifier, RNNClassifier
 
-    model = fastrnn.load(path)
+    model = fastrnn.load(path, device=device)
     if not isinstance(model, MeanEmbeddingClassifier | RNNClassifier):
         raise ValueError(f"{path} holds a {type(model).__name__}, no classifier.")
     return model

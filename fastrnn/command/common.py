@@ -199,6 +199,53 @@ def checkpoint_options(arguments, files):
     return {"checkpoint": arguments.checkpoint, "checkpoint_minutes": arguments.checkpoint_minutes}
 
 
+def add_device(parser):
+    """Add the device on which a network is trained, and its precision there, to the arguments."""
+    _add_device(parser, {"device": "cpu", "precision": "highest"}, "(default: %(default)s)")
+
+
+def add_device_of_use(parser):
+    """Add the device on which a saved network is used, and its precision there, to the arguments; see `placed`."""
+    _add_device(parser, {"device": None, "precision": None}, "(default: as in training)")
+
+
+def _add_device(parser, defaults, said):
+    parser.add_argument(
+        "--device", choices=["cpu", "cuda", "auto"], default=defaults["device"],
+        help=f"where the network is: cuda is a GPU, auto a GPU if there is one {said}",
+    )  # fmt: skip
+    parser.add_argument(
+        "--precision", choices=["highest", "high", "medium"], default=defaults["precision"],
+        help=f"of a GPU's matrix products: float32, TF32 or bfloat16 {said}",
+    )  # fmt: skip
+
+
+def device_options(arguments):
+    """Return the options of an estimator for its device; raise UserError if it cannot be used."""
+    from fastrnn.backends import backend
+
+    try:
+        backend(arguments.device, arguments.precision)  # before the long work
+    except RuntimeError as error:
+        raise UserError(str(error)) from error
+    return {"device": arguments.device, "precision": arguments.precision}
+
+
+def placed(load, path, arguments):
+    """Return the model that `load` reads from a file, on the device and with the precision of the arguments.
+
+    Raises
+    ------
+    UserError
+        The device cannot be used.
+    """
+    try:
+        model = load(path, device=arguments.device)
+    except RuntimeError as error:
+        raise UserError(str(error)) from error
+    return model if arguments.precision is None else model.set_params(precision=arguments.precision)
+
+
 def add_normalize(parser):
     """Add the normal form of Unicode to the arguments."""
     parser.add_argument("--normalize", choices=NORMAL_FORMS, help="bring text into this normal form of Unicode first")

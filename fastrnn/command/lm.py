@@ -7,11 +7,15 @@ from fastrnn.command.common import (
     Texts,
     add_action,
     add_checkpoint,
+    add_device,
+    add_device_of_use,
     add_normalize,
     add_texts,
     check_output,
     checkpoint_options,
+    device_options,
     number,
+    placed,
     positive,
     save_model,
     seed,
@@ -33,6 +37,7 @@ def add_parsers(commands):
 
 def _add_model(parser):
     parser.add_argument("model", type=pathlib.Path, metavar="MODEL", help="a saved model")
+    add_device_of_use(parser)
 
 
 def _add_train(actions):
@@ -65,6 +70,7 @@ def _add_train(actions):
     parser.add_argument("--sentences", action="store_true", help="lines are independent (default: a running text)")
     parser.add_argument("--recipe", choices=["awd"], help="that of AWD-LSTM, where no other value is asked for")
     add_checkpoint(parser)
+    add_device(parser)
     parser.add_argument("--seed", type=seed, metavar="N")
 
 
@@ -82,6 +88,7 @@ def train(arguments):
              "min_count", "max_vocab", "dropout", "tie_weights", "lowercase", "normalize", "recipe")  # fmt: skip
     model = RNNLanguageModel(
         **{name: getattr(arguments, name) for name in names},
+        **device_options(arguments),
         tokenizer=_tokenizer(arguments, text),
         learning_rate_init=arguments.learning_rate,
         carry_state=not arguments.sentences,
@@ -112,4 +119,4 @@ def _read(arguments):
     """Return the model that the command line names."""
     from fastrnn.language.recurrent import RNNLanguageModel
 
-    return RNNLanguageModel.load(arguments.model)
+    return placed(RNNLanguageModel.load, arguments.model, arguments)

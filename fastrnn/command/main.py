@@ -18,7 +18,19 @@ import warnings
 
 import fastrnn
 from fastrnn.command import classify, lm, ngram
-from fastrnn.command.common import Texts, UserError, add_encoding, check_output, check_picture, orders, positive, seed
+from fastrnn.command.common import (
+    Texts,
+    UserError,
+    add_device,
+    add_encoding,
+    check_output,
+    check_picture,
+    device_options,
+    orders,
+    positive,
+    seed,
+)
+from fastrnn.utils.gpu import describe_gpus
 
 # A token that is seen once in the training text becomes <unk>, so that every model learns what to expect of a word it
 # does not know; otherwise a network's result on unknown words would be a matter of luck.
@@ -53,6 +65,16 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message):
         """Write one line to stderr, and exit with status 2."""
         self.exit(2, f"{self.prog}: error: {message}\n")
+
+
+class _Version(argparse.Action):
+    """Print the version, and in a second line the GPUs of the machine, if there are any; exit."""
+
+    def __call__(self, parser, *arguments):
+        """Carry out ``--version``."""
+        gpus = describe_gpus()
+        print(f"fastrnn {fastrnn.__version__}" + (f"\nGPU: {gpus}" if gpus else ""))
+        parser.exit()
 
 
 def main(argv=None):
@@ -132,7 +154,7 @@ def _show_warning(message):
 def _parse(argv):
     """Return the arguments of the command line; exit with status 2 if one is wrong."""
     parser = _Parser(prog="fastrnn", description=fastrnn.__doc__)
-    parser.add_argument("--version", action="version", version=f"fastrnn {fastrnn.__version__}")
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version, and the GPUs of the machine")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     _add_compare(commands)
     _add_warmup(commands)
@@ -165,6 +187,7 @@ def _add_compare(commands):
     parser.add_argument(
         "--max-iter", type=positive, default=10, metavar="N", help="most epochs a network trains (default: 10)"
     )
+    add_device(parser)
     parser.add_argument("--seed", type=seed, default=0, metavar="N", help="(default: 0)")
     parser.add_argument("--json", type=pathlib.Path, metavar="OUT", help="write the results to this file")
     parser.add_argument(
@@ -290,6 +313,7 @@ def build_models(arguments, vocabulary):
     from fastrnn.ngram import NGramLanguageModel
 
     shared = {"tokenizer": arguments.tokenizer, "vocabulary": vocabulary}
+    device = device_options(arguments)
     models = {f"{order}-gram": NGramLanguageModel(order=order, **shared) for order in arguments.orders}
     for cell in arguments.cells:
         models[f"{cell.upper()} {arguments.hidden_size}"] = RNNLanguageModel(
@@ -299,6 +323,7 @@ def build_models(arguments, vocabulary):
             max_iter=arguments.max_iter,
             random_state=arguments.seed,
             verbose=1,
+            **device,
             **shared,
         )
     return models

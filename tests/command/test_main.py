@@ -22,6 +22,7 @@ import fastrnn
 from fastrnn import MeanEmbeddingClassifier, NGramLanguageModel
 from fastrnn.command import main as cli
 from fastrnn.datasets import load_python_docs
+from fastrnn.utils.gpu import describe_gpus
 from tests.fakes import NetworkModel, UnigramModel
 
 MODEL_KEYS = "model kind parameters bytes fit_seconds valid_perplexity test_perplexity tokens_per_second sample".split()
@@ -348,7 +349,9 @@ def test_progress_is_shown_on_a_terminal_and_vanishes(docs_file):
 
 def test_it_runs_as_a_module():
     process = run_process("--version")
-    assert (process.returncode, process.stdout) == (0, f"fastrnn {fastrnn.__version__}\n")
+    gpus = describe_gpus()
+    lines = [f"fastrnn {fastrnn.__version__}", *([f"GPU: {gpus}"] if gpus else [])]
+    assert (process.returncode, process.stdout.splitlines()) == (0, lines)
     process = run_process("compare", "no such file")
     assert (process.returncode, process.stdout) == (2, "")
     assert process.stderr == "fastrnn compare: error: no such file: No such file or directory\n"
@@ -357,7 +360,9 @@ def test_it_runs_as_a_module():
 def test_help_names_every_option():
     process = run_process("compare", "--help")
     assert process.returncode == 0
-    for option in "--tokenizer --orders --cells --hidden-size --max-iter --seed --json --plot".split():
+    for (
+        option
+    ) in "--tokenizer --orders --cells --hidden-size --max-iter --device --precision --seed --json --plot".split():
         assert option in process.stdout
 
 
