@@ -157,10 +157,10 @@ class Device:
 
     def compile(self, kernel, argument_types):
         """Return a kernel that `launcher` takes."""
-        from fastrnn.cuda.kernel_cache import compiled_kernel
+        from fastrnn.cuda.kernel_cache import kept_kernel
 
         self.make_current()
-        compiled = compiled_kernel(kernel.function, argument_types, kernel.options)
+        compiled = kept_kernel(kernel.function, argument_types, kernel.options)
         compiled.bind()
         return compiled
 
