@@ -14,8 +14,8 @@ if not hasattr(np, "row_stack"):  # gone with NumPy 2.5, but named by numba-cuda
 _MODULES = {  # each module's part of the seam
     "adaptation": "adapt_weights add_squares",
     "arrays": (
-        "add add_sum asarray assign concatenate copy empty empty_like fill is_finite is_writable multiply repeat "
-        "reshape scale to_numpy zeros"
+        "add add_sum asarray assign concatenate copy empty empty_like fill is_finite is_writable multiply "
+        "peak_memory repeat reshape scale to_numpy zeros"
     ),
     "clipping": "clip_rows scale_rows sum_of_squares",
     "counters": "dropout keep_mask",

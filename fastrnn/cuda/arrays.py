@@ -8,6 +8,7 @@ from numba import cuda
 from fastrnn.cuda.array import Array
 from fastrnn.cuda.compiler import kernel
 from fastrnn.cuda.gpu import device
+from fastrnn.utils.device_memory import DeviceMemoryError
 
 _ALIGNMENT = 16  # bytes
 
@@ -15,7 +16,30 @@ _ALIGNMENT = 16  # bytes
 def empty(shape, dtype):
     """Return an array whose elements are arbitrary."""
     shape, dtype = (shape,) if isinstance(shape, int) else tuple(map(int, shape)), np.dtype(dtype)
-    return Array(device().pool.take(math.prod(shape) * dtype.itemsize), 0, shape, dtype)
+    nbytes = math.prod(shape) * dtype.itemsize
+    try:
+        return Array(device().pool.take(nbytes), 0, shape, dtype)
+    except MemoryError:
+        pass
+    (free, total), used = device().memory_left(), device().pool.used
+    raise DeviceMemoryError(
+        f"An array of shape {shape} and type {dtype} takes {_size(nbytes)}, but the GPU has {_size(free)} of "
+        f"{_size(total)} left.",
+        used + free,
+    )
+
+
+def _size(nbytes):
+    """Return a number of bytes in MB or GB."""
+    return f"{nbytes / 1e9:.1f} GB" if nbytes >= 1e9 else f"{nbytes / 1e6:.1f} MB"
+
+
+def peak_memory(function):
+    """Return the bytes that all arrays take at a time, at most, while `function()` runs."""
+    pool = device().pool
+    pool.peak = pool.used
+    function()
+    return pool.peak
 
 
 def empty_like(array):

@@ -23,7 +23,7 @@ class Pool:
         self._allocate, self._free_memory = allocate, free
         self._free = {}  # size: blocks
         self._lock = threading.RLock()  # an array may die while this thread is in here
-        self.used = 0  # bytes given out
+        self.used = self.peak = 0  # bytes given out, and the most of them at a time
 
     def take(self, nbytes):
         """Return a `Block` of at least so many bytes."""
@@ -32,6 +32,7 @@ class Pool:
             blocks = self._free.get(size)
             raw = blocks.pop() if blocks else self._new(size)
             self.used += size
+            self.peak = max(self.peak, self.used)
         block = Block(raw)
         weakref.finalize(block, self._give_back, raw, size).atexit = False
         return block

@@ -13,6 +13,11 @@ class SimulatedDevice:
     """What `fastrnn.cuda.gpu.Device` offers, in the simulator.
 
     A simulated thread is one of Python's: launches are kept to `blocks` blocks of `threads` threads.
+
+    Parameters
+    ----------
+    memory : int
+        Bytes that arrays may take.
     """
 
     is_simulated = True
@@ -22,9 +27,19 @@ class SimulatedDevice:
     shared_memory = 232448  # bytes a block may have
     blocks, threads = 2, 2
 
-    def __init__(self):
-        self.pool = Pool(lambda size: np.full(size, 0xFF, np.uint8), lambda raw: None)  # NaN, in all types
+    def __init__(self, memory=1 << 36):
+        self.memory, self._allocated = memory, 0
+        self.pool = Pool(self._allocate, self._free)
         self._lock = threading.Lock()  # the simulator runs one kernel at a time
+
+    def _allocate(self, size):
+        if self._allocated + size > self.memory:
+            raise MemoryError
+        self._allocated += size
+        return np.full(size, 0xFF, np.uint8)  # NaN, in all types
+
+    def _free(self, raw):
+        self._allocated -= raw.size
 
     def upload(self, array, values):
         """Copy a contiguous ndarray to the device."""
@@ -71,7 +86,7 @@ class SimulatedDevice:
 
     def memory_left(self):
         """Return free and total bytes of the device's memory."""
-        return 1 << 36, 1 << 36
+        return self.memory - self._allocated, self.memory
 
 
 def opened(argument):

@@ -230,6 +230,12 @@ class Layer:
         """Release what was kept: `backward` has used it up."""
         self._kept = None
 
+    def forget(self):
+        """Release what the last forward pass in training has kept; there is no `backward` after this."""
+        self._forget()
+        for layer, _ in self._members:
+            layer.forget()
+
     def zero_grad(self):
         """Set all gradients to zero; read-only arrays are copied first, see `make_writable`."""
         try:

@@ -156,10 +156,10 @@ class Embedding(Layer):
             ids = used[used != padding]
             dy = backend.take_rows(dy, ids)
         dy = backend.reshape(dy, (ids.size, self.embedding_dim))
-        backend.embedding_backward(self.grads["weight"], dy, ids, padding, factors)
         if self.rows is not None:
             used = np.union1d(self.rows, ids)
             self.rows = used[used != padding]
+        backend.embedding_backward(self.grads["weight"], dy, ids, padding, factors)
 
     def sparse_rows(self):
         """Return the rows of the gradient that are not zero, where they are known; see `Layer.sparse_rows`."""

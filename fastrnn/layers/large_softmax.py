@@ -292,10 +292,10 @@ class SampledSoftmax(Softmax):
         places = np.searchsorted(classes, chosen)
         dweight, dbias = (backend.zeros(array.shape, self.dtype) for array in (weight, bias))
         backend.cross_entropy_backward(log_probs, dx, dweight, dbias, x, weight, bias, places, weights, self.n_jobs)
+        self.rows = np.union1d(self.rows, classes)  # first: an error may come between the gradients
+        if self._embedding is not None:
+            self._embedding.rows = np.union1d(self._embedding.rows, classes)
         for name, gradient in (("weight", dweight), ("bias", dbias)):
             if name in grads:
                 backend.add_to_rows(grads[name], classes, gradient)
-        self.rows = np.union1d(self.rows, classes)
-        if self._embedding is not None:
-            self._embedding.rows = np.union1d(self._embedding.rows, classes)
         return PendingLoss(log_probs, weights), self._spread(dx, used, targets.shape)

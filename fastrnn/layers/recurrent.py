@@ -440,6 +440,12 @@ class Recurrent(Layer):
             d_rows = d_inputs
         return d_rows
 
+    def forget(self):
+        """Release what the last forward pass in training has kept; there is no `backward` after this."""
+        super().forget()
+        for layer in self._dropouts:
+            layer.forget()
+
     def remove_noise(self):
         """Set all probabilities of dropout to 0; zoneout stays."""
         super().remove_noise()

@@ -4,6 +4,7 @@ import abc
 import copy
 
 from fastrnn.backends import resolved
+from fastrnn.networks._memory import within_memory
 from fastrnn.utils.shared import Held
 
 
@@ -164,6 +165,10 @@ class Network(abc.ABC):
         total : int or float
             The number of elements that the loss is the mean of, or the sum of their weights.
         """
+        return within_memory(self, batch, lambda batch: self._train_step(batch, scale, clear))
+
+    def _train_step(self, batch, scale, clear):
+        """Carry out `train_step`."""
         if clear:
             self.zero_grad()
         h, lengths = self.encode_training(batch)
@@ -171,6 +176,12 @@ class Network(abc.ABC):
         loss, dh = self.head.loss_and_gradient(h, batch.targets, weights, lengths)
         self.encode_backward(dh, scale)
         return loss / scale, total
+
+    def forget(self):
+        """Release what backward passes were to read."""
+        self._kept = None
+        for layer in self.layers.values():
+            layer.forget()
 
     def _penalized(self, gradient, y, penalty, factor):
         """Return the gradient of y with that of a penalty added, a name in `fastrnn.layers.penalties`."""

@@ -1,9 +1,12 @@
 """The network of the recurrent language models: embedding, recurrent layers and softmax."""
 
+import functools
+
 import numpy as np
 
 from fastrnn.layers import Dropout, Embedding, Recurrent
 from fastrnn.layers.large_softmax import make_softmax
+from fastrnn.networks._memory import within_memory
 from fastrnn.networks.base import Network
 from fastrnn.networks.heads import SoftmaxHead
 from fastrnn.text.batching import IGNORED
@@ -104,9 +107,14 @@ class LanguageNetwork(Network):
         """Return the log probabilities of the targets of successive batches, float64 (T, B) each."""
         state, results = None, []
         for batch in batches:
-            h, state = self.hidden(batch.inputs, None if batch.fresh else state, batch.lengths)
-            results.append(self.head.log_probs(h, batch.targets))
+            log_probs, state = within_memory(self, batch, functools.partial(self._log_probs, state=state))
+            results.append(log_probs)
         return results
+
+    def _log_probs(self, batch, state):
+        """Return the log probabilities of the targets of a batch, float64 (T, B), and the state after them."""
+        h, state = self.hidden(batch.inputs, None if batch.fresh else state, batch.lengths)
+        return self.head.log_probs(h, batch.targets), state
 
     # ------------------------------------------------------------------------------------------------------- states
     #

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastrnn.layers import Dense, Dropout, EmbeddingBag, Pooling
+from fastrnn.networks._memory import within_memory
 from fastrnn.networks.base import Network
 from fastrnn.networks.heads import HEADS
 from fastrnn.networks.recurrent import RecurrentEncoder, table
@@ -29,6 +30,16 @@ class Batch(NamedTuple):
     targets: np.ndarray | None = None
     weights: np.ndarray | None = None
 
+    @property
+    def extent(self):
+        """Number of sequences, and steps of the longest."""
+        return len(self.rows), int(self.sequences.lengths[self.rows].max(initial=0))
+
+    def first(self, n):
+        """Return the batch of the first `n` sequences."""
+        cut = (None if array is None else array[:n] for array in self[1:])
+        return Batch(self.sequences, *cut)
+
 
 class SequenceNetwork(Network):
     """Base class of networks whose encoder makes one vector of each sequence.
@@ -46,19 +57,20 @@ class SequenceNetwork(Network):
 
     def loss(self, batch):
         """Return the weighted sum of the losses of a batch, without noise."""
-        return self.head.loss(self.encode(batch), batch.targets, batch.weights)
+        return within_memory(self, batch, lambda part: self.head.loss(self.encode(part), part.targets, part.weights))
 
     def encodings(self, batch):
         """Return the input of the head, float64 (B, H)."""
-        return self.backend.to_numpy(self.encode(batch)).astype(np.float64)
+        encoded = within_memory(self, batch, lambda part: self.backend.to_numpy(self.encode(part)))
+        return encoded.astype(np.float64)
 
     def outputs(self, batch):
         """Return the outputs of the last layer, float64 (B, K)."""
-        return self.head.outputs(self.encode(batch))
+        return within_memory(self, batch, lambda part: self.head.outputs(self.encode(part)))
 
     def predict(self, batch):
         """Return predictions, float64 (B, K); see `fastrnn.networks.heads.Head.predict`."""
-        return self.head.predict(self.encode(batch))
+        return within_memory(self, batch, lambda part: self.head.predict(self.encode(part)))
 
 
 class RecurrentNetwork(RecurrentEncoder, SequenceNetwork):

@@ -54,6 +54,16 @@ class Batch(NamedTuple):
     fresh: bool
     advance: int
 
+    @property
+    def extent(self):
+        """Number of columns, and steps."""
+        return self.inputs.shape[::-1]
+
+    def first(self, n):
+        """Return the first `n` columns as a batch that begins there."""
+        lengths = None if self.lengths is None else self.lengths[:n]
+        return Batch(self.inputs[:, :n], self.targets[:, :n], lengths, True, self.advance)
+
 
 class Streams:
     """A text cut into streams of equal length T that run side by side; the text is read when steps are cut.

@@ -82,11 +82,11 @@ class Optimizer:
                 raise ValueError(f"parameters[{name!r}] cannot be written to: call make_writable() of its layer first.")
             if name not in grads or grads[name].shape != weight.shape or grads[name].dtype != weight.dtype:
                 raise ValueError(f"grads[{name!r}] must be an array of shape {weight.shape} and type {weight.dtype}.")
+        slots = {name: self._slots_of(name, weight, ops) for name, weight in distinct(parameters)}  # may take memory
         self.n_steps += 1
         settings = self._settings(ops)
-        for name, weight in distinct(parameters):
-            slots = self._slots_of(name, weight, ops)
-            self._update(ops, weight, grads[name], slots, rows.get(name), settings)
+        for name, own in slots.items():
+            self._update(ops, parameters[name], grads[name], own, rows.get(name), settings)
 
     def state_dict(self):
         """Return a copy of the state: a flat dict of ndarrays.

@@ -15,6 +15,11 @@ def empty_like(array):
     return np.full(array.shape, np.nan, array.dtype)
 
 
+def peak_memory(function):
+    function()
+    return 0
+
+
 def zeros(shape, dtype):
     return np.zeros(shape, dtype)
 
