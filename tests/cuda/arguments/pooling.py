@@ -11,7 +11,6 @@ def arguments(number):
     ids = array("int32", 1)
     places = array("int32", 2)
     return {
-        pooling._attend: [(matrix, matrix, matrix, matrix, ids)],
         pooling._center: [(matrix, matrix)],
         pooling._give_last: [(matrix, matrix, ids, 0)],
         pooling._give_maxima: [(matrix, matrix, places)],
@@ -19,5 +18,7 @@ def arguments(number):
         pooling._give_shares: [(matrix, vector, matrix, vector, matrix, ids)],
         pooling._maxima: [(matrix, places, matrix, ids)],
         pooling._mean: [(matrix, matrix, ids)],
+        pooling._share: [(matrix, matrix, ids)],
         pooling._take_last: [(matrix, matrix, ids, 0)],
+        pooling._weigh: [(matrix, matrix, matrix, ids)],
     }
