@@ -1,5 +1,6 @@
 """Operations on arrays for layers, heads, optimizers and averages, as in `fastrnn.kernels.arrays`."""
 
+import itertools
 import math
 
 import numpy as np
@@ -9,8 +10,6 @@ from fastrnn.cuda.array import Array
 from fastrnn.cuda.compiler import kernel
 from fastrnn.cuda.gpu import device
 from fastrnn.utils.device_memory import DeviceMemoryError
-
-_ALIGNMENT = 16  # bytes
 
 
 def empty(shape, dtype):
@@ -65,14 +64,11 @@ def asarray(values, dtype=None):
     return array
 
 
-def upload_together(*values):
-    """Return NumPy arrays as arrays of the device, by one copy."""
-    ends = np.cumsum([-(-array.nbytes // _ALIGNMENT) * _ALIGNMENT for array in values])
-    begins, joined = [0, *ends[:-1].tolist()], np.empty(ends[-1], np.uint8)
-    for begin, array in zip(begins, values, strict=True):
-        joined[begin : begin + array.nbytes] = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
-    memory = asarray(joined).memory
-    return [Array(memory, begin, array.shape, array.dtype) for begin, array in zip(begins, values, strict=True)]
+def upload_lists(*lists):
+    """Return lists of integers as int32 arrays of the device, by one copy."""
+    joined = asarray(np.concatenate(lists, dtype=np.int32, casting="unsafe"))
+    ends = itertools.accumulate(map(len, lists), initial=0)
+    return [joined.part(begin, end) for begin, end in itertools.pairwise(ends)]
 
 
 def to_numpy(array):

@@ -6,7 +6,7 @@ A kernel asks `row_bits` once for a row and `is_kept` for each unit in it. `pass
 import numpy as np
 from numba import cuda
 
-from fastrnn.cuda.arrays import upload_together
+from fastrnn.cuda.arrays import upload_lists
 from fastrnn.cuda.compiler import device_function, kernel
 from fastrnn.kernels import counters
 
@@ -84,5 +84,5 @@ def keep_mask(out, p, kept, seed, number, sequences, steps, n_jobs=None):
 def _launch(kernel, out, arguments, p, seed, number, sequences, steps):
     """Launch a kernel on the elements of `out`; the numbers of rows are of the host."""
     if out.size:
-        rows = upload_together(np.asarray(sequences, np.int32), np.asarray(steps, np.int32))
+        rows = upload_lists(sequences, steps)
         kernel.over_matrix(*out.shape, out, *arguments, pass_key(seed, number), threshold(p), *rows)

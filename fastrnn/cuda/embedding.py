@@ -10,11 +10,11 @@ import math
 import numpy as np
 from numba import cuda
 
-from fastrnn.cuda.arrays import asarray, check_shape, empty, empty_like, fill, multiply_into, upload_together
+from fastrnn.cuda.arrays import asarray, check_shape, empty, empty_like, fill, multiply_into, upload_lists
 from fastrnn.cuda.compiler import kernel
 from fastrnn.cuda.rows import copy_rows
 
-_PIECE = 16  # vectors of a piece, at least
+_PIECE = 64  # vectors of a piece, at least: a second pass costs more than a thread that adds up a few
 
 
 def embedding_forward(out, weight, ids, factors=None):
@@ -113,9 +113,7 @@ def _add_segments(out, values, sources, rows, lengths, factors=None, places=None
         return
     cut = _cut(np.asarray(rows), np.asarray(lengths))
     lists = [sources, *cut, *([] if places is None else [places])]
-    sources, begins, targets, long_rows, long_begins, *places = upload_together(
-        *(np.asarray(part, np.int32) for part in lists)
-    )
+    sources, begins, targets, long_rows, long_begins, *places = upload_lists(*lists)
     factors, places = (factors.reshaped((-1,)), *places) if places else (None, None)
     columns, partial = out.shape[1], empty((int(cut[-1][-1]), out.shape[1]), out.dtype)
     _sum_pieces.over_matrix(targets.size, columns, out, partial, values, sources, begins, targets, factors, places)
@@ -138,15 +136,18 @@ def _cut(rows, lengths):
     long_rows, long_begins : int array (cut segments,), (cut segments + 1,)
         The rows of cut segments, and where their pieces begin among those of cut segments.
     """
-    size = max(_PIECE, math.isqrt(int(lengths.max())))
+    ends, longest = np.cumsum(lengths), int(lengths.max())
+    if longest <= _PIECE and lengths.all():
+        return np.append(0, ends), rows, rows[:0], np.zeros(1, int)
+    size = max(_PIECE, math.isqrt(longest))
     counts = -(-lengths // size)  # pieces of each segment
     segments = np.repeat(np.arange(len(rows)), counts)
     within = np.arange(len(segments)) - (np.cumsum(counts) - counts)[segments]
-    begins = (np.cumsum(lengths) - lengths)[segments] + within * size
+    begins = (ends - lengths)[segments] + within * size
     is_long = counts > 1
     of_long = is_long[segments]
     targets = np.where(of_long, -np.cumsum(of_long), rows[segments])
-    return np.append(begins, lengths.sum()), targets, rows[is_long], np.append(0, np.cumsum(counts[is_long]))
+    return np.append(begins, ends[-1]), targets, rows[is_long], np.append(0, np.cumsum(counts[is_long]))
 
 
 @kernel

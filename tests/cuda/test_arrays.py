@@ -32,12 +32,12 @@ def test_memory_is_used_again(ops):
     assert id(ops.zeros((100, 100), "float32").memory._raw) == place
 
 
-def test_arrays_of_the_host_go_to_the_device_together():
-    from fastrnn.cuda.arrays import to_numpy, upload_together
+def test_lists_go_to_the_device_together():
+    from fastrnn.cuda.arrays import to_numpy, upload_lists
 
-    values = np.arange(3, dtype=np.int32), np.ones((2, 5)), np.zeros((0, 4), "float32"), np.arange(8).reshape(4, 2).T
-    for array, expected in zip(upload_together(*values), values, strict=True):
-        assert array.dtype == expected.dtype
+    lists = [4, 2**31 - 1], np.zeros(0), np.arange(5), np.arange(3, dtype=np.uint8)
+    for array, expected in zip(upload_lists(*lists), lists, strict=True):
+        assert array.dtype == np.int32
         np.testing.assert_array_equal(to_numpy(array), expected)
 
 
