@@ -106,8 +106,8 @@ class Device:
         self._stream = cuda.stream()
         self.stream = int(self._stream)
         self._core_stream = _to_core_stream(self._stream)
-        self.pool = Pool(self._allocate, self._free)
         self.lock = threading.RLock()
+        self.pool = Pool(self._allocate, self._free, self.lock)
         self._unused_graphs = []  # they are destroyed when nothing is captured
 
     @functools.cached_property

@@ -1,7 +1,6 @@
 """Memory of the device that is used again: an allocation costs a hundred launches, and waits for all of them."""
 
 import math
-import threading
 import weakref
 
 
@@ -17,12 +16,13 @@ class Pool:
         Takes a number of bytes, returns memory; raises MemoryError.
     free : callable
         Takes memory, returns it to the device.
+    lock : RLock
+        That of the device: an array may die while a thread holds it. A second lock could end in a deadlock.
     """
 
-    def __init__(self, allocate, free):
-        self._allocate, self._free_memory = allocate, free
+    def __init__(self, allocate, free, lock):
+        self._allocate, self._free_memory, self._lock = allocate, free, lock
         self._free = {}  # size: blocks
-        self._lock = threading.RLock()  # an array may die while this thread is in here
         self.used = self.peak = 0  # bytes given out, and the most of them at a time
 
     def take(self, nbytes):

@@ -29,7 +29,7 @@ class SimulatedDevice:
 
     def __init__(self, memory=1 << 36):
         self.memory, self._allocated = memory, 0
-        self.pool = Pool(self._allocate, self._free)
+        self.pool = Pool(self._allocate, self._free, threading.RLock())
         self._lock = threading.Lock()  # the simulator runs one kernel at a time
 
     def _allocate(self, size):
