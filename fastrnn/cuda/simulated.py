@@ -3,7 +3,8 @@
 import threading
 
 import numpy as np
-from numba import cuda
+from numba.cuda import jit
+from numba.cuda.simulator.cudadrv.devicearray import FakeCUDAArray
 
 from fastrnn.cuda.array import Array
 from fastrnn.cuda.memory import Pool
@@ -59,13 +60,13 @@ class SimulatedDevice:
 
     def compile(self, kernel, argument_types):
         """Return a kernel that `launcher` takes."""
-        body = cuda.jit(device=True)(kernel.function)
+        body = jit(device=True)(kernel.function)
 
         def run(*arguments):
             with np.errstate(all="ignore"):  # of this thread, one of a block's
                 body(*arguments)
 
-        return cuda.jit(run)
+        return jit(run)
 
     def launcher(self, compiled, grid, block, arguments, shared, cooperative):
         """Return a function that launches a kernel; it takes the integers that follow `arguments`."""
@@ -92,7 +93,7 @@ class SimulatedDevice:
 def opened(argument):
     """Return an argument of a kernel with its arrays as ndarrays."""
     if isinstance(argument, Array):
-        return cuda.simulator.cudadrv.devicearray.FakeCUDAArray(argument.values)
+        return FakeCUDAArray(argument.values)
     if isinstance(argument, tuple):
         parts = [opened(part) for part in argument]
         return type(argument)(*parts) if hasattr(argument, "_fields") else tuple(parts)
