@@ -186,7 +186,7 @@ class DirectionWeights:
         # gates (R, S · H) with gradients, x (R, D)
         self._add_products(self.grads[self._name("weight_ih")], self._input, gates, x)
         grads = [None if name is None else self.grads[name] for name in self._bias_names]
-        if grads != [None, None]:
+        if any(gradient is not None for gradient in grads):
             sums = empty(self.width, self.dtype)
             device().clear(sums)
             add_columns(sums, gates)
