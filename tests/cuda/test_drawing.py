@@ -74,18 +74,3 @@ def test_the_end_is_drawn_where_no_token_has_a_probability(ops):
     logits = np.array([[1, -np.inf, -np.inf], [np.nan, 1, 2], [1, np.nan, 2], [1, np.inf, 2]], "f4")
     tokens = drawn(ops, logits, np.zeros(3, "f4"), np.full(4, 0.5), make_choice(1.0, None, None, 3), end=2)
     np.testing.assert_array_equal(tokens, 2)
-
-
-@pytest.mark.cpu
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_the_kernel_compiles(dtype):
-    from fastrnn.cuda import drawing
-    from tests.cuda.compiling import array, compiled
-
-    matrix, number = array(dtype, 2), dtype(1)
-    keys = array(f"int{8 * number.itemsize}", 2)
-    row = drawing.Drawing(matrix, keys, matrix, array("int32", 1), 1, number, 5, 0.5, 7)
-    kernel = compiled(drawing._draw, array("int32", 2), array("int32", 1), matrix, row, array(dtype, 1), matrix,
-                      array("float64", 2))  # fmt: skip
-    assert kernel.spills == kernel.stack == 0
-    assert kernel.registers <= 96

@@ -18,6 +18,7 @@ import numpy as np
 
 from fastrnn import cuda
 from fastrnn.cells import CELLS
+from fastrnn.cells._cell import declared
 from fastrnn.cuda.compiler import Kernel
 
 PRECISIONS = ("highest", "high", "medium")
@@ -41,6 +42,12 @@ def _of_module(name):
     """Return the module here for a module of `fastrnn.cuda`, or None."""
     path = f"{__name__}.{name}"
     return importlib.import_module(path) if importlib.util.find_spec(path) else None
+
+
+def is_one_product(cell):
+    """Return whether a step of a cell is one product and its equations."""
+    names = "gated_slots", "normalized", "standardized_state"
+    return not any(declared(cell, name) not in ((), False, None) for name in names)
 
 
 def compiled_for(number, every=False):
