@@ -13,6 +13,12 @@ from hypothesis import settings
 import fastrnn
 from fastrnn.command import main as cli
 
+if os.environ.get("FASTRNN_EMULATOR", "0") == "1":  # the emulator is the GPU of all tests
+    from fastrnn.cuda.gpu import use
+    from tests.cuda.emulator import EmulatedDevice
+
+    use(EmulatedDevice())
+
 settings.register_profile("fastrnn", deadline=None)  # the first example compiles
 settings.load_profile("fastrnn")
 

@@ -75,7 +75,9 @@ class Kernel:
         compiled = self._compiled.get(key)
         if compiled is None:
             compiled = self._compiled[key] = found.compile(self, tuple(map(type_of, kinds)))
-        return found.launcher(compiled, grid, block, arguments, shared, cooperative)
+        launch = found.launcher(compiled, grid, block, arguments, shared, cooperative)
+        launch.arguments = arguments  # as long as it can run, their memory is theirs
+        return launch
 
 
 def matrix_shape(rows, columns, threads=None):

@@ -1,4 +1,8 @@
-"""Tests of the GPU backend: they run in Numba's simulator (``NUMBA_ENABLE_CUDASIM=1``), or on a GPU."""
+"""Tests of the GPU backend: they run in Numba's simulator (``NUMBA_ENABLE_CUDASIM=1``), or on a GPU.
+
+Under ``FASTRNN_EMULATOR=1`` they run in `tests.cuda.emulator`, as do the tests of layers: much slower than in the
+simulator, but on the kernels as they are compiled.
+"""
 
 import os
 
@@ -7,6 +11,7 @@ import pytest
 from fastrnn.backends import backend, has_gpu
 
 SIMULATED = os.environ.get("NUMBA_ENABLE_CUDASIM", "0") == "1"
+EMULATED = os.environ.get("FASTRNN_EMULATOR", "0") == "1"
 
 
 @pytest.fixture(autouse=True)
@@ -14,7 +19,7 @@ def _where(request):
     """Skip what cannot run here: most tests need a GPU or the simulator, those marked ``cpu`` neither."""
     if request.node.get_closest_marker("cpu"):
         return
-    if request.node.get_closest_marker("gpu") and SIMULATED:
+    if request.node.get_closest_marker("gpu") and (SIMULATED or EMULATED):
         pytest.skip("needs a GPU")
     if not has_gpu():
         pytest.skip("needs a GPU, or NUMBA_ENABLE_CUDASIM=1")

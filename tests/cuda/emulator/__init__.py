@@ -16,6 +16,8 @@ between them, and memory that is free again may not be touched), misaligned ones
 writes, and neither barrier nor release and acquire order them), barriers that threads do not reach, shuffles and
 products whose warp is not together, and blocks that wait for ever. Fresh memory, global and shared, is NaN.
 
+All tests of `tests/cuda` run in it under ``FASTRNN_EMULATOR=1``, slowly: choose some.
+
 `EmulatedDevice.load` takes PTX as text, for kernels that are not `fastrnn.cuda.compiler.Kernel`.
 """
 

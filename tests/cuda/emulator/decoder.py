@@ -6,7 +6,7 @@ from operator import itemgetter
 
 import numpy as np
 
-from tests.cuda.emulator import accesses, collectives
+from tests.cuda.emulator import accesses, carries, collectives
 from tests.cuda.emulator.errors import Fault, PTXError
 from tests.cuda.emulator.operations import operation
 from tests.cuda.emulator.parser import Variable, instruction, variables
@@ -97,6 +97,7 @@ class _Decoder:
         self.program = Program(name, [], [None], {}, entry.parameters)
         self._module, self._allocate, self._constants, self._zeros = module, allocate, {}, {}
         self._outside = _Scope()
+        self._outside.names["%carry"] = self._register("pred")
         for variable in module.variables:
             self._place(variable, self._outside)
         scope = _Scope(self._outside)
@@ -250,7 +251,14 @@ class _Decoder:
         opcode = Opcode.of(text)
         step = self._control(scope, opcode, operands)
         if step is None:
-            for make in (_Decoder._move, _Decoder._parameters, accesses.decode, collectives.decode, _Decoder._compute):
+            for make in (
+                _Decoder._move,
+                _Decoder._parameters,
+                carries.decode,
+                accesses.decode,
+                collectives.decode,
+                _Decoder._compute,
+            ):
                 step = make(self, scope, opcode, operands)
                 if step is not None:
                     break

@@ -1,11 +1,11 @@
 """A device for `fastrnn.cuda` whose kernels are compiled for a GPU, and run in the emulator."""
 
 import ctypes
+import enum
 import functools
 import math
 import threading
 import weakref
-from types import SimpleNamespace
 
 import numpy as np
 
@@ -193,9 +193,13 @@ class _Pool:
 class CuBLAS:
     """The part of cuBLAS that `fastrnn.cuda.blas` calls: matrices stand in columns."""
 
-    ComputeType = SimpleNamespace(
-        COMPUTE_64F=70, COMPUTE_32F=68, COMPUTE_32F_FAST_16BF=75, COMPUTE_32F_FAST_TF32=77
-    )  # as in nvmath.bindings.cublas
+    class ComputeType(enum.IntEnum):
+        """How products are computed, as in `nvmath.bindings.cublas`."""
+
+        COMPUTE_32F = 68
+        COMPUTE_64F = 70
+        COMPUTE_32F_FAST_16BF = 75
+        COMPUTE_32F_FAST_TF32 = 77
 
     def __init__(self, memory):
         self._memory = memory

@@ -32,14 +32,14 @@ def _modular(function, count):
     return make
 
 
-def _upper(a, b):
+def upper_half(a, b):
     """Return the upper half of a product of integers."""
     size = a.dtype.itemsize
     if size < 8:
         kinds = SIGNED if a.dtype.kind == "i" else UNSIGNED
         return ((a.astype(kinds[2 * size]) * b) >> kinds[2 * size](8 * size)).astype(a.dtype)
     if a.dtype.kind == "i":
-        upper = _upper(a.view(np.uint64), b.view(np.uint64)).view(np.int64)
+        upper = upper_half(a.view(np.uint64), b.view(np.uint64)).view(np.int64)
         return upper - np.where(a < 0, b, 0) - np.where(b < 0, a, 0)
     half, mask = np.uint64(32), np.uint64(0xFFFFFFFF)
     a_low, a_high, b_low, b_high = a & mask, a >> half, b & mask, b >> half
@@ -56,7 +56,7 @@ def _product(opcode, add):
         wide = kinds[2 * np.dtype(dtype).itemsize]
         product, result = (lambda a, b: a.astype(wide) * b), wide
     elif "hi" in opcode.modifiers:
-        product, result = _upper, dtype
+        product, result = upper_half, dtype
     else:
         dtype = result = _bits(opcode)
         product = operator.mul

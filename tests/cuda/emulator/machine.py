@@ -87,7 +87,7 @@ class Launch:
             if self.cooperative:
                 self._take_turns([Team(self, [number]) for number in numbers])
             else:
-                together = max(_TOGETHER // self.padded, 1)
+                together = max(min(_TOGETHER // self.padded, -(-self.blocks // 2)), 1)  # never all
                 for begin in range(0, self.blocks, together):
                     self._take_turns([Team(self, sorted(numbers[begin : begin + together]))])
         return int(self.clock.times.max()) if self.races else 0

@@ -138,6 +138,10 @@ def test_arithmetic_of_integers_is_that_of_python_modulo_the_width(name, kind):
         ("set.lt.u32.s32 %out, %a0, %a1;", "s32 s32 u32", lambda a, b: -1 if a < b else 0),
         ("mov.b32 %out, 3; setp.eq.s32 %p, %a0, 77; @!%p mov.b32 %out, %a1;", "s32 s32 s32",
          lambda a, b: 3 if a == 77 else b),
+        ("add.cc.u32 %r1, %a0, %a1; addc.u32 %r2, 0, 0; mov.b64 %out, {%r1, %r2};", "u32 u32 u64", lambda a, b: a + b),
+        ("sub.cc.u32 %r1, %a0, %a1; subc.u32 %r2, 0, 0; mov.b64 %out, {%r1, %r2};", "u32 u32 u64", lambda a, b: a - b),
+        ("mad.lo.cc.u32 %r1, %a0, %a1, %a0; madc.hi.u32 %r2, %a0, %a1, 7; mov.b64 %out, {%r1, %r2};", "u32 u32 u64",
+         lambda a, b: a * b + a + (7 << 32)),
         ("mov.b64 %out, {%a0, %a1};", "u32 u32 u64", lambda a, b: b << 32 | a),
     ],
 )  # fmt: skip
