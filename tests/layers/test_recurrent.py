@@ -77,6 +77,7 @@ def test_forward_equals_the_reference(cell, layers, bidirectional, dtype, tolera
             np.testing.assert_allclose(got, expected, atol=tolerance)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("cell", ALL)
 @pytest.mark.parametrize(("layers", "bidirectional"), [(1, False), (2, True)])
 def test_gradients_equal_central_differences(cell, layers, bidirectional):
@@ -473,6 +474,7 @@ def held(layer):
 EVERYTHING = {"zoneout": 0.2, "recurrent_dropout": 0.2, "weight_dropout": 0.2, "dropout": 0.2}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("cell", "options"),
     [
@@ -529,6 +531,7 @@ def test_masks_of_a_full_batch_are_those_of_a_ragged_one(cell):
     np.testing.assert_array_equal(*results)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "options",
     [
