@@ -25,6 +25,7 @@ from fastrnn import (
     RNNRegressor,
     inspection,
 )
+from fastrnn.backends import has_gpu
 from fastrnn.training import loop
 
 TEXTS = ["a b c", "b c a b", "c a", "b"]
@@ -83,6 +84,8 @@ def test_a_fit_is_that_of_the_cpu(name, ops):
 @pytest.fixture(scope="module")
 def models():
     """Return models that were trained on the CPU, and the same models on the GPU, by name."""
+    if not has_gpu():
+        pytest.skip("needs a GPU, or NUMBA_ENABLE_CUDASIM=1")
     fitted = {
         "lm": language_model("cpu").fit(TEXTS),
         "texts": classifier("cpu").fit(TEXTS, LABELS),
@@ -145,6 +148,12 @@ def dumped(model):
 def test_a_model_is_used_as_on_the_cpu(use, models, ops):
     for got, wanted in zip(USES[use](models["cuda"]), USES[use](models["cpu"]), strict=True):
         np.testing.assert_allclose(got, wanted, **TOLERANCE)
+
+
+def test_samples_are_those_of_the_cpu(models, ops):
+    options = {"max_length": 4, "random_state": 0, "temperature": 0.7, "top_k": 3}
+    samples, expected = (models[device]["lm"].sample(3, **options) for device in ("cuda", "cpu"))
+    assert samples == expected
 
 
 def test_an_onnx_file_is_that_of_the_cpu(models, ops, tmp_path):
