@@ -1,6 +1,7 @@
 """The GPU of this process: its memory, its one stream, launches and graphs."""
 
 import functools
+import importlib.util
 import os
 import threading
 import weakref
@@ -9,6 +10,7 @@ import numpy as np
 
 from fastrnn.cuda.memory import Pool
 
+_PACKAGES = {"numba_cuda": "numba-cuda", "nvmath": "nvmath-python"}  # by the modules that they install
 _lock = threading.Lock()
 _device = None
 
@@ -56,17 +58,21 @@ def _find():
         from fastrnn.cuda.simulated import SimulatedDevice
 
         return SimulatedDevice()
-    try:
-        import nvmath.bindings  # noqa: F401
-        from numba import cuda
-    except ImportError as error:
+    missing = [package for module, package in _PACKAGES.items() if not _is_installed(module)]
+    if missing:
         raise RuntimeError(
-            f"device='cuda' needs the packages numba-cuda and nvmath-python, of which {error.name} is missing: install "
-            "them with pip install 'fastrnn[cuda]'."
-        ) from error
+            f"device='cuda' needs {' and '.join(_PACKAGES.values())}, and there is no {' and no '.join(missing)}: "
+            "run pip install 'fastrnn[cuda]', or take device='cpu'."
+        )
+    from numba import cuda
+
     if not cuda.is_available():
         raise RuntimeError("device='cuda' needs an NVIDIA GPU and its driver, and none was found: take device='cpu'.")
     return Device()
+
+
+def _is_installed(module):
+    return importlib.util.find_spec(module) is not None
 
 
 def checked(result):
