@@ -62,6 +62,10 @@ class Direction:
     def __getstate__(self):
         return {**vars(self), "_last_loop": (None, None)}
 
+    def release(self):
+        """Release the memory of the last pass in training; there is no `backward` after this."""
+        self._room, self._last_loop = Room(self.weights.dtype), (None, None)
+
     def held(self):
         """Return the weights prepared for many passes, which must not change meanwhile."""
         return HeldWeights(self.weights)

@@ -185,6 +185,10 @@ class Direction:
             packing.write_states(state[self.place], plane)
         return gather(dx, packing.reverse, self.n_jobs) if self.reverse and ids is None else dx
 
+    def release(self):
+        """Release the memory of the last pass in training; there is no `backward` after this."""
+        self._room = Room(self.weights.dtype)
+
     def held(self):
         """Return the weights packed for many passes, which must not change meanwhile."""
         return HeldWeights(self.weights)

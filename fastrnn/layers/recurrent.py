@@ -1,5 +1,6 @@
 """The recurrent layer of any cell: several layers, one or both directions, padded or ragged batches."""
 
+import itertools
 import numbers
 from typing import NamedTuple
 
@@ -445,6 +446,8 @@ class Recurrent(Layer):
         super().forget()
         for layer in self._dropouts:
             layer.forget()
+        for direction in itertools.chain(*self._layers):
+            direction.release()
 
     def remove_noise(self):
         """Set all probabilities of dropout to 0; zoneout stays."""

@@ -5,7 +5,9 @@ import pytest
 
 from fastrnn.cuda import gpu
 from fastrnn.estimators.sequences import Sequences
+from fastrnn.networks.language import LanguageNetwork
 from fastrnn.networks.sequence import Batch, MeanEmbeddingNetwork
+from fastrnn.text.batching import Batch as TextBatch
 from fastrnn.training.optimizers import Adam
 from fastrnn.utils.device_memory import DeviceMemoryError
 
@@ -78,6 +80,27 @@ def test_a_step_without_memory_leaves_the_model_and_says_which_batch_fits(small)
     for name, array in net.get_arrays().items():
         np.testing.assert_array_equal(array, other.get_arrays()[name])
         assert not np.array_equal(array, before[name])
+
+
+def test_a_recurrent_step_without_memory_releases_what_it_has_taken(small):
+    net = LanguageNetwork(12, 4, 3, dropout=0.1, input_dropout=None, output_dropout=None, embedding_dropout=0.0,
+                          locked_dropout=False, tie_weights=False, softmax="full", softmax_cutoffs=None,
+                          softmax_samples=3, counts=None, activity_penalty=0.0, temporal_activity_penalty=0.0,
+                          random_state=0, n_jobs=1, device="cuda", cell="rnn", num_layers=2)  # fmt: skip
+
+    def run(n):
+        inputs = np.arange(2 * n, dtype="int32").reshape(2, n) % 12
+        return net.train_step(TextBatch(inputs, inputs, None, True, 2))
+
+    used = small.pool.used
+    message = r"^A batch of 300 sequences of 2 steps needs .* up to about \d+ fit: an array"
+    with pytest.raises(MemoryError, match=message) as error:
+        run(300)
+    assert small.pool.used < used + 2000  # small tables of the weights stay
+    fits = int(str(error.value).split(" about ")[1].split()[0])
+    run(int(0.8 * fits))
+    with pytest.raises(MemoryError):
+        run(int(1.3 * fits))
 
 
 def test_a_prediction_without_memory_says_which_batch_fits(small):

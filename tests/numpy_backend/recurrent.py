@@ -69,6 +69,9 @@ class Direction:
             name[: -len(end)]: np.asarray(opened(array), dtype) for name, array in arrays.items() if name.endswith(end)
         }
 
+    def release(self):
+        """Do nothing: passes own their arrays."""
+
     def held(self):
         return {name: array.copy() for name, array in self.own(self.parameters).items()}
 
