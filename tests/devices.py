@@ -22,20 +22,22 @@ def devices():
 
 
 def pytest_generate_tests(metafunc):
-    """Run a test on all devices; one with the mark ``cpu`` on the CPU only, one with ``long`` not in the simulator."""
-    marks = ("cpu", "long") if SIMULATED else ("cpu",)
-    only_cpu = any(metafunc.definition.get_closest_marker(mark) for mark in marks)
+    """Run a test on all devices; one with the mark ``cpu`` on the CPU only."""
+    only_cpu = metafunc.definition.get_closest_marker("cpu")
     metafunc.parametrize("device", ["cpu"] if only_cpu else devices(), indirect=True)
 
 
 @pytest.fixture(autouse=True)
-def device(request):
+def device(request, monkeypatch):
     """What runs under the name "cpu"."""
-    if request.param == "cpu" and SIMULATED:
+    if SIMULATED and (request.param == "cpu" or request.node.get_closest_marker("long")):
         pytest.skip("not for the simulator")
     if request.param == "cuda":
+        from fastrnn.cuda import gpu
         from tests.cuda.opened import open_to_tests
 
+        if SIMULATED:  # a thread costs much, and the tests of single functions have several
+            monkeypatch.setattr(gpu.device(), "threads", 1)
         backends.register("cpu", backends.backend("cuda"))
         with open_to_tests():
             yield request.param

@@ -25,6 +25,9 @@ class _Block(kernel.BlockManager):
         self._changed, self._opened, self._waiting, self._exception = threading.Condition(), 0, 0, None
         places = list(np.ndindex(*self._block_dim))
         self._alive = len(places)
+        if len(places) == 1:
+            self._run_here(grid_point, places[0], args)
+            return
         threads = [_Thread(lambda: self._f(*args), self, grid_point, place, self._debug) for place in places]
         for thread in threads:
             thread.start()
@@ -32,6 +35,16 @@ class _Block(kernel.BlockManager):
             thread.join()
         if self._exception:
             raise self._exception[0].with_traceback(self._exception[1])
+
+    def _run_here(self, grid_point, place, args):
+        """Run the only thread of a block in this one, which costs a tenth."""
+        here = threading.current_thread()
+        here.blockIdx, here.threadIdx = kernel.Dim3(*grid_point), kernel.Dim3(*place)
+        here.thread_id, here.syncthreads, here._manager = 0, lambda: None, self
+        try:
+            self._f(*args)
+        finally:
+            del here.blockIdx, here.threadIdx, here.thread_id, here.syncthreads, here._manager
 
     def wait(self):
         """Return when all threads have called this, or have ended."""
