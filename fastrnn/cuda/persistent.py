@@ -1,0 +1,105 @@
+"""The time loop of a recurrent layer in one launch, see `fastrnn.cuda.persistent_kernels`."""
+
+import functools
+
+import numpy as np
+
+from fastrnn.cuda import arrays
+from fastrnn.cuda.barrier import SPREAD
+from fastrnn.cuda.compiler import Kernel
+from fastrnn.cuda.fragments import COLUMNS, DEPTH, exchange_type
+from fastrnn.cuda.gpu import device
+from fastrnn.cuda.persistent_kernels import Exchange, backward_steps, forward_steps, start
+
+
+class PersistentLoop:
+    """Runs all steps of one direction of a layer in one launch, forward and backward.
+
+    It is made for a batch's packing, and can be repeated. Launches are prepared once while the arrays stay the same.
+
+    Parameters
+    ----------
+    cell : NamedTuple
+        See `fastrnn.cells`.
+    plan : Plan
+        Of `fastrnn.cuda.persistent_plan`.
+    packing : Packing
+        Only its ``lengths`` and ``offsets`` are read: ndarrays.
+    dtype : dtype
+        Of states and weights.
+    """
+
+    def __init__(self, cell, plan, packing, dtype):
+        self.cell, self.plan = cell, plan
+        self._packing, self._dtype = packing, np.dtype(dtype)
+        self._offsets = None
+        if len(packing.lengths) and (packing.lengths != packing.lengths[0]).any():
+            self._offsets = arrays.asarray(np.asarray(packing.offsets, np.int64))
+        self._exchanges, self._prepared = {}, {}
+
+    def forward(self, memory, weights, masks, *, keep=True):
+        """Run all steps from the initial states on; with `keep`, gates become what backward needs.
+
+        Parameters
+        ----------
+        memory : Memory
+            Of `fastrnn.cuda.recurrent_memory`, as `weights` and `masks`.
+        weights : Weights
+        masks : Masks
+        keep : bool, default=True
+        """
+        cut, arguments = self.plan.forward, (memory, weights, masks)
+        initial = memory.states if memory.masked is None else memory.masked
+        self._run(forward_steps, cut, arguments, initial.reshaped((-1, initial.shape[-1])), int(keep))
+
+    def backward(self, gradients, memory, weights, masks):
+        """Run all steps in reverse; gates become gradients, and `gradients.states` those of the initial states."""
+        self._run(backward_steps, self.plan.backward, (gradients, memory, weights, masks), None)
+
+    def _run(self, function, cut, arguments, initial, *numbers):
+        """Launch a kernel, behind the one that clears its exchange buffer."""
+        steps = len(self._packing.offsets) - 1
+        if not steps:
+            return
+        last = self._prepared.get((function, *numbers))
+        if last is None or not _are_same(last[0], arguments):
+            exchange, tail = self._exchange(function, cut), (cut.tiling, cut.sizes)
+            first = start.prepare(
+                device().blocks, device().threads, exchange, initial, *tail
+            )
+            grid = cut.blocks, cut.groups
+            main = _compiled(function, cut.threads).prepare(
+                grid, cut.threads, *arguments, exchange, self.cell, *tail, *numbers,
+                shared=cut.shared, cooperative=not device().is_simulated and cut.tiling is not None,
+            )  # fmt: skip
+            self._prepared[function, *numbers] = last = arguments, (first, main)
+        for launch in last[1]:
+            launch()
+
+    def _exchange(self, function, cut):
+        """Return the exchange buffer of a kernel."""
+        if function not in self._exchanges:
+            sizes, tiling = cut.sizes, cut.tiling
+            columns = 2 * cut.groups * sizes.sequences
+            columns += 0 if tiling is None else tiling.column_tiles * COLUMNS  # a last part may read beyond the end
+            kind = self._dtype if tiling is None else exchange_type(tiling.precision)
+            lengths = np.asarray(self._packing.lengths)
+            self._exchanges[function] = Exchange(
+                arrays.empty(columns * sizes.tiles * DEPTH, kind),
+                arrays.empty(cut.groups * SPREAD, np.int32),
+                arrays.asarray(lengths[:: sizes.sequences].astype(np.int64)),
+                self._offsets,
+                None,
+            )
+        return self._exchanges[function]
+
+
+@functools.cache
+def _compiled(function, threads):
+    """Return a kernel for blocks of so many threads."""
+    return Kernel(function, {"launch_bounds": threads})
+
+
+def _are_same(a, b):
+    """Whether tuples of named tuples hold the same arrays."""
+    return all(x is y for one, other in zip(a, b, strict=True) for x, y in zip(one, other, strict=True))

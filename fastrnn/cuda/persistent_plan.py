@@ -1,0 +1,143 @@
+"""How the time loop in one launch is cut into blocks, and when it pays."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from fastrnn.cells._cell import declared
+from fastrnn.cuda import fragments
+from fastrnn.cuda.fragments import COLUMNS, DEPTH, ROWS
+from fastrnn.cuda.persistent_kernels import Sizes
+
+WARPS = (4, 8, 12, 16)  # of a block: each of the four parts of a multiprocessor runs as many
+_REGISTERS = 16384  # of a part of a multiprocessor; a thread has 255 at most
+# Registers of a thread besides weights, sums and columns, from what ptxas reports for the cells.
+_OTHER_REGISTERS = {"highest": 68, "high": 52, "medium": 52}
+
+# Microseconds, from measurements of an LSTM on an H100.
+_BARRIER = 1.0
+_LATENCY = 0.8  # of the exchanged values, the cell's inputs and its equations
+_CHUNK = 0.4  # of two barriers of a block, and of a product's latency
+_BYTES = 42e3  # a microsecond that a multiprocessor reads from the second-level cache while all of them do
+_CYCLES = 1700
+_GRAPH = 8.0  # the same step by a product of cuBLAS and a kernel, in a captured graph
+_GRAPH_FLOPS = {"highest": 42e6, "high": 180e6, "medium": 350e6}  # a microsecond, in such a step
+
+
+class Cut(NamedTuple):
+    """One direction's launch."""
+
+    tiling: object  # of `fastrnn.cuda.fragments`, or None
+    sizes: Sizes
+    blocks: int  # of a group
+    groups: int
+    threads: int
+    shared: int  # bytes
+    cost: float  # estimated microseconds a step
+
+
+class Plan(NamedTuple):
+    """The launches of a layer; None for a direction that is faster step by step."""
+
+    forward: Cut | None
+    backward: Cut | None
+
+
+def is_supported(cell, projected):
+    """Whether the time loop in one launch has the stages that a cell and its layer need."""
+    stages = declared(cell, "gated_slots") or declared(cell, "normalized") or projected
+    return not stages and declared(cell, "standardized_state") is None
+
+
+def make_plan(cell, hidden, batch, dtype, precision, found, *, projected=False):
+    """Return the `Plan` of a layer's passes, or None if both directions are faster step by step.
+
+    Parameters
+    ----------
+    cell : NamedTuple
+    hidden, batch : int
+    dtype : dtype
+    precision : {"highest", "high", "medium"}
+    found : Device
+        Its multiprocessors and the shared memory of a block count.
+    projected : bool, default=False
+        Whether the layer has a projection.
+    """
+    slots = len(cell.recurrent_slots)
+    if not batch or not is_supported(cell, projected):
+        return None
+    if slots == 0 or (found.is_simulated and hidden and batch):
+        cut = scalar_cut(hidden, batch, slots, found)
+        return Plan(cut, scalar_cut(hidden, batch, max(slots, 1), found))
+    if np.dtype(dtype) != np.float32:
+        return None
+    forward = best_cut(slots, hidden, hidden, batch, precision, found)
+    plan = Plan(forward, best_cut(1, hidden, slots * hidden, batch, precision, found))
+    return plan if any(plan) else None
+
+
+def scalar_cut(hidden, batch, slots, found):
+    """Return the cut for a launch without tensor cores.
+
+    A group has one block with all units. Cells whose units do not see each other need no group: there a block has some
+    of the units.
+    """
+    sequences = -(-batch // COLUMNS) * COLUMNS
+    tiles = -(-max(slots, 1) * hidden // DEPTH)
+    units = hidden if slots or found.is_simulated else min(hidden, 32)
+    sizes = Sizes(hidden, batch, units, sequences, found.threads, tiles)
+    return Cut(None, sizes, -(-hidden // units), 1, found.threads, 0, 0.0)
+
+
+def best_cut(slots, hidden, depth, batch, precision, found):
+    """Return the fastest cut of the product of (slots · hidden, depth) with (depth, batch), or None if none pays."""
+    cuts = []
+    for units in (8, 16, 32):
+        blocks = -(-hidden // units)
+        for groups in range(1, min(found.multiprocessors // blocks, -(-batch // COLUMNS)) + 1):
+            sequences = -(-batch // (groups * COLUMNS)) * COLUMNS
+            if groups == -(-batch // sequences):  # no group is empty
+                shape = hidden, depth, batch, sequences
+                cuts += [_cut(slots, units, warps, shape, precision, found) for warps in WARPS]
+    cuts = [cut for cut in cuts if cut is not None]
+    best = min(cuts, key=lambda cut: (cut.cost, cut.blocks * cut.groups), default=None)
+    by_steps = _GRAPH + 2 * slots * hidden * depth * batch / _GRAPH_FLOPS[precision]
+    return best if best is not None and best.cost < by_steps else None
+
+
+def _cut(slots, units, warps, shape, precision, found):
+    """Return the cut with so many units and warps a block, or None if it does not fit."""
+    hidden, depth, batch, sequences = shape
+    row_tiles, tiles = -(-slots * units // ROWS), -(-depth // (DEPTH * warps))
+    limit = min(255, _REGISTERS // (warps // 4 * 32) // 8 * 8)
+    limit -= row_tiles * tiles * (4 if precision == "medium" else 8) + _OTHER_REGISTERS[precision]
+    chunk, column = min(sequences, warps * 32 // units // COLUMNS * COLUMNS), 2 if precision == "medium" else 4
+    while chunk and row_tiles * chunk // COLUMNS * 4 + chunk // COLUMNS * column > limit:
+        chunk -= COLUMNS
+    if not chunk:
+        return None
+    column_tiles = chunk // COLUMNS
+    ahead = min(tiles, (limit - row_tiles * column_tiles * 4) // (column_tiles * column))
+    tiling = fragments.tiling(precision, slots, units, warps, tiles, column_tiles, ahead)
+    shared = warps * row_tiles * ROWS * tiling.stride * 4
+    if shared > found.shared_memory:
+        return None
+    sizes = Sizes(hidden, batch, units, sequences, units * chunk, warps * tiles)
+    blocks, groups = -(-hidden // units), -(-batch // sequences)
+    cost = _cost(tiling, sizes, -(-sequences // chunk), precision)
+    return Cut(tiling, sizes, blocks, groups, warps * 32, shared, cost)
+
+
+def _cost(tiling, sizes, chunks, precision):
+    """Return the estimated microseconds of a step."""
+    columns = tiling.column_tiles * COLUMNS
+    nbytes = sizes.sequences * sizes.tiles * DEPTH * fragments.exchange_type(precision).itemsize
+    written = tiling.warps * tiling.row_tiles * tiling.column_tiles * 2 * 4  # cycles of shared memory
+    read = tiling.warps * tiling.slots * math.ceil(tiling.units * columns / 32)
+    instructions = tiling.warps * tiling.tiles * tiling.row_tiles * tiling.column_tiles * _INSTRUCTIONS[precision]
+    chunk = _CHUNK + (written + read + instructions) / _CYCLES
+    return _BARRIER + _LATENCY + nbytes / _BYTES + chunks * chunk
+
+
+_INSTRUCTIONS = {"highest": 24, "high": 8, "medium": 4}  # cycles of a multiprocessor's tensor cores for a tile
