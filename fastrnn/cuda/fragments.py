@@ -37,7 +37,7 @@ class Tiling(NamedTuple):
 
 
 @functools.cache
-def tiling(precision, slots, units, warps, tiles, column_tiles, ahead):
+def tiling(precision, slots, units, warps, tiles, column_tiles, ahead, chains):
     """Return the `Tiling` of a product.
 
     Parameters
@@ -53,12 +53,21 @@ def tiling(precision, slots, units, warps, tiles, column_tiles, ahead):
         Tiles of columns that are multiplied at a time.
     ahead : int
         Tiles of the inner dimension whose columns are loaded before the first product.
+    chains : int
+        Parts of the inner dimension with sums of their own, so that one product does not wait for another.
     """
-    name = f"Tiling_{precision}_{slots}_{units}_{warps}_{tiles}_{column_tiles}_{ahead}"
-    sizes = {"slots": slots, "units": units, "warps": warps, "tiles": tiles, "column_tiles": column_tiles}
-    sizes["ahead"] = ahead
-    sizes |= {"row_tiles": -(-slots * units // ROWS), "stride": _stride(units, column_tiles * COLUMNS)}
-    return type(name, (Tiling,), {**sizes, "__slots__": (), "precision": precision})()
+    given = locals().copy()
+    more = {"row_tiles": -(-slots * units // ROWS), "stride": _stride(units, column_tiles * COLUMNS)}
+    name = "_".join(map(str, ("Tiling", *given.values())))
+    return type(name, (Tiling,), {**given, **more, "__slots__": (), "__module__": __name__})()
+
+
+def __getattr__(name):
+    """Return the class of a tiling by its name, so that kernels compiled for it are found on disk."""
+    kind, *sizes = name.split("_")
+    if kind != "Tiling" or len(sizes) != 8:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return type(tiling(sizes[0], *map(int, sizes[1:])))
 
 
 def _stride(units, columns):
@@ -308,18 +317,19 @@ def multiply(typingctx, tiling, weights, exchange, begin, thread):
         weights = cgutils.unpack_tuple(builder, weights)
         size = len(weights) // (shape.row_tiles * shape.tiles)
         warp, r, c = _of_thread(builder, thread)
-        own = _sum_of(builder, (begin, 1), (warp, shape.tiles * TILE), (r, DEPTH), (c, 4))
+        first = _sum_of(builder, (begin, 1), (warp, shape.tiles * TILE), (r, DEPTH), (c, 4))
 
         def load(k):
             for n in range(shape.column_tiles if k < shape.tiles else 0):
-                place = builder.add(own, _LONG((n * shape.warps * shape.tiles + k) * TILE))
+                place = builder.add(first, _LONG((n * shape.warps * shape.tiles + k) * TILE))
                 pointer = array_pointer(context, builder, exchange, memory, place)
                 columns[n, k] = _load_columns(builder, shape.precision, builder.ptrtoint(pointer, _LONG))
 
         columns = {}
         for k in range(shape.ahead):
             load(k)
-        sums = {(m, n): [ir.Constant(_FLOAT, 0.0)] * 4 for m, n in np.ndindex(shape.row_tiles, shape.column_tiles)}
+        places = list(np.ndindex(shape.row_tiles, shape.column_tiles))
+        sums = {(*place, chain): [ir.Constant(_FLOAT, 0.0)] * 4 for place in places for chain in range(shape.chains)}
         for k in range(shape.tiles):
             right = [_prepared(builder, shape.precision, columns[n, k]) for n in range(shape.column_tiles)]
             load(k + shape.ahead)
@@ -327,8 +337,13 @@ def multiply(typingctx, tiling, weights, exchange, begin, thread):
                 part = weights[(k * shape.row_tiles + m) * size :][:size]
                 left = _prepared(builder, shape.precision, part)
                 for n in range(shape.column_tiles):
-                    sums[m, n] = _multiply(builder, shape.precision, left, right[n], sums[m, n])
-        return context.make_tuple(builder, result, [value for tile in sums.values() for value in tile])
+                    chain = m, n, k % shape.chains
+                    sums[chain] = _multiply(builder, shape.precision, left, right[n], sums[chain])
+        results = []
+        for place in places:
+            own = zip(*[sums[(*place, chain)] for chain in range(shape.chains)], strict=True)
+            results += [functools.reduce(builder.fadd, parts) for parts in own]
+        return context.make_tuple(builder, result, results)
 
     return result(tiling, weights, exchange, types.int64, types.int64), lower
 

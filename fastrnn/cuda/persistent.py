@@ -64,9 +64,7 @@ class PersistentLoop:
         last = self._prepared.get((function, *numbers))
         if last is None or not _are_same(last[0], arguments):
             exchange, tail = self._exchange(function, cut), (cut.tiling, cut.sizes)
-            first = start.prepare(
-                device().blocks, device().threads, exchange, initial, *tail
-            )
+            first = start.prepare(device().blocks, device().threads, exchange, initial, *tail)
             grid = cut.blocks, cut.groups
             main = _compiled(function, cut.threads).prepare(
                 grid, cut.threads, *arguments, exchange, self.cell, *tail, *numbers,

@@ -135,7 +135,7 @@ def _zone_out(update, cell, new, state, row, unit, hidden):
 def _hand_on(weight, mask, masked, tiling, buffer, place, h, sequence, row, unit):
     """Write h, under its mask, to the exchange buffer."""
     # mask (B, H) or None, masked (B + R, H) or None
-    if mask is not None:
+    if masked is not None:
         h = h * mask[sequence, unit]
         masked[row, unit] = h
     if weight is not None:

@@ -13,6 +13,7 @@ from fastrnn.cuda.persistent_kernels import Sizes
 WARPS = (4, 8, 12, 16)  # of a block: each of the four parts of a multiprocessor runs as many
 _REGISTERS = 16384  # of a part of a multiprocessor; a thread has 255 at most
 # Registers of a thread besides weights, sums and columns, from what ptxas reports for the cells.
+_MOST_WEIGHTS = 168
 _OTHER_REGISTERS = {"highest": 68, "high": 52, "medium": 52}
 
 # Microseconds, from measurements of an LSTM on an H100.
@@ -21,6 +22,8 @@ _LATENCY = 0.8  # of the exchanged values, the cell's inputs and its equations
 _CHUNK = 0.4  # of two barriers of a block, and of a product's latency
 _BYTES = 42e3  # a microsecond that a multiprocessor reads from the second-level cache while all of them do
 _CYCLES = 1700
+_PRODUCT = {"highest": 16, "high": 3.2, "medium": 1.6}  # cycles of a multiprocessor for a tile of 16 × 8 × 16
+_PRODUCT_LATENCY = {"highest": 150, "high": 50, "medium": 33}  # cycles until its sums can be added to
 _GRAPH = 8.0  # the same step by a product of cuBLAS and a kernel, in a captured graph
 _GRAPH_FLOPS = {"highest": 42e6, "high": 180e6, "medium": 350e6}  # a microsecond, in such a step
 
@@ -67,9 +70,9 @@ def make_plan(cell, hidden, batch, dtype, precision, found, *, projected=False):
     slots = len(cell.recurrent_slots)
     if not batch or not is_supported(cell, projected):
         return None
-    if slots == 0 or (found.is_simulated and hidden and batch):
-        cut = scalar_cut(hidden, batch, slots, found)
-        return Plan(cut, scalar_cut(hidden, batch, max(slots, 1), found))
+    if slots == 0:
+        cut = scalar_cut(cell, hidden, batch, found)
+        return Plan(cut, cut)
     if np.dtype(dtype) != np.float32:
         return None
     forward = best_cut(slots, hidden, hidden, batch, precision, found)
@@ -77,16 +80,14 @@ def make_plan(cell, hidden, batch, dtype, precision, found, *, projected=False):
     return plan if any(plan) else None
 
 
-def scalar_cut(hidden, batch, slots, found):
-    """Return the cut for a launch without tensor cores.
+def scalar_cut(cell, hidden, batch, found):
+    """Return the cut of a launch without tensor cores, for both directions.
 
-    A group has one block with all units. Cells whose units do not see each other need no group: there a block has some
-    of the units.
+    A group has one block with all units. Units that do not see each other need no group: each block has some of them.
     """
-    sequences = -(-batch // COLUMNS) * COLUMNS
-    tiles = -(-max(slots, 1) * hidden // DEPTH)
-    units = hidden if slots or found.is_simulated else min(hidden, 32)
-    sizes = Sizes(hidden, batch, units, sequences, found.threads, tiles)
+    sequences, slots = -(-batch // COLUMNS) * COLUMNS, len(cell.recurrent_slots)
+    units = hidden if slots else min(hidden, 8)
+    sizes = Sizes(hidden, batch, units, sequences, found.threads, -(-slots * hidden // DEPTH))
     return Cut(None, sizes, -(-hidden // units), 1, found.threads, 0, 0.0)
 
 
@@ -110,16 +111,17 @@ def _cut(slots, units, warps, shape, precision, found):
     """Return the cut with so many units and warps a block, or None if it does not fit."""
     hidden, depth, batch, sequences = shape
     row_tiles, tiles = -(-slots * units // ROWS), -(-depth // (DEPTH * warps))
-    limit = min(255, _REGISTERS // (warps // 4 * 32) // 8 * 8)
-    limit -= row_tiles * tiles * (4 if precision == "medium" else 8) + _OTHER_REGISTERS[precision]
-    chunk, column = min(sequences, warps * 32 // units // COLUMNS * COLUMNS), 2 if precision == "medium" else 4
-    while chunk and row_tiles * chunk // COLUMNS * 4 + chunk // COLUMNS * column > limit:
-        chunk -= COLUMNS
-    if not chunk:
+    weights = row_tiles * tiles * (4 if precision == "medium" else 8)
+    left = min(255, _REGISTERS // (warps // 4 * 32) // 8 * 8) - weights - _OTHER_REGISTERS[precision]
+    column_tiles, column = min(sequences, warps * 32 // units) // COLUMNS, 2 if precision == "medium" else 4
+    while column_tiles and column_tiles * (row_tiles * 4 + column) > left:
+        column_tiles -= 1
+    if not column_tiles or weights > _MOST_WEIGHTS:
         return None
-    column_tiles = chunk // COLUMNS
-    ahead = min(tiles, (limit - row_tiles * column_tiles * 4) // (column_tiles * column))
-    tiling = fragments.tiling(precision, slots, units, warps, tiles, column_tiles, ahead)
+    sums, chunk = row_tiles * column_tiles * 4, column_tiles * COLUMNS
+    chains = max(1, min(tiles, 16 // sums, (left - column_tiles * column) // sums))
+    ahead = max(1, min(tiles, (left - chains * sums) // (column_tiles * column)))
+    tiling = fragments.tiling(precision, slots, units, warps, tiles, column_tiles, ahead, chains)
     shared = warps * row_tiles * ROWS * tiling.stride * 4
     if shared > found.shared_memory:
         return None
@@ -135,9 +137,7 @@ def _cost(tiling, sizes, chunks, precision):
     nbytes = sizes.sequences * sizes.tiles * DEPTH * fragments.exchange_type(precision).itemsize
     written = tiling.warps * tiling.row_tiles * tiling.column_tiles * 2 * 4  # cycles of shared memory
     read = tiling.warps * tiling.slots * math.ceil(tiling.units * columns / 32)
-    instructions = tiling.warps * tiling.tiles * tiling.row_tiles * tiling.column_tiles * _INSTRUCTIONS[precision]
-    chunk = _CHUNK + (written + read + instructions) / _CYCLES
-    return _BARRIER + _LATENCY + nbytes / _BYTES + chunks * chunk
-
-
-_INSTRUCTIONS = {"highest": 24, "high": 8, "medium": 4}  # cycles of a multiprocessor's tensor cores for a tile
+    all_tiles = tiling.warps * tiling.tiles * tiling.row_tiles * tiling.column_tiles
+    waiting = -(-tiling.tiles // tiling.chains) * _PRODUCT_LATENCY[precision]
+    cycles = written + read + max(all_tiles * _PRODUCT[precision], waiting)
+    return _BARRIER + _LATENCY + nbytes / _BYTES + chunks * (_CHUNK + cycles / _CYCLES)

@@ -1,0 +1,56 @@
+"""The time loop in one launch, without tensor cores, against the equations in NumPy."""
+
+import numpy as np
+import pytest
+
+from fastrnn.cells import CELLS
+from tests.cuda.comparing import TOLERANCES
+from tests.cuda.time_loops import Problem
+
+PLAIN = [name for name, cell in CELLS.items() if not hasattr(cell, "gated_slots") and not hasattr(cell, "normalized")]
+
+
+def loop_for(problem):
+    from fastrnn.cuda.gpu import device
+    from fastrnn.cuda.persistent import PersistentLoop
+    from fastrnn.cuda.persistent_plan import Plan, scalar_cut
+
+    cut = scalar_cut(problem.cell, problem.hidden, problem.batch, device())
+    return PersistentLoop(problem.cell, Plan(cut, cut), problem.packing, problem.dtype)
+
+
+def assert_close(got, expected, tolerance):
+    for name, values in expected.items():
+        np.testing.assert_allclose(got[name], values, rtol=tolerance, atol=tolerance, err_msg=name)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", PLAIN)
+def test_every_plain_cell_gives_its_equations_results(name, dtype):
+    problem = Problem(CELLS[name], 5, [4, 2, 3], dtype)
+    assert_close(problem.results(loop_for(problem)), problem.expected(), TOLERANCES[dtype])
+
+
+@pytest.mark.parametrize("name", ["lstm_peephole", "gru", "indrnn"])
+def test_masks_reach_the_recurrent_product_and_zoneout_the_states(name):
+    problem = Problem(CELLS[name], 4, [3, 3, 1], "float64", dropout=True, zoneout=True)
+    assert_close(problem.results(loop_for(problem)), problem.expected(), 1e-10)
+
+
+def test_sequences_of_equal_length_need_no_table_of_rows():
+    problem = Problem(CELLS["lstm"], 3, [3, 3], "float64")
+    loop = loop_for(problem)
+    assert loop._offsets is None
+    assert_close(problem.results(loop), problem.expected(), 1e-10)
+
+
+def test_a_batch_larger_than_a_tile_of_columns_and_units_than_one_of_depth():
+    problem = Problem(CELLS["rnn"], 18, [2] * 7 + [1] * 3, "float64")
+    assert_close(problem.results(loop_for(problem)), problem.expected(), 1e-10)
+
+
+def test_launches_are_prepared_again_for_other_arrays():
+    problem, other = (Problem(CELLS["gru_simple"], 4, [2, 1], "float64", seed=seed) for seed in (0, 1))
+    loop = loop_for(problem)
+    for given in (problem, other, problem):
+        assert_close(given.results(loop), given.expected(), 1e-10)
