@@ -1,8 +1,8 @@
 """Products on tensor cores: a slice of W_hh in registers, times columns that blocks exchange through global memory.
 
-A warp multiplies tiles of 16 rows and 16 of the inner dimension (depth) with tiles of 16 deep and 8 columns (sequences).
-In memory a tile of columns is (8 columns, 16 deep); tiles of the inner dimension follow each other, then those of the
-columns. Lane 4·r + c of a warp holds, of a tile of
+A warp multiplies tiles of 16 rows, 16 deep in the inner dimension, with tiles of the same depth and 8 columns: the
+columns are sequences. In memory a tile of columns is (8 columns, 16 deep); tiles of the inner dimension follow each
+other, then those of the columns. Lane 4·r + c of a warp holds, of a tile of
 
 - weights: the rows r and r + 8, each at the depths 4·c to 4·c + 3;
 - columns: column r at the depths 4·c to 4·c + 3;
@@ -108,7 +108,7 @@ def _as_tf32(builder, value, stays=False):
 
 
 def _parts(builder, value):
-    """Emit the bits of the two tf32 parts of a float32, where they are used: outside of the loop they cost registers."""
+    """Emit the bits of the two tf32 parts of a float32, where they are used: beyond a loop they cost registers."""
     high = _as_tf32(builder, value, stays=True)
     return high, _as_tf32(builder, builder.fsub(value, builder.bitcast(high, _FLOAT)))
 

@@ -1,13 +1,10 @@
 """The time loop of a recurrent layer in one launch, see `fastrnn.cuda.persistent_kernels`."""
 
-import functools
-
 import numpy as np
 
 from fastrnn.cuda import arrays
 from fastrnn.cuda.barrier import SPREAD
-from fastrnn.cuda.compiler import Kernel
-from fastrnn.cuda.fragments import COLUMNS, DEPTH, exchange_type
+from fastrnn.cuda.fragments import DEPTH, exchange_type
 from fastrnn.cuda.gpu import device
 from fastrnn.cuda.persistent_kernels import Exchange, backward_steps, forward_steps, start
 
@@ -61,16 +58,17 @@ class PersistentLoop:
         steps = len(self._packing.offsets) - 1
         if not steps:
             return
-        last = self._prepared.get((function, *numbers))
-        if last is None or not _are_same(last[0], arguments):
+        key, places = (function, *numbers), _places(arguments)
+        last = self._prepared.get(key)
+        if last is None or last[0] != places:
             exchange, tail = self._exchange(function, cut), (cut.tiling, cut.sizes)
             first = start.prepare(device().blocks, device().threads, exchange, initial, *tail)
             grid = cut.blocks, cut.groups
-            main = _compiled(function, cut.threads).prepare(
+            main = function.prepare(
                 grid, cut.threads, *arguments, exchange, self.cell, *tail, *numbers,
                 shared=cut.shared, cooperative=not device().is_simulated and cut.tiling is not None,
             )  # fmt: skip
-            self._prepared[function, *numbers] = last = arguments, (first, main)
+            self._prepared[key] = last = places, (first, main)
         for launch in last[1]:
             launch()
 
@@ -78,12 +76,10 @@ class PersistentLoop:
         """Return the exchange buffer of a kernel."""
         if function not in self._exchanges:
             sizes, tiling = cut.sizes, cut.tiling
-            columns = 2 * cut.groups * sizes.sequences
-            columns += 0 if tiling is None else tiling.column_tiles * COLUMNS  # a last part may read beyond the end
             kind = self._dtype if tiling is None else exchange_type(tiling.precision)
             lengths = np.asarray(self._packing.lengths)
             self._exchanges[function] = Exchange(
-                arrays.empty(columns * sizes.tiles * DEPTH, kind),
+                arrays.empty(2 * cut.groups * sizes.columns * sizes.tiles * DEPTH, kind),
                 arrays.empty(cut.groups * SPREAD, np.int32),
                 arrays.asarray(lengths[:: sizes.sequences].astype(np.int64)),
                 self._offsets,
@@ -92,12 +88,6 @@ class PersistentLoop:
         return self._exchanges[function]
 
 
-@functools.cache
-def _compiled(function, threads):
-    """Return a kernel for blocks of so many threads."""
-    return Kernel(function, {"launch_bounds": threads})
-
-
-def _are_same(a, b):
-    """Whether tuples of named tuples hold the same arrays."""
-    return all(x is y for one, other in zip(a, b, strict=True) for x, y in zip(one, other, strict=True))
+def _places(arguments):
+    """Return where the arrays of named tuples are: the same places need no new launches."""
+    return [array and (array.memory, array.offset, array.shape) for part in arguments for array in part]

@@ -9,7 +9,7 @@ the blocks exchange the gradients of the pre-activations, and multiply with the 
 With a tiling, products run on tensor cores (`fastrnn.cuda.fragments`). Without one, each thread computes its own dot
 products: this is for float64 and for the simulator, where a group has one block.
 
-The exchange buffer is (2, groups, sequences of a group / 8, tiles, 8, 16): steps read one half and write the other.
+The exchange buffer is (2, groups, columns of a group / 8, tiles, 8, 16): steps read one half and write the other.
 """
 
 from typing import NamedTuple
@@ -46,6 +46,8 @@ from fastrnn.cuda.unit_values import (
     times,
 )
 
+MOST_THREADS = 256  # of a block: each may have 255 registers
+
 
 class Sizes(NamedTuple):
     """What a launch is cut into."""
@@ -54,6 +56,7 @@ class Sizes(NamedTuple):
     batch: int  # B
     units: int  # of a block
     sequences: int  # of a group, a multiple of 8
+    columns: int  # of a group in the exchange buffer, a multiple of 8 and of those that are multiplied at a time
     items: int  # pairs of a unit and a sequence that a block computes at a time, a thread one
     tiles: int  # of the exchange buffer: its inner dimension / 16
 
@@ -61,7 +64,7 @@ class Sizes(NamedTuple):
 class Exchange(NamedTuple):
     """How blocks meet."""
 
-    buffer: object  # (2 · groups · sequences of a group · inner dimension,)
+    buffer: object  # (2 · groups · columns of a group · inner dimension,)
     counters: object  # (groups · `SPREAD`,) of int32, zeros before
     steps: object  # (groups,), the length of each group's longest sequence
     offsets: object  # (T + 1,) first packed row of each step; None if all sequences have all steps
@@ -70,19 +73,19 @@ class Exchange(NamedTuple):
 
 @kernel
 def start(exchange, initial, tiling, sizes):
-    """Clear the counters and the exchange buffer; its first half gets the initial h. The other is beyond the last sequence."""
+    """Clear the counters and the exchange buffer; its first half gets the initial h."""
     # initial (B or more, H), or None
     buffer, counters = exchange.buffer, exchange.counters
     for i in range(cuda.grid(1), counters.size, cuda.gridsize(1)):
         counters[i] = 0
-    size = sizes.sequences * sizes.tiles * DEPTH  # of a group
+    size = sizes.columns * sizes.tiles * DEPTH  # of a group
     for i in range(cuda.grid(1), buffer.size, cuda.gridsize(1)):
         buffer[i] = 0
         if initial is not None:
             group, tile, place = i // size, i % size // TILE, i % TILE
-            sequence = group * sizes.sequences + tile // sizes.tiles * COLUMNS + place // DEPTH
-            unit = tile % sizes.tiles * DEPTH + place % DEPTH
-            if sequence < sizes.batch and unit < sizes.hidden:
+            n, unit = tile // sizes.tiles * COLUMNS + place // DEPTH, tile % sizes.tiles * DEPTH + place % DEPTH
+            sequence = group * sizes.sequences + n  # beyond the last one in the second half
+            if n < sizes.sequences and sequence < sizes.batch and unit < sizes.hidden:
                 put(tiling, buffer, i, initial[sequence, unit])
 
 
@@ -156,13 +159,14 @@ def _finish_step(cell, memory, weights, masks, z, state, tiling, exchange, place
              unit)  # fmt: skip
 
 
+@kernel(launch_bounds=MOST_THREADS)
 def forward_steps(memory, weights, masks, exchange, cell, tiling, sizes, keep):
     """Run all steps of the groups' sequences, from the initial states on."""
     shared = cuda.shared.array(0, float32)
     group, groups, thread = cuda.blockIdx.y, cuda.gridDim.y, cuda.threadIdx.x
     units, hidden = units_of(tiling, sizes.units), sizes.hidden
     first_unit, first = cuda.blockIdx.x * units, group * sizes.sequences
-    width, plane, size = memory.gates.shape[1], memory.states.shape[1] * hidden, sizes.sequences * sizes.tiles * DEPTH
+    width, plane, size = memory.gates.shape[1], memory.states.shape[1] * hidden, sizes.columns * sizes.tiles * DEPTH
     if tiling is not None:
         depth = weights.recurrent.shape[1]
         fragments = load_weights(tiling, weights.recurrent, thread, first_unit, (depth, hidden * depth, 1), hidden,
@@ -275,13 +279,14 @@ def _sum_of_products(tiling, weight, buffer, begin, sequence, unit, shared, row,
     return warp_sum(tiling, shared, row, column)
 
 
+@kernel(launch_bounds=MOST_THREADS)
 def backward_steps(gradients, memory, weights, masks, exchange, cell, tiling, sizes):
     """Run all steps in reverse, from the gradients of the final states to those of the initial ones."""
     shared = cuda.shared.array(0, float32)
     group, groups, thread = cuda.blockIdx.y, cuda.gridDim.y, cuda.threadIdx.x
     units, hidden = units_of(tiling, sizes.units), sizes.hidden
     first_unit, first, steps = cuda.blockIdx.x * units, group * sizes.sequences, exchange.steps[group]
-    width, plane, size = memory.gates.shape[1], memory.states.shape[1] * hidden, sizes.sequences * sizes.tiles * DEPTH
+    width, plane, size = memory.gates.shape[1], memory.states.shape[1] * hidden, sizes.columns * sizes.tiles * DEPTH
     if tiling is not None:
         depth, rows = weights.recurrent.shape
         fragments = load_weights(tiling, weights.recurrent, thread, first_unit, (1, 0, rows), rows, depth)

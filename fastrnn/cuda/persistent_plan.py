@@ -10,11 +10,11 @@ from fastrnn.cuda import fragments
 from fastrnn.cuda.fragments import COLUMNS, DEPTH, ROWS
 from fastrnn.cuda.persistent_kernels import Sizes
 
-WARPS = (4, 8, 12, 16)  # of a block: each of the four parts of a multiprocessor runs as many
-_REGISTERS = 16384  # of a part of a multiprocessor; a thread has 255 at most
+WARPS = (4, 8)  # of a block; with 8, all registers of a multiprocessor are used
+_REGISTERS = 255  # of a thread
 # Registers of a thread besides weights, sums and columns, from what ptxas reports for the cells.
 _MOST_WEIGHTS = 168
-_OTHER_REGISTERS = {"highest": 68, "high": 52, "medium": 52}
+_OTHER_REGISTERS = {"highest": 72, "high": 56, "medium": 60}
 
 # Microseconds, from measurements of an LSTM on an H100.
 _BARRIER = 1.0
@@ -87,7 +87,7 @@ def scalar_cut(cell, hidden, batch, found):
     """
     sequences, slots = -(-batch // COLUMNS) * COLUMNS, len(cell.recurrent_slots)
     units = hidden if slots else min(hidden, 8)
-    sizes = Sizes(hidden, batch, units, sequences, found.threads, -(-slots * hidden // DEPTH))
+    sizes = Sizes(hidden, batch, units, sequences, sequences, found.threads, -(-slots * hidden // DEPTH))
     return Cut(None, sizes, -(-hidden // units), 1, found.threads, 0, 0.0)
 
 
@@ -100,19 +100,19 @@ def best_cut(slots, hidden, depth, batch, precision, found):
             sequences = -(-batch // (groups * COLUMNS)) * COLUMNS
             if groups == -(-batch // sequences):  # no group is empty
                 shape = hidden, depth, batch, sequences
-                cuts += [_cut(slots, units, warps, shape, precision, found) for warps in WARPS]
+                cuts += [cut_for(slots, units, warps, shape, precision, found) for warps in WARPS]
     cuts = [cut for cut in cuts if cut is not None]
     best = min(cuts, key=lambda cut: (cut.cost, cut.blocks * cut.groups), default=None)
     by_steps = _GRAPH + 2 * slots * hidden * depth * batch / _GRAPH_FLOPS[precision]
     return best if best is not None and best.cost < by_steps else None
 
 
-def _cut(slots, units, warps, shape, precision, found):
+def cut_for(slots, units, warps, shape, precision, found):
     """Return the cut with so many units and warps a block, or None if it does not fit."""
     hidden, depth, batch, sequences = shape
     row_tiles, tiles = -(-slots * units // ROWS), -(-depth // (DEPTH * warps))
     weights = row_tiles * tiles * (4 if precision == "medium" else 8)
-    left = min(255, _REGISTERS // (warps // 4 * 32) // 8 * 8) - weights - _OTHER_REGISTERS[precision]
+    left = _REGISTERS - weights - _OTHER_REGISTERS[precision]
     column_tiles, column = min(sequences, warps * 32 // units) // COLUMNS, 2 if precision == "medium" else 4
     while column_tiles and column_tiles * (row_tiles * 4 + column) > left:
         column_tiles -= 1
@@ -125,7 +125,7 @@ def _cut(slots, units, warps, shape, precision, found):
     shared = warps * row_tiles * ROWS * tiling.stride * 4
     if shared > found.shared_memory:
         return None
-    sizes = Sizes(hidden, batch, units, sequences, units * chunk, warps * tiles)
+    sizes = Sizes(hidden, batch, units, sequences, -(-sequences // chunk) * chunk, units * chunk, warps * tiles)
     blocks, groups = -(-hidden // units), -(-batch // sequences)
     cost = _cost(tiling, sizes, -(-sequences // chunk), precision)
     return Cut(tiling, sizes, blocks, groups, warps * 32, shared, cost)

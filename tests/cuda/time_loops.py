@@ -39,9 +39,7 @@ class Problem:
         self.dy = normal(self.rows, hidden)
         self.weight = (normal(len(cell.recurrent_slots) * hidden, hidden) / np.sqrt(hidden)).astype(dtype)
         self.units = normal(count_units(cell), hidden) / 2
-        self.mask = (
-            (random.random((batch, hidden)) < 0.7).astype(dtype) / np.dtype(dtype).type(0.7) if dropout else None
-        )
+        self.mask = ((random.random((batch, hidden)) < 0.7) / 0.7).astype(dtype) if dropout else None
         self.update = (random.random((states, self.rows, hidden)) < 0.6).astype(dtype) if zoneout else None
         self.gates = np.zeros((self.rows, slots * hidden), dtype)
         for slot, part in zip(cell.input_slots, np.split(self.x, len(cell.input_slots), axis=1), strict=True):
@@ -98,9 +96,9 @@ class Problem:
         before = np.concatenate([h[first : first + count] for first, count in self._steps()])
         recurrent = np.concatenate([np.zeros((self.rows, 0)), *[dz[slot] for slot in cell.recurrent_slots]], axis=1)
         d_units = np.zeros((0, hidden)) if gradients.units is None else arrays.to_numpy(gradients.units).sum(axis=0)
-        return {"states": states[:, self.batch :], "dx": np.concatenate([dz[slot] for slot in cell.input_slots], axis=1),
-                "d_states": arrays.to_numpy(gradients.states), "weight": recurrent.T @ before,
-                "units": d_units}  # fmt: skip
+        dx = np.concatenate([dz[slot] for slot in cell.input_slots], axis=1)
+        return {"states": states[:, self.batch :], "dx": dx, "d_states": arrays.to_numpy(gradients.states),
+                "weight": recurrent.T @ before, "units": d_units}  # fmt: skip
 
     def _steps(self):
         """Yield the first row of the states before each step, and how many sequences run."""
