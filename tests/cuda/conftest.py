@@ -14,12 +14,12 @@ SIMULATED = os.environ.get("NUMBA_ENABLE_CUDASIM", "0") == "1"
 EMULATED = os.environ.get("FASTRNN_EMULATOR", "0") == "1"
 
 
-@pytest.fixture(autouse=True)
-def _where(request):
-    """Skip what cannot run here: most tests need a GPU or the simulator, those marked ``cpu`` neither."""
-    if request.node.get_closest_marker("cpu"):
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+    """Skip what cannot run here, before any fixture: tests marked ``cpu`` need neither a GPU nor the simulator."""
+    if item.get_closest_marker("cpu"):
         return
-    if request.node.get_closest_marker("gpu") and (SIMULATED or EMULATED):
+    if item.get_closest_marker("gpu") and (SIMULATED or EMULATED):
         pytest.skip("needs a GPU")
     if not has_gpu():
         pytest.skip("needs a GPU, or NUMBA_ENABLE_CUDASIM=1")
