@@ -90,4 +90,5 @@ class PersistentLoop:
 
 def _places(arguments):
     """Return where the arrays of named tuples are: the same places need no new launches."""
-    return [array and (array.memory, array.offset, array.shape) for part in arguments for array in part]
+    arrays_ = [array for part in arguments for array in part]
+    return [None if array is None else (array.memory, array.offset, array.shape) for array in arrays_]

@@ -73,7 +73,7 @@ def make_plan(cell, hidden, batch, dtype, precision, found, *, projected=False):
     if slots == 0:
         cut = scalar_cut(cell, hidden, batch, found)
         return Plan(cut, cut)
-    if np.dtype(dtype) != np.float32:
+    if np.dtype(dtype) != np.float32 or found.is_simulated:  # the simulator has no tensor cores
         return None
     forward = best_cut(slots, hidden, hidden, batch, precision, found)
     plan = Plan(forward, best_cut(1, hidden, slots * hidden, batch, precision, found))

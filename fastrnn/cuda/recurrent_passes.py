@@ -13,7 +13,8 @@ from fastrnn.cuda.recurrent_memory import Gradients, Memory
 from fastrnn.cuda.recurrent_weights import TABLE_ROWS, DirectionWeights, HeldWeights, Prepared
 from fastrnn.cuda.room import Room
 from fastrnn.cuda.rows import copy_rows
-from fastrnn.cuda.stepwise import StepwiseLoop, normalized_layout, row_threads
+from fastrnn.cuda.stepwise import normalized_layout, row_threads
+from fastrnn.cuda.time_loop import TimeLoop
 from fastrnn.utils.recurrent import Inputs
 
 
@@ -86,7 +87,7 @@ class Direction:
         rows = self._write_inputs(memory, x, prepared, held, room)
         self._set_initial(memory, initial, packing, drawn)
         loop = self._loop(packing, drawn, training)
-        loop.forward(memory, prepared.loop, drawn.masks)
+        loop.forward(memory, prepared.loop, drawn.masks, keep=training)
         planes = self._planes(memory.states)
         gather(y, planes[0], packing.uploaded("source_rows", self.reverse, padded), columns=weights.output,
                out_column=self._column, source_row=packing.batch)  # fmt: skip
@@ -160,8 +161,7 @@ class Direction:
         key = packing, recurrent is None, update is None
         if training and self._last_loop[0] == key:
             return self._last_loop[1]
-        weights = self.weights
-        loop = StepwiseLoop(weights.cell, weights.hidden, weights.output, packing, weights.precision)
+        loop = TimeLoop(self.weights, packing)
         if training:
             self._last_loop = key, loop
         return loop

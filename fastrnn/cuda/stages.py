@@ -87,8 +87,11 @@ def gate_states(gates, gated, states, cell, mask, row, count, before):
 
 
 @kernel
-def cell_step(gates, states, masked, raw, cell, units, mask, update, row, count, before):
-    """Apply the cell to the pre-activations of a step, and the regularizers to its states."""
+def cell_step(gates, states, masked, raw, cell, units, mask, update, keep, row, count, before):
+    """Apply the cell to the pre-activations of a step, and the regularizers to its states.
+
+    Unless `keep` is 0, gates become what backward needs.
+    """
     x, y = cuda.grid(2)
     width, height = cuda.gridsize(2)
     hidden, first = states.shape[2], states.shape[1] - gates.shape[0]
@@ -96,7 +99,8 @@ def cell_step(gates, states, masked, raw, cell, units, mask, update, row, count,
         for j in range(x, hidden, width):
             z, state = _load_slots(cell, gates, row + b, j, hidden), _load_states(cell, states, before + b, j)
             new_state, saved = forward(cell, z, state, load_units(cell, units, j, hidden))
-            _store_slots(gates, row + b, j, hidden, saved)
+            if keep:
+                _store_slots(gates, row + b, j, hidden, saved)
             _store_states(states, first + row + b, j, new_state)
             _finish_unit(states, masked, raw, mask, update, b, j, row + b, before + b, first + row + b)
 

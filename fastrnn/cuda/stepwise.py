@@ -41,9 +41,9 @@ class StepwiseLoop:
         self._forward, self._backward = Repeated(), Repeated()
         self._scratch = None
 
-    def forward(self, memory, weights, masks):
-        """Run all steps, from the initial states in `memory` on."""
-        self._forward((memory, weights, masks), lambda: self._run(memory, weights, masks))
+    def forward(self, memory, weights, masks, *, keep=True):
+        """Run all steps, from the initial states in `memory` on; with `keep`, gates become what backward needs."""
+        self._forward((memory, weights, masks), lambda: self._run(memory, weights, masks, int(keep)))
 
     def backward(self, gradients, memory, weights, masks):
         """Run back through all steps."""
@@ -55,11 +55,11 @@ class StepwiseLoop:
 
     # ---------------------------------------------------------------------------------------------------- forward
 
-    def _run(self, memory, weights, masks):
+    def _run(self, memory, weights, masks, keep):
         gates, states, masked, gated, raw = memory[:5]
         h = states.part(0, 1).reshaped(states.shape[1:]) if masked is None else masked
         prepare = self._prepare
-        step = self._prepared_step(memory, weights, masks)
+        step = self._prepared_step(memory, weights, masks, keep)
         gate = finish = None
         if gated is not None:
             gate = prepare(stages.gate_states, gates, gated, states, self.cell, masks.recurrent)
@@ -91,11 +91,11 @@ class StepwiseLoop:
         """Return the columns of some neighbouring slots in the rows of a step."""
         return Matrix(gates, slot * self.hidden, (end - slot) * self.hidden, row, row + count)
 
-    def _prepared_step(self, memory, weights, masks):
+    def _prepared_step(self, memory, weights, masks, keep):
         gates, states, masked, _, raw, standardized, scales = memory
         common = self.cell, weights.units, masks.recurrent, masks.update
         if not self._row_sums:
-            return self._prepare(stages.cell_step, gates, states, masked, raw, *common)
+            return self._prepare(stages.cell_step, gates, states, masked, raw, *common, keep)
         return self._prepare(stages.normalized_step, gates, states, masked, raw, standardized, scales, *common,
                              normalized_layout(self.cell, self.hidden), rows=True)  # fmt: skip
 

@@ -60,7 +60,7 @@ def cell_arguments(number, cell, precision):
             table.setdefault(stages.normalized_step, []).append(step)
             table.setdefault(stages.normalized_step_backward, []).append(step_backward)
         else:
-            table.setdefault(stages.cell_step, []).append((*forward, cell, units, mask, update, 0, 0, 0))
+            table.setdefault(stages.cell_step, []).append((*forward, cell, units, mask, update, 0, 0, 0, 0))
             table.setdefault(stages.cell_step_backward, []).append(
                 (matrix, cube, *backward, cell, units, mask, update, 0, 0, 0, 0)
             )
