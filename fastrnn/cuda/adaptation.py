@@ -8,7 +8,7 @@ from fastrnn.cuda.compiler import kernel
 def adapt_weights(weight, grad, origin, rms, mean_rms, rate, decay, epsilon):
     """Step down the gradient and back towards the weights, see `fastrnn.kernels.adaptation.adapt_weights`."""
     numbers = decay if rms is None else decay / mean_rms, rate, epsilon, 1.0
-    flat = [None if array is None else array.reshaped((-1,)) for array in (weight, grad, origin, rms)]
+    flat = [None if array is None else array.line for array in (weight, grad, origin, rms)]
     _adapt.over(weight.size, *flat, tuple(map(weight.dtype.type, numbers)))
 
 
@@ -26,7 +26,7 @@ def _adapt(weight, grad, origin, rms, numbers):
 
 def add_squares(sums, values):
     """Add the squares of values to sums, both of one type."""
-    _add_squares.over(values.size, sums.reshaped((-1,)), values.reshaped((-1,)))
+    _add_squares.over(values.size, sums.line, values.line)
 
 
 @kernel

@@ -27,11 +27,12 @@ class Array:
         As an ndarray's.
     """
 
-    __slots__ = ("__weakref__", "dtype", "memory", "offset", "shape", "size")
+    __slots__ = ("__weakref__", "_line", "_words", "dtype", "memory", "offset", "shape", "size")
 
     def __init__(self, memory, offset, shape, dtype):
         self.memory, self.offset, self.shape, self.dtype = memory, offset, shape, dtype
         self.size = math.prod(shape)
+        self._line = self._words = None
 
     ndim = property(lambda self: len(self.shape))
     nbytes = property(lambda self: self.size * self.dtype.itemsize)
@@ -53,6 +54,26 @@ class Array:
             rest = math.prod(size for size in shape if size != -1)
             shape = tuple(self.size // rest if size == -1 else size for size in shape)
         return Array(self.memory, self.offset, tuple(shape), self.dtype)
+
+    @property
+    def line(self):
+        """The same elements in one dimension: the same object at each use, so that launches with it are quick."""
+        if len(self.shape) == 1:
+            return self
+        if self._line is None:
+            self._line = Array(self.memory, self.offset, (self.size,), self.dtype)
+        return self._line
+
+    @property
+    def words(self):
+        """What a kernel compiled by Numba takes for this array."""
+        if self._words is None:
+            strides, step = [], self.dtype.itemsize
+            for size in reversed(self.shape):
+                strides.append(step)
+                step *= size
+            self._words = (0, 0, self.size, self.dtype.itemsize, self.address, *self.shape, *reversed(strides))
+        return self._words
 
     def part(self, begin, end):
         """Return the rows `begin` to `end` - 1 of the first axis."""

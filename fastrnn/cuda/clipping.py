@@ -23,7 +23,7 @@ def sum_of_squares(arrays, rows):
     calls = []
     for array, used in zip(arrays, rows, strict=True):
         used, size, count = row_elements(array, used)
-        calls.append((count, (array.reshaped((-1,)), used, size, count)))
+        calls.append((count, (array.line, used, size, count)))
     return total(_squares, calls)
 
 
@@ -40,7 +40,7 @@ def _squares(partials, values, rows, size, count):
 def scale_rows(array, rows, factor):
     """Multiply rows by a number, after rounding the number to the array's type."""
     rows, size, count = row_elements(array, rows)
-    _scale.over(count, array.reshaped((-1,)), rows, size, count, array.dtype.type(factor))
+    _scale.over(count, array.line, rows, size, count, array.dtype.type(factor))
 
 
 @kernel
@@ -53,7 +53,7 @@ def _scale(values, rows, size, count, factor):
 def clip_rows(array, rows, bound):
     """Clip the elements of rows to ±`bound`; NaN stays."""
     rows, size, count = row_elements(array, rows)
-    _clip.over(count, array.reshaped((-1,)), rows, size, count, array.dtype.type(bound))
+    _clip.over(count, array.line, rows, size, count, array.dtype.type(bound))
 
 
 @kernel

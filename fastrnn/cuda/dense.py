@@ -76,7 +76,7 @@ def pack_logit_map(weight, bias):
 
 def activate(y, activation):
     """Replace y by its activation "relu", "tanh" or "sigmoid", in place."""
-    _activate.over(y.size, y.reshaped((-1,)), _KINDS[activation])
+    _activate.over(y.size, y.line, _KINDS[activation])
 
 
 @kernel
@@ -94,7 +94,7 @@ def _activate(y, kind):
 def activation_gradient(dy, y, activation):
     """Return dy times the slope of the activation, which is computed from its value y."""
     out = empty_like(dy)
-    flat = [array.reshaped((-1,)) for array in (out, dy, y)]
+    flat = [array.line for array in (out, dy, y)]
     _activation_gradient.over(y.size, *flat, _KINDS[activation])
     return out
 

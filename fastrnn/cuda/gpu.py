@@ -254,12 +254,8 @@ def flatten(argument, out):
     elif isinstance(argument, tuple):
         for part in argument:
             flatten(part, out)
-    elif hasattr(argument, "address"):
-        strides, step = [], argument.dtype.itemsize
-        for size in reversed(argument.shape):
-            strides.append(step)
-            step *= size
-        out += [0, 0, argument.size, argument.dtype.itemsize, argument.address, *argument.shape, *reversed(strides)]
+    elif (words := getattr(argument, "words", None)) is not None:  # an array
+        out += words
     elif isinstance(argument, float):
         out.append(np.float64(argument))
     else:

@@ -4,6 +4,8 @@
 keeps its digits.
 """
 
+import functools
+
 from numba import cuda
 
 from fastrnn.cuda.arrays import asarray
@@ -97,7 +99,7 @@ def _rmsprop(weight, grad, square, velocity, rows, size, count, numbers):
 def average_update(average, weight, share, n_jobs):
     """Move an average towards the weights by `share` of the way."""
     share = weight.dtype.type(share)
-    _average.over(weight.size, average.reshaped((-1,)), weight.reshaped((-1,)), share)
+    _average.over(weight.size, average.line, weight.line, share)
 
 
 @kernel
@@ -136,6 +138,11 @@ def place_in_rows(rows, size, k):
 
 def _run(update, arrays, rows, numbers, *options):
     """Launch an update: arrays as one dimension, hyperparameters in their type."""
-    number, (rows, size, count) = arrays[0].dtype.type, row_elements(arrays[0], rows)
-    flat = [None if array is None else array.reshaped((-1,)) for array in arrays]
-    update.over(count, *flat, rows, size, count, tuple(map(number, numbers)), *options)
+    rows, size, count = row_elements(arrays[0], rows)
+    flat = [None if array is None else array.line for array in arrays]
+    update.over(count, *flat, rows, size, count, _typed(numbers, arrays[0].dtype.type), *options)
+
+
+@functools.lru_cache(maxsize=8)  # all parameters of a step have the same
+def _typed(numbers, number):
+    return tuple(map(number, numbers))
