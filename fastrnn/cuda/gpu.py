@@ -9,6 +9,7 @@ import weakref
 import numpy as np
 
 from fastrnn.cuda.memory import Pool
+from fastrnn.cuda.staging import Staging
 
 _PACKAGES = {"numba_cuda": "numba-cuda", "nvmath": "nvmath-python"}  # by the modules that they install
 _lock = threading.Lock()
@@ -114,6 +115,7 @@ class Device:
         self._core_stream = _to_core_stream(self._stream)
         self.lock = threading.RLock()
         self.pool = Pool(self._allocate, self._free, self.lock)
+        self._staging = Staging(driver, checked, self.stream)
         self._unused_graphs = []  # they are destroyed when nothing is captured
 
     @functools.cached_property
@@ -135,7 +137,7 @@ class Device:
         """Copy a contiguous ndarray to the device."""
         with self.lock:
             self.make_current()
-            checked(self._driver.cuMemcpyHtoDAsync(array.address, values.ctypes.data, array.nbytes, self.stream))
+            self._staging.upload(array.address, values)
 
     def download(self, array):
         """Return a new ndarray with the values of an array."""
