@@ -1,0 +1,41 @@
+"""The benchmark against torch runs at toy sizes without torch, so that it is not broken on the day a GPU is there."""
+
+import json
+
+import pytest
+
+from benchmarks import cuda
+
+
+@pytest.fixture(autouse=True)
+def _small(monkeypatch):
+    sizes = {"training": (3, 7, 2, 1), "sampling": (3, 7), "length": 2, "streams": (1, 9)}
+    monkeypatch.setitem(cuda.SIZES, True, {**cuda.SIZES[True], **sizes})
+
+
+def test_all_parts_run_and_leave_a_table(tmp_path, capsys):
+    parts = "compile,rates,layers,training,sampling"
+    assert cuda.main(["--smoke", "--parts", parts, "--cells", "LSTM", "--precisions", "high", "--out", str(tmp_path)])
+    rows = json.loads((tmp_path / "rows.json").read_text())["rows"]
+    assert [row["part"] for row in rows] == 2 * ["rates"] + 2 * ["layers"] + ["training"] + 2 * ["sampling"]
+    assert all(row["ratio"] > 0 for row in rows)
+    table, out = (tmp_path / "table.md").read_text(), capsys.readouterr().out
+    for name in ("LSTM 3x2x4 high training", "LSTM 2x3, V = 7, 2x1, high", "LSTM 2x3, V = 7, 9 streams"):
+        assert name in table
+        assert name in out
+
+
+def test_wrong_results_and_errors_are_rows_without_a_ratio(monkeypatch, capsys):
+    monkeypatch.setitem(cuda.TOLERANCES, "high", 0.0)
+    monkeypatch.setattr(cuda, "OurSampling", None)
+    arguments = ["--smoke", "--parts", "layers,sampling", "--cells", "RNN", "--precisions", "high"]
+    assert not cuda.main(arguments)
+    out = capsys.readouterr().out
+    assert out.count("wrong: error") == 2
+    assert out.count("TypeError") == 2
+
+
+def test_a_part_ends_when_its_time_is_over(monkeypatch, capsys):
+    monkeypatch.setitem(cuda.LIMITS, "layers", -1)
+    assert not cuda.main(["--smoke", "--parts", "layers", "--cells", "RNN", "--precisions", "high,medium"])
+    assert capsys.readouterr().out.count("no time left") == 4
