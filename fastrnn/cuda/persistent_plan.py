@@ -17,6 +17,7 @@ _MOST_WEIGHTS = 168
 _OTHER_REGISTERS = {"highest": 72, "high": 56, "medium": 60}
 
 # Microseconds, from measurements of an LSTM on an H100.
+_BEGIN = 8.0  # of the launch: the exchange buffer is cleared, weights are loaded
 _BARRIER = 1.0
 _LATENCY = 0.8  # of the exchanged values, the cell's inputs and its equations
 _CHUNK = 0.4  # of two barriers of a block, and of a product's latency
@@ -48,18 +49,17 @@ class Plan(NamedTuple):
 
 
 def is_supported(cell, projected):
-    """Whether the time loop in one launch has the stages that a cell and its layer need."""
-    stages = declared(cell, "gated_slots") or declared(cell, "normalized") or projected
-    return not stages and declared(cell, "standardized_state") is None
+    """Whether the time loop in one launch has all stages of a cell and its layer."""
+    return not declared(cell, "gated_slots") and not declared(cell, "normalized") and not projected
 
 
-def make_plan(cell, hidden, batch, dtype, precision, found, *, projected=False):
+def make_plan(cell, hidden, batch, steps, dtype, precision, found, *, projected=False):
     """Return the `Plan` of a layer's passes, or None if both directions are faster step by step.
 
     Parameters
     ----------
     cell : NamedTuple
-    hidden, batch : int
+    hidden, batch, steps : int
     dtype : dtype
     precision : {"highest", "high", "medium"}
     found : Device
@@ -68,16 +68,19 @@ def make_plan(cell, hidden, batch, dtype, precision, found, *, projected=False):
         Whether the layer has a projection.
     """
     slots = len(cell.recurrent_slots)
-    if not batch or not is_supported(cell, projected):
+    if not batch or not steps or not is_supported(cell, projected):
         return None
     if slots == 0:
         cut = scalar_cut(cell, hidden, batch, found)
         return Plan(cut, cut)
     if np.dtype(dtype) != np.float32 or found.is_simulated:  # the simulator has no tensor cores
         return None
-    forward = best_cut(slots, hidden, hidden, batch, precision, found)
-    plan = Plan(forward, best_cut(1, hidden, slots * hidden, batch, precision, found))
-    return plan if any(plan) else None
+    cuts = []
+    for product in ((slots, hidden), (1, slots * hidden)):
+        cut = best_cut(*product, hidden, batch, precision, found)
+        by_steps = _GRAPH + 2 * slots * hidden * hidden * batch / _GRAPH_FLOPS[precision]
+        cuts.append(cut if cut is not None and _BEGIN + steps * cut.cost < steps * by_steps else None)
+    return Plan(*cuts) if any(cuts) else None
 
 
 def scalar_cut(cell, hidden, batch, found):
@@ -91,8 +94,8 @@ def scalar_cut(cell, hidden, batch, found):
     return Cut(None, sizes, -(-hidden // units), 1, found.threads, 0, 0.0)
 
 
-def best_cut(slots, hidden, depth, batch, precision, found):
-    """Return the fastest cut of the product of (slots · hidden, depth) with (depth, batch), or None if none pays."""
+def best_cut(slots, depth, hidden, batch, precision, found):
+    """Return the fastest cut of the product of (slots · hidden, depth) with (depth, batch), or None if none fits."""
     cuts = []
     for units in (8, 16, 32):
         blocks = -(-hidden // units)
@@ -102,9 +105,7 @@ def best_cut(slots, hidden, depth, batch, precision, found):
                 shape = hidden, depth, batch, sequences
                 cuts += [cut_for(slots, units, warps, shape, precision, found) for warps in WARPS]
     cuts = [cut for cut in cuts if cut is not None]
-    best = min(cuts, key=lambda cut: (cut.cost, cut.blocks * cut.groups), default=None)
-    by_steps = _GRAPH + 2 * slots * hidden * depth * batch / _GRAPH_FLOPS[precision]
-    return best if best is not None and best.cost < by_steps else None
+    return min(cuts, key=lambda cut: (cut.cost, cut.blocks * cut.groups), default=None)
 
 
 def cut_for(slots, units, warps, shape, precision, found):

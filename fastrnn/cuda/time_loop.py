@@ -18,7 +18,7 @@ class TimeLoop:
 
     def __init__(self, weights, packing):
         cell, dtype, precision = weights.cell, weights.dtype, weights.precision
-        plan = make_plan(cell, weights.hidden, packing.batch, dtype, precision, device(),
+        plan = make_plan(cell, weights.hidden, packing.batch, len(packing.offsets) - 1, dtype, precision, device(),
                          projected=weights.has_projection)  # fmt: skip
         steps = StepwiseLoop(cell, weights.hidden, weights.output, packing, precision)
         at_once = None if plan is None else PersistentLoop(cell, plan, packing, dtype)

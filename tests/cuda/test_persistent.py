@@ -5,6 +5,7 @@ import pytest
 
 from fastrnn.cells import CELLS
 from tests.cuda.comparing import TOLERANCES
+from tests.cuda.test_recurrent_passes import assert_equal, numpy_device  # noqa: F401
 from tests.cuda.time_loops import Problem
 
 PLAIN = [name for name, cell in CELLS.items() if not hasattr(cell, "gated_slots") and not hasattr(cell, "normalized")]
@@ -54,3 +55,19 @@ def test_launches_are_prepared_again_for_other_arrays():
     loop = loop_for(problem)
     for given in (problem, other, problem):
         assert_close(given.results(loop), given.expected(), 1e-10)
+
+
+@pytest.mark.parametrize("cell", ["lstm_coupled", "rnn"])
+def test_layers_run_it_where_there_is_a_plan(cell, monkeypatch):
+    from fastrnn.cuda import time_loop
+    from fastrnn.cuda.persistent_plan import Plan, scalar_cut
+
+    plans = []
+
+    def make_plan(cell, hidden, batch, steps, dtype, precision, found, *, projected):
+        plans.append(Plan(scalar_cut(cell, hidden, batch, found), None))  # backward a step after the other
+        return plans[-1]
+
+    monkeypatch.setattr(time_loop, "make_plan", make_plan)
+    assert_equal(cell, lengths=[2, 0, 4], num_layers=2, bidirectional=True, recurrent_dropout=0.3)
+    assert len(plans) == 8  # two layers, two directions, two passes
