@@ -4,20 +4,19 @@ import numpy as np
 import pytest
 
 from fastrnn.cells import CELLS
+from fastrnn.cuda import arrays
+from fastrnn.cuda.gpu import device
+from fastrnn.cuda.persistent import PersistentLoop
+from fastrnn.cuda.persistent_kernels import backward_steps, forward_steps
+from fastrnn.cuda.persistent_plan import Plan, cut_for
 from tests.cuda.emulator import emulated
 from tests.cuda.time_loops import Problem
-
-pytestmark = pytest.mark.cpu
 
 # Relative to the largest magnitude. Sums of tf32 and bfloat16 are of rounded values: 2^-11 and 2^-8 of each at most.
 TOLERANCES = {"highest": 2e-6, "high": 2e-3, "medium": 2e-2}
 
 
 def loop_for(problem, precision, units, sequences, warps=4):
-    from fastrnn.cuda.gpu import device
-    from fastrnn.cuda.persistent import PersistentLoop
-    from fastrnn.cuda.persistent_plan import Plan, cut_for
-
     slots, hidden, batch = len(problem.cell.recurrent_slots), problem.hidden, problem.batch
     forward = cut_for(slots, units, warps, (hidden, hidden, batch, sequences), precision, device())
     backward = cut_for(1, units, warps, (hidden, slots * hidden, batch, sequences), precision, device())
@@ -30,6 +29,7 @@ def assert_close(got, expected, tolerance):
         np.testing.assert_allclose(got[name] / scale, values / scale, rtol=0, atol=tolerance, err_msg=name)
 
 
+@pytest.mark.cpu
 @pytest.mark.parametrize("precision", ["highest", "high", "medium"])
 def test_blocks_exchange_states_and_gradients(precision):
     problem = Problem(CELLS["lstm"], 18, [3, 3, 2] + [1] * 7)
@@ -38,3 +38,36 @@ def test_blocks_exchange_states_and_gradients(precision):
         assert (loop.plan.forward.blocks, loop.plan.forward.groups) == (3, 1)
         got = problem.results(loop)
     assert_close(got, problem.expected(), TOLERANCES[precision])
+
+
+@pytest.mark.cpu
+def test_results_do_not_depend_on_the_order_of_blocks_and_warps():
+    """Two groups of two blocks, and more sequences than a block computes at a time."""
+    problem = Problem(CELLS["gru"], 18, [2] * 17 + [1] * 3, dropout=True, zoneout=True)
+    results = []
+    for seed in range(3):
+        with emulated(seed=seed, races=seed == 0):
+            loop = loop_for(problem, "high", units=16, sequences=16)
+            cut = loop.plan.forward
+            assert (cut.blocks, cut.groups, cut.tiling.column_tiles, cut.sizes.sequences) == (2, 2, 1, 16)
+            results.append(problem.results(loop))
+    assert_close(results[0], problem.expected(), TOLERANCES["high"])
+    for other in results[1:]:
+        for name, values in results[0].items():
+            np.testing.assert_array_equal(other[name], values, err_msg=name)
+
+
+@pytest.mark.gpu
+def test_a_thousand_runs_with_random_delays_are_equal():
+    problem = Problem(CELLS["lstm"], 100, [9, 8, 7] * 9 + [3] * 7)
+    random, first = np.random.default_rng(0), None
+    for _ in range(1000):
+        loop = loop_for(problem, "highest", units=8, sequences=24)
+        for kernel, cut in zip((forward_steps, backward_steps), loop.plan, strict=True):
+            delays = random.integers(0, 4000, (10, cut.groups, cut.blocks)).astype(np.uint32)
+            loop._exchanges[kernel] = loop._exchange(kernel, cut)._replace(delays=arrays.asarray(delays))
+        results = problem.results(loop)
+        first = results if first is None else first
+        for name, values in first.items():
+            np.testing.assert_array_equal(results[name], values, err_msg=name)
+    assert_close(first, problem.expected(), TOLERANCES["highest"])
