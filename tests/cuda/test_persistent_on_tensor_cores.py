@@ -20,7 +20,7 @@ def loop_for(problem, precision, units, sequences, warps=4):
     slots, hidden, batch = len(problem.cell.recurrent_slots), problem.hidden, problem.batch
     forward = cut_for(slots, units, warps, (hidden, hidden, batch, sequences), precision, device())
     backward = cut_for(1, units, warps, (hidden, slots * hidden, batch, sequences), precision, device())
-    return PersistentLoop(problem.cell, Plan(forward, backward), problem.packing, problem.dtype, None)
+    return PersistentLoop(problem.cell, Plan(forward, backward), problem.packing, problem.dtype)
 
 
 def assert_close(got, expected, tolerance):

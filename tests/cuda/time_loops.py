@@ -85,7 +85,7 @@ class Problem:
         masks = Masks(up(self.mask), up(self.update))
         d_units = up(np.zeros((batch, *self.units.shape), self.dtype)) if len(self.units) else None
         gradients = Gradients(up(self.dy), up(self.d_final), d_units)
-        loop.forward(memory, weights, masks)
+        loop.forward(memory, weights, masks, keep=True)
         loop.backward(gradients, memory, weights, masks)
         return self._collected(memory, gradients)
 
