@@ -1,5 +1,7 @@
 """Recurrent layers on the GPU against the backend of `tests.numpy_backend`: outputs, states and all gradients."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -128,3 +130,19 @@ def test_held_weights_keep_the_table_of_inputs(ops):
         for _ in range(2):
             np.testing.assert_allclose(ops.to_numpy(layer.forward(Embedded(table, ids))[0]), expected, rtol=1e-5)
         assert held.value[0].table(table) is held.value[0].table(table)
+
+
+@pytest.mark.parametrize("is_held", [False, True], ids=["not held", "held"])
+def test_threads_predict_at_the_same_time(is_held, ops):
+    layer = Recurrent("lstm", INPUTS, HIDDEN, 2, random_state=0, device="cuda")
+    batches = [random(steps, 2, INPUTS, seed=steps) for steps in (1, 3, 3, 2, 4, 1)]
+
+    def predict(x):
+        return ops.to_numpy(layer.forward(x)[0])
+
+    expected = [predict(x) for x in batches]
+    if is_held:
+        layer.held_weights().keep()
+    with ThreadPoolExecutor(3) as threads:
+        for got, y in zip(threads.map(predict, batches), expected, strict=True):
+            np.testing.assert_array_equal(got, y)
