@@ -1,5 +1,9 @@
 """Estimators with a network: the device that it is on."""
 
+import functools
+
+from sklearn.base import BaseEstimator
+
 from fastrnn.backends import available, backend, resolved
 from fastrnn.utils.use import Use
 
@@ -10,22 +14,9 @@ class PlacedMixin:
     It expects ``network_`` and ``_optimizer``, once they are fitted.
     """
 
+    @functools.wraps(BaseEstimator.set_params)  # `help` shows it as one of scikit-learn's
     def set_params(self, **params):
-        """Set parameters, as scikit-learn's estimators do; a fitted network moves to a new `device`.
-
-        Parameters
-        ----------
-        **params : object
-
-        Returns
-        -------
-        self : object
-
-        Raises
-        ------
-        RuntimeError
-            A fitted model cannot be moved to a GPU that is not there; nothing is changed then.
-        """
+        """Set parameters; a fitted network moves to a new device, and RuntimeError says if there is none."""
         if hasattr(self, "network_") and {"device", "precision"} & params.keys():
             place = {name: params.get(name, getattr(self, name)) for name in ("device", "precision")}
             try:

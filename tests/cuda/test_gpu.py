@@ -13,9 +13,11 @@ from fastrnn.layers import LSTM
 
 FITS = {
     "layer": lambda device: LSTM(2, 3, device=device),
-    "language model": lambda device: RNNLanguageModel(early_stopping=False, max_iter=1, device=device).fit(["a b"]),
-    "classifier": lambda device: RNNClassifier(device=device).fit(["a", "b"], [0, 1]),
-    "means": lambda device: MeanEmbeddingClassifier(device=device).partial_fit(["a", "b"], [0, 1], [0, 1]),
+    "language model": lambda device: RNNLanguageModel("rnn", 2, 2, early_stopping=False, max_iter=1, device=device).fit(
+        ["a b"]
+    ),
+    "classifier": lambda device: RNNClassifier("rnn", 2, 2, max_iter=1, device=device).fit(["a", "b"], [0, 1]),
+    "means": lambda device: MeanEmbeddingClassifier(2, n_buckets=2, max_iter=1, device=device).fit(["a", "b"], [0, 1]),
 }
 pytestmark = pytest.mark.cpu
 
@@ -75,7 +77,7 @@ import sys
 from fastrnn import RNNClassifier
 from fastrnn.backends import backend
 backend("cpu")
-model = RNNClassifier(embedding_size=2, hidden_size=2, max_iter=1).fit(["a", "b"], [0, 1])
+model = RNNClassifier("rnn", 2, 2, max_iter=1).fit(["a", "b"], [0, 1])
 pickle.loads(pickle.dumps(model)).predict(["a"])
 assert not {name for name in sys.modules if name.startswith(("numba.cuda", "numba_cuda", "fastrnn.cuda"))}
 """
