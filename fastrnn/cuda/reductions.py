@@ -62,7 +62,7 @@ def block_maximum(value, shared):
     return team_maximum(value, shared, cuda.blockDim.x)
 
 
-_WIDTH = 32  # columns of a block: neighbouring threads read neighbouring elements
+_WIDTH = 8  # columns of a block: few, so that many threads share a column, but whole sectors of 32 bytes
 
 
 def add_columns(out, values):

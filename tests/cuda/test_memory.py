@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from fastrnn import MeanEmbeddingClassifier
 from fastrnn.cuda import gpu
 from fastrnn.estimators.sequences import Sequences
 from fastrnn.networks.language import LanguageNetwork
@@ -111,6 +112,18 @@ def test_a_prediction_without_memory_says_which_batch_fits(small):
         net.predict(batch(int(1.3 * fits)))
     for predict in (net.loss, net.outputs, net.encodings):
         assert 0 < largest(predict, 2000) < 2000
+
+
+def test_a_failed_training_leaves_a_fitted_model(small):
+    texts, labels = ["a b", "b c", "c d", "d a"] * 3, [0, 1, 1, 0] * 3
+    model = MeanEmbeddingClassifier(4, hidden_layer_sizes=(8,), n_buckets=4, max_iter=2, random_state=0, device="cuda")
+    before = model.fit(texts, labels).predict_proba(texts[:4])
+    model.set_params(batch_size=1200)
+    with pytest.raises(MemoryError, match=r"^A batch of 1200 sequences of \d+ steps needs .* up to about \d+ fit"):
+        model.partial_fit(texts * 100, labels * 100)
+    np.testing.assert_array_equal(model.predict_proba(texts[:4]), before)
+    model.set_params(batch_size=12).partial_fit(texts, labels)
+    assert not np.array_equal(model.predict_proba(texts[:4]), before)
 
 
 def test_not_even_one_sequence_fits(small):
