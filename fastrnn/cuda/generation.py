@@ -10,7 +10,7 @@ import numpy as np
 from fastrnn.cuda.arrays import add, asarray, empty, fill, to_numpy, zeros
 from fastrnn.cuda.blas import gemm
 from fastrnn.cuda.drawing import make_drawing, prepare_draw
-from fastrnn.cuda.generation_kernel import FEW_TEXTS, write_texts
+from fastrnn.cuda.generation_kernel import pays, write_texts
 from fastrnn.cuda.gpu import device
 from fastrnn.cuda.packing import make_packing
 from fastrnn.cuda.stacked_layers import StackedLayers, can_be_stacked
@@ -32,7 +32,7 @@ def generate(tokens, h, states, layers, output, uniforms, choice, n_jobs=None, p
     fill(drawn, output.end)
     if can_be_stacked(layers):
         stacked = StackedLayers(layers, h, states, precision)
-        if batch <= FEW_TEXTS:
+        if pays(stacked, len(output.embedding)):
             write_texts(drawn, stacked, output, drawing, uniforms)
         else:
             _run(drawn, h, stacked.x, stacked.prepare_step(), output, drawing, uniforms, precision)

@@ -16,7 +16,7 @@ from fastrnn.cuda.gpu import device
 from fastrnn.cuda.stacked_layers import step_unit
 from fastrnn.simd import array_pointer, primitive
 
-FEW_TEXTS = 8  # up to this number of texts one launch is faster than a graph for each token
+FEW_TEXTS = 8
 _THREADS = 512  # of a block
 
 
@@ -55,15 +55,26 @@ def write_texts(tokens, stacked, output, drawing, uniforms):
         stacked.weights, stacked.vectors, stacked.states, empty((batch, slots * hidden), weight.dtype), *flat,
         output.embedding, len(stacked.columns), stacked.columns[0], stacked.columns[-1], stacked.residual,
     )  # fmt: skip
-    threads, blocks = _THREADS if found.threads >= 32 else found.threads, found.multiprocessors
-    rows = max(slots * _share(hidden, blocks), _share(len(weight), blocks))
-    shared = max(shared_size(threads), batch * max(rows, threads))
-    _generate.launch(blocks, threads, tokens, network, stacked.units, stacked.cell, drawing, bias, uniforms,
-                     zeros(SPREAD, "int32"), shared=8 * shared, cooperative=True)  # fmt: skip
+    _generate.launch(found.multiprocessors, _threads(), tokens, network, stacked.units, stacked.cell, drawing, bias,
+                     uniforms, zeros(SPREAD, "int32"), shared=_shared_bytes(stacked, len(weight)),
+                     cooperative=True)  # fmt: skip
 
 
-def _share(count, blocks):
-    return -(-count // blocks)
+def pays(stacked, classes):
+    """Return whether one launch is faster than a graph for each token, for `StackedLayers` and a number of tokens."""
+    return stacked.batch <= FEW_TEXTS and _shared_bytes(stacked, classes) <= device().shared_memory
+
+
+def _threads():
+    """Return the threads of a block."""
+    return _THREADS if device().threads >= 32 else device().threads  # a simulated thread is one of Python's
+
+
+def _shared_bytes(stacked, classes):
+    """Return the bytes of shared memory of a block."""
+    blocks, threads = device().multiprocessors, _threads()
+    rows = max(len(stacked.cell.slots) * -(-stacked.hidden // blocks), -(-classes // blocks))
+    return 8 * max(shared_size(threads), stacked.batch * max(rows, threads))
 
 
 @kernel

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from benchmarks import cuda
+from benchmarks import bench_cuda, cuda
 
 
 @pytest.fixture(autouse=True)
@@ -39,3 +39,19 @@ def test_a_part_ends_when_its_time_is_over(monkeypatch, capsys):
     monkeypatch.setitem(cuda.LIMITS, "layers", -1)
     assert not cuda.main(["--smoke", "--parts", "layers", "--cells", "RNN", "--precisions", "high,medium"])
     assert capsys.readouterr().out.count("no time left") == 4
+
+
+def test_the_history_of_speed_has_a_row_for_each_layer(monkeypatch):
+    monkeypatch.setitem(bench_cuda.SHAPES, "35x20x650", (2, 1, 3))
+    benchmark = bench_cuda.LayerOnGPU()
+    benchmark.setup("RNN", "35x20x650", "high")
+    benchmark.time_forward("RNN", "35x20x650", "high")
+    benchmark.time_training("RNN", "35x20x650", "high")
+
+
+@pytest.mark.cpu
+def test_without_a_gpu_it_is_skipped(monkeypatch):
+    monkeypatch.setattr(bench_cuda, "has_gpu", lambda: False)
+    for case in (bench_cuda.LayerOnGPU, bench_cuda.LanguageModelOnGPU, bench_cuda.SamplingOnGPU):
+        with pytest.raises(NotImplementedError):  # which asv takes as a skip
+            case().setup(*[None] * len(case.param_names))

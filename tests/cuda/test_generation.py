@@ -100,3 +100,11 @@ def test_nothing_is_drawn_for_no_texts_and_no_steps():
     for steps, texts in ((0, 2), (2, 0)):
         tokens, _ = written("cuda", "gru", texts, steps=steps)
         assert tokens.shape == (steps, texts)
+
+
+def test_a_vocabulary_too_large_for_one_launch_is_written_token_by_token(monkeypatch):
+    from fastrnn.cuda.gpu import device
+
+    expected = check("gru", 2)
+    monkeypatch.setattr(device(), "shared_memory", 100)
+    np.testing.assert_array_equal(check("gru", 2), expected)
