@@ -79,7 +79,8 @@ class Clock:
         """Return which accesses, of `others` at `times`, do not come before what `threads` do now."""
         racing = (times > self.base) & (others != threads)
         if racing.any():
-            racing &= self.known[threads, others // WARP] < times
+            warps = np.where(racing, others // WARP, 0)  # an earlier launch may have had more
+            racing &= self.known[threads, warps] < times
         return racing
 
 

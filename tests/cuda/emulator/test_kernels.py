@@ -228,6 +228,21 @@ def test_memory_that_is_free_again_is_not_touched(device):
         run()
 
 
+def _increase(out):
+    for i in range(cuda.grid(1), out.size, cuda.gridsize(1)):
+        out[i] += 1
+
+
+def test_launches_come_one_after_the_other(device):
+    from fastrnn.cuda.arrays import to_numpy, zeros
+    from fastrnn.cuda.compiler import Kernel
+
+    array, kernel = zeros(256, "int32"), Kernel(_increase, {})
+    for grid, block in ((4, 64), (1, 32), (2, 64), (1, 1)):
+        kernel.launch(grid, block, array)
+    np.testing.assert_array_equal(to_numpy(array), 4)
+
+
 def _some_wait(out):
     if cuda.threadIdx.x % 2:
         cuda.syncthreads()
