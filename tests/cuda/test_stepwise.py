@@ -72,3 +72,30 @@ def test_a_step_is_as_few_kernels_as_products_allow(cell, kernels):
     with mock.patch.object(stepwise.StepwiseLoop, "_prepare", prepare):
         layer.forward(np.ones((5, 2, 3)))
     assert [launch.call_count for launch in prepared] == [5] * kernels
+
+
+@pytest.mark.usefixtures("step_by_step")
+@pytest.mark.parametrize("cell", ["lstm", "mgu"])
+def test_every_product_has_the_precision_of_the_layer(cell):
+    from fastrnn.cuda import blas, recurrent_weights, stepwise
+
+    with (
+        mock.patch.object(stepwise, "gemm", side_effect=blas.gemm) as of_steps,
+        mock.patch.object(recurrent_weights, "gemm", side_effect=blas.gemm) as of_all_rows,
+    ):
+        train(Recurrent(cell, 3, 4, random_state=0, device="cuda", precision="high"), 3)
+    assert of_steps.call_count > 0
+    for call in [*of_steps.call_args_list, *of_all_rows.call_args_list]:
+        assert call.kwargs["precision"] == "high"
+
+
+@pytest.mark.parametrize("cell", ["lstm_peephole", "gru_layer_norm"])
+def test_runs_are_equal_to_the_bit(cell, ops):
+    results = []
+    for _ in range(2):
+        layer = Recurrent(cell, 3, 9, 2, random_state=0, device="cuda", zoneout=0.2, recurrent_dropout=0.2)
+        for seed in range(3):
+            train(layer, 4, seed)
+        results.append([ops.to_numpy(gradient) for gradient in layer.grads.values()])
+    for first, second in zip(*results, strict=True):
+        np.testing.assert_array_equal(first, second)
