@@ -3,7 +3,7 @@
 from numba import cuda, float64
 
 from fastrnn.cuda.compiler import kernel
-from fastrnn.cuda.optimizers import place_in_rows, row_elements
+from fastrnn.cuda.optimizers import elements, launches, place_in_rows
 from fastrnn.cuda.reductions import block_sum, total
 
 
@@ -20,49 +20,51 @@ def sum_of_squares(arrays, rows):
     -------
     float
     """
-    calls = []
-    for array, used in zip(arrays, rows, strict=True):
-        used, size, count = row_elements(array, used)
-        calls.append((count, (array.line, used, size, count)))
-    return total(_squares, calls)
+    return total(_squares, [(count, (*given, used, size)) for given, used, size, count in launches([arrays], rows)])
 
 
 @kernel
-def _squares(partials, values, rows, size, count):
-    # partials (blocks,) float64, values (n,)
+def _squares(partials, arrays, rows, size):
+    # partials (blocks,) float64, a tuple of arrays (n,)
     added = float64(0.0)
-    for k in range(cuda.grid(1), count, cuda.gridsize(1)):
-        value = float64(values[place_in_rows(rows, size, k)])
-        added += value * value
+    for p in range(len(arrays)):
+        values = arrays[p]
+        for k in range(cuda.grid(1), elements(values, rows, size), cuda.gridsize(1)):
+            value = float64(values[place_in_rows(rows, size, k)])
+            added += value * value
     partials[cuda.blockIdx.x] = block_sum(added, cuda.shared.array(0, float64))
 
 
-def scale_rows(array, rows, factor):
-    """Multiply rows by a number, after rounding the number to the array's type."""
-    rows, size, count = row_elements(array, rows)
-    _scale.over(count, array.line, rows, size, count, array.dtype.type(factor))
+def scale_rows(arrays, rows, factor):
+    """Multiply rows of several arrays by a number, after rounding the number to the arrays' type."""
+    for given, used, size, count in launches([arrays], rows):
+        _scale.over(count, *given, used, size, given[0][0].dtype.type(factor))
 
 
 @kernel
-def _scale(values, rows, size, count, factor):
-    # values (n,)
-    for k in range(cuda.grid(1), count, cuda.gridsize(1)):
-        values[place_in_rows(rows, size, k)] *= factor
+def _scale(arrays, rows, size, factor):
+    # a tuple of arrays (n,)
+    for p in range(len(arrays)):
+        values = arrays[p]
+        for k in range(cuda.grid(1), elements(values, rows, size), cuda.gridsize(1)):
+            values[place_in_rows(rows, size, k)] *= factor
 
 
-def clip_rows(array, rows, bound):
-    """Clip the elements of rows to ±`bound`; NaN stays."""
-    rows, size, count = row_elements(array, rows)
-    _clip.over(count, array.line, rows, size, count, array.dtype.type(bound))
+def clip_rows(arrays, rows, bound):
+    """Clip the elements of rows of several arrays to ±`bound`; NaN stays."""
+    for given, used, size, count in launches([arrays], rows):
+        _clip.over(count, *given, used, size, given[0][0].dtype.type(bound))
 
 
 @kernel
-def _clip(values, rows, size, count, bound):
-    # values (n,)
-    for k in range(cuda.grid(1), count, cuda.gridsize(1)):
-        i = place_in_rows(rows, size, k)
-        value = values[i]
-        if value > bound:
-            values[i] = bound
-        elif value < -bound:
-            values[i] = -bound
+def _clip(arrays, rows, size, bound):
+    # a tuple of arrays (n,)
+    for p in range(len(arrays)):
+        values = arrays[p]
+        for k in range(cuda.grid(1), elements(values, rows, size), cuda.gridsize(1)):
+            i = place_in_rows(rows, size, k)
+            value = values[i]
+            if value > bound:
+                values[i] = bound
+            elif value < -bound:
+                values[i] = -bound

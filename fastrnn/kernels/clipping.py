@@ -35,29 +35,31 @@ def _sum_of_squares(values, rows, size):
     return total
 
 
-def scale_rows(array, rows, factor):
-    """Multiply rows by a number, after rounding the number to the array's type.
+def scale_rows(arrays, rows, factor):
+    """Multiply rows of several arrays by a number, after rounding the number to the arrays' type.
 
     Parameters
     ----------
-    array : array
-    rows : int array or None
+    arrays : list of array
+    rows : list of (int array or None)
     factor : float
     """
-    array[_index(rows)] *= array.dtype.type(factor)
+    for array, used in zip(arrays, rows, strict=True):
+        array[_index(used)] *= array.dtype.type(factor)
 
 
-def clip_rows(array, rows, bound):
-    """Clip the elements of rows to ±`bound`; NaN stays.
+def clip_rows(arrays, rows, bound):
+    """Clip the elements of rows of several arrays to ±`bound`; NaN stays.
 
     Parameters
     ----------
-    array : array
-    rows : int array or None
+    arrays : list of array
+    rows : list of (int array or None)
     bound : float
     """
-    index = _index(rows)
-    array[index] = np.clip(array[index], -bound, bound)
+    for array, used in zip(arrays, rows, strict=True):
+        index = _index(used)
+        array[index] = np.clip(array[index], -bound, bound)
 
 
 def _index(rows):

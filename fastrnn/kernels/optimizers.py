@@ -1,7 +1,8 @@
-"""Updates of one parameter by each optimizer: one pass over the parameter, its gradient and its state.
+"""Updates of parameters by each optimizer: one pass over each parameter, its gradient and its state.
 
-The arrays of a call have the same shape (any) and are C-contiguous. `rows` are the sorted rows that are updated, None
-for all. λ is `weight_decay`, η is `rate`; g is the gradient with the L2 penalty, ∇ + λ·w.
+A function takes a list of arrays for each kind: the arrays of a parameter have the same shape (any) and are
+C-contiguous. `rows` are the sorted rows of each parameter that are updated, None for all. λ is `weight_decay`, η is
+`rate`; g is the gradient with the L2 penalty, ∇ + λ·w.
 """
 
 from typing import NamedTuple
@@ -54,15 +55,15 @@ class RMSpropSettings(NamedTuple):
     weight_decay: float
 
 
-def sgd_update(weight, grad, velocity, rows, settings, n_jobs):
+def sgd_update(weights, grads, velocities, rows, settings, n_jobs):
     """Update by gradient descent with momentum: v ← μ·v + g, w ← w − η·v, or w ← w − η·(g + μ·v) after Nesterov.
 
     Parameters
     ----------
-    weight, grad : array
-    velocity : array or None
+    weights, grads : list of array
+    velocities : list of array, or None
         None without momentum.
-    rows : int array or None
+    rows : list of (int array or None)
     settings : SGDSettings
     n_jobs : int or None
 
@@ -70,7 +71,7 @@ def sgd_update(weight, grad, velocity, rows, settings, n_jobs):
     ----------
     Sutskever et al., "On the importance of initialization and momentum in deep learning", ICML 2013.
     """
-    _run(_sgd, (weight, grad, grad if velocity is None else velocity), rows, settings, n_jobs)
+    _run(_sgd, (weights, grads, grads if velocities is None else velocities), rows, settings, n_jobs)
 
 
 @kernel
@@ -91,15 +92,15 @@ def _sgd(board, thread, weight, grad, velocity, rows, size, settings):
     leave(board, thread)
 
 
-def adam_update(weight, grad, mean, square, rows, settings, n_jobs):
+def adam_update(weights, grads, means, squares, rows, settings, n_jobs):
     """Update by Adam: m ← m + (1 − β₁)·(g − m), s ← β₂·s + (1 − β₂)·g², w ← shrink·w − η·m / (root·√s + ε).
 
     Parameters
     ----------
-    weight, grad : array
-    mean, square : array
-        m and s, the running means of the gradient and of its square.
-    rows : int array or None
+    weights, grads : list of array
+    means, squares : list of array
+        m and s, the running means of the gradients and of their squares.
+    rows : list of (int array or None)
     settings : AdamSettings
     n_jobs : int or None
 
@@ -108,7 +109,7 @@ def adam_update(weight, grad, mean, square, rows, settings, n_jobs):
     Kingma and Ba, "Adam: a method for stochastic optimization", ICLR 2015. Loshchilov and Hutter, "Decoupled weight
     decay regularization", ICLR 2019.
     """
-    _run(_adam, (weight, grad, mean, square), rows, settings, n_jobs)
+    _run(_adam, (weights, grads, means, squares), rows, settings, n_jobs)
 
 
 @kernel
@@ -130,15 +131,15 @@ def _adam(board, thread, weight, grad, mean, square, rows, size, settings):
     leave(board, thread)
 
 
-def adagrad_update(weight, grad, square, rows, settings, n_jobs):
+def adagrad_update(weights, grads, squares, rows, settings, n_jobs):
     """Update by Adagrad: s ← s + g², w ← w − η·g / (√s + ε).
 
     Parameters
     ----------
-    weight, grad : array
-    square : array
-        s, the sum of the squared gradients.
-    rows : int array or None
+    weights, grads : list of array
+    squares : list of array
+        s, the sums of the squared gradients.
+    rows : list of (int array or None)
     settings : AdagradSettings
     n_jobs : int or None
 
@@ -147,7 +148,7 @@ def adagrad_update(weight, grad, square, rows, settings, n_jobs):
     Duchi, Hazan and Singer, "Adaptive subgradient methods for online learning and stochastic optimization", JMLR 12,
     2011.
     """
-    _run(_adagrad, (weight, grad, square), rows, settings, n_jobs)
+    _run(_adagrad, (weights, grads, squares), rows, settings, n_jobs)
 
 
 @kernel
@@ -166,17 +167,17 @@ def _adagrad(board, thread, weight, grad, square, rows, size, settings):
     leave(board, thread)
 
 
-def rmsprop_update(weight, grad, square, velocity, rows, settings, n_jobs):
+def rmsprop_update(weights, grads, squares, velocities, rows, settings, n_jobs):
     """Update by RMSprop: s ← ρ·s + (1 − ρ)·g², v ← μ·v + g / (√s + ε), w ← w − η·v.
 
     Parameters
     ----------
-    weight, grad : array
-    square : array
-        s, the running mean of the squared gradient.
-    velocity : array or None
+    weights, grads : list of array
+    squares : list of array
+        s, the running means of the squared gradients.
+    velocities : list of array, or None
         None without momentum.
-    rows : int array or None
+    rows : list of (int array or None)
     settings : RMSpropSettings
     n_jobs : int or None
 
@@ -184,7 +185,7 @@ def rmsprop_update(weight, grad, square, velocity, rows, settings, n_jobs):
     ----------
     Tieleman and Hinton, "Lecture 6.5: rmsprop", Neural Networks for Machine Learning, 2012.
     """
-    _run(_rmsprop, (weight, grad, square, grad if velocity is None else velocity), rows, settings, n_jobs)
+    _run(_rmsprop, (weights, grads, squares, grads if velocities is None else velocities), rows, settings, n_jobs)
 
 
 @kernel
@@ -207,18 +208,19 @@ def _rmsprop(board, thread, weight, grad, square, velocity, rows, size, settings
     leave(board, thread)
 
 
-def average_update(average, weight, share, n_jobs):
-    """Move an average towards the weights by `share` of the way.
+def average_update(averages, weights, share, n_jobs):
+    """Move averages towards the weights by `share` of the way.
 
     Parameters
     ----------
-    average, weight : array
+    averages, weights : list of array
     share : float
     n_jobs : int or None
     """
-    average, weight = average.reshape(-1), weight.reshape(-1)
-    pieces = split(weight.size, worth(n_jobs, _COST * weight.size), _LINE)
-    run_kernel(_average, [(average[begin:end], weight[begin:end], share) for begin, end in pieces])
+    for average, weight in zip(averages, weights, strict=True):
+        average, weight = average.reshape(-1), weight.reshape(-1)
+        pieces = split(weight.size, worth(n_jobs, _COST * weight.size), _LINE)
+        run_kernel(_average, [(average[begin:end], weight[begin:end], share) for begin, end in pieces])
 
 
 @kernel
@@ -232,7 +234,13 @@ def _average(board, thread, average, weight, share):
     leave(board, thread)
 
 
-def _run(update, arrays, rows, settings, n_jobs):
+def _run(update, lists, rows, settings, n_jobs):
+    """Run a kernel on one parameter after the other."""
+    for *arrays, used in zip(*lists, rows, strict=True):
+        _run_one(update, arrays, used, settings, n_jobs)
+
+
+def _run_one(update, arrays, rows, settings, n_jobs):
     """Run a kernel on several threads: each takes a part of the rows, or of the whole array as its one row."""
     weight, used, size = row_blocks(arrays[0], rows)
     arrays = [weight, *(array.reshape(-1) for array in arrays[1:])]

@@ -68,10 +68,12 @@ class WeightAverage:
             return
         self.count += 1
         share = max(1 / self.count, 1 - self.decay if self.kind == "ema" else 0.0)
-        for name, weight in distinct(parameters):
+        items = distinct(parameters)
+        for name, weight in items:
             if name not in self.arrays:
                 self.arrays[name] = self.backend.copy(weight)
-            self.backend.average_update(self.arrays[name], weight, share, self.n_jobs)
+        averages = [self.arrays[name] for name, _ in items]
+        self.backend.average_update(averages, [weight for _, weight in items], share, self.n_jobs)
 
     def exchange(self, parameters):
         """Exchange the values of the weights and of their average, if it has begun."""

@@ -45,11 +45,10 @@ def clip_grad_norm(grads, max_norm, rows=None, backend=None):
     """
     if not max_norm > 0:
         raise ValueError(f"max_norm must be above 0, got {max_norm!r}.")
-    rows, ops, arrays = rows or {}, backend or backends.backend("cpu"), distinct(grads)
-    norm = math.sqrt(ops.sum_of_squares([grad for _, grad in arrays], [rows.get(name) for name, _ in arrays]))
+    ops, (arrays, used) = backend or backends.backend("cpu"), _lists(grads, rows)
+    norm = math.sqrt(ops.sum_of_squares(arrays, used))
     if norm > max_norm and math.isfinite(norm):
-        for name, grad in arrays:
-            ops.scale_rows(grad, rows.get(name), max_norm / (norm + 1e-6))
+        ops.scale_rows(arrays, used, max_norm / (norm + 1e-6))
     return norm
 
 
@@ -80,6 +79,10 @@ def clip_grad_value(grads, max_value, rows=None, backend=None):
     """
     if not max_value > 0:
         raise ValueError(f"max_value must be above 0, got {max_value!r}.")
-    rows, ops = rows or {}, backend or backends.backend("cpu")
-    for name, grad in distinct(grads):
-        ops.clip_rows(grad, rows.get(name), max_value)
+    (backend or backends.backend("cpu")).clip_rows(*_lists(grads, rows), max_value)
+
+
+def _lists(grads, rows):
+    """Return gradients, each once, and the rows of each."""
+    items, rows = distinct(grads), rows or {}
+    return [grad for _, grad in items], [rows.get(name) for name, _ in items]

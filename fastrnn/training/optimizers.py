@@ -82,11 +82,13 @@ class Optimizer:
                 raise ValueError(f"parameters[{name!r}] cannot be written to: call make_writable() of its layer first.")
             if name not in grads or grads[name].shape != weight.shape or grads[name].dtype != weight.dtype:
                 raise ValueError(f"grads[{name!r}] must be an array of shape {weight.shape} and type {weight.dtype}.")
-        slots = {name: self._slots_of(name, weight, ops) for name, weight in distinct(parameters)}  # may take memory
+        items = distinct(parameters)
+        states = [self._slots_of(name, weight, ops) for name, weight in items]  # may take memory
         self.n_steps += 1
-        settings = self._settings(ops)
-        for name, own in slots.items():
-            self._update(ops, parameters[name], grads[name], own, rows.get(name), settings)
+        if items:
+            slots = [list(slot) for slot in zip(*states, strict=True)]
+            grads, rows = ([arrays.get(name) for name, _ in items] for arrays in (grads, rows))
+            self._update(ops, [weight for _, weight in items], grads, slots, rows, self._settings(ops))
 
     def state_dict(self):
         """Return a copy of the state: a flat dict of ndarrays.
@@ -149,8 +151,8 @@ class Optimizer:
         """Return the hyperparameters of this step, for the update of the backend."""
         raise NotImplementedError
 
-    def _update(self, ops, weight, grad, slots, rows, settings):
-        """Update a parameter, or some rows of it, and its arrays of state, on the backend."""
+    def _update(self, ops, weights, grads, slots, rows, settings):
+        """Update parameters, or some rows of them, and their arrays of state, on the backend; all are lists."""
         raise NotImplementedError
 
 
@@ -194,8 +196,8 @@ class SGD(Optimizer):
     def _settings(self, ops):
         return ops.SGDSettings(float(self.learning_rate), self.momentum, self.nesterov, self.weight_decay)
 
-    def _update(self, ops, weight, grad, slots, rows, settings):
-        ops.sgd_update(weight, grad, slots[0] if slots else None, rows, settings, self.n_jobs)
+    def _update(self, ops, weights, grads, slots, rows, settings):
+        ops.sgd_update(weights, grads, slots[0] if slots else None, rows, settings, self.n_jobs)
 
 
 class Adam(Optimizer):
@@ -246,8 +248,8 @@ class Adam(Optimizer):
             root=(1 - self.beta_2**self.n_steps) ** -0.5,
         )
 
-    def _update(self, ops, weight, grad, slots, rows, settings):
-        ops.adam_update(weight, grad, *slots, rows, settings, self.n_jobs)
+    def _update(self, ops, weights, grads, slots, rows, settings):
+        ops.adam_update(weights, grads, *slots, rows, settings, self.n_jobs)
 
 
 class AdamW(Adam):
@@ -301,8 +303,8 @@ class Adagrad(Optimizer):
     def _settings(self, ops):
         return ops.AdagradSettings(float(self.learning_rate), self.epsilon, self.weight_decay)
 
-    def _update(self, ops, weight, grad, slots, rows, settings):
-        ops.adagrad_update(weight, grad, *slots, rows, settings, self.n_jobs)
+    def _update(self, ops, weights, grads, slots, rows, settings):
+        ops.adagrad_update(weights, grads, *slots, rows, settings, self.n_jobs)
 
 
 class RMSprop(Optimizer):
@@ -337,9 +339,9 @@ class RMSprop(Optimizer):
     def _settings(self, ops):
         return ops.RMSpropSettings(float(self.learning_rate), self.rho, self.epsilon, self.momentum, self.weight_decay)
 
-    def _update(self, ops, weight, grad, slots, rows, settings):
-        velocity = slots[1] if len(slots) > 1 else None
-        ops.rmsprop_update(weight, grad, slots[0], velocity, rows, settings, self.n_jobs)
+    def _update(self, ops, weights, grads, slots, rows, settings):
+        velocities = slots[1] if len(slots) > 1 else None
+        ops.rmsprop_update(weights, grads, slots[0], velocities, rows, settings, self.n_jobs)
 
 
 OPTIMIZERS = {"sgd": SGD, "adam": Adam, "adamw": AdamW, "adagrad": Adagrad, "rmsprop": RMSprop}

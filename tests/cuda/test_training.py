@@ -28,14 +28,25 @@ def random(*shape, dtype="float32", seed=0):
 def test_updates(ops, name, state, settings, rows, dtype):
     weight, grad, mean, square = random(4, 5, 3, dtype=dtype)
     state = [{"none": None, "mean": mean, "square": square**2}[kind] for kind in state]
-    rows = None if rows is None else np.array(rows, np.int64)
-    assert_equal_to_cpu(ops, name, weight, grad, *state, rows, settings, None, dtype=dtype)
+    kinds = [[part, 2 * part[:2]] for part in (weight, grad)]
+    kinds += [None if part is None else [part, 2 * part[:2]] for part in state]
+    rows = [None if rows is None else np.array(rows, np.int64), None]
+    assert_equal_to_cpu(ops, name, *kinds, rows, settings, None, dtype=dtype)
 
 
 @DTYPES
 def test_an_average_moves_by_its_share(ops, dtype):
-    average, weight = random(2, 4, 3, dtype=dtype)
-    assert_equal_to_cpu(ops, "average_update", average, weight, 0.3, 1, dtype=dtype)
+    averages, weights = ([*arrays] for arrays in random(2, 2, 4, 3, dtype=dtype))
+    assert_equal_to_cpu(ops, "average_update", averages, weights, 0.3, 1, dtype=dtype)
+
+
+def test_many_parameters_take_several_launches(ops):
+    weights, grads = ([*arrays] for arrays in random(2, 35, 2))
+    settings = kernels.SGDSettings(0.1, 0.0, False, 0.01)
+    assert_equal_to_cpu(ops, "sgd_update", weights, grads, None, [None] * 35, settings, None, dtype="float32")
+    assert_equal_to_cpu(ops, "sum_of_squares", weights, [None] * 35, dtype="float32")
+    with_both_types = [*weights[:2], weights[3].astype("float64")]
+    assert_equal_to_cpu(ops, "scale_rows", with_both_types, [None] * 3, 0.3, dtype="float32")
 
 
 @DTYPES
@@ -43,9 +54,9 @@ def test_norm_scale_and_bounds(ops, dtype):
     arrays, rows = [random(5, 3, dtype=dtype), random(7, dtype=dtype, seed=1)], np.array([1, 4])
     for used in ([None, None], [rows, None], [rows[:0], rows]):
         assert_equal_to_cpu(ops, "sum_of_squares", arrays, used, dtype=dtype)
-    for used in (None, rows, rows[:0]):
-        assert_equal_to_cpu(ops, "scale_rows", arrays[0], used, 0.3, dtype=dtype)
-        assert_equal_to_cpu(ops, "clip_rows", np.append(arrays[1], np.nan).astype(dtype), used, 0.3, dtype=dtype)
+        assert_equal_to_cpu(ops, "scale_rows", arrays, used, 0.3, dtype=dtype)
+        with_nan = [arrays[0], np.append(arrays[1], np.nan).astype(dtype)]
+        assert_equal_to_cpu(ops, "clip_rows", with_nan, used, 0.3, dtype=dtype)
 
 
 def test_squares_of_float32_are_added_up_in_float64(ops):

@@ -1,5 +1,7 @@
 """Optimizers, clipping, averages, dynamic evaluation and losses, from the equations."""
 
+import functools
+
 import numpy as np
 
 
@@ -12,19 +14,37 @@ def write(array, rows, values):
     array[... if rows is None else rows] = values.reshape(array.shape if rows is None else values.shape)
 
 
+def each(n_lists):
+    """Make a function of the arrays of one parameter one of lists of them, the first arguments."""
+
+    def of_lists(function):
+        @functools.wraps(function)
+        def call(*arguments):
+            lists, rest = arguments[:n_lists], arguments[n_lists:]
+            for k in range(len(lists[0])):
+                function(*(None if arrays is None else arrays[k] for arrays in lists), *rest)
+
+        return call
+
+    return of_lists
+
+
 def sum_of_squares(arrays, rows):
     parts = [part(array, used) for array, used in zip(arrays, rows, strict=True)]
     return sum(float((values.astype(np.float64) ** 2).sum()) for values in parts)
 
 
+@each(2)
 def scale_rows(array, rows, factor):
     write(array, rows, part(array, rows) * array.dtype.type(factor))
 
 
+@each(2)
 def clip_rows(array, rows, bound):
     write(array, rows, np.clip(part(array, rows), -bound, bound))
 
 
+@each(4)
 def sgd_update(weight, grad, velocity, rows, settings, n_jobs):
     w, g = part(weight, rows), part(grad, rows)
     step = g + settings.weight_decay * w
@@ -35,6 +55,7 @@ def sgd_update(weight, grad, velocity, rows, settings, n_jobs):
     write(weight, rows, w - settings.rate * step)
 
 
+@each(5)
 def adam_update(weight, grad, mean, square, rows, settings, n_jobs):
     w, m, s = part(weight, rows), part(mean, rows), part(square, rows)
     g = part(grad, rows) + settings.weight_decay * w
@@ -45,6 +66,7 @@ def adam_update(weight, grad, mean, square, rows, settings, n_jobs):
     write(weight, rows, settings.shrink * w - settings.rate * m / (settings.root * np.sqrt(s) + settings.epsilon))
 
 
+@each(4)
 def adagrad_update(weight, grad, square, rows, settings, n_jobs):
     w, s = part(weight, rows), part(square, rows)
     g = part(grad, rows) + settings.weight_decay * w
@@ -53,6 +75,7 @@ def adagrad_update(weight, grad, square, rows, settings, n_jobs):
     write(weight, rows, w - settings.rate * g / (np.sqrt(s) + settings.epsilon))
 
 
+@each(5)
 def rmsprop_update(weight, grad, square, velocity, rows, settings, n_jobs):
     w, s = part(weight, rows), part(square, rows)
     g = part(grad, rows) + settings.weight_decay * w
@@ -65,6 +88,7 @@ def rmsprop_update(weight, grad, square, velocity, rows, settings, n_jobs):
     write(weight, rows, w - settings.rate * step)
 
 
+@each(2)
 def average_update(average, weight, share, n_jobs):
     average += share * (weight - average)
 

@@ -12,8 +12,9 @@ def arguments(number):
     rows = array("int64", 1)
     sums = array("float64", 1)
     scalar = number(0)
+    several, one = (vector,) * 16, (vector,)
     return {
-        clipping._clip: [(vector, None, 0, 0, scalar), (vector, rows, 0, 0, scalar)],
-        clipping._scale: [(vector, None, 0, 0, scalar), (vector, rows, 0, 0, scalar)],
-        clipping._squares: [(sums, vector, None, 0, 0), (sums, vector, rows, 0, 0)],
+        clipping._clip: [(several, None, 0, scalar), (one, rows, 0, scalar)],
+        clipping._scale: [(several, None, 0, scalar), (one, rows, 0, scalar)],
+        clipping._squares: [(sums, several, None, 0), (sums, one, rows, 0)],
     }

@@ -9,26 +9,21 @@ def arguments(number):
     vector = array(number, 1)
     rows = array("int64", 1)
     scalar = number(0)
+    several, one = (vector,) * 16, (vector,)
     return {
-        optimizers._adagrad: [
-            (vector, vector, vector, None, 0, 0, (scalar,) * 3),
-            (vector, vector, vector, rows, 0, 0, (scalar,) * 3),
-        ],
-        optimizers._adam: [
-            (vector, vector, vector, vector, None, 0, 0, (scalar,) * 8),
-            (vector, vector, vector, vector, rows, 0, 0, (scalar,) * 8),
-        ],
-        optimizers._average: [(vector, vector, scalar)],
+        optimizers._adagrad: [(*(several,) * 3, None, 0, (scalar,) * 3), (*(one,) * 3, rows, 0, (scalar,) * 3)],
+        optimizers._adam: [(*(several,) * 4, None, 0, (scalar,) * 8), (*(one,) * 4, rows, 0, (scalar,) * 8)],
+        optimizers._average: [(several, several, None, 0, (scalar,))],
         optimizers._rmsprop: [
-            (vector, vector, vector, None, None, 0, 0, (scalar,) * 6),
-            (vector, vector, vector, None, rows, 0, 0, (scalar,) * 6),
-            (vector, vector, vector, vector, None, 0, 0, (scalar,) * 6),
-            (vector, vector, vector, vector, rows, 0, 0, (scalar,) * 6),
+            (*(several,) * 3, None, None, 0, (scalar,) * 6),
+            (*(one,) * 3, None, rows, 0, (scalar,) * 6),
+            (*(several,) * 4, None, 0, (scalar,) * 6),
+            (*(one,) * 4, rows, 0, (scalar,) * 6),
         ],
         optimizers._sgd: [
-            (vector, vector, None, None, 0, 0, (scalar,) * 3, True),
-            (vector, vector, None, rows, 0, 0, (scalar,) * 3, True),
-            (vector, vector, vector, None, 0, 0, (scalar,) * 3, True),
-            (vector, vector, vector, rows, 0, 0, (scalar,) * 3, True),
+            (several, several, None, None, 0, (scalar,) * 3, True),
+            (one, one, None, rows, 0, (scalar,) * 3, True),
+            (several, several, several, None, 0, (scalar,) * 3, True),
+            (one, one, one, rows, 0, (scalar,) * 3, True),
         ],
     }
