@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from fastrnn import kernels
 from fastrnn.cuda import cross_entropy
 from tests.cuda.comparing import Host, assert_equal_to_cpu
 
@@ -54,3 +55,28 @@ def test_clusters_are_joined(ops, dtype):
     head, *tails = (rng.random((3, n)).astype(dtype) for n in (4, 5, 1))
     out, order = np.full((3, 8), np.nan, dtype), rng.permutation(8)
     assert_equal_to_cpu(ops, "join_clusters", out, head, tails, order, dtype=dtype)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize(("rows", "features", "classes"), [(700, 650, 10_000), (20_000, 64, 30), (65, 33, 100_003)])
+@pytest.mark.parametrize(("precision", "tolerance"), [("highest", 1e-5), ("high", 1e-2), ("medium", 5e-2)])
+def test_large_problems_are_exact_and_repeat_to_the_bit(ops, rows, features, classes, precision, tolerance):
+    x, weight, bias, targets, (weights,) = problem(rows, features, classes, "float32")
+    weight /= np.sqrt(features, dtype="float32")
+    arrays = [ops.asarray(array) for array in (x, weight, bias)]
+
+    def run():
+        log_probs, dx = ops.empty((rows,), "float64"), ops.empty(x.shape, "float32")
+        grads = [ops.zeros(array.shape, "float32") for array in (weight, bias)]
+        ops.cross_entropy_backward(log_probs, dx, *grads, *arrays, targets, weights, precision=precision)
+        return [ops.to_numpy(array) for array in (log_probs, dx, *grads)]
+
+    first = run()
+    for _ in range(5):
+        for a, b in zip(run(), first, strict=True):
+            np.testing.assert_array_equal(a, b)
+    wide = [array.astype("float64") for array in (x, weight, bias)]
+    expected = [np.empty(rows), np.empty_like(wide[0]), np.zeros_like(wide[1]), np.zeros_like(wide[2])]
+    kernels.cross_entropy_backward(*expected, *wide, targets, weights.astype("float64"))
+    for a, b in zip(first, expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance * np.abs(b).max())

@@ -87,3 +87,18 @@ def test_losses(ops, name, with_gradient, dtype):
     gradient = np.full_like(outputs, np.nan) if with_gradient else None
     weights = Host(np.array([1, 0.5, 0, 2, 1], "float32"))
     assert_equal_to_cpu(ops, name, gradient, outputs, targets, weights, dtype=dtype)
+
+
+@pytest.mark.gpu
+def test_large_steps_are_exact_and_repeat_to_the_bit(ops):
+    weights, grads, means, squares = (
+        [random(10_000, 650, seed=seed), random(2600, seed=seed), random(2600, 650, seed=seed)] for seed in range(4)
+    )
+    squares, rows = [array**2 for array in squares], [np.arange(0, 10_000, 7), None, None]
+    settings = kernels.AdamSettings(0.1, 0.9, 0.999, 1e-8, 0.01, 0.95, 3.0)
+    assert_equal_to_cpu(ops, "adam_update", weights, grads, means, squares, rows, settings, None, dtype="float32")
+    assert_equal_to_cpu(ops, "scale_rows", grads, rows, 0.3, dtype="float32")
+    on_device = [ops.asarray(array) for array in grads]
+    norms = {ops.sum_of_squares(on_device, rows) for _ in range(20)}
+    assert len(norms) == 1
+    assert norms.pop() == pytest.approx(kernels.sum_of_squares(grads, rows), rel=1e-12)
