@@ -102,6 +102,10 @@ class Compiled:
         """Registers of a thread."""
         return int(re.search(r"Used (\d+) registers", self.report)[1])
 
+    def fits(self, threads):
+        """Return whether a multiprocessor has the registers for a block: 65,536, of which a thread takes eights."""
+        return -(-self.registers // 8) * 8 * threads <= 1 << 16
+
     @property
     def spills(self):
         """Bytes of a thread's registers that are stored to memory, and loaded from it, for want of registers."""

@@ -98,6 +98,7 @@ def test_a_kernel_compiles_within_bounds(module, kernel, number):
         made = compiled(kernel, *given)
         assert made.parameters == parameters_of(given)
         assert made.spills <= arguments.allowed_spills(module, kernel)
+        assert made.fits(arguments.threads(module, kernel))
         if number == np.float32 and not arguments.may_compute_in_double(module, kernel):
             assert not double_precision(made)
 

@@ -3,10 +3,11 @@
 Such a module has a function ``arguments(number)``, where `number` is np.float32 or np.float64: it returns a dict from
 kernels (`fastrnn.cuda.compiler.Kernel`) to lists of argument tuples, with `tests.cuda.compiling.array` for arrays. An
 argument that may be None needs a tuple with it and one without. For kernels that take a cell, ``cell_arguments(number,
-cell, precision)`` returns such a dict for one cell and one precision. Two more names are optional:
+cell, precision)`` returns such a dict for one cell and one precision. Three more names are optional:
 
 - ``DOUBLE``: names of kernels that compute in float64 also for float32, each with the reason;
-- ``SPILLS``: names of kernels whose registers may spill, each with the largest number of bytes.
+- ``SPILLS``: names of kernels whose registers may spill, each with the largest number of bytes;
+- ``THREADS``: names of kernels with other blocks than those of `fastrnn.cuda.gpu.Device`, each with its threads.
 """
 
 import functools
@@ -20,6 +21,7 @@ from fastrnn import cuda
 from fastrnn.cells import CELLS
 from fastrnn.cells._cell import declared
 from fastrnn.cuda.compiler import Kernel
+from fastrnn.cuda.gpu import Device
 
 PRECISIONS = ("highest", "high", "medium")
 EVERY_PRECISION = ("lstm", "gru", "rnn")  # cells that CI compiles in every precision
@@ -90,6 +92,11 @@ def allowed_spills(name, kernel):
     return getattr(_of_module(name), "SPILLS", {}).get(kernel.__name__, 0)
 
 
+def threads(name, kernel):
+    """Return how many threads a block of a kernel has."""
+    return getattr(_of_module(name), "THREADS", {}).get(kernel.__name__, Device.threads)
+
+
 def may_compute_in_double(name, kernel):
     """Return whether a kernel may compute in float64 for float32."""
     return kernel.__name__ in getattr(_of_module(name), "DOUBLE", {})
@@ -98,4 +105,4 @@ def may_compute_in_double(name, kernel):
 def exceptions(name):
     """Return the names of the kernels for which the module `name` allows something."""
     module = _of_module(name)
-    return {*getattr(module, "DOUBLE", {}), *getattr(module, "SPILLS", {})}
+    return {*getattr(module, "DOUBLE", {}), *getattr(module, "SPILLS", {}), *getattr(module, "THREADS", {})}

@@ -7,6 +7,7 @@ from tests.cuda.arguments.drawing import a_drawing
 from tests.cuda.compiling import array
 
 DOUBLE = {"_generate": "sums of probabilities are of float64, as on the CPU"}
+THREADS = {"_generate": generation_kernel._THREADS}
 
 
 def cell_arguments(number, cell, precision):
