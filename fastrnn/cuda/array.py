@@ -95,6 +95,14 @@ class Array:
 
         return copy(self)
 
+    def __array__(self, dtype=None, copy=None):
+        """Return the elements as an ndarray of the host, for users; the package calls `to_numpy` of the backend."""
+        from fastrnn.cuda.gpu import device
+
+        if copy is False:
+            raise ValueError("an array of the GPU must be copied to be read: take copy=True or None.")
+        return device().download(self).astype(dtype or self.dtype, copy=False)
+
     def __reduce__(self):
         from fastrnn.cuda.arrays import to_numpy
 

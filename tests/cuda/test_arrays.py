@@ -13,6 +13,19 @@ def test_an_array_takes_the_values_of_an_ndarray(ops):
     np.testing.assert_array_equal(ops.to_numpy(ops.reshape(array, (3, -1))), values.reshape(3, 2))
 
 
+def test_users_read_an_array_as_one_of_numpy(ops):
+    values = np.arange(6, dtype=np.float32).reshape(2, 3)
+    array = ops.asarray(values)
+    np.testing.assert_array_equal(array, values)
+    read = np.asarray(array)
+    read[0] = 7
+    np.testing.assert_array_equal(array, values)  # it was a copy
+    assert np.asarray(array, np.float64).dtype == np.float64
+    assert (2 + np.asarray(array)).dtype == np.float32
+    with pytest.raises(ValueError, match="must be copied"):
+        array.__array__(copy=False)
+
+
 def test_fill_writes_all_elements(ops):
     array = ops.empty((3, 5), "float64")
     ops.fill(array, 2.5)
