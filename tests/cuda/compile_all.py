@@ -1,7 +1,7 @@
 """Compile every CUDA kernel for all cells, types, precisions and architectures, and print registers and spills.
 
 Run ``python -m tests.cuda.compile_all [MODULE ...]``, where a module is one of `fastrnn.cuda`, such as ``rows``. The
-command fails if a kernel does not compile, or spills more than is allowed.
+command fails if a kernel does not compile, spills more than is allowed, or has more registers than its block may have.
 """
 
 import concurrent.futures
@@ -35,7 +35,8 @@ def compile_one(module, position, number, capability):
     for given in arguments.of_kernel(module, kernel, number, every=True):
         try:
             made = compiled(kernel, *given, capability=capability)
-            failed = made.spills > arguments.allowed_spills(module, kernel)
+            fits = made.fits(arguments.threads(module, kernel))
+            failed = made.spills > arguments.allowed_spills(module, kernel) or not fits
             figures = f"{made.registers:5} {made.spills:6} {made.shared:6}"
         except Exception as error:
             failed, figures = True, f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
@@ -63,7 +64,7 @@ def main(names):
         for lines, failed in pool.map(compile_one, *zip(*tasks, strict=True)):
             print(*lines, sep="\n", flush=True)
             count, failures = count + len(lines), failures + failed
-    print(f"{count} kernels compiled, {failures} of them with an error or more spills than allowed")
+    print(f"{count} kernels compiled, {failures} of them with an error, or with too many spills or registers")
     return failures > 0
 
 
