@@ -10,8 +10,8 @@ from numba.np.numpy_support import from_dtype
 from fastrnn.cuda.array import Array
 from fastrnn.cuda.gpu import device
 
-# Numba's fastmath for CUDA is all or nothing, and would assume that there is neither NaN nor infinity. Without it, a
-# product and an addition still fuse.
+# Numba's fastmath for CUDA is all or nothing: subnormal numbers are 0, all divisions and roots approximate. Without it,
+# a product and an addition still fuse; `fastrnn.cuda.functions` says which functions are approximate.
 
 
 def device_function(function):
