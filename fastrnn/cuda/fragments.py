@@ -155,31 +155,36 @@ def put(typingctx, tiling, exchange, place, value):
     return types.void(tiling, exchange, types.int64, number), lower
 
 
-def _put_recurrent(cell, tiling, exchange, begin, unit, hidden, values):
-    """Write the values of a unit's recurrent slots: those of slot g at the depth g · `hidden` + `unit`."""
-    for g, slot in enumerate(cell.recurrent_slots):
-        put(tiling, exchange, begin + place_of(0, 0, g * hidden + unit), values[slot])
+def _puts(name):
+    """Return a function that writes some of a unit's slots, those that a cell declares as `name`."""
+
+    def python(cell, tiling, exchange, begin, unit, hidden, values):
+        """Write a unit's values of some slots: that of the g-th slot at the depth g · `hidden` + `unit`."""
+        for g, slot in enumerate(getattr(cell, name)):
+            put(tiling, exchange, begin + place_of(0, 0, g * hidden + unit), values[slot])
+
+    def define(typingctx, cell, tiling, exchange, begin, unit, hidden, values):
+        slots = getattr(cell.instance_class, name)
+
+        def lower(context, builder, sig, args):
+            _, _, memory, begin, depth, hidden, values = args
+            values = cgutils.unpack_tuple(builder, values)
+            for slot in slots:
+                tile = builder.mul(builder.lshr(depth, _LONG(4)), _LONG(TILE))
+                place = builder.add(begin, builder.add(tile, builder.and_(depth, _LONG(DEPTH - 1))))
+                value = values[slot]
+                if tiling is not types.none:
+                    value = _emit_exchanged(builder, tiling.instance_class.precision, value)
+                builder.store(value, array_pointer(context, builder, exchange, memory, place))
+                depth = builder.add(depth, hidden)
+            return context.get_dummy_value()
+
+        return types.void(cell, tiling, exchange, types.int64, types.int64, types.int64, values), lower
+
+    return primitive(python)(define)
 
 
-@primitive(_put_recurrent)
-def put_recurrent(typingctx, cell, tiling, exchange, begin, unit, hidden, values):
-    """Type and lower `_put_recurrent`; `begin` is the place of depth 0."""
-    slots = cell.instance_class.recurrent_slots
-
-    def lower(context, builder, sig, args):
-        _, _, memory, begin, depth, hidden, values = args
-        values = cgutils.unpack_tuple(builder, values)
-        for slot in slots:
-            tile = builder.mul(builder.lshr(depth, _LONG(4)), _LONG(TILE))
-            place = builder.add(begin, builder.add(tile, builder.and_(depth, _LONG(DEPTH - 1))))
-            value = values[slot]
-            if tiling is not types.none:
-                value = _emit_exchanged(builder, tiling.instance_class.precision, value)
-            builder.store(value, array_pointer(context, builder, exchange, memory, place))
-            depth = builder.add(depth, hidden)
-        return context.get_dummy_value()
-
-    return types.void(cell, tiling, exchange, types.int64, types.int64, types.int64, values), lower
+put_recurrent, put_gated = _puts("recurrent_slots"), _puts("gated_slots")
 
 
 # ---------------------------------------------------------------------------------------------- products of a warp
@@ -397,34 +402,47 @@ def warp_sum(typingctx, tiling, shared, row, column):
     return types.float32(tiling, shared, types.int64, types.int64), lower
 
 
-@intrinsic
-def add_warp_sums(typingctx, tiling, cell, z, shared, row, column):
-    """Return a unit's slots with the sums of all warps added to the recurrent ones; ``row`` is the unit's first one."""
-    shape = tiling.instance_class
+def _adds(name):
+    """Return a function that adds sums to some of a unit's slots, those that a cell declares as `name`."""
 
-    def lower(context, builder, sig, args):
-        _, _, z, memory, row, column = args
-        place = _sum_of(builder, (row, shape.stride), (column, 1))
-        values = cgutils.unpack_tuple(builder, z)
-        for slot in cell.instance_class.recurrent_slots:
-            total = _warp_sum(context, builder, shape, shared, memory, place)
-            values[slot] = builder.fadd(values[slot], total)
-            place = builder.add(place, _LONG(shape.units * shape.stride))
-        return context.make_tuple(builder, sig.return_type, values)
+    @intrinsic
+    def add_sums(typingctx, tiling, cell, z, shared, row, column):
+        """Return a unit's slots with the sums of all warps added to some; ``row`` is that of the first of them."""
+        shape = tiling.instance_class
 
-    return z(tiling, cell, z, shared, types.int64, types.int64), lower
+        def lower(context, builder, sig, args):
+            _, _, z, memory, row, column = args
+            place = _sum_of(builder, (row, shape.stride), (column, 1))
+            values = cgutils.unpack_tuple(builder, z)
+            for slot in getattr(cell.instance_class, name):
+                total = _warp_sum(context, builder, shape, shared, memory, place)
+                values[slot] = builder.fadd(values[slot], total)
+                place = builder.add(place, _LONG(shape.units * shape.stride))
+            return context.make_tuple(builder, sig.return_type, values)
+
+        return z(tiling, cell, z, shared, types.int64, types.int64), lower
+
+    return add_sums
 
 
-def _units_of(tiling, units):
-    """Return `units`, the number of units of a block: a constant where there is a tiling."""
-    return units
+add_recurrent_sums, add_gated_sums = _adds("recurrent_slots"), _adds("gated_slots")
 
 
-@primitive(_units_of)
-def units_of(typingctx, tiling, units):
-    """Type and lower `_units_of`."""
+def _constant(of_tiling):
+    """Return a function that returns its number: one that is known at compile time where there is a tiling."""
 
-    def lower(context, builder, sig, args):
-        return args[1] if tiling is types.none else _LONG(tiling.instance_class.units)
+    def python(tiling, number):
+        """Return a number."""
+        return number
 
-    return types.int64(tiling, types.int64), lower
+    def define(typingctx, tiling, number):
+        def lower(context, builder, sig, args):
+            return args[1] if tiling is types.none else _LONG(of_tiling(tiling.instance_class))
+
+        return types.int64(tiling, types.int64), lower
+
+    return primitive(python)(define)
+
+
+units_of = _constant(lambda shape: shape.units)
+items_of = _constant(lambda shape: shape.units * shape.column_tiles * COLUMNS)

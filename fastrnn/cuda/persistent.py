@@ -2,10 +2,12 @@
 
 import numpy as np
 
+from fastrnn.cells._cell import declared
 from fastrnn.cuda import arrays
 from fastrnn.cuda.barrier import SPREAD
 from fastrnn.cuda.fragments import DEPTH, exchange_type
 from fastrnn.cuda.gpu import device
+from fastrnn.cuda.persistent_gated import gated_backward_steps, gated_forward_steps
 from fastrnn.cuda.persistent_kernels import Exchange, backward_steps, forward_steps, start
 
 
@@ -33,6 +35,9 @@ class PersistentLoop:
         if len(packing.lengths) and (packing.lengths != packing.lengths[0]).any():
             self._offsets = arrays.asarray(np.asarray(packing.offsets, np.int64))
         self._exchanges, self._prepared = {}, {}
+        self._kernels = forward_steps, backward_steps
+        if declared(cell, "gated_slots"):
+            self._kernels = gated_forward_steps, gated_backward_steps
 
     def forward(self, memory, weights, masks, *, keep=True):
         """Run all steps from the initial states on; with `keep`, gates become what backward needs.
@@ -47,11 +52,11 @@ class PersistentLoop:
         """
         cut, arguments = self.plan.forward, (memory, weights, masks)
         initial = memory.states if memory.masked is None else memory.masked
-        self._run(forward_steps, cut, arguments, initial.reshaped((-1, initial.shape[-1])), int(keep))
+        self._run(self._kernels[0], cut, arguments, initial.reshaped((-1, initial.shape[-1])), int(keep))
 
     def backward(self, gradients, memory, weights, masks):
         """Run all steps in reverse; gates become gradients, and `gradients.states` those of the initial states."""
-        self._run(backward_steps, self.plan.backward, (gradients, memory, weights, masks), None)
+        self._run(self._kernels[1], self.plan.backward, (gradients, memory, weights, masks), None)
 
     def _run(self, function, cut, arguments, initial, *numbers):
         """Launch a kernel, behind the one that clears its exchange buffer."""
@@ -61,12 +66,12 @@ class PersistentLoop:
         key, places = (function, *numbers), _places(arguments)
         last = self._prepared.get(key)
         if last is None or last[0] != places:
-            exchange, tail = self._exchange(function, cut), (cut.tiling, cut.sizes)
-            first = start.prepare(device().blocks, device().threads, exchange, initial, *tail)
+            exchange, tilings = self._exchange(function, cut), cut.tilings
+            first = start.prepare(device().blocks, device().threads, exchange, initial, tilings[0], cut.sizes)
             grid = cut.blocks, cut.groups
             main = function.prepare(
-                grid, cut.threads, *arguments, exchange, self.cell, *tail, *numbers,
-                shared=cut.shared, cooperative=not device().is_simulated and cut.tiling is not None,
+                grid, cut.threads, *arguments, exchange, self.cell, *tilings, cut.sizes, *numbers,
+                shared=cut.shared, cooperative=tilings[0] is not None,
             )  # fmt: skip
             self._prepared[key] = last = places, (first, main)
         for launch in last[1]:
@@ -75,7 +80,7 @@ class PersistentLoop:
     def _exchange(self, function, cut):
         """Return the exchange buffer of a kernel."""
         if function not in self._exchanges:
-            sizes, tiling = cut.sizes, cut.tiling
+            sizes, tiling = cut.sizes, cut.tilings[0]
             kind = self._dtype if tiling is None else exchange_type(tiling.precision)
             lengths = np.asarray(self._packing.lengths)
             self._exchanges[function] = Exchange(

@@ -23,7 +23,8 @@ from fastrnn.cuda.fragments import (
     COLUMNS,
     DEPTH,
     TILE,
-    add_warp_sums,
+    add_recurrent_sums,
+    items_of,
     load_weights,
     multiply,
     place_of,
@@ -90,7 +91,7 @@ def start(exchange, initial, tiling, sizes):
 
 
 @device_function
-def _step_rows(offsets, batch, t):
+def step_rows(offsets, batch, t):
     """Return the first packed row of step t, the first row of the states before it, and how many sequences run."""
     if offsets is None:
         return t * batch, t * batch, batch
@@ -98,7 +99,18 @@ def _step_rows(offsets, batch, t):
 
 
 @device_function
-def _meet(weight, delays, counters, group, step):
+def own_pair(begin, units, first_unit, first, alive, hidden):
+    """Return what a thread computes: a sequence of the group and a unit.
+
+    Both may not be there; their numbers in the batch and among the units, which follow, are then of ones that are.
+    """
+    place = begin + cuda.threadIdx.x
+    n, unit = place // units, first_unit + place % units
+    return n, unit, first + min(n, alive - 1), min(unit, hidden - 1)
+
+
+@device_function
+def meet(weight, delays, counters, group, step):
     """Let the blocks of a group meet at the end of a step, if they exchange anything."""
     # weight and delays: arrays or None
     if delays is not None:
@@ -111,11 +123,10 @@ def _meet(weight, delays, counters, group, step):
 
 
 @device_function
-def _add_products(cell, gates, row, unit, weight, buffer, begin, sequence, sizes):
-    """Add h·W_hhᵀ to the pre-activations of a unit in memory."""
-    # weight (recurrent slots · H, H) or None
+def add_products(slots, gates, row, unit, weight, buffer, begin, sequence, sizes):
+    """Add the product of a weight and a state in the exchange buffer to some slots of a unit in memory."""
+    # weight (slots · H, H) or None
     if weight is not None:
-        slots = recurrent_slots(cell)
         for g in range(len(slots)):
             total = gates[row, slots[g] * sizes.hidden + unit]
             for k in range(weight.shape[1]):
@@ -125,7 +136,7 @@ def _add_products(cell, gates, row, unit, weight, buffer, begin, sequence, sizes
 
 
 @device_function
-def _zone_out(update, cell, new, state, row, unit, hidden):
+def zone_out(update, cell, new, state, row, unit, hidden):
     """Let each state keep a part of its old value."""
     # update (N, R or 1, H) or None
     if update is None:
@@ -135,7 +146,7 @@ def _zone_out(update, cell, new, state, row, unit, hidden):
 
 
 @device_function
-def _hand_on(weight, mask, masked, tiling, buffer, place, h, sequence, row, unit):
+def hand_on(weight, mask, masked, tiling, buffer, place, h, sequence, row, unit):
     """Write h, under its mask, to the exchange buffer."""
     # mask (B, H) or None, masked (B + R, H) or None
     if masked is not None:
@@ -146,16 +157,16 @@ def _hand_on(weight, mask, masked, tiling, buffer, place, h, sequence, row, unit
 
 
 @device_function
-def _finish_step(cell, memory, weights, masks, z, state, tiling, exchange, place, where, sizes, keep):
+def finish_step(cell, memory, weights, masks, z, state, tiling, exchange, place, where, sizes, keep):
     """Run the cell for a unit of a sequence from its pre-activations, and write all results."""
     sequence, row, unit = where
     hidden, after = sizes.hidden, sizes.batch + row
     new, saved = forward(cell, z, state, load_units(cell, weights.units, unit, hidden))
     if keep:
         store_many(memory.gates, row * memory.gates.shape[1] + unit, hidden, saved)
-    new = _zone_out(masks.update, cell, new, state, row, unit, hidden)
+    new = zone_out(masks.update, cell, new, state, row, unit, hidden)
     store_many(memory.states, after * hidden + unit, memory.states.shape[1] * hidden, new)
-    _hand_on(weights.recurrent, masks.recurrent, memory.masked, tiling, exchange.buffer, place, new[0], sequence, after,
+    hand_on(weights.recurrent, masks.recurrent, memory.masked, tiling, exchange.buffer, place, new[0], sequence, after,
              unit)  # fmt: skip
 
 
@@ -164,7 +175,7 @@ def forward_steps(memory, weights, masks, exchange, cell, tiling, sizes, keep):
     """Run all steps of the groups' sequences, from the initial states on."""
     shared = cuda.shared.array(0, float32)
     group, groups, thread = cuda.blockIdx.y, cuda.gridDim.y, cuda.threadIdx.x
-    units, hidden = units_of(tiling, sizes.units), sizes.hidden
+    units, items, hidden = units_of(tiling, sizes.units), items_of(tiling, sizes.items), sizes.hidden
     first_unit, first = cuda.blockIdx.x * units, group * sizes.sequences
     width, plane, size = memory.gates.shape[1], memory.states.shape[1] * hidden, sizes.columns * sizes.tiles * DEPTH
     if tiling is not None:
@@ -172,13 +183,11 @@ def forward_steps(memory, weights, masks, exchange, cell, tiling, sizes, keep):
         fragments = load_weights(tiling, weights.recurrent, thread, first_unit, (depth, hidden * depth, 1), hidden,
                                  depth)  # fmt: skip
     for t in range(exchange.steps[group]):
-        step_row, before, running = _step_rows(exchange.offsets, sizes.batch, t)
+        step_row, before, running = step_rows(exchange.offsets, sizes.batch, t)
         alive = min(running - first, sizes.sequences)
         source, target = ((t % 2) * groups + group) * size, ((t + 1) % 2 * groups + group) * size
-        begin = 0
-        while begin < alive * units:  # a range would divide by its step
-            n, unit = (begin + thread) // units, first_unit + (begin + thread) % units
-            sequence, j = first + min(n, alive - 1), min(unit, hidden - 1)
+        for begin in range(0, alive * units, items):
+            n, unit, sequence, j = own_pair(begin, units, first_unit, first, alive, hidden)
             row = step_row + sequence
             z = load_slots(cell, memory.gates, row * width + j, hidden)
             state = load_states(cell, memory.states, (before + sequence) * hidden + j, plane)
@@ -186,27 +195,27 @@ def forward_steps(memory, weights, masks, exchange, cell, tiling, sizes, keep):
                 columns = source + begin // units * sizes.tiles * DEPTH
                 store_sums(tiling, multiply(tiling, fragments, exchange.buffer, columns, thread), shared, thread)
                 cuda.syncthreads()
-            if thread < sizes.items and n < alive and unit < hidden:
+            if thread < items and n < alive and unit < hidden:
                 if tiling is None:
-                    _add_products(cell, memory.gates, row, unit, weights.recurrent, exchange.buffer, source, n, sizes)
+                    slots = recurrent_slots(cell)
+                    add_products(slots, memory.gates, row, unit, weights.recurrent, exchange.buffer, source, n, sizes)
                     z = load_slots(cell, memory.gates, row * width + j, hidden)
                 else:
-                    z = add_warp_sums(tiling, cell, z, shared, unit - first_unit, n - begin // units)
+                    z = add_recurrent_sums(tiling, cell, z, shared, unit - first_unit, n - begin // units)
                 place = target + place_of(sizes.tiles, n, unit)
-                _finish_step(cell, memory, weights, masks, z, state, tiling, exchange, place, (sequence, row, unit),
+                finish_step(cell, memory, weights, masks, z, state, tiling, exchange, place, (sequence, row, unit),
                              sizes, keep)  # fmt: skip
-            begin += sizes.items
-            if begin < alive * units:
+            if begin + items < alive * units:
                 cuda.syncthreads()  # before others write their sums
         if t + 1 < exchange.steps[group]:
-            _meet(weights.recurrent, exchange.delays, exchange.counters, group, t)
+            meet(weights.recurrent, exchange.delays, exchange.counters, group, t)
 
 
 # ------------------------------------------------------------------------------------------------------ backward
 
 
 @device_function
-def _product(weight, buffer, begin, sequence, unit, sizes):
+def product(weight, buffer, begin, sequence, unit, sizes):
     """Return the gradient of a unit's h through W_hh."""
     # weight (recurrent slots · H, H)
     total = weight[0, unit] - weight[0, unit]
@@ -216,13 +225,13 @@ def _product(weight, buffer, begin, sequence, unit, sizes):
 
 
 @device_function
-def _masked_gradient(mask, dh, sequence, unit):
+def masked_gradient(mask, dh, sequence, unit):
     """Return the gradient of h from that of h under its mask."""
     return dh if mask is None else dh * mask[sequence, unit]
 
 
 @device_function
-def _split(update, cell, d_new, row, unit, hidden):
+def split(update, cell, d_new, row, unit, hidden):
     """Return the parts of the states' gradients that go through the step, and past it."""
     # update (N, R or 1, H) or None
     if update is None:
@@ -233,13 +242,13 @@ def _split(update, cell, d_new, row, unit, hidden):
 
 
 @device_function
-def _joined(update, d_state, carried):
+def joined(update, d_state, carried):
     """Return the gradients of the states before a step."""
     return d_state if update is None else plus(d_state, carried)
 
 
 @device_function
-def _add_units(d_units, sequence, unit, hidden, values):
+def add_units(d_units, sequence, unit, hidden, values):
     """Add to the gradients of a unit's parameters."""
     # d_units (B, unit parameters, H) or None
     if d_units is not None:
@@ -247,35 +256,34 @@ def _add_units(d_units, sequence, unit, hidden, values):
 
 
 @device_function
-def _hand_on_gradients(weight, cell, tiling, buffer, begin, unit, hidden, dz):
+def hand_on_gradients(weight, cell, tiling, buffer, begin, unit, hidden, dz):
     """Write the gradients of the recurrent slots to the exchange buffer."""
     if weight is not None:
         put_recurrent(cell, tiling, buffer, begin, unit, hidden, dz)
 
 
 @device_function
-def _finish_step_backward(cell, gradients, memory, weights, masks, saved, state, d_new, tiling, exchange, target, where,
-                          sizes):  # fmt: skip
-    """Run the cell's backward step for a unit of a sequence, and write all results."""
+def step_backward(cell, gradients, memory, weights, masks, saved, state, d_new, where, sizes):
+    """Run the cell's backward step for a unit of a sequence, write its results, and return the slots' gradients."""
     sequence, row, unit = where
     hidden = sizes.hidden
-    d_new, carried = _split(masks.update, cell, d_new, row, unit, hidden)
+    d_new, carried = split(masks.update, cell, d_new, row, unit, hidden)
     parameters = load_units(cell, weights.units, unit, hidden)
     dz, d_state, d_units = backward(cell, saved, state, parameters, d_new, d_new[0])
     store_many(memory.gates, row * memory.gates.shape[1] + unit, hidden, dz)
-    d_state = _joined(masks.update, d_state, carried)
+    d_state = joined(masks.update, d_state, carried)
     store_many(gradients.states, sequence * hidden + unit, sizes.batch * hidden, d_state)
-    _add_units(gradients.units, sequence, unit, hidden, d_units)
-    _hand_on_gradients(weights.recurrent, cell, tiling, exchange.buffer, target, unit, hidden, dz)
+    add_units(gradients.units, sequence, unit, hidden, d_units)
+    return dz
 
 
 @device_function
-def _sum_of_products(tiling, weight, buffer, begin, sequence, unit, shared, row, column, sizes, like):
+def sum_of_products(tiling, weight, buffer, begin, sequence, unit, shared, row, column, sizes, like):
     """Return the gradient of a unit's h through W_hh, from the warps' sums or by itself."""
     if weight is None:
         return like - like
     if tiling is None:
-        return _product(weight, buffer, begin, sequence, unit, sizes)
+        return product(weight, buffer, begin, sequence, unit, sizes)
     return warp_sum(tiling, shared, row, column)
 
 
@@ -284,20 +292,18 @@ def backward_steps(gradients, memory, weights, masks, exchange, cell, tiling, si
     """Run all steps in reverse, from the gradients of the final states to those of the initial ones."""
     shared = cuda.shared.array(0, float32)
     group, groups, thread = cuda.blockIdx.y, cuda.gridDim.y, cuda.threadIdx.x
-    units, hidden = units_of(tiling, sizes.units), sizes.hidden
+    units, items, hidden = units_of(tiling, sizes.units), items_of(tiling, sizes.items), sizes.hidden
     first_unit, first, steps = cuda.blockIdx.x * units, group * sizes.sequences, exchange.steps[group]
     width, plane, size = memory.gates.shape[1], memory.states.shape[1] * hidden, sizes.columns * sizes.tiles * DEPTH
     if tiling is not None:
         depth, rows = weights.recurrent.shape
         fragments = load_weights(tiling, weights.recurrent, thread, first_unit, (1, 0, rows), rows, depth)
     for s in range(steps + 1 if steps > 0 else 0):  # after the steps, one more product for the initial h
-        step_row, before, running = _step_rows(exchange.offsets, sizes.batch, max(steps - 1 - s, 0))
+        step_row, before, running = step_rows(exchange.offsets, sizes.batch, max(steps - 1 - s, 0))
         alive = min(running - first, sizes.sequences)
         source, target = ((s % 2) * groups + group) * size, ((s + 1) % 2 * groups + group) * size
-        begin = 0
-        while begin < alive * units:  # a range would divide by its step
-            n, unit = (begin + thread) // units, first_unit + (begin + thread) % units
-            sequence, j = first + min(n, alive - 1), min(unit, hidden - 1)
+        for begin in range(0, alive * units, items):
+            n, unit, sequence, j = own_pair(begin, units, first_unit, first, alive, hidden)
             row = step_row + sequence
             saved = load_slots(cell, memory.gates, row * width + j, hidden)
             state = load_states(cell, memory.states, (before + sequence) * hidden + j, plane)
@@ -307,19 +313,18 @@ def backward_steps(gradients, memory, weights, masks, exchange, cell, tiling, si
                 columns = source + begin // units * sizes.tiles * DEPTH
                 store_sums(tiling, multiply(tiling, fragments, exchange.buffer, columns, thread), shared, thread)
                 cuda.syncthreads()
-            if thread < sizes.items and n < alive and unit < hidden:
-                dh = _sum_of_products(tiling, weights.recurrent, exchange.buffer, source, n, unit, shared,
+            if thread < items and n < alive and unit < hidden:
+                dh = sum_of_products(tiling, weights.recurrent, exchange.buffer, source, n, unit, shared,
                                       unit - first_unit, n - begin // units, sizes, dy)  # fmt: skip
-                dh = _masked_gradient(masks.recurrent, dh, sequence, unit)
+                dh = masked_gradient(masks.recurrent, dh, sequence, unit)
                 if s < steps:
-                    _finish_step_backward(cell, gradients, memory, weights, masks, saved, state,
-                                          add_to_first(d_new, dh + dy), tiling, exchange,
-                                          target + place_of(sizes.tiles, n, 0), (sequence, row, unit),
-                                          sizes)  # fmt: skip
+                    d_new, where = add_to_first(d_new, dh + dy), (sequence, row, unit)
+                    dz = step_backward(cell, gradients, memory, weights, masks, saved, state, d_new, where, sizes)
+                    place = target + place_of(sizes.tiles, n, 0)
+                    hand_on_gradients(weights.recurrent, cell, tiling, exchange.buffer, place, unit, hidden, dz)
                 else:
                     gradients.states[0, sequence, unit] = d_new[0] + dh
-            begin += sizes.items
-            if begin < alive * units:
+            if begin + items < alive * units:
                 cuda.syncthreads()  # before others write their sums
         if s < steps:
-            _meet(weights.recurrent, exchange.delays, exchange.counters, group, s)
+            meet(weights.recurrent, exchange.delays, exchange.counters, group, s)

@@ -32,7 +32,7 @@ _GRAPH_FLOPS = {"highest": 42e6, "high": 180e6, "medium": 350e6}  # a microsecon
 class Cut(NamedTuple):
     """One direction's launch."""
 
-    tiling: object  # of `fastrnn.cuda.fragments`, or None
+    tilings: tuple  # of each product of a step: of `fastrnn.cuda.fragments`, or None
     sizes: Sizes
     blocks: int  # of a group
     groups: int
@@ -50,7 +50,15 @@ class Plan(NamedTuple):
 
 def is_supported(cell, projected):
     """Whether the time loop in one launch has all stages of a cell and its layer."""
-    return not declared(cell, "gated_slots") and not declared(cell, "normalized") and not projected
+    if declared(cell, "normalized") or declared(cell, "standardized_state") is not None or projected:
+        return False
+    return not declared(cell, "gated_slots") or len(cell.recurrent_slots) > 0
+
+
+def products_of(cell, hidden):
+    """Return the products of a step, forward and backward: slots whose rows a block has, and the inner dimension."""
+    counts = [len(slots) for slots in (cell.recurrent_slots, declared(cell, "gated_slots")) if slots]
+    return [(count, hidden) for count in counts], [(1, count * hidden) for count in counts]
 
 
 def make_plan(cell, hidden, batch, steps, dtype, precision, found, *, projected=False):
@@ -67,18 +75,18 @@ def make_plan(cell, hidden, batch, steps, dtype, precision, found, *, projected=
     projected : bool, default=False
         Whether the layer has a projection.
     """
-    slots = len(cell.recurrent_slots)
     if not batch or not steps or not is_supported(cell, projected):
         return None
-    if slots == 0:
+    if not cell.recurrent_slots:
         cut = scalar_cut(cell, hidden, batch, found)
         return Plan(cut, cut)
     if np.dtype(dtype) != np.float32 or found.is_simulated:  # the simulator has no tensor cores
         return None
     cuts = []
-    for product in ((slots, hidden), (1, slots * hidden)):
-        cut = best_cut(*product, hidden, batch, precision, found)
-        by_steps = _GRAPH + 2 * slots * hidden * hidden * batch / _GRAPH_FLOPS[precision]
+    for products in products_of(cell, hidden):
+        cut = best_cut(products, hidden, batch, precision, found)
+        flops = sum(2 * slots * hidden * depth * batch for slots, depth in products)
+        by_steps = len(products) * _GRAPH + flops / _GRAPH_FLOPS[precision]
         cuts.append(cut if cut is not None and _BEGIN + steps * cut.cost < steps * by_steps else None)
     return Plan(*cuts) if any(cuts) else None
 
@@ -88,48 +96,51 @@ def scalar_cut(cell, hidden, batch, found):
 
     A group has one block with all units. Units that do not see each other need no group: each block has some of them.
     """
-    sequences, slots = -(-batch // COLUMNS) * COLUMNS, len(cell.recurrent_slots)
-    units = hidden if slots else min(hidden, 8)
-    sizes = Sizes(hidden, batch, units, sequences, sequences, found.threads, -(-slots * hidden // DEPTH))
-    return Cut(None, sizes, -(-hidden // units), 1, found.threads, 0, 0.0)
+    sequences, (_, products) = -(-batch // COLUMNS) * COLUMNS, products_of(cell, hidden)
+    units = hidden if products else min(hidden, 8)
+    tiles = -(-max([depth for _, depth in products], default=0) // DEPTH)
+    sizes = Sizes(hidden, batch, units, sequences, sequences, found.threads, tiles)
+    return Cut((None,) * max(len(products), 1), sizes, -(-hidden // units), 1, found.threads, 0, 0.0)
 
 
-def best_cut(slots, depth, hidden, batch, precision, found):
-    """Return the fastest cut of the product of (slots · hidden, depth) with (depth, batch), or None if none fits."""
+def best_cut(products, hidden, batch, precision, found):
+    """Return the fastest cut for the products of a step (see `products_of`), or None if none fits."""
     cuts = []
     for units in (8, 16, 32):
         blocks = -(-hidden // units)
         for groups in range(1, min(found.multiprocessors // blocks, -(-batch // COLUMNS)) + 1):
             sequences = -(-batch // (groups * COLUMNS)) * COLUMNS
             if groups == -(-batch // sequences):  # no group is empty
-                shape = hidden, depth, batch, sequences
-                cuts += [cut_for(slots, units, warps, shape, precision, found) for warps in WARPS]
+                shape = hidden, batch, sequences
+                cuts += [cut_for(products, units, warps, shape, precision, found) for warps in WARPS]
     cuts = [cut for cut in cuts if cut is not None]
     return min(cuts, key=lambda cut: (cut.cost, cut.blocks * cut.groups), default=None)
 
 
-def cut_for(slots, units, warps, shape, precision, found):
+def cut_for(products, units, warps, shape, precision, found):
     """Return the cut with so many units and warps a block, or None if it does not fit."""
-    hidden, depth, batch, sequences = shape
-    row_tiles, tiles = -(-slots * units // ROWS), -(-depth // (DEPTH * warps))
-    weights = row_tiles * tiles * (4 if precision == "medium" else 8)
+    hidden, batch, sequences = shape
+    row_tiles = [-(-slots * units // ROWS) for slots, _ in products]
+    tiles = -(-max(depth for _, depth in products) // (DEPTH * warps))
+    weights = sum(row_tiles) * tiles * (4 if precision == "medium" else 8)
     left = _REGISTERS - weights - _OTHER_REGISTERS[precision]
     column_tiles, column = min(sequences, warps * 32 // units) // COLUMNS, 2 if precision == "medium" else 4
-    while column_tiles and column_tiles * (row_tiles * 4 + column) > left:
+    while column_tiles and column_tiles * (max(row_tiles) * 4 + column) > left:
         column_tiles -= 1
     if not column_tiles or weights > _MOST_WEIGHTS:
         return None
-    sums, chunk = row_tiles * column_tiles * 4, column_tiles * COLUMNS
+    sums, chunk = max(row_tiles) * column_tiles * 4, column_tiles * COLUMNS
     chains = max(1, min(tiles, 16 // sums, (left - column_tiles * column) // sums))
     ahead = max(1, min(tiles, (left - chains * sums) // (column_tiles * column)))
-    tiling = fragments.tiling(precision, slots, units, warps, tiles, column_tiles, ahead, chains)
-    shared = warps * row_tiles * ROWS * tiling.stride * 4
+    rest = units, warps, tiles, column_tiles, ahead, chains
+    tilings = tuple([fragments.tiling(precision, slots, *rest) for slots, _ in products])
+    shared = max(warps * tiling.row_tiles * ROWS * tiling.stride * 4 for tiling in tilings)
     if shared > found.shared_memory:
         return None
     sizes = Sizes(hidden, batch, units, sequences, -(-sequences // chunk) * chunk, units * chunk, warps * tiles)
     blocks, groups = -(-hidden // units), -(-batch // sequences)
-    cost = _cost(tiling, sizes, -(-sequences // chunk), precision)
-    return Cut(tiling, sizes, blocks, groups, warps * 32, shared, cost)
+    cost = sum(_cost(tiling, sizes, -(-sequences // chunk), precision) for tiling in tilings)
+    return Cut(tilings, sizes, blocks, groups, warps * 32, shared, cost)
 
 
 def _cost(tiling, sizes, chunks, precision):

@@ -165,18 +165,23 @@ def add_to_first(typingctx, values, number):
     return values(values, values.dtype), lower
 
 
-def _recurrent_slots(cell):
-    """Return the numbers of the slots that receive the recurrent product."""
-    return cell.recurrent_slots
+def _numbers(name):
+    """Return a function of a cell that returns the numbers of the slots which it declares as `name`."""
+
+    def python(cell):
+        """Return the numbers of some slots."""
+        return getattr(cell, name)
+
+    def define(typingctx, cell):
+        slots = getattr(cell.instance_class, name)
+        result = tuple_of(types.int64, len(slots))
+
+        def lower(context, builder, sig, args):
+            return context.make_tuple(builder, result, [ir.Constant(ir.IntType(64), slot) for slot in slots])
+
+        return result(cell), lower
+
+    return primitive(python)(define)
 
 
-@primitive(_recurrent_slots)
-def recurrent_slots(typingctx, cell):
-    """Type and lower `_recurrent_slots`."""
-    slots = cell.instance_class.recurrent_slots
-    result = tuple_of(types.int64, len(slots))
-
-    def lower(context, builder, sig, args):
-        return context.make_tuple(builder, result, [ir.Constant(ir.IntType(64), slot) for slot in slots])
-
-    return result(cell), lower
+recurrent_slots, gated_slots = _numbers("recurrent_slots"), _numbers("gated_slots")

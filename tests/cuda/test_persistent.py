@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 
 from fastrnn.cells import CELLS
+from fastrnn.cuda.persistent_plan import is_supported
 from tests.cuda.comparing import TOLERANCES
 from tests.cuda.test_recurrent_passes import assert_equal, numpy_device  # noqa: F401
 from tests.cuda.time_loops import Problem
 
-PLAIN = [name for name, cell in CELLS.items() if not hasattr(cell, "gated_slots") and not hasattr(cell, "normalized")]
+SUPPORTED = [name for name, cell in CELLS.items() if is_supported(cell, False)]
 
 
 def loop_for(problem):
@@ -26,13 +27,13 @@ def assert_close(got, expected, tolerance):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("name", PLAIN)
-def test_every_plain_cell_gives_its_equations_results(name, dtype):
+@pytest.mark.parametrize("name", SUPPORTED)
+def test_every_cell_without_normalization_gives_its_equations_results(name, dtype):
     problem = Problem(CELLS[name], 5, [4, 2, 3], dtype)
     assert_close(problem.results(loop_for(problem)), problem.expected(), TOLERANCES[dtype])
 
 
-@pytest.mark.parametrize("name", ["lstm_peephole", "gru", "indrnn"])
+@pytest.mark.parametrize("name", ["lstm_peephole", "gru", "indrnn", "gru_reset_before", "mgu"])
 def test_masks_reach_the_recurrent_product_and_zoneout_the_states(name):
     problem = Problem(CELLS[name], 4, [3, 3, 1], "float64", dropout=True, zoneout=True)
     assert_close(problem.results(loop_for(problem)), problem.expected(), 1e-10)
@@ -57,7 +58,7 @@ def test_launches_are_prepared_again_for_other_arrays():
         assert_close(given.results(loop), given.expected(), 1e-10)
 
 
-@pytest.mark.parametrize("cell", ["lstm_coupled", "rnn"])
+@pytest.mark.parametrize("cell", ["lstm_coupled", "gru_reset_before"])
 def test_layers_run_it_where_there_is_a_plan(cell, monkeypatch):
     from fastrnn.cuda import time_loop
     from fastrnn.cuda.persistent_plan import Plan, scalar_cut

@@ -8,7 +8,7 @@ from fastrnn.cuda import arrays
 from fastrnn.cuda.gpu import device
 from fastrnn.cuda.persistent import PersistentLoop
 from fastrnn.cuda.persistent_kernels import backward_steps, forward_steps
-from fastrnn.cuda.persistent_plan import Plan, cut_for
+from fastrnn.cuda.persistent_plan import Plan, cut_for, products_of
 from tests.cuda.emulator import emulated
 from tests.cuda.time_loops import Problem
 
@@ -17,10 +17,10 @@ TOLERANCES = {"highest": 2e-6, "high": 2e-3, "medium": 2e-2}
 
 
 def loop_for(problem, precision, units, sequences, warps=4):
-    slots, hidden, batch = len(problem.cell.recurrent_slots), problem.hidden, problem.batch
-    forward = cut_for(slots, units, warps, (hidden, hidden, batch, sequences), precision, device())
-    backward = cut_for(1, units, warps, (hidden, slots * hidden, batch, sequences), precision, device())
-    return PersistentLoop(problem.cell, Plan(forward, backward), problem.packing, problem.dtype)
+    shape = problem.hidden, problem.batch, sequences
+    products = products_of(problem.cell, problem.hidden)
+    plan = Plan(*[cut_for(own, units, warps, shape, precision, device()) for own in products])
+    return PersistentLoop(problem.cell, plan, problem.packing, problem.dtype)
 
 
 def assert_close(got, expected, tolerance):
@@ -49,12 +49,21 @@ def test_results_do_not_depend_on_the_order_of_blocks_and_warps():
         with emulated(seed=seed, races=seed == 0):
             loop = loop_for(problem, "high", units=16, sequences=16)
             cut = loop.plan.forward
-            assert (cut.blocks, cut.groups, cut.tiling.column_tiles, cut.sizes.sequences) == (2, 2, 1, 16)
+            assert (cut.blocks, cut.groups, cut.tilings[0].column_tiles, cut.sizes.sequences) == (2, 2, 1, 16)
             results.append(problem.results(loop))
     assert_close(results[0], problem.expected(), TOLERANCES["high"])
     for other in results[1:]:
         for name, values in results[0].items():
             np.testing.assert_array_equal(other[name], values, err_msg=name)
+
+
+@pytest.mark.cpu
+@pytest.mark.parametrize("name", ["gru_reset_before", "mgu"])
+def test_blocks_exchange_gated_states(name):
+    problem = Problem(CELLS[name], 10, [3, 2, 1], dropout=True, zoneout=True)
+    with emulated(seed=2):
+        got = problem.results(loop_for(problem, "highest", units=8, sequences=8))
+    assert_close(got, problem.expected(), TOLERANCES["highest"])
 
 
 @pytest.mark.gpu

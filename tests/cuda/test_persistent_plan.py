@@ -22,12 +22,12 @@ PRECISIONS = "highest", "high", "medium"
 def test_a_cut_has_a_thread_for_each_unit_of_each_sequence_and_all_blocks_run_at_once(
     slots, hidden, batch, precision, back
 ):
-    rows, depth = (1, slots * hidden) if back else (slots, hidden)
-    cut = best_cut(rows, depth, hidden, batch, precision, H100)
+    rows, depth = product = (1, slots * hidden) if back else (slots, hidden)
+    cut = best_cut([product], hidden, batch, precision, H100)
     if cut is None:
         assert hidden * slots > 500  # what does not fit the registers
         return
-    tiling, sizes = cut.tiling, cut.sizes
+    (tiling,), sizes = cut.tilings, cut.sizes
     assert cut.blocks * cut.groups <= H100.multiprocessors
     assert cut.blocks * tiling.units >= hidden > (cut.blocks - 1) * tiling.units
     assert cut.groups * sizes.sequences >= batch > (cut.groups - 1) * sizes.sequences
@@ -65,5 +65,5 @@ def test_what_is_faster_step_by_step_has_no_plan():
 def test_units_that_do_not_see_each_other_need_no_tensor_cores():
     forward, backward = make_plan(CELLS["indrnn"], 100, 20, 5, np.float64, "highest", H100)
     assert forward == backward
-    assert forward.tiling is None
+    assert forward.tilings == (None,)
     assert forward.blocks * forward.sizes.units >= 100

@@ -12,7 +12,7 @@ from tests.numpy_backend.recurrence import Recurrence
 
 
 class Problem:
-    """Arrays of a pass, forward and backward, of a cell without a second stage.
+    """Arrays of a pass, forward and backward, of a cell without normalization.
 
     Parameters
     ----------
@@ -37,7 +37,9 @@ class Problem:
         self.x = normal(self.rows, len(cell.input_slots) * hidden)
         self.initial, self.d_final = normal(states, batch, hidden), normal(states, batch, hidden)
         self.dy = normal(self.rows, hidden)
-        self.weight = (normal(len(cell.recurrent_slots) * hidden, hidden) / np.sqrt(hidden)).astype(dtype)
+        self.gated = declared(cell, "gated_slots")
+        gates = len(cell.recurrent_slots) + len(self.gated)
+        self.weight = (normal(gates * hidden, hidden) / np.sqrt(hidden)).astype(dtype)
         self.units = normal(count_units(cell), hidden) / 2
         self.mask = ((random.random((batch, hidden)) < 0.7) / 0.7).astype(dtype) if dropout else None
         self.update = (random.random((states, self.rows, hidden)) < 0.6).astype(dtype) if zoneout else None
@@ -79,8 +81,10 @@ class Problem:
             masked = np.full(states.shape[1:], np.nan, self.dtype)
             masked[:batch] = self.initial[0] * self.mask
         up = lambda array: None if array is None else arrays.asarray(array)  # noqa: E731
-        memory = Memory(up(self.gates), up(states), up(masked), None, None, None, None)
-        weights = Weights(up(self.weight) if cell.recurrent_slots else None, None, None,
+        gated = up(np.full((self.rows, hidden), np.nan, self.dtype)) if self.gated else None
+        memory = Memory(up(self.gates), up(states), up(masked), gated, None, None, None)
+        recurrent, gated = (self.weight[: self._split()], self.weight[self._split() :])
+        weights = Weights(up(recurrent) if len(recurrent) else None, up(gated) if len(gated) else None, None,
                           up(self.units) if len(self.units) else None)  # fmt: skip
         masks = Masks(up(self.mask), up(self.update))
         d_units = up(np.zeros((batch, *self.units.shape), self.dtype)) if len(self.units) else None
@@ -97,8 +101,16 @@ class Problem:
         recurrent = np.concatenate([np.zeros((self.rows, 0)), *[dz[slot] for slot in cell.recurrent_slots]], axis=1)
         d_units = np.zeros((0, hidden)) if gradients.units is None else arrays.to_numpy(gradients.units).sum(axis=0)
         dx = np.concatenate([dz[slot] for slot in cell.input_slots], axis=1)
+        d_weight = recurrent.T @ before
+        if self.gated:
+            d_gated = np.concatenate([dz[slot] for slot in self.gated], axis=1).T @ arrays.to_numpy(memory.gated)
+            d_weight = np.concatenate([d_weight, d_gated])
         return {"states": states[:, self.batch :], "dx": dx, "d_states": arrays.to_numpy(gradients.states),
-                "weight": recurrent.T @ before, "units": d_units}  # fmt: skip
+                "weight": d_weight, "units": d_units}  # fmt: skip
+
+    def _split(self):
+        """Return how many rows of W_hh are not those of gated slots."""
+        return len(self.cell.recurrent_slots) * self.hidden
 
     def _steps(self):
         """Yield the first row of the states before each step, and how many sequences run."""
