@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from fastrnn.cells import CELLS
-from fastrnn.cells._cell import count_units
+from fastrnn.cells._cell import count_units, declared
 from fastrnn.cuda.fragments import exchange_type
 from fastrnn.cuda.persistent_kernels import Exchange, Sizes, backward_steps, forward_steps, start
 from fastrnn.cuda.persistent_plan import is_supported, make_plan, scalar_cut
@@ -26,36 +26,40 @@ def arguments(number):
     return {start: [(exchange, initial, None, sizes) for initial in (array(number, 2), None)]}
 
 
-def _cases(number, cell, cut, masks, ragged):
-    """Return the arguments of both kernels that do not differ, and those of backward alone."""
+def given(number, cell, cut, masks, ragged):
+    """Return the arguments of both directions that do not differ, and those of backward alone."""
     matrix, states = array(number, 2), array(number, 3)
-    recurrent = matrix if cell.recurrent_slots else None
+    recurrent, gated = (matrix if declared(cell, name) else None for name in ("recurrent_slots", "gated_slots"))
     masked = matrix if masks.recurrent is not None and recurrent is not None else None
     units = (matrix, states) if count_units(cell) else (None, None)
-    kind = number if cut.tiling is None else exchange_type(cut.tiling.precision)
+    kind = number if cut.tilings[0] is None else exchange_type(cut.tilings[0].precision)
     offsets = array("int64", 1) if ragged else None
     exchange = Exchange(array(kind, 1), array("int32", 1), array("int64", 1), offsets, None)
-    memory = Memory(matrix, states, masked, None, None, None, None)
-    common = memory, Weights(recurrent, None, None, units[0]), masks, exchange, cell, cut.tiling, cut.sizes
+    memory = Memory(matrix, states, masked, gated, None, None, None)
+    common = memory, Weights(recurrent, gated, None, units[0]), masks, exchange, cell, *cut.tilings, cut.sizes
     return common, Gradients(matrix, states, units[1])
 
 
-def cell_arguments(number, cell, precision):
-    """Return the arguments for a cell: on tensor cores for float32; with all masks in float64, and for the LSTM."""
-    if not is_supported(cell, False):
-        return {}
+def both_directions(number, cell, precision):
+    """Return the argument tuples of the forward, the backward and the first kernel for a cell.
+
+    They are for tensor cores in float32. All masks are there in float64, and for the LSTM.
+    """
     if number == np.float32 and cell.recurrent_slots:
         plan = make_plan(cell, *SIZE, number, precision, H100)
     else:
         plan = (scalar_cut(cell, *SIZE[:2], H100),) * 2
-    masks = [(Masks(None, None), False)]
+    masks, is_ragged = Masks(None, None), False
     if number == np.float64 or (cell is CELLS["lstm"] and precision == "highest"):
-        masks = [(Masks(array(number, 2), array(number, 3)), True)]
-    forward, backward, beginnings = [], [], []
-    for given, ragged in masks:
-        common, _ = _cases(number, cell, plan[0], given, ragged)
-        forward.append((*common, 1))
-        beginnings.append((common[3], array(number, 2), *common[5:]))
-        common, gradients = _cases(number, cell, plan[1], given, ragged)
-        backward.append((gradients, *common))
-    return {forward_steps: forward, backward_steps: backward, start: beginnings}
+        masks, is_ragged = Masks(array(number, 2), array(number, 3)), True
+    forward, _ = given(number, cell, plan[0], masks, is_ragged)
+    backward, gradients = given(number, cell, plan[1], masks, is_ragged)
+    beginning = forward[3], array(number, 2), forward[5], forward[-1]
+    return [(*forward, 1)], [(gradients, *backward)], [beginning]
+
+
+def cell_arguments(number, cell, precision):
+    """Return the arguments for a cell without a gated product."""
+    if not is_supported(cell, False) or declared(cell, "gated_slots"):
+        return {}
+    return dict(zip((forward_steps, backward_steps, start), both_directions(number, cell, precision), strict=True))
