@@ -61,14 +61,15 @@ def test_launches_are_prepared_again_for_other_arrays():
 @pytest.mark.parametrize("cell", ["lstm_coupled", "gru_reset_before"])
 def test_layers_run_it_where_there_is_a_plan(cell, monkeypatch):
     from fastrnn.cuda import time_loop
+    from fastrnn.cuda.gpu import device
     from fastrnn.cuda.persistent_plan import Plan, scalar_cut
 
     plans = []
 
-    def make_plan(cell, hidden, batch, steps, dtype, precision, found, *, projected):
-        plans.append(Plan(scalar_cut(cell, hidden, batch, found), None))  # backward a step after the other
+    def plan(kind, hidden, batch, *rest):
+        plans.append(Plan(scalar_cut(kind(), hidden, batch, device()), None))  # backward a step after the other
         return plans[-1]
 
-    monkeypatch.setattr(time_loop, "make_plan", make_plan)
+    monkeypatch.setattr(time_loop, "_plan", plan)
     assert_equal(cell, lengths=[2, 0, 4], num_layers=2, bidirectional=True, recurrent_dropout=0.3)
     assert len(plans) == 8  # two layers, two directions, two passes
