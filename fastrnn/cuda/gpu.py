@@ -12,6 +12,7 @@ from fastrnn.cuda.memory import Pool
 from fastrnn.cuda.staging import Staging
 
 _PACKAGES = {"numba_cuda": "numba-cuda", "nvmath": "nvmath-python"}  # by the modules that they install
+_LEAST_CAPABILITY = (8, 0)  # tensor cores multiply TF32 and bfloat16 from it on
 _lock = threading.Lock()
 _device = None
 
@@ -69,7 +70,17 @@ def _find():
 
     if not cuda.is_available():
         raise RuntimeError("device='cuda' needs an NVIDIA GPU and its driver, and none was found: take device='cpu'.")
-    return Device()
+    found = Device()
+    if found.compute_capability < _LEAST_CAPABILITY:
+        raise RuntimeError(
+            f"device='cuda' needs a GPU of compute capability {_named(_LEAST_CAPABILITY)} or higher, got "
+            f"{found.name} with {_named(found.compute_capability)}: take device='cpu'."
+        )
+    return found
+
+
+def _named(capability):
+    return ".".join(map(str, capability))
 
 
 def _is_installed(module):

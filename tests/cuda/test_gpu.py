@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -63,6 +64,15 @@ def test_a_missing_gpu_is_said(name, machine, monkeypatch):
     with pytest.raises(RuntimeError, match="device='cuda' needs an NVIDIA GPU and its driver, and none was found"):
         FITS[name]("cuda")
     FITS[name]("auto")
+
+
+def test_a_gpu_that_is_too_old_is_refused(machine, monkeypatch):
+    machine("numba_cuda", "nvmath")
+    monkeypatch.setattr("numba.cuda.is_available", lambda: True)
+    monkeypatch.setattr(gpu, "Device", lambda: SimpleNamespace(compute_capability=(7, 5), name="NVIDIA T4"))
+    with pytest.raises(RuntimeError, match=r"compute capability 8\.0 or higher, got NVIDIA T4 with 7\.5"):
+        LSTM(2, 3, device="cuda")
+    assert not backends.has_gpu()
 
 
 def test_a_stored_array_stays_on_the_host_without_a_gpu(machine):
