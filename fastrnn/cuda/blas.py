@@ -90,9 +90,11 @@ def _constants(dtype):
 
 @functools.cache
 def _handle(found):
-    handle = found.cublas.create()
-    found.cublas.set_stream(handle, found.stream)
-    return handle
+    """Return the handle of cuBLAS, and the memory that it computes in: it allocates none while a graph is captured."""
+    handle, workspace = found.cublas.create(), found.pool.take(found.cublas_workspace)
+    found.cublas.set_stream(handle, found.stream)  # before the workspace, which it resets
+    found.cublas.set_workspace(handle, workspace.address, found.cublas_workspace)
+    return handle, workspace
 
 
 @functools.cache
@@ -111,7 +113,8 @@ def _cublas(c, a, b, sizes, transpose_a, transpose_b, add, precision):
     zero, one, _ = _constants(c.dtype)
     with found.lock:
         found.make_current()
+        handle, _ = _handle(found)
         found.cublas.gemm_ex(
-            _handle(found), int(transpose_b), int(transpose_a), columns, rows, depth, one, b.address, kind, _stride(b),
+            handle, int(transpose_b), int(transpose_a), columns, rows, depth, one, b.address, kind, _stride(b),
             a.address, kind, _stride(a), one if add else zero, c.address, kind, _stride(c), compute, -1,
         )  # fmt: skip

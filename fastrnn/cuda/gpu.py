@@ -107,6 +107,7 @@ class Device:
 
     is_simulated = False
     threads = 256  # of a block, in kernels over elements
+    cublas_workspace = 1 << 25  # bytes, as NVIDIA recommends for its newer GPUs
 
     def __init__(self):
         from cuda.bindings import driver

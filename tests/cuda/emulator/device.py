@@ -40,6 +40,7 @@ class EmulatedDevice:
     compute_capability = (9, 0)
     shared_memory = 232448
     stream = 0
+    cublas_workspace = 1 << 10
 
     def __init__(self, seed=0, races=True, memory=1 << 26, threads=32, blocks=3, multiprocessors=4):
         self.threads, self.blocks, self.multiprocessors = threads, blocks, multiprocessors
@@ -210,6 +211,10 @@ class CuBLAS:
 
     def set_stream(self, handle, stream):
         """Do nothing."""
+
+    def set_workspace(self, handle, workspace, size):
+        """Do nothing but look at the memory."""
+        self._memory.part(workspace, size)
 
     def gemm_ex(self, handle, transa, transb, m, n, k, alpha, a, a_type, lda, b, b_type, ldb, beta, c, c_type, ldc,
                 compute, algorithm):  # fmt: skip
