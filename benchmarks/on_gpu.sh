@@ -54,21 +54,29 @@ run smoke 75 400 "$python" -m tests.cuda.smoke
 # Kernels for the benchmark are compiled by processes of their own, beside the tests.
 compiling=
 if [[ $parts == *" benchmark "* ]]; then
-    timeout --kill-after=5 110 "$python" -m benchmarks.cuda --parts compile --patience 1.7 > "$out/compile.log" 2>&1 &
+    timeout --kill-after=5 110 "$python" -m benchmarks.cuda --parts compile --patience 1.7 > "$site/log" 2>&1 &
     compiling=$!
 fi
 
 # Warnings of other versions of packages than the project's own tests run with are no errors here.
 pytest=("$python" -m pytest -v --tb=short -p no:cacheprovider -o filterwarnings=default -o addopts=--import-mode=importlib -rfE)
-"$python" -c "import pytest_timeout" 2> /dev/null && pytest+=(--timeout 60 --session-timeout 115)
+"$python" -c "import pytest_timeout" 2> /dev/null &&
+    pytest+=(--timeout 60 --timeout-method thread --session-timeout 120)
 several=()
-"$python" -c "import xdist" 2> /dev/null && several=(-n 6)
+"$python" -c "import xdist" 2> /dev/null && several=(-n 8)
 
 thousand=test_a_thousand_runs_with_random_delays_are_equal
-run tests 130 60 "${pytest[@]}" "${several[@]}" --maxfail 40 tests/cuda --ignore tests/cuda/emulator \
+first=() # what is worth most, before all others
+for name in recurrent_passes persistent persistent_on_tensor_cores generation drawing dense cross_entropy training; do
+    [ -f "tests/cuda/test_$name.py" ] && first+=("tests/cuda/test_$name.py")
+done
+run tests 135 60 "${pytest[@]}" "${several[@]}" --maxfail 40 "${first[@]}" tests/cuda --ignore tests/cuda/emulator \
     --ignore tests/cuda/test_compiling.py --ignore tests/cuda/test_benchmark.py -k "not $thousand"
 run exchange 45 20 "${pytest[@]}" tests/cuda -k "$thousand"
-[ -n "$compiling" ] && wait "$compiling" && tail -n 3 "$out/compile.log"
+if [ -n "$compiling" ]; then
+    wait "$compiling"
+    tail -n 5 "$site/log" | tee -a "$out/summary.log"
+fi
 run benchmark 235 160 "$python" -m benchmarks.cuda --parts rates,layers,sampling,training,fit --out "$out"
 
 sanitizer=$(command -v compute-sanitizer || ls /usr/local/cuda/bin/compute-sanitizer 2> /dev/null)
