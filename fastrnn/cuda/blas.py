@@ -29,9 +29,10 @@ def gemm(c, a, b, *, transpose_a=False, transpose_b=False, add=False, precision=
     if not rows or not columns:
         return
     if device().is_simulated:
-        _simulated(_opened(c), _opened(a), _opened(b), transpose_a, transpose_b, add)
+        _simulated(c.values, a.values, b.values, transpose_a, transpose_b, add)
     else:
-        _cublas(c, a, b, (rows, columns, depth), transpose_a, transpose_b, add, precision)
+        sizes, places = (rows, columns, depth), [(matrix.address, _stride(matrix)) for matrix in (c, a, b)]
+        _cublas(*places, sizes, transpose_a, transpose_b, add, c.dtype, precision)
 
 
 class Matrix:
@@ -65,8 +66,41 @@ class Matrix:
         return self.source.values[slice(*self.rows), self.first : self.first + self.shape[1]]
 
 
-def _opened(matrix):
-    return matrix.values
+class RowProduct:
+    """The product of some rows of a matrix with a weight, prepared for many numbers of rows.
+
+    ``product(c_row, a_row, rows)`` computes c = a · op(b), or adds the product to c, for so many rows: of c from the
+    row `c_row` on, of a from the row `a_row` on.
+
+    Parameters
+    ----------
+    c : Matrix (·, N)
+    a : Matrix (·, K)
+    b : Matrix or Array (K, N), or (N, K) if `transpose_b`
+    transpose_b, add, precision
+        As in `gemm`.
+    """
+
+    def __init__(self, c, a, b, *, transpose_b=False, add=False, precision="highest"):
+        self._matrices, self._transpose_b, self._add = (c, a, b), transpose_b, add
+        self._precision, self._is_simulated = precision, device().is_simulated
+        self._sizes = c.shape[1], a.shape[1]
+        if not self._is_simulated:
+            self._places = [(matrix.address, _stride(matrix)) for matrix in (c, a, b)]
+
+    def __call__(self, c_row, a_row, rows):
+        """Compute the product of some rows."""
+        c, a, b = self._matrices
+        if self._is_simulated:
+            own = c.values[c_row : c_row + rows], a.values[a_row : a_row + rows], b.values
+            _simulated(*own, False, self._transpose_b, self._add)
+            return
+        (c_address, c_stride), (a_address, a_stride), place = self._places
+        own = [
+            (c_address + c_row * c_stride * c.dtype.itemsize, c_stride),
+            (a_address + a_row * a_stride * a.dtype.itemsize, a_stride),
+        ]
+        _cublas(*own, place, (rows, *self._sizes), False, self._transpose_b, self._add, c.dtype, self._precision)
 
 
 def _simulated(c, a, b, transpose_a, transpose_b, add):
@@ -106,15 +140,18 @@ def _kinds(compute, dtype, precision):
     return 0, int(getattr(compute, names[precision]))  # CUDA_R_32F
 
 
-def _cublas(c, a, b, sizes, transpose_a, transpose_b, add, precision):
-    """Run cuBLAS, which has columns where we have rows: it computes cᵀ = op(b)ᵀ · op(a)ᵀ."""
+def _cublas(c, a, b, sizes, transpose_a, transpose_b, add, dtype, precision):
+    """Run cuBLAS, which has columns where we have rows: it computes cᵀ = op(b)ᵀ · op(a)ᵀ.
+
+    Each of c, a and b is an address and the elements from a row to the next one.
+    """
     found, (rows, columns, depth) = device(), sizes
-    kind, compute = _kinds(found.cublas.ComputeType, c.dtype, precision)
-    zero, one, _ = _constants(c.dtype)
+    kind, compute = _kinds(found.cublas.ComputeType, dtype, precision)
+    zero, one, _ = _constants(dtype)
     with found.lock:
         found.make_current()
         handle, _ = _handle(found)
         found.cublas.gemm_ex(
-            handle, int(transpose_b), int(transpose_a), columns, rows, depth, one, b.address, kind, _stride(b),
-            a.address, kind, _stride(a), one if add else zero, c.address, kind, _stride(c), compute, -1,
+            handle, int(transpose_b), int(transpose_a), columns, rows, depth, one, b[0], kind, b[1], a[0], kind, a[1],
+            one if add else zero, c[0], kind, c[1], compute, -1,
         )  # fmt: skip

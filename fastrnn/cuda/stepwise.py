@@ -6,7 +6,7 @@ A pass with the same arrays as the one before is a captured graph: one launch fo
 from fastrnn.cells._cell import declared, slot_blocks
 from fastrnn.cuda import stages
 from fastrnn.cuda.arrays import empty
-from fastrnn.cuda.blas import Matrix, gemm
+from fastrnn.cuda.blas import Matrix, RowProduct
 from fastrnn.cuda.compiler import matrix_shape
 from fastrnn.cuda.gpu import device
 
@@ -57,39 +57,48 @@ class StepwiseLoop:
 
     def _run(self, memory, weights, masks, keep):
         gates, states, masked, gated, raw = memory[:5]
-        h = states.part(0, 1).reshaped(states.shape[1:]) if masked is None else masked
-        prepare = self._prepare
+        plane = states.part(0, 1).reshaped(states.shape[1:])  # of h
+        h = Matrix(plane if masked is None else masked, 0, self.output)
+        products = self._products(gates, h, weights.recurrent, self._recurrent)
         step = self._prepared_step(memory, weights, masks, keep)
-        gate = finish = None
+        gate = project = finish = None
         if gated is not None:
-            gate = prepare(stages.gate_states, gates, gated, states, self.cell, masks.recurrent)
-        if raw is not None and (masked is not None or masks.update is not None):
-            finish = prepare(stages.finish_projection, states, masked, masks.recurrent, masks.update, self.output,
-                             len(gates))  # fmt: skip
+            gate = self._prepare(stages.gate_states, gates, gated, states, self.cell, masks.recurrent)
+            gated_products = self._products(gates, Matrix(gated), weights.gated, self._gated)
+        if raw is not None:
+            project = RowProduct(Matrix(plane, 0, self.output), Matrix(raw), weights.projection, transpose_b=True,
+                                 precision=self.precision)  # fmt: skip
+            if masked is not None or masks.update is not None:
+                finish = self._prepare(stages.finish_projection, states, masked, masks.recurrent, masks.update,
+                                       self.output, len(gates))  # fmt: skip
         for row, count, before in self._steps:
-            if weights.recurrent is not None:
-                self._add_products(gates, row, count, h, before, weights.recurrent, self._recurrent)
+            for product in products:
+                product(row, before, count)
             if gate is not None:
                 gate(row, count, before)
-                self._add_products(gates, row, count, gated, row, weights.gated, self._gated)
+                for product in gated_products:
+                    product(row, row, count)
             step(row, count, before)
-            if raw is not None:
-                after = self.batch + row
-                new = Matrix(states.part(0, 1).reshaped(states.shape[1:]), 0, self.output, after, after + count)
-                gemm(new, raw.part(row, row + count), weights.projection, transpose_b=True, precision=self.precision)
+            if project is not None:
+                project(self.batch + row, row, count)
             if finish is not None:
                 finish(row, count, before)
 
-    def _add_products(self, gates, row, count, h, before, weight, blocks):
-        """Add h·Wᵀ to the slots of a step, for each of the blocks of gates."""
-        for slot, end, gate in blocks:
-            own = weight.part(gate * self.hidden, (gate + end - slot) * self.hidden)
-            gemm(self._slots(gates, slot, end, row, count), Matrix(h, 0, self.output, before, before + count), own,
-                 transpose_b=True, add=True, precision=self.precision)  # fmt: skip
+    def _products(self, gates, h, weight, blocks):
+        """Return the products h·Wᵀ that are added to slots, one for each of the blocks of gates."""
+        options = {"transpose_b": True, "add": True, "precision": self.precision}
+        return [
+            RowProduct(self._slots(gates, slot, end), h, self._rows(weight, slot, end, gate), **options)
+            for slot, end, gate in blocks
+        ]
 
-    def _slots(self, gates, slot, end, row, count):
-        """Return the columns of some neighbouring slots in the rows of a step."""
-        return Matrix(gates, slot * self.hidden, (end - slot) * self.hidden, row, row + count)
+    def _slots(self, gates, slot, end):
+        """Return the columns of some neighbouring slots."""
+        return Matrix(gates, slot * self.hidden, (end - slot) * self.hidden)
+
+    def _rows(self, weight, slot, end, gate):
+        """Return the rows of a weight for some neighbouring slots."""
+        return weight.part(gate * self.hidden, (gate + end - slot) * self.hidden)
 
     def _prepared_step(self, memory, weights, masks, keep):
         gates, states, masked, _, raw, standardized, scales = memory
@@ -104,40 +113,45 @@ class StepwiseLoop:
     def _run_back(self, gradients, memory, weights, masks):
         gates, states = memory.gates, memory.states
         d_masked, d_raw, d_gated = self._scratch["masked"], self._scratch["raw"], self._scratch["gated"]
-        d_h = gradients.states.part(0, 1).reshaped(gradients.states.shape[1:])
+        d_h = gradients.states.part(0, 1).reshaped(gradients.states.shape[1:]) if d_masked is None else d_masked
+        products = self._products_back(d_h, d_masked is None, gates, weights.recurrent, self._recurrent)
         step = self._prepared_step_back(gradients, memory, weights, masks)
         collect = ungate = None
-        waiting = 0
         if d_raw is not None:
             collect = self._prepare(stages.projection_backward, gradients.output, gradients.states, d_masked,
                                     masks.recurrent, masks.update, self.output)  # fmt: skip
+            project = RowProduct(Matrix(d_raw), Matrix(gradients.output), weights.projection, precision=self.precision)
         if d_gated is not None:
             ungate = self._prepare(stages.gate_states_backward, d_gated, gates, states, gradients.states, self.cell,
                                    masks.recurrent)  # fmt: skip
+            gated_products = self._products_back(d_gated, False, gates, weights.gated, self._gated)
+        waiting = 0
         for row, count, before in reversed(self._steps):
             if collect is not None:
                 collect(row, count, waiting)
-                gemm(d_raw.part(0, count), gradients.output.part(row, row + count), weights.projection,
-                     precision=self.precision)  # fmt: skip
+                project(0, row, count)
             step(row, count, before, waiting)
             if ungate is not None:
-                self._multiply_back(d_gated, False, gates, row, count, weights.gated, self._gated)
+                for product in gated_products:
+                    product(0, row, count)
                 ungate(row, count, before)
-            if weights.recurrent is not None:
-                target = d_h if d_masked is None else d_masked
-                self._multiply_back(target, d_masked is None, gates, row, count, weights.recurrent, self._recurrent)
-                waiting = count
+            for product in products:
+                product(0, row, count)
+            waiting = count
         if d_masked is not None:
             stages.mask_gradients.over_matrix(waiting, self.output, gradients.states, d_masked, masks.recurrent,
                                               waiting)  # fmt: skip
 
-    def _multiply_back(self, target, add, gates, row, count, weight, blocks):
-        """Write dz·W to `target` for the sequences of a step, or add it."""
+    def _products_back(self, target, add, gates, weight, blocks):
+        """Return the products dz·W, one for each of the blocks of gates: they are written to `target`, or added."""
+        products, options = [], {"precision": self.precision}
         for slot, end, gate in blocks:
-            own = weight.part(gate * self.hidden, (gate + end - slot) * self.hidden)
-            gemm(Matrix(target, 0, self.output, 0, count), self._slots(gates, slot, end, row, count), own, add=add,
-                 precision=self.precision)  # fmt: skip
+            own = self._rows(weight, slot, end, gate)
+            products.append(
+                RowProduct(Matrix(target, 0, self.output), self._slots(gates, slot, end), own, add=add, **options)
+            )
             add = True
+        return products
 
     def _prepared_step_back(self, gradients, memory, weights, masks):
         gates, states, _, _, _, standardized, scales = memory

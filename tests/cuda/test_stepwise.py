@@ -80,7 +80,7 @@ def test_every_product_has_the_precision_of_the_layer(cell):
     from fastrnn.cuda import blas, recurrent_weights, stepwise
 
     with (
-        mock.patch.object(stepwise, "gemm", side_effect=blas.gemm) as of_steps,
+        mock.patch.object(stepwise, "RowProduct", side_effect=blas.RowProduct) as of_steps,
         mock.patch.object(recurrent_weights, "gemm", side_effect=blas.gemm) as of_all_rows,
     ):
         train(Recurrent(cell, 3, 4, random_state=0, device="cuda", precision="high"), 3)
