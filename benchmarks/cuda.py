@@ -9,7 +9,6 @@ With --smoke, everything runs once at toy sizes, without torch, in Numba's simul
 """
 
 import argparse
-import concurrent.futures
 import functools
 import itertools
 import json
@@ -131,7 +130,7 @@ class Benchmark:
             return row()
         except Exception as error:  # the other rows go on
             traceback.print_exc()
-            return {"problem": f"{type(error).__name__}: {str(error).splitlines()[0][:150] if str(error) else ''}"}
+            return {"problem": described(error)}
 
     def _add(self, row):
         self.rows.append(row)
@@ -157,17 +156,19 @@ class Benchmark:
         jobs = [("fit", "cpu"), ("fit", "cuda"), *(("layer", *name) for name in names)]
         limit = LIMITS["compile"] * self.arguments.patience
         workers = max(1, min(len(jobs), (os.cpu_count() or 1) - 2))
-        pool = concurrent.futures.ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"))
-        begin = time.perf_counter()
-        waiting = [pool.submit(compile_ahead, *job) for job in jobs]
-        done, left = concurrent.futures.wait(waiting, timeout=limit)
-        problems = [future.exception() for future in done if future.exception()]
-        pool.shutdown(wait=False, cancel_futures=True)
-        for process in list(getattr(pool, "_processes", None) or {}):
-            pool._processes[process].terminate()
-        for problem in problems[:3]:
-            print(f"compiling failed: {problem!r}", flush=True)
-        return {"seconds": time.perf_counter() - begin, "compiled": len(done) - len(problems), "late": len(left)}
+        begin, done, problems = time.perf_counter(), 0, []
+        with multiprocessing.get_context("spawn").Pool(workers) as pool:  # its end is that of what is left
+            for result in [pool.apply_async(compile_ahead, job) for job in jobs]:
+                try:
+                    result.get(max(0, begin + limit - time.perf_counter()))
+                    done += 1
+                except multiprocessing.TimeoutError:
+                    pass
+                except Exception as error:
+                    problems.append(described(error))
+        for problem in dict.fromkeys(problems):
+            print(f"compiling failed: {problem}", flush=True)
+        return {"seconds": time.perf_counter() - begin, "compiled": float(done), "of": float(len(jobs))}
 
     def rates(self):
         """Measure what the machine can do: copies and products by torch, and our products."""
@@ -297,6 +298,11 @@ class Benchmark:
             row[name] = fit(tokens, "cpu", n_jobs)
         return {**row, "ratio": row["cpu_2_seconds"] / row["gpu_seconds"],
                 "ratio_all_cores": row["cpu_all_seconds"] / row["gpu_seconds"]}  # fmt: skip
+
+
+def described(error):
+    """Return the kind of an error and the beginning of its text."""
+    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0][:150]}"
 
 
 def make_clocks():
