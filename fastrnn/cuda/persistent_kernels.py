@@ -117,6 +117,8 @@ def meet(weight, delays, counters, group, step):
         cuda.nanosleep(delays[step, group, cuda.blockIdx.x])
     if weight is not None:
         group_barrier(counters, group, (step + 1) * cuda.gridDim.x)
+    else:
+        cuda.syncthreads()
 
 
 # ------------------------------------------------------------------------------------------------------- forward
@@ -194,7 +196,7 @@ def forward_steps(memory, weights, masks, exchange, cell, tiling, sizes, keep):
             if tiling is not None:
                 columns = source + begin // units * sizes.tiles * DEPTH
                 store_sums(tiling, multiply(tiling, fragments, exchange.buffer, columns, thread), shared, thread)
-                cuda.syncthreads()
+            cuda.syncthreads()  # idle threads have read what others overwrite
             if thread < items and n < alive and unit < hidden:
                 if tiling is None:
                     slots = recurrent_slots(cell)
@@ -312,7 +314,7 @@ def backward_steps(gradients, memory, weights, masks, exchange, cell, tiling, si
             if tiling is not None:
                 columns = source + begin // units * sizes.tiles * DEPTH
                 store_sums(tiling, multiply(tiling, fragments, exchange.buffer, columns, thread), shared, thread)
-                cuda.syncthreads()
+            cuda.syncthreads()  # idle threads have read what others overwrite
             if thread < items and n < alive and unit < hidden:
                 dh = sum_of_products(tiling, weights.recurrent, exchange.buffer, source, n, unit, shared,
                                       unit - first_unit, n - begin // units, sizes, dy)  # fmt: skip
