@@ -3,9 +3,11 @@
 import copy
 import io
 import os
+import pathlib
 import pickle
 import subprocess
 import sys
+import tempfile
 
 import joblib
 import numpy as np
@@ -109,6 +111,10 @@ USES = {
     "beam search": lambda of: [[found.log_prob for found in of["lm"].beam_search("a", n=2, max_length=3)]],
     "completion": lambda of: [[found.probability for found in of["lm"].complete("a ", 2)]],
     "filling": lambda of: [[found.probability for found in of["lm"].fill("a ___ c", n=2)]],
+    "states": lambda of: [
+        [found.probability for found in of["lm"].complete("", state=of["lm"].read("a b"))],
+        of["lm"].score_samples(TEXTS, independent=True, bos=False, eos=False),
+    ],
     "neural cache": lambda of: [NeuralCacheLanguageModel(of["lm"], 4).score_samples(TEXTS)],
     "dynamic evaluation": lambda of: [
         DynamicEvaluation(of["lm"], segment=3, rule=rule).fit(TEXTS).score_samples(TEXTS) for rule in ("sgd", "rms")
@@ -129,11 +135,19 @@ USES = {
     "torch": lambda of: [of["lm"].to_torch()[key] for key in sorted(of["lm"].to_torch())],
     "keras": lambda of: of["texts"].to_keras(),
     "copies": lambda of: [make(of["texts"]).predict_proba(TEXTS) for make in (copy.copy, copy.deepcopy)],
+    "mapped": lambda of: [mapped(of["lm"]).partial_fit(TEXTS).score_samples(TEXTS)],
     "joblib": lambda of: [dumped(of["texts"]).predict_proba(TEXTS)],
     "threads": lambda of: joblib.Parallel(2, backend="threading")(
         joblib.delayed(of["texts"].predict_proba)(TEXTS) for _ in range(4)
     ),
 }
+
+
+def mapped(model):
+    """Return a model whose file is mapped into memory."""
+    with tempfile.TemporaryDirectory() as folder:
+        model.save(pathlib.Path(folder, "model.safetensors"))
+        return fastrnn.load(pathlib.Path(folder, "model.safetensors"), verify=False)
 
 
 def dumped(model):
