@@ -21,7 +21,7 @@ from fastrnn.cells._cell import (
 from fastrnn.cuda.compiler import kernel
 from fastrnn.simd import zero
 from tests.cuda import arguments
-from tests.cuda.compiling import array, compiled, double_precision, parameters_of, skip_if_unavailable
+from tests.cuda.compiling import array, compiled, double_precision, skip_if_unavailable
 
 pytestmark = pytest.mark.cpu
 
@@ -81,26 +81,10 @@ def test_steps_of_a_cell_compile_in_double_precision(name):
     assert made.spills == made.stack == 0
 
 
-CASES = [
-    pytest.param(name, kernel, number, id=f"{name}.{kernel.__name__}-{number.__name__}")
-    for name, kernels in arguments.modules_with_kernels().items()
-    for kernel in kernels
-    for number in (np.float32, np.float64)
-]
-
-
-@pytest.mark.parametrize(("module", "kernel", "number"), CASES)
+@pytest.mark.parametrize(("module", "kernel", "number"), arguments.cases(with_cells=False))
 def test_a_kernel_compiles_within_bounds(module, kernel, number):
     skip_if_unavailable()
-    cases = arguments.of_kernel(module, kernel, number)
-    assert cases, f"tests/cuda/arguments/{module}.py has no arguments for {kernel.__name__}"
-    for given in cases:
-        made = compiled(kernel, *given)
-        assert made.parameters == parameters_of(given)
-        assert made.spills <= arguments.allowed_spills(module, kernel)
-        assert made.fits(arguments.threads(module, kernel))
-        if number == np.float32 and not arguments.may_compute_in_double(module, kernel):
-            assert not double_precision(made)
+    arguments.check(module, kernel, number)
 
 
 def test_what_is_allowed_exists():

@@ -16,12 +16,14 @@ import itertools
 import pkgutil
 
 import numpy as np
+import pytest
 
 from fastrnn import cuda
 from fastrnn.cells import CELLS
 from fastrnn.cells._cell import declared
 from fastrnn.cuda.compiler import Kernel
 from fastrnn.cuda.gpu import Device
+from tests.cuda.compiling import compiled, double_precision, parameters_of
 
 PRECISIONS = ("highest", "high", "medium")
 EVERY_PRECISION = ("lstm", "gru", "rnn")  # cells that CI compiles in every precision
@@ -100,6 +102,30 @@ def threads(name, kernel):
 def may_compute_in_double(name, kernel):
     """Return whether a kernel may compute in float64 for float32."""
     return kernel.__name__ in getattr(_of_module(name), "DOUBLE", {})
+
+
+def cases(with_cells):
+    """Return module, kernel and type of numbers for all tests of kernels of modules that take cells, or that do not."""
+    return [
+        pytest.param(name, kernel, number, id=f"{name}.{kernel.__name__}-{number.__name__}")
+        for name, kernels in modules_with_kernels().items()
+        if hasattr(_of_module(name), "cell_arguments") == with_cells
+        for kernel in kernels
+        for number in (np.float32, np.float64)
+    ]
+
+
+def check(module, kernel, number):
+    """Compile a kernel for all its arguments, and check parameters, registers, spills and double precision."""
+    found = of_kernel(module, kernel, number)
+    assert found, f"tests/cuda/arguments/{module}.py has no arguments for {kernel.__name__}"
+    for given in found:
+        made = compiled(kernel, *given)
+        assert made.parameters == parameters_of(given)
+        assert made.spills <= allowed_spills(module, kernel)
+        assert made.fits(threads(module, kernel))
+        if number == np.float32 and not may_compute_in_double(module, kernel):
+            assert not double_precision(made)
 
 
 def exceptions(name):
