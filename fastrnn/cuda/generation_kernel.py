@@ -6,6 +6,7 @@ token, from the second-level cache. All blocks meet after the logits, after the 
 
 from typing import NamedTuple
 
+from llvmlite import ir
 from numba import cuda, types
 
 from fastrnn.cuda.arrays import empty, zeros
@@ -18,6 +19,7 @@ from fastrnn.simd import array_pointer, primitive
 
 FEW_TEXTS = 8
 _THREADS = 512  # of a block
+_TOGETHER = 8  # products whose factors a thread loads at a time
 
 
 class Network(NamedTuple):
@@ -190,12 +192,9 @@ def _multiply(out, weights, begin, columns, first, count, groups, stride, vector
         for b in range(batch):
             vector = place + b * columns
             total, k = weights.dtype.type(0), part
-            while k + 3 * parts < columns:
-                total = add_four_products(total, weights, at + k, vectors, vector + k, parts)
-                k += 4 * parts
             while k < columns:
-                total += weights[at + k] * vectors[vector + k]
-                k += parts
+                total = add_products(total, weights, at, vectors, vector, k, columns, parts)
+                k += _TOGETHER * parts
             shared[(part * batch + b) * rows + row] = total
     cuda.syncthreads()
     for task in range(thread, batch * rows, threads):
@@ -207,27 +206,29 @@ def _multiply(out, weights, begin, columns, first, count, groups, stride, vector
     cuda.syncthreads()
 
 
-def _add_four_products(total, a, i, b, j, stride):
-    """Return a sum with four products of elements of flat arrays added, which are `stride` elements apart."""
-    for k in range(4):
-        total = total + a[i + k * stride] * b[j + k * stride]
+def _add_products(total, a, i, b, j, k, end, stride):
+    """Return a sum with products added: of the elements i + k of a and j + k of b, for some k, `stride` apart."""
+    for place in range(k, min(k + _TOGETHER * stride, end), stride):
+        total = total + a[i + place] * b[j + place]
     return total
 
 
-@primitive(_add_four_products)
-def add_four_products(typingctx, total, a, i, b, j, stride):
-    """Type and lower `_add_four_products`: all loads come first, without checks of indices."""
+@primitive(_add_products)
+def add_products(typingctx, total, a, i, b, j, k, end, stride):
+    """Type and lower `_add_products`: all loads come first, so that one waiting time is that of all."""
 
     def lower(context, builder, sig, args):
-        total, a_value, i, b_value, j, stride = args
-        factors = []
-        for _ in range(4):
-            own = array_pointer(context, builder, a, a_value, i), array_pointer(context, builder, b, b_value, j)
-            factors.append([builder.load(pointer) for pointer in own])
-            i, j = builder.add(i, stride), builder.add(j, stride)
-        for x, y in factors:
-            product = builder.fmul(x, y, flags=("contract",))
-            total = builder.fadd(total, product, flags=("contract",))
+        total, a_value, i, b_value, j, k, end, stride = args
+        none, nothing, factors = ir.Constant(k.type, 0), ir.Constant(total.type, 0), []
+        for _ in range(_TOGETHER):
+            inside = builder.icmp_signed("<", k, end)
+            place = builder.select(inside, k, none)
+            for kind, array, begin in ((a, a_value, i), (b, b_value, j)):
+                pointer = array_pointer(context, builder, kind, array, builder.add(begin, place))
+                factors.append(builder.select(inside, builder.load(pointer), nothing))
+            k = builder.add(k, stride)
+        for x, y in zip(factors[::2], factors[1::2], strict=True):
+            total = builder.fadd(total, builder.fmul(x, y, flags=("contract",)), flags=("contract",))
         return total
 
-    return a.dtype(a.dtype, a, types.int64, b, types.int64, types.int64), lower
+    return a.dtype(a.dtype, a, types.int64, b, *(types.int64,) * 4), lower

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fastrnn import backends
+from fastrnn import RNNLanguageModel, backends
 from fastrnn.kernels.sampling import make_choice
 from fastrnn.layers import Recurrent
 from fastrnn.utils.recurrent import TokenOutput
@@ -108,3 +108,13 @@ def test_a_vocabulary_too_large_for_one_launch_is_written_token_by_token(monkeyp
     expected = check("gru", 2)
     monkeypatch.setattr(device(), "shared_memory", 100)
     np.testing.assert_array_equal(check("gru", 2), expected)
+
+
+def test_a_model_draws_the_texts_of_the_reference():
+    texts = {}
+    for device in ("cuda", "numpy"):
+        model = RNNLanguageModel("gru", 3, 4, early_stopping=False, max_iter=1, random_state=0, device=device)
+        model.fit(["a b c d", "b c a", "c d b"])
+        samples = [model.sample(n, 4, random_state=0) for n in (2, 9)]
+        texts[device] = samples, list(model.stream(4, prompt="a", random_state=1))
+    assert texts["cuda"] == texts["numpy"]
