@@ -7,7 +7,7 @@ from fastrnn.cuda.arrays import asarray, zeros
 from fastrnn.cuda.blas import Matrix
 from fastrnn.cuda.embedding import embedding_backward
 from fastrnn.cuda.gpu import device
-from fastrnn.cuda.packing import gather
+from fastrnn.cuda.packing import gather, make_packing
 from fastrnn.cuda.recurrent_masks import Drawn, draw
 from fastrnn.cuda.recurrent_memory import Gradients, Memory
 from fastrnn.cuda.recurrent_weights import TABLE_ROWS, DirectionWeights, HeldWeights, Prepared
@@ -16,6 +16,8 @@ from fastrnn.cuda.rows import copy_rows
 from fastrnn.cuda.stepwise import normalized_layout, row_threads
 from fastrnn.cuda.time_loop import TimeLoop
 from fastrnn.utils.recurrent import Inputs
+
+_PIECE_BYTES = 1 << 30  # of pre-activations that a prediction computes together
 
 
 class Pass(NamedTuple):
@@ -78,6 +80,11 @@ class Direction:
     ):
         """Run all steps; see `fastrnn.kernels.recurrent_passes.Direction.forward`."""
         weights = self.weights
+        if not training and all_states is None:
+            steps = self._steps_at_once(packing, padded)
+            if steps < packing.steps:
+                self._predict_in_pieces(y, final, x, initial, packing, regularizers, padded, held, steps)
+                return None
         room = self._room if training else Room(weights.dtype)
         if self.reverse:
             x = packing.taken(x, "reverse")
@@ -99,6 +106,23 @@ class Direction:
                 target = self._own(state)
                 gather(target.reshaped((-1, target.shape[-1])), plane, numbers, source_row=packing.batch)
         return Pass(x, rows, memory, prepared, drawn, packing, loop) if training else None
+
+    def _steps_at_once(self, packing, padded):
+        """Return how many steps of a prediction are computed together: all but for long batches in packed order."""
+        is_in_order = packing.is_full and packing.target_rows(self.reverse, padded) is None
+        step_bytes = packing.batch * self.weights.width * self.weights.dtype.itemsize
+        return max(1, _PIECE_BYTES // max(step_bytes, 1)) if is_in_order else packing.steps
+
+    def _predict_in_pieces(self, y, final, x, initial, packing, regularizers, padded, held, steps):
+        """Run all steps, `steps` at a time, so that only the output grows with their number."""
+        batch, held = packing.batch, self.held() if held is None else held
+        for begin in range(0, packing.steps, steps):
+            end = min(begin + steps, packing.steps)
+            first, last = begin * batch, end * batch
+            rows = Inputs(x.vectors.part(first, last)) if x.ids is None else Inputs(x.vectors, x.ids[first:last])
+            piece = make_packing(end - begin, batch)
+            self.forward(y.part(first, last), final, rows, initial, piece, regularizers, padded=padded, held=held)
+            initial = final
 
     def _own(self, state):
         """Return this direction's part of a state (num_layers · directions, …)."""

@@ -1,6 +1,7 @@
 """Recurrent layers on the GPU against the backend of `tests.numpy_backend`: outputs, states and all gradients."""
 
 from concurrent.futures import ThreadPoolExecutor
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -130,6 +131,24 @@ def test_held_weights_keep_the_table_of_inputs(ops):
         for _ in range(2):
             np.testing.assert_allclose(ops.to_numpy(layer.forward(Embedded(table, ids))[0]), expected, rtol=1e-5)
         assert held.value[0].table(table) is held.value[0].table(table)
+
+
+@pytest.mark.parametrize("options", [{}, {"bidirectional": True, "num_layers": 2}], ids=str)
+@pytest.mark.parametrize("table", [None, 4])
+def test_a_long_prediction_is_made_in_pieces(options, table, ops):
+    layer, x = Recurrent("lstm", INPUTS, HIDDEN, random_state=0, device="cuda", **options), random(7, 2, INPUTS)
+    if table is not None:
+        x = Embedded(random(table, INPUTS), np.arange(14).reshape(7, 2) % table)
+    expected, states = layer.forward(x)
+    piece = 3 * 2 * 4 * HIDDEN * 4  # bytes of three steps of two sequences
+    with (
+        mock.patch("fastrnn.cuda.recurrent_passes._PIECE_BYTES", piece),
+        mock.patch.object(ops.device().pool, "take", wraps=ops.device().pool.take) as taken,
+    ):
+        y, last = layer.forward(x)
+    assert options or max(call.args[0] for call in taken.call_args_list) <= piece
+    for got, wanted in zip((y, *last), (expected, *states), strict=True):
+        np.testing.assert_allclose(ops.to_numpy(got), ops.to_numpy(wanted), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("is_held", [False, True], ids=["not held", "held"])
