@@ -71,6 +71,15 @@ def test_the_version_to_cite_is_that_of_the_package():
     assert f"\nversion: {fastrnn.__version__}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
 
 
+def test_only_the_kernels_of_a_gpu_import_what_it_needs():
+    """import-linter knows packages, and Numba is imported everywhere."""
+    name = re.compile(r"^\s*(?:from|import) (?:numba\.cuda|numba import .*\bcuda\b|nvmath|cuda\b)", re.MULTILINE)
+    importing = {
+        path.relative_to(PACKAGE).parts[0] for path in SOURCES if name.search(path.read_text(encoding="utf-8"))
+    }
+    assert importing == {"cuda"}
+
+
 def test_only_backends_names_the_kernels_of_a_gpu():
     name = re.compile(r"fastrnn[./]cuda|from fastrnn import .*\bcuda\b")
     naming = {path.relative_to(PACKAGE).as_posix() for path in SOURCES if name.search(path.read_text(encoding="utf-8"))}
