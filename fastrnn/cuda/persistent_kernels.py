@@ -222,7 +222,8 @@ def product(weight, buffer, begin, sequence, unit, sizes):
     # weight (recurrent slots · H, H)
     total = weight[0, unit] - weight[0, unit]
     for k in range(weight.shape[0]):
-        total += weight[k, unit] * buffer[begin + place_of(sizes.tiles, sequence, k)]
+        d = buffer[begin + place_of(sizes.tiles, sequence, k)]
+        total += weight[k, unit] * weight.dtype.type(d)  # the buffer's numbers may be bits, where this is not called
     return total
 
 
