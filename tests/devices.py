@@ -1,7 +1,7 @@
 """Fixtures for folders of tests that run on the CPU, and on other devices under the CPU's name.
 
 These are the backend of `tests.numpy_backend` with opaque arrays, and the GPU. Under ``NUMBA_ENABLE_CUDASIM=1`` the GPU
-is simulated, and is the only one. A ``conftest.py`` imports both names.
+is simulated, under ``FASTRNN_EMULATOR=1`` emulated, and then the only one. A ``conftest.py`` imports both names.
 """
 
 import os
@@ -11,12 +11,12 @@ import pytest
 from fastrnn import backends
 from tests import numpy_backend
 
-SIMULATED = os.environ.get("NUMBA_ENABLE_CUDASIM", "0") == "1"
+SIMULATED, EMULATED = (os.environ.get(name, "0") == "1" for name in ("NUMBA_ENABLE_CUDASIM", "FASTRNN_EMULATOR"))
 
 
 def devices():
     """Return the names of what tests run on here."""
-    if SIMULATED:
+    if SIMULATED or EMULATED:
         return ["cuda"]
     return ["cpu", "numpy", *(["cuda"] if backends.has_gpu() else [])]
 
@@ -30,7 +30,7 @@ def pytest_generate_tests(metafunc):
 @pytest.fixture(autouse=True)
 def device(request, monkeypatch):
     """What runs under the name "cpu"."""
-    if SIMULATED and (request.param == "cpu" or request.node.get_closest_marker("long")):
+    if (SIMULATED or EMULATED) and (request.param == "cpu" or request.node.get_closest_marker("long")):
         pytest.skip("not for the simulator")
     if request.param == "cuda":
         from fastrnn.cuda import gpu
