@@ -220,7 +220,7 @@ class TorchSampling:
 def fit_seconds(clock, size, vocabulary_size, tokens, device, n_jobs, precision="highest"):
     """Return the seconds of a whole `fit` of two LSTM layers, one epoch over random text."""
     words = [f"w{n}" for n in range(vocabulary_size - len(SPECIAL_TOKENS))]
-    drawn = np.random.default_rng(0).integers(0, len(words), (tokens // 20, 20)).tolist()
+    drawn = np.random.default_rng(0).integers(0, len(words), (tokens // 35, 35)).tolist()
     texts = [[words[n] for n in line] for line in drawn]
     model = RNNLanguageModel("lstm", size, size, 2, vocabulary=Vocabulary.from_tokens(words), batch_size=20,
                              max_iter=1, early_stopping=False, random_state=0, n_jobs=n_jobs, device=device,
