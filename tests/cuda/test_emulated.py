@@ -17,9 +17,9 @@ TEXTS = ["a b c a b", "b c", "c a b c", "a a c b", "b"]
 STEPS, BATCH, INPUTS = 5, 3, 4
 
 
-def results(device, cell, hidden, seed=0, races=True, **options):
+def results(device, cell, hidden, seed=0, **options):
     """Return all results of a layer's passes by name; the device "cuda" is an emulated GPU."""
-    with emulated(seed=seed, races=races, blocks=5):
+    with emulated(seed=seed, blocks=5):
         rng, ops = np.random.default_rng(0), backend(device)
         layer = Recurrent(CELLS[cell], INPUTS, hidden, device=device, random_state=0, **options)
         x, dy = (rng.standard_normal((STEPS, BATCH, size)).astype(np.float32) for size in (INPUTS, layer.output_size))
@@ -53,7 +53,7 @@ def test_a_layer_in_one_launch_on_tensor_cores(cell, precision, tolerance):
         ("lstm", {"proj_size": 4}),
         ("lstm_layer_norm", {}),
         ("gru_reset_before", {}),
-        ("indrnn", {"races": False}),  # idle threads read what others write, and do not use it
+        ("indrnn", {}),
     ],
 )
 def test_options_and_cells_of_several_stages(cell, options):

@@ -11,10 +11,11 @@ blocks take turns, in a random order and for random times that `seed` decides.
         array = ops.asarray(np.ones((2, 3), np.float32))
         some_kernel.launch(4, 64, array, 3, shared=1024, cooperative=True)
 
-Every error names the kernel, the line of its PTX, and the thread: accesses out of bounds (to the byte: arrays have gaps
-between them, and memory that is free again may not be touched), misaligned ones, races (two threads touch a word, one
-writes, and neither barrier nor release and acquire order them), barriers that threads do not reach, shuffles and
-products whose warp is not together, and blocks that wait for ever. Fresh memory, global and shared, is NaN.
+Every error names the kernel, the line of its PTX (with `lines`, of its Python), and the thread: accesses out of
+bounds (to the byte: arrays have gaps between them, and memory that is free again may not be touched), misaligned
+ones, races (two threads touch a word, one writes, and neither barrier nor release and acquire order them), barriers
+that threads do not reach, shuffles and products whose warp is not together, and blocks that wait for ever. Fresh
+memory, global and shared, is NaN.
 
 All tests of `tests/cuda` run in it under ``FASTRNN_EMULATOR=1``, slowly: choose some.
 
@@ -38,10 +39,17 @@ def emulated(**options):
     from fastrnn import backends
     from fastrnn.cuda import gpu
 
-    before = gpu.use(EmulatedDevice(**options))
+    before = _replaced(backends, gpu, EmulatedDevice(**options))
     try:
         yield gpu.device()
     finally:
-        gpu.use(before)
-        backends.register("cuda", None)  # it may have been found to be there
-        backends.has_gpu.cache_clear()
+        _replaced(backends, gpu, before)
+
+
+def _replaced(backends, gpu, device):
+    """Replace the device of this process, and what is remembered of it; return the one before."""
+    before = gpu.use(device)
+    backends.register("cuda", None)
+    for function in (backends.has_gpu, gpu.is_usable):
+        function.cache_clear()
+    return before

@@ -26,6 +26,7 @@ class Program:
     Attributes
     ----------
     name : str
+        As in Python, with the modules.
     steps : list of Step
     slots : list
         What registers and constants hold in the beginning.
@@ -94,7 +95,7 @@ def decode(module, name, allocate):
 class _Decoder:
     def __init__(self, module, name, allocate):
         entry = module.functions[name]
-        self.program = Program(name, [], [None], {}, entry.parameters)
+        self.program = Program(plain(name), [], [None], {}, entry.parameters)
         self._module, self._allocate, self._constants, self._zeros = module, allocate, {}, {}
         self._outside = _Scope()
         self._outside.names["%carry"] = self._register("pred")
@@ -244,7 +245,12 @@ class _Decoder:
             def unknown(r):
                 raise Fault(message)
 
-            return Step(ACT, statement.line, statement.text, unknown)
+            return Step(ACT, statement.line, self._quoted(statement), unknown)
+
+    def _quoted(self, statement):
+        """Return an instruction with its place in Python, for messages."""
+        source = self._module.source(statement.line)
+        return statement.text + f" [{source}]" * bool(source)
 
     def _decoded(self, scope, statement):
         predicate, negated, text, operands = instruction(statement.text)
@@ -264,7 +270,7 @@ class _Decoder:
                     break
             else:
                 raise PTXError(f"unknown instruction {text}")
-        step.line, step.text = statement.line, statement.text
+        step.line, step.text = statement.line, self._quoted(statement)
         if predicate:
             step.guard = self.source(scope, "!" * negated + predicate, np.bool_)
         return step
@@ -349,6 +355,16 @@ class _Decoder:
             return self.results(scope, into.split("|"), lambda r: (lambda p: (p, ~p))(run(r)), [np.bool_, np.bool_])
         slot, run = self.into(scope, into, run, found.result)
         return Step(COMPUTE, 0, "", run, slot)
+
+
+def plain(name):
+    """Return a mangled name as it stands in Python: "_ZN4math3sinE" is "math.sin"."""
+    parts, rest = [], name.removeprefix("_ZN")
+    while rest != name and (count := re.match(r"\d+", rest)):
+        end = count.end() + int(count[0])
+        parts.append(rest[count.end() : end])
+        rest = rest[end:]
+    return ".".join(parts) or name
 
 
 def elements(text):

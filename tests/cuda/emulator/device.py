@@ -33,6 +33,8 @@ class EmulatedDevice:
         Bytes.
     threads, blocks, multiprocessors : int
         The sizes of launches.
+    lines : bool
+        Whether errors name lines of Python: Numba compiles for that too, but some large kernels it breaks then.
     """
 
     is_simulated = False
@@ -42,9 +44,9 @@ class EmulatedDevice:
     stream = 0
     cublas_workspace = 1 << 10
 
-    def __init__(self, seed=0, races=True, memory=1 << 26, threads=32, blocks=3, multiprocessors=4):
+    def __init__(self, seed=0, races=True, memory=1 << 26, threads=32, blocks=3, multiprocessors=4, lines=False):
         self.threads, self.blocks, self.multiprocessors = threads, blocks, multiprocessors
-        self.lock = threading.RLock()
+        self.lock, self._added = threading.RLock(), {"lineinfo": True} if lines else {}
         self.memory, self.races = GlobalMemory(memory, races), races
         self.pool = _Pool(self.memory, self.lock)
         self.random = np.random.default_rng(seed)
@@ -82,10 +84,11 @@ class EmulatedDevice:
         from fastrnn.cuda.kernel_cache import compiled_kernel
         from tests.cuda.compiling import on_paper
 
-        key = kernel.function, argument_types, repr(kernel.options)
+        options = {**kernel.options, **self._added}
+        key = kernel.function, argument_types, repr(options)
         if key not in _modules:
             with on_paper(self.compute_capability):
-                made = compiled_kernel(kernel.function, argument_types, kernel.options)
+                made = compiled_kernel(kernel.function, argument_types, options)
                 _modules[key] = parse(made._codelibrary.get_asm_str()), made.entry_name
         return decode(*_modules[key], self._allocate)
 

@@ -1,12 +1,15 @@
 """Text of PTX: functions, variables and statements."""
 
+import bisect
 import dataclasses
 import re
 
 from tests.cuda.emulator.errors import PTXError
 
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
-_DIRECTIVE_LINE = re.compile(r"^[ \t]*\.(?:version|target|address_size|file|loc|section)\b[^\n]*", re.MULTILINE)
+_SECTION = re.compile(r"^[ \t]*\.section\s+\S+\s*\{.*?\}", re.MULTILINE | re.DOTALL)
+_DIRECTIVE_LINE = re.compile(r"^[ \t]*\.(?:version|target|address_size|file|loc)\b[^\n]*", re.MULTILINE)
+_SOURCE = re.compile(r"^[ \t]*\.(file|loc)\s+(\d+)\s+(\S+)", re.MULTILINE)
 _MARK = re.compile(r'"[^"]*"|[;{}()\[\]]|(?<=[\w$]):(?!:)')
 _LABEL = re.compile(r"[\w$%.]+$")
 _HEADER = re.compile(r"\.(entry|func)\b\s*(\(.*?\))?\s*([\w$.]+)\s*(?:\((.*?)\))?", re.DOTALL)
@@ -93,10 +96,18 @@ class Module:
         By name.
     variables : list of Variable
         Of the module, in the spaces global, const and shared.
+    sources : list of (int, str)
+        From which lines on the text was made from a place in Python.
     """
 
     functions: dict
     variables: list
+    sources: list = dataclasses.field(default_factory=list)
+
+    def source(self, line):
+        """Return the place in Python of a line of the text, or ""."""
+        at = bisect.bisect_right(self.sources, (line, ""))
+        return self.sources[at - 1][1] if at else ""
 
 
 def size_of(kind):
@@ -106,9 +117,10 @@ def size_of(kind):
 
 def parse(text):
     """Return the `Module` of a text of PTX."""
-    text = _COMMENT.sub(lambda found: "\n" * found[0].count("\n"), text)
+    for pattern in (_COMMENT, _SECTION):
+        text = pattern.sub(lambda found: "\n" * found[0].count("\n"), text)
+    module, body, depth = Module({}, [], _sources(text)), None, 0
     text = _DIRECTIVE_LINE.sub("", text)
-    module, body, depth = Module({}, []), None, 0
     for statement in _statements(text):
         if body is None:
             header = _HEADER.search(statement.text) if statement.kind != "label" else None
@@ -125,6 +137,17 @@ def parse(text):
         elif statement.kind != "instruction" or not statement.text.startswith(".pragma"):
             body.append(statement)
     return module
+
+
+def _sources(text):
+    """Return the places in Python that a text names, with the line from which on each is meant."""
+    found = list(_SOURCE.finditer(text))
+    names = {place[2]: place[3].strip('"').rpartition("/")[2] for place in found if place[1] == "file"}
+    return [
+        (text.count("\n", 0, place.start()) + 1, f"{names.get(place[2], place[2])}:{place[3]}")
+        for place in found
+        if place[1] == "loc"
+    ]
 
 
 def _statements(text):

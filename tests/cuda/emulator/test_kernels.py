@@ -208,12 +208,16 @@ def _read(out, x, shift):
     out[i] = x[i + shift]
 
 
-def test_reading_behind_an_array_is_an_error(device):
+def test_reading_behind_an_array_is_an_error():
     x, out = np.ones(40, np.float32), np.zeros(40, np.float32)
-    launch(_read, 1, 40, out, x, 0)
     where = r"in no allocation: 0 bytes after the end of one of 160 bytes\nline \d+: ld\.global\.\w+ .*"
-    with pytest.raises(EmulationError, match=rf"_read.*global address 0x\w+ is {where}\(thread 39 of block 0\)"):
-        launch(_read, 1, 40, out, x, 1)
+    for lines, which in ((False, ""), (True, r"\[test_kernels\.py:\d+\] ")):
+        with emulated(lines=lines):
+            launch(_read, 1, 40, out, x, 0)
+            with pytest.raises(
+                EmulationError, match=rf"test_kernels\._read: .* {where}{which}\(thread 39 of block 0\)"
+            ):
+                launch(_read, 1, 40, out, x, 1)
 
 
 def test_memory_that_is_free_again_is_not_touched(device):
