@@ -76,9 +76,6 @@ class Packing(PackedOrder):
         super().__init__(steps, batch, lengths, batch_first)
         self._uploaded = {}
 
-    def __getstate__(self):
-        return {**vars(self), "_uploaded": {}}
-
     def uploaded(self, name, *arguments):
         """Return numbers of the host on the device, int32, copied once: an attribute, or what a method returns."""
         key = name, *arguments

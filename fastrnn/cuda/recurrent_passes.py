@@ -62,9 +62,6 @@ class Direction:
         self._room = Room(weights.dtype)
         self._last_loop = None, None  # its key and itself
 
-    def __getstate__(self):
-        return {**vars(self), "_last_loop": (None, None)}
-
     def release(self):
         """Release the memory of the last pass in training; there is no `backward` after this."""
         self._room, self._last_loop = Room(self.weights.dtype), (None, None)

@@ -93,9 +93,6 @@ class DirectionWeights:
         self._input = slot_blocks(cell.input_slots)
         self._gates_of_slots = None  # a device, and the numbers there: one tuple, so that threads may replace it
 
-    def __getstate__(self):
-        return {**vars(self), "_gates_of_slots": None}
-
     def _name(self, kind):
         return f"{kind}_{self._suffix}"
 

@@ -21,9 +21,6 @@ class Room:
     def __init__(self, dtype):
         self.dtype, self._arrays = dtype, {}
 
-    def __reduce__(self):
-        return Room, (self.dtype,)  # contents are scratch: copies and files do without
-
     def take(self, name, *shape):
         """Return an array of `shape` with arbitrary contents, valid until `name` is taken again."""
         array = self._arrays.get(name)

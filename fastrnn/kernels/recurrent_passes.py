@@ -84,9 +84,6 @@ class Direction:
         self._compiled = {}  # see `Plan.compiled`
         self._last_plan = None  # its key and itself: one tuple, so that threads may replace it at any time
 
-    def __getstate__(self):
-        return {**vars(self), "_compiled": {}, "_last_plan": None}
-
     def forward(
         self, y, final, x, initial, packing, regularizers, *, padded, training=False, held=None, all_states=None
     ):

@@ -97,9 +97,6 @@ class DirectionWeights:
         self._bias_terms = None  # biases and their views: one tuple, so that threads may replace it at any time
         self._contiguous = {}  # parameters that have been found to have the right type and order
 
-    def __getstate__(self):
-        return {**vars(self), "_bias_terms": None, "_contiguous": {}}
-
     def _columns(self, slots):
         """Return the columns of some neighbouring slots in a row of gates."""
         return recurrence.Columns(min(slots, default=0) * self.padded, len(slots) * self.padded)
