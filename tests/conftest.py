@@ -31,7 +31,7 @@ if os.environ.get("NUMBA_ENABLE_CUDASIM", "0") == "1":
 # Files with few and long tests, most of which compile in processes of their own.
 _LONG_FILES = {"test_warmup.py", "test_machines.py", "test_import.py", "test_examples.py", "test_readme.py",
                "test_recurrent.py", "test_check_estimator.py",
-               "test_dynamic_evaluation.py", "test_compiling.py"}  # fmt: skip
+               "test_dynamic_evaluation.py", "test_compiling.py", "test_compiling_cells.py"}  # fmt: skip
 
 
 def pytest_collection_modifyitems(items):
