@@ -3,6 +3,8 @@
 A pass with the same arrays as the one before is a captured graph: one launch for all steps.
 """
 
+from itertools import pairwise
+
 from fastrnn.cells._cell import declared, slot_blocks
 from fastrnn.cuda import stages
 from fastrnn.cuda.arrays import empty
@@ -32,9 +34,8 @@ class StepwiseLoop:
         self.batch = packing.batch
         offsets = packing.offsets.tolist()
         before = [0, *[packing.batch + row for row in offsets]]
-        self._steps = [
-            (row, end - row, first) for row, end, first in zip(offsets, offsets[1:], before, strict=False)
-        ]  # of each step: first row, sequences, first row of the states before
+        # Of each step: first row, number of sequences, first row of the states before it.
+        self._steps = [(row, end - row, first) for (row, end), first in zip(pairwise(offsets), before, strict=False)]
         self._recurrent = slot_blocks(cell.recurrent_slots)
         self._gated = slot_blocks(declared(cell, "gated_slots"))
         self._row_sums = bool(declared(cell, "normalized")) or declared(cell, "standardized_state") is not None
@@ -43,15 +44,17 @@ class StepwiseLoop:
 
     def forward(self, memory, weights, masks, *, keep=True):
         """Run all steps, from the initial states in `memory` on; with `keep`, gates become what backward needs."""
-        self._forward((memory, weights, masks), lambda: self._run(memory, weights, masks, int(keep)))
+        if keep:
+            self._forward((memory, weights, masks), lambda: self._run(memory, weights, masks, 1))
+        else:  # the arrays of a prediction are new ones
+            self._run(memory, weights, masks, 0)
 
     def backward(self, gradients, memory, weights, masks):
         """Run back through all steps."""
         if self._scratch is None:
             self._scratch = self._new_scratch(gradients, weights, masks)
-        self._backward(
-            (gradients, memory, weights, masks), lambda: self._run_back(gradients, memory, weights, masks)
-        )  # fmt: skip
+        arrays = gradients, memory, weights, masks
+        self._backward(arrays, lambda: self._run_back(*arrays))
 
     # ---------------------------------------------------------------------------------------------------- forward
 
