@@ -82,7 +82,7 @@ def gated_forward_steps(memory, weights, masks, exchange, cell, tiling, gated_ti
             if tiling is not None:
                 columns = source + begin // units * sizes.tiles * DEPTH
                 store_sums(tiling, multiply(tiling, fragments, buffer, columns, thread), shared, thread)
-                cuda.syncthreads()
+            cuda.syncthreads()  # idle threads have read what others overwrite
             if thread < items and n < alive and unit < hidden:
                 if tiling is None:
                     slots = recurrent_slots(cell)
@@ -103,7 +103,7 @@ def gated_forward_steps(memory, weights, masks, exchange, cell, tiling, gated_ti
                 columns = gated + begin // units * sizes.tiles * DEPTH
                 sums = multiply(gated_tiling, gated_fragments, buffer, columns, thread)
                 store_sums(gated_tiling, sums, shared, thread)
-                cuda.syncthreads()
+            cuda.syncthreads()  # idle threads have read what others overwrite
             if thread < items and n < alive and unit < hidden:
                 if tiling is None:
                     slots = gated_slots(cell)
@@ -162,7 +162,7 @@ def gated_backward_steps(gradients, memory, weights, masks, exchange, cell, tili
             if tiling is not None:
                 columns = source + begin // units * sizes.tiles * DEPTH
                 store_sums(tiling, multiply(tiling, fragments, buffer, columns, thread), shared, thread)
-                cuda.syncthreads()
+            cuda.syncthreads()  # idle threads have read what others overwrite
             if thread < items and n < alive and unit < hidden:
                 dh = sum_of_products(tiling, weights.recurrent, buffer, source, n, unit, shared, unit - first_unit,
                                      n - begin // units, sizes, dy)  # fmt: skip
@@ -185,7 +185,7 @@ def gated_backward_steps(gradients, memory, weights, masks, exchange, cell, tili
                     columns = gated + begin // units * sizes.tiles * DEPTH
                     sums = multiply(gated_tiling, gated_fragments, buffer, columns, thread)
                     store_sums(gated_tiling, sums, shared, thread)
-                    cuda.syncthreads()
+                cuda.syncthreads()  # idle threads have read what others overwrite
                 if thread < items and n < alive and unit < hidden:
                     d = sum_of_products(gated_tiling, weights.gated, buffer, gated, n, unit, shared, unit - first_unit,
                                         n - begin // units, sizes, state[0])  # fmt: skip
