@@ -1,11 +1,13 @@
 """Products of a block on tensor cores, as the emulator of a GPU executes them, against NumPy."""
 
+import pickle
+
 import numpy as np
 import pytest
 from numba import cuda, float32
 
 from fastrnn.cuda import arrays
-from fastrnn.cuda.compiler import kernel
+from fastrnn.cuda.compiler import kernel, type_of
 from fastrnn.cuda.fragments import (
     COLUMNS,
     DEPTH,
@@ -95,5 +97,6 @@ def test_the_class_of_a_tiling_is_found_by_its_name():
 
     kind = tiling("high", 3, 8, 4, 2, 1, 2, 1)
     assert getattr(fragments, type(kind).__name__) is type(kind)
+    assert pickle.loads(pickle.dumps(type_of(kind))) == type_of(kind)  # as in the key of a kernel on disk
     with pytest.raises(AttributeError, match="no attribute 'Tiles'"):
         fragments.Tiles  # noqa: B018
