@@ -187,6 +187,8 @@ def register(device, module):
     True
     >>> backends.register("mine", None)
     """
+    if device == "cuda":
+        has_gpu.cache_clear()
     if module is None:
         _imported.pop(device, None)
     else:

@@ -66,6 +66,17 @@ def test_functions_that_multiply_matrices_get_the_precision():
         backends.register("mine", None)
 
 
+def test_a_registered_gpu_is_found():
+    before = backends.has_gpu()
+    backends.register("cuda", numpy_backend)
+    try:
+        assert backends.has_gpu()
+        assert backends.backend("auto") is numpy_backend
+    finally:
+        backends.register("cuda", None)
+    assert backends.has_gpu() is before
+
+
 @pytest.mark.parametrize("precision", ["low", None, ["high"]])
 def test_an_unknown_precision_is_named(precision):
     with pytest.raises(ValueError, match="precision must be one of 'highest', 'high', 'medium', got"):
