@@ -68,7 +68,6 @@ class GlobalMemory(Memory):
     def __init__(self, size, races):
         super().__init__(size, races)
         self._is_live = np.zeros(size, bool)
-        self._free, self._next = {}, 0
         self._starts, self._ends = [], []  # of allocations, sorted
 
     def _fresh(self, size):
@@ -76,28 +75,28 @@ class GlobalMemory(Memory):
 
     def allocate(self, size):
         """Return the address of so many new bytes."""
-        room = (size // _ALIGNMENT + 1) * _ALIGNMENT  # with a gap
-        places = self._free.get(room)
-        start = places.pop() if places else self._next
-        if start == self._next:
-            if start + room > self.bytes.size:
-                raise MemoryError(f"the emulated GPU has {self.bytes.size} bytes")
-            self._next += room
+        start, at = self._first_room(size)
         self._is_live[start : start + size] = True
         self.bytes[start : start + size] = UNDEFINED
-        at = bisect.bisect(self._starts, start)
         self._starts.insert(at, start)
         self._ends.insert(at, start + size)
         return GLOBAL + start
 
+    def _first_room(self, size):
+        """Return the first place with room for an allocation and a gap, and how many allocations are before it."""
+        start = 0
+        for at, (begin, end) in enumerate(zip(self._starts, self._ends, strict=True)):
+            if begin - start > size:
+                return start, at
+            start = (end // _ALIGNMENT + 1) * _ALIGNMENT
+        if self.bytes.size - start <= size:
+            raise MemoryError(f"the emulated GPU has {self.bytes.size} bytes")
+        return start, len(self._starts)
+
     def free(self, address):
         """Give an allocation back: every access of it is an error from now on."""
-        start = address - GLOBAL
-        at = bisect.bisect_left(self._starts, start)
-        end = self._ends.pop(at)
-        del self._starts[at]
-        self._is_live[start:end] = False
-        self._free.setdefault(((end - start) // _ALIGNMENT + 1) * _ALIGNMENT, []).append(start)
+        at = bisect.bisect_left(self._starts, address - GLOBAL)
+        self._is_live[self._starts.pop(at) : self._ends.pop(at)] = False
 
     def part(self, address, size):
         """Return the bytes of (a part of) one allocation: a view."""

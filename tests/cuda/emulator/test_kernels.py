@@ -7,6 +7,8 @@ import pytest
 from numba import cuda, float32, int32
 
 from tests.cuda.emulator import EmulationError, emulated
+from tests.cuda.emulator.errors import Fault
+from tests.cuda.emulator.memory import GlobalMemory
 
 pytestmark = pytest.mark.cpu
 RNG = np.random.default_rng(0)
@@ -245,6 +247,22 @@ def test_launches_come_one_after_the_other(device):
     for grid, block in ((4, 64), (1, 32), (2, 64), (1, 1)):
         kernel.launch(grid, block, array)
     np.testing.assert_array_equal(to_numpy(array), 4)
+
+
+def test_memory_is_used_again_and_allocations_have_gaps():
+    memory = GlobalMemory(8192, races=False)
+    places = [memory.allocate(size) for size in (256, 1, 1000, 0, 3000)]
+    assert all(
+        after - before > size for before, after, size in zip(places, places[1:], (256, 1, 1000, 0), strict=False)
+    )
+    with pytest.raises(MemoryError, match="8192 bytes"):
+        memory.allocate(3072)
+    memory.free(places[2])
+    assert memory.allocate(600) == places[2]
+    assert places[2] < memory.allocate(10) < places[3]
+    memory.part(places[4], 3000)[:] = 1
+    with pytest.raises(Fault, match="3001 bytes at 0x"):
+        memory.part(places[4], 3001)
 
 
 def _some_wait(out):
