@@ -1,8 +1,9 @@
 """A barrier of the blocks of a group, in kernels whose blocks all run at the same time (a cooperative launch).
 
 One thread of each block counts the block in, and looks until all have come: 1 µs on an H100, where the barrier of
-cooperative groups takes 1.5. What a block wrote to global memory before the barrier is seen by the others behind it, if
-they read it past their first-level cache (``ld.global.cg``).
+cooperative groups takes 1.5. The addition has release semantics, and the look acquires: with the block's own barriers
+around them, all that a block wrote to global memory before is seen by every thread of the others behind, by plain loads
+too.
 """
 
 from llvmlite import ir

@@ -6,8 +6,6 @@ import numpy as np
 
 from fastrnn.cuda.gpu import device
 
-PRECISIONS = ("highest", "high", "medium")
-
 
 def gemm(c, a, b, *, transpose_a=False, transpose_b=False, add=False, precision="highest"):
     """Compute c = op(a) · op(b), or add the product to c.

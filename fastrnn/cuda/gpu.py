@@ -193,7 +193,7 @@ class Device:
 
         function = compiled._codelibrary.get_cufunc()
         if shared > 48 * 1024:
-            self._allow_shared(function.kernel, shared)
+            self._allow_shared(function.kernel)
         name = "is_cooperative" if CUDA_CORE_GE_1_0 else "cooperative_launch"
         config = LaunchConfig(grid=grid, block=block, shmem_size=shared, **{name: cooperative})
         flat = []
@@ -206,10 +206,11 @@ class Device:
             self.make_current()  # of this thread
             launch(self._core_stream, config, kernel, *arguments, *numbers)
 
-    def _allow_shared(self, kernel, nbytes):
+    def _allow_shared(self, kernel):
+        """Let all launches of a kernel have as much shared memory as there is: a smaller bound would end others."""
         attribute = self._driver.CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
         place = checked(self._driver.cuCtxGetDevice())
-        checked(self._driver.cuKernelSetAttribute(attribute, nbytes, kernel.handle, place))
+        checked(self._driver.cuKernelSetAttribute(attribute, self.shared_memory, kernel.handle, place))
 
     def graph(self, function):
         """Return a function that repeats the launches of `function`, captured once.

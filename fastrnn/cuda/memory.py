@@ -52,10 +52,10 @@ class Pool:
     def release(self):
         """Return all free blocks to the device."""
         with self._lock:
-            for blocks in self._free.values():
+            while self._free:  # meanwhile arrays may die, whose blocks come here
+                _, blocks = self._free.popitem()
                 for raw in blocks:
                     self._free_memory(raw)
-            self._free.clear()
 
 
 class Block:

@@ -1,10 +1,13 @@
 """A GPU without memory left: what the error says, and what is left of a step."""
 
+import threading
+
 import numpy as np
 import pytest
 
 from fastrnn import MeanEmbeddingClassifier
 from fastrnn.cuda import gpu
+from fastrnn.cuda.memory import Pool
 from fastrnn.estimators.sequences import Sequences
 from fastrnn.networks.language import LanguageNetwork
 from fastrnn.networks.sequence import Batch, MeanEmbeddingNetwork
@@ -41,6 +44,22 @@ def test_an_array_that_does_not_fit_is_named_with_what_is_left(ops, small):
     peak = ops.peak_memory(lambda: ops.empty((left * 7 // 8,), "uint8"))  # the pool has given all free memory back
     assert kept.nbytes + left * 7 // 8 <= peak <= MEMORY
     assert small.pool.used < peak
+
+
+@pytest.mark.cpu
+def test_arrays_may_die_while_a_pool_gives_memory_back():
+    dying, freed = [], []
+
+    def free(raw):
+        freed.append(raw)
+        dying.clear()
+
+    pool = Pool(lambda size: size, free, threading.RLock())
+    first, second = pool.take(256), pool.take(512)
+    dying.append(second)
+    del first, second
+    pool.release()
+    assert freed == [256, 512]
 
 
 def network():
