@@ -2,6 +2,7 @@
 
 from numba import cuda
 
+from fastrnn.cuda.arrays import add_product
 from fastrnn.cuda.compiler import kernel
 
 
@@ -26,11 +27,4 @@ def _adapt(weight, grad, origin, rms, numbers):
 
 def add_squares(sums, values):
     """Add the squares of values to sums, both of one type."""
-    _add_squares.over(values.size, sums.line, values.line)
-
-
-@kernel
-def _add_squares(sums, values):
-    # sums, values (n,)
-    for i in range(cuda.grid(1), sums.size, cuda.gridsize(1)):
-        sums[i] += values[i] * values[i]
+    add_product(sums, values, values)

@@ -168,6 +168,18 @@ def _multiply(out, a, b):
 
 
 @kernel
+def _add_product(out, a, b):
+    # all (n,)
+    for i in range(cuda.grid(1), out.size, cuda.gridsize(1)):
+        out[i] += a[i] * b[i]
+
+
+def add_product(out, a, b):
+    """Add a · b, by elements, to `out`; all have one shape and type."""
+    _add_product.over(out.size, out.line, a.line, b.line)
+
+
+@kernel
 def _scale(out, array, factor):
     # out, array (n,)
     for i in range(cuda.grid(1), out.size, cuda.gridsize(1)):

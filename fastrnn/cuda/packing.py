@@ -3,48 +3,12 @@
 import functools
 
 import numpy as np
-from numba import cuda
 
 from fastrnn.cuda.arrays import asarray, empty
-from fastrnn.cuda.compiler import kernel
 from fastrnn.cuda.gpu import device
+from fastrnn.cuda.rows import gather
 from fastrnn.kernels.packing import PackedOrder
 from fastrnn.utils.recurrent import Inputs
-
-
-@kernel
-def _gather(out, source, rows, out_column, source_row, source_column, columns):
-    # out (n, out_column + columns or more), source (·, source_column + columns or more), rows (n,) or None
-    x, y = cuda.grid(2)
-    width, height = cuda.gridsize(2)
-    for i in range(y, out.shape[0], height):
-        row = i
-        if rows is not None:
-            row = rows[i]
-        for j in range(x, columns, width):
-            value = out.dtype.type(0)
-            if row >= 0:
-                value = source[source_row + row, source_column + j]
-            out[i, out_column + j] = value
-
-
-def gather(out, source, rows, *, columns=None, out_column=0, source_row=0, source_column=0):
-    """Write rows of a matrix to the rows of another one, or some columns of them.
-
-    Parameters
-    ----------
-    out : Array (n, ·)
-    source : Array (m, ·)
-    rows : Array (n,) of int32 or None
-        The row of `source`, from `source_row` on, for each row of `out`; -1 for zeros. None is 0, 1, …
-    columns : int, default=None
-        Number of columns; None is all that `out` has.
-    out_column, source_column : int, default=0
-        The first column.
-    source_row : int, default=0
-    """
-    columns = out.shape[1] if columns is None else columns
-    _gather.over_matrix(len(out), columns, out, source, rows, out_column, source_row, source_column, columns)
 
 
 def make_packing(steps, batch, lengths=None, batch_first=False):

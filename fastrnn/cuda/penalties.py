@@ -4,19 +4,9 @@ from numba import cuda
 from numba.core.types import float64
 
 from fastrnn.cuda.arrays import scale_into
+from fastrnn.cuda.clipping import sum_of_squares
 from fastrnn.cuda.compiler import kernel
 from fastrnn.cuda.reductions import block_sum, total
-
-
-@kernel
-def _add_squares(sums, y):
-    # sums (blocks,) float64, y (n,)
-    squares = float64(0)
-    for i in range(cuda.grid(1), y.size, cuda.gridsize(1)):
-        squares += float64(y[i]) * float64(y[i])
-    squares = block_sum(squares, cuda.shared.array(0, float64))
-    if cuda.threadIdx.x == 0:
-        sums[cuda.blockIdx.x] = squares
 
 
 @kernel
@@ -46,7 +36,7 @@ def _write_slopes(dy, y, factor, size):
 def activity_penalty(y, alpha):
     """Return alpha · mean(y²) as a float."""
     # y of any shape
-    return total(_add_squares, [(y.size, (y.reshaped((-1,)),))]) * alpha / max(y.size, 1)
+    return sum_of_squares([y], [None]) * alpha / max(y.size, 1)
 
 
 def activity_penalty_gradient(dy, y, alpha):

@@ -8,6 +8,8 @@ B + ``offsets[t - 1]`` + b. Rows of h are as long as those of the other states, 
 
 from typing import NamedTuple
 
+from fastrnn.cuda.blas import Matrix
+
 
 class Memory(NamedTuple):
     """What forward writes, and keeps for backward."""
@@ -46,3 +48,20 @@ class Gradients(NamedTuple):
     output: object  # (R, P), in: of y in packed rows. With a projection, out: of its results
     states: object  # (N, B, H), in: of the final states; out: of the initial ones
     units: object  # (B, unit parameters, H), zeros before; or None
+
+
+def block_parts(block, gates, weight, hidden):
+    """Return what a product has of a block of gates, in place: the columns of their slots, the rows of the weight.
+
+    Parameters
+    ----------
+    block : tuple of int
+        First slot, last slot + 1 and first gate, as `fastrnn.cells._cell.slot_blocks` returns them.
+    gates : Array (R, S · H)
+    weight : Array (G · H, ·)
+        A weight or its gradient.
+    hidden : int
+    """
+    slot, end, gate = block
+    columns = Matrix(gates, slot * hidden, (end - slot) * hidden)
+    return columns, weight.part(gate * hidden, (gate + end - slot) * hidden)

@@ -7,12 +7,12 @@ from fastrnn.cuda.arrays import asarray, zeros
 from fastrnn.cuda.blas import Matrix
 from fastrnn.cuda.embedding import embedding_backward
 from fastrnn.cuda.gpu import device
-from fastrnn.cuda.packing import gather, make_packing
+from fastrnn.cuda.packing import make_packing
 from fastrnn.cuda.recurrent_masks import Drawn, draw
 from fastrnn.cuda.recurrent_memory import Gradients, Memory
 from fastrnn.cuda.recurrent_weights import TABLE_ROWS, DirectionWeights, HeldWeights, Prepared
 from fastrnn.cuda.room import Room
-from fastrnn.cuda.rows import copy_rows
+from fastrnn.cuda.rows import copy_rows, gather
 from fastrnn.cuda.stepwise import normalized_layout, row_threads
 from fastrnn.cuda.time_loop import TimeLoop
 from fastrnn.utils.recurrent import Inputs

@@ -6,12 +6,12 @@ import numpy as np
 from numba import cuda
 
 from fastrnn.cells._cell import check_stages, count_units, declared, slot_blocks
-from fastrnn.cuda.arrays import asarray, empty, multiply_into
-from fastrnn.cuda.blas import Matrix, gemm
+from fastrnn.cuda.arrays import add_product, asarray, empty, multiply_into
+from fastrnn.cuda.blas import gemm
 from fastrnn.cuda.compiler import kernel
 from fastrnn.cuda.gpu import device
 from fastrnn.cuda.recurrent_masks import NOTHING_DRAWN
-from fastrnn.cuda.recurrent_memory import Weights
+from fastrnn.cuda.recurrent_memory import Weights, block_parts
 from fastrnn.cuda.reductions import add_columns
 from fastrnn.cuda.room import Room
 
@@ -138,23 +138,15 @@ class DirectionWeights:
         """Write the input's part of the pre-activations, and all biases, to gates; zeros to other slots."""
         # gates (R, S · H), x (R, D)
         _write_biases.over_matrix(len(gates), self.hidden, gates, *prepared.biases, self._slot_gates(), self.hidden)
-        for slot, end, gate in self._input:
-            gemm(self._slots(gates, slot, end), x, self._rows(prepared.input, slot, end, gate), transpose_b=True,
-                 add=True, precision=self.precision)  # fmt: skip
+        for block in self._input:
+            own, weight = block_parts(block, gates, prepared.input, self.hidden)
+            gemm(own, x, weight, transpose_b=True, add=True, precision=self.precision)
 
     def input_table(self, vectors, prepared, room):
         """Return what `write_inputs` writes for each vector: (V, S · H)."""
         table = room.take("input table", len(vectors), self.width)
         self.write_inputs(table, vectors, prepared)
         return table
-
-    def _slots(self, gates, slot, end):
-        """Return the columns of some neighbouring slots."""
-        return Matrix(gates, slot * self.hidden, (end - slot) * self.hidden)
-
-    def _rows(self, weight, slot, end, gate):
-        """Return the rows of a weight for some neighbouring slots."""
-        return weight.part(gate * self.hidden, (gate + end - slot) * self.hidden)
 
     def _slot_gates(self):
         """Return the gate in either bias whose part is added to each slot, -1 for none: (2, S) of int32."""
@@ -172,9 +164,9 @@ class DirectionWeights:
     def input_gradient(self, gates, prepared):
         """Return the gradient of x: (R, D)."""
         dx, add = empty((len(gates), self.columns), self.dtype), False
-        for slot, end, gate in self._input:
-            weight = self._rows(prepared.input, slot, end, gate)
-            gemm(dx, self._slots(gates, slot, end), weight, add=add, precision=self.precision)
+        for block in self._input:
+            own, weight = block_parts(block, gates, prepared.input, self.hidden)
+            gemm(dx, own, weight, add=add, precision=self.precision)
             add = True
         return dx
 
@@ -201,7 +193,7 @@ class DirectionWeights:
             self._add_products(recurrent, slot_blocks(self.cell.recurrent_slots), memory.gates, previous)
             self._add_products(gated, slot_blocks(self.gated_slots), memory.gates, memory.gated)
             if drawn.weight_hh is not None:
-                _add_product.over(own.size, *(array.reshaped((-1,)) for array in (own, total, drawn.weight_hh)))
+                add_product(own, total, drawn.weight_hh)
         if self.has_projection:
             gemm(self.grads[self._name("weight_hr")], gradients.output, memory.raw, transpose_a=True, add=True,
                  precision=self.precision)  # fmt: skip
@@ -210,17 +202,17 @@ class DirectionWeights:
 
     def _add_products(self, total, blocks, gates, x):
         """Compute total += dzᵀ·x, for each of the blocks of gates."""
-        for slot, end, gate in blocks:
-            gemm(self._rows(total, slot, end, gate), self._slots(gates, slot, end), x, transpose_a=True, add=True,
-                 precision=self.precision)  # fmt: skip
+        for block in blocks:
+            own, weight = block_parts(block, gates, total, self.hidden)
+            gemm(weight, own, x, transpose_a=True, add=True, precision=self.precision)
 
     def _add_unit_gradients(self, units, room):
         # units (B, unit parameters, H)
         sums, first = room.zeros("unit sums", self.n_units * self.hidden), 0
         add_columns(sums, units.reshaped((len(units), self.n_units * self.hidden)))
         for name, count in declared(self.cell, "parameters"):
-            total = self.grads[self._name(name)].reshaped((-1,))
-            _add.over(total.size, total, sums.part(first, first + count * self.hidden))
+            total = self.grads[self._name(name)].line
+            add_columns(total, sums.part(first, first + count * self.hidden).reshaped((1, -1)))
             first += count * self.hidden
 
 
@@ -249,17 +241,3 @@ def _add_biases(d_bias_ih, d_bias_hh, sums, slot_gates, hidden):
                 d_bias_ih[slot_gates[0, slot] * hidden + j] += sums[slot * hidden + j]
             if d_bias_hh is not None and slot_gates[1, slot] >= 0:
                 d_bias_hh[slot_gates[1, slot] * hidden + j] += sums[slot * hidden + j]
-
-
-@kernel
-def _add(out, values):
-    # both (n,)
-    for i in range(cuda.grid(1), out.size, cuda.gridsize(1)):
-        out[i] += values[i]
-
-
-@kernel
-def _add_product(out, a, b):
-    # all (n,)
-    for i in range(cuda.grid(1), out.size, cuda.gridsize(1)):
-        out[i] += a[i] * b[i]

@@ -11,6 +11,7 @@ from fastrnn.cuda.arrays import empty
 from fastrnn.cuda.blas import Matrix, RowProduct
 from fastrnn.cuda.compiler import matrix_shape
 from fastrnn.cuda.gpu import device
+from fastrnn.cuda.recurrent_memory import block_parts
 
 _THREADS = 128  # of a block: small blocks spread the few elements of a step over all multiprocessors
 
@@ -89,19 +90,11 @@ class StepwiseLoop:
 
     def _products(self, gates, h, weight, blocks):
         """Return the products h·Wᵀ that are added to slots, one for each of the blocks of gates."""
-        options = {"transpose_b": True, "add": True, "precision": self.precision}
-        return [
-            RowProduct(self._slots(gates, slot, end), h, self._rows(weight, slot, end, gate), **options)
-            for slot, end, gate in blocks
-        ]
-
-    def _slots(self, gates, slot, end):
-        """Return the columns of some neighbouring slots."""
-        return Matrix(gates, slot * self.hidden, (end - slot) * self.hidden)
-
-    def _rows(self, weight, slot, end, gate):
-        """Return the rows of a weight for some neighbouring slots."""
-        return weight.part(gate * self.hidden, (gate + end - slot) * self.hidden)
+        products = []
+        for block in blocks:
+            own, rows = block_parts(block, gates, weight, self.hidden)
+            products.append(RowProduct(own, h, rows, transpose_b=True, add=True, precision=self.precision))
+        return products
 
     def _prepared_step(self, memory, weights, masks, keep):
         gates, states, masked, _, raw, standardized, scales = memory
@@ -147,12 +140,10 @@ class StepwiseLoop:
 
     def _products_back(self, target, add, gates, weight, blocks):
         """Return the products dz·W, one for each of the blocks of gates: they are written to `target`, or added."""
-        products, options = [], {"precision": self.precision}
-        for slot, end, gate in blocks:
-            own = self._rows(weight, slot, end, gate)
-            products.append(
-                RowProduct(Matrix(target, 0, self.output), self._slots(gates, slot, end), own, add=add, **options)
-            )
+        products, target = [], Matrix(target, 0, self.output)
+        for block in blocks:
+            own, rows = block_parts(block, gates, weight, self.hidden)
+            products.append(RowProduct(target, own, rows, add=add, precision=self.precision))
             add = True
         return products
 

@@ -13,5 +13,4 @@ def arguments(number):
             (vector, vector, vector, None, (scalar,) * 4),
             (vector, vector, vector, vector, (scalar,) * 4),
         ],
-        adaptation._add_squares: [(vector, vector)],
     }

@@ -9,6 +9,7 @@ def arguments(number):
     vector, matrix = array(number, 1), array(number, 2)
     return {
         arrays._add: [(vector, vector, vector)],
+        arrays._add_product: [(vector, vector, vector)],
         arrays._add_sums: [(matrix, array(number, 3))],
         arrays._copy_columns: [(matrix, matrix, 0)],
         arrays._fill: [(vector, number(0))],

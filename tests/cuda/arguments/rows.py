@@ -11,6 +11,7 @@ def arguments(number):
     return {
         rows._add: [(matrix, ids, matrix)],
         rows._assign: [(word, ids, word) for word in words],
+        rows._gather: [(matrix, matrix, None, 0, 0, 0, 0), (matrix, matrix, ids, 0, 0, 0, 0)],
         rows._fill: [(matrix, ids, number(0))],
         rows._take: [(word, word, ids) for word in words],
     }
