@@ -51,7 +51,6 @@ class EmulatedDevice:
         self.pool = _Pool(self.memory, self.lock)
         self.random = np.random.default_rng(seed)
         self.cublas = CuBLAS(self.memory)
-        self.launches = 0
         self._time = 0
 
     def make_current(self):
@@ -118,7 +117,6 @@ class EmulatedDevice:
             data = [_passed(argument) for argument in [*flat, *numbers]]
             with self.lock:
                 self.pool.collect()
-                self.launches += 1
                 run = Launch(compiled, self.memory, grid, block, data, shared, cooperative, self.random, self.races,
                              self._time)  # fmt: skip
                 self._time = run.run()

@@ -39,7 +39,6 @@ class Launch:
     def __init__(self, program, memory, grid, block, arguments, dynamic, cooperative, random, races, base=0):
         self.program, self.memory, self.grid, self.block, self.dynamic = program, memory, grid, block, dynamic
         self.cooperative, self.random, self.races = cooperative, random, races
-        self.is_random = True
         self.threads, self.blocks = math.prod(block), math.prod(grid)
         self.padded = -(-self.threads // WARP) * WARP
         self.clock = Clock(self.blocks * self.padded, self.padded, base) if races else None

@@ -24,7 +24,7 @@ class Team(Threads):
         if not len(places):
             return None, _NEVER
         step = places.min()
-        draw = self.random.random() if self.launch.is_random else 1
+        draw = self.random.random()
         if draw < 0.05:
             step = self.random.choice(places)
         mask = ((self.waits == HELD) | runs) & (self.at == step)
