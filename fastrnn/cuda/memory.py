@@ -1,5 +1,6 @@
 """Memory of the device that is used again: an allocation costs a hundred launches, and waits for all of them."""
 
+import gc
 import math
 import weakref
 
@@ -41,6 +42,7 @@ class Pool:
         try:
             return self._allocate(size)
         except MemoryError:
+            gc.collect()  # layers are parts of cycles: those that nobody uses still hold their arrays
             self.release()
             return self._allocate(size)
 

@@ -111,7 +111,8 @@ class Layer:
         ('cpu', 'high')
         """
         device = resolved(device)
-        if (device, precision) != (self.device, self.precision):
+        moves = device != self.device
+        if moves or precision != self.precision:
             before, ops = self.backend, backend(device, precision)
             self.device, self.precision, self.backend, self._kept = device, precision, ops, None
             for arrays in (self.parameters, self.grads):
@@ -119,6 +120,8 @@ class Layer:
         for layer in [*self.parts(), *(layer for layer, _ in self._members)]:
             layer.place(device, precision)
         self._share()
+        if moves:
+            self.make_writable()  # the CPU reads arrays of other devices as read-only ones
 
     def make_writable(self):
         """Copy the read-only arrays, those of a memory-mapped model, so that the layer can be trained.

@@ -74,10 +74,15 @@ class Optimizer:
         Raises
         ------
         ValueError
-            The keys or shapes do not fit, or a parameter is read-only; nothing is changed then.
+            The keys or shapes do not fit, or a parameter is read-only or on another device; nothing is changed then.
         """
         ops, rows = self.backend, rows or {}
         for name, weight in parameters.items():
+            if not isinstance(weight, type(ops.asarray(weight))):
+                raise ValueError(
+                    f"parameters[{name!r}] must be an array of the optimizer's device, {self.device!r}, got "
+                    f"{type(weight).__module__}.{type(weight).__qualname__}: make it with the device of the layer."
+                )
             if not ops.is_writable(weight):
                 raise ValueError(f"parameters[{name!r}] cannot be written to: call make_writable() of its layer first.")
             if name not in grads or grads[name].shape != weight.shape or grads[name].dtype != weight.dtype:

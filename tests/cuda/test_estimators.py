@@ -28,7 +28,9 @@ from fastrnn import (
     inspection,
 )
 from fastrnn.backends import has_gpu
+from fastrnn.layers import LSTM
 from fastrnn.training import loop
+from fastrnn.training.optimizers import Adam
 
 TEXTS = ["a b c", "b c a b", "c a", "b"]
 LABELS = [0, 1, 0, 1]
@@ -193,6 +195,25 @@ def test_a_file_goes_from_one_device_to_the_other(name, models, ops, tmp_path):
         loaded = fastrnn.load(path, device=other)
         assert loaded.network_.backend is models[other][name].network_.backend
         np.testing.assert_allclose(getattr(loaded, says)(X), getattr(model, says)(X), **TOLERANCE)
+
+
+def test_a_layer_is_trained_where_it_was_moved(ops):
+    layers = [LSTM(2, 3, dropout=0.5, num_layers=2, random_state=0) for _ in range(2)]
+    x, dy = np.ones((3, 2, 2)), np.ones((3, 2, 3))
+    for device in ("cuda", "cpu"):
+        layers[0].place(device, "highest")
+        for layer in layers:
+            layer.forward(x, training=True)
+            layer.backward(dy)
+    for name, gradient in layers[1].grads.items():
+        np.testing.assert_allclose(layers[0].grads[name], gradient, **TOLERANCE)
+
+
+@pytest.mark.parametrize(("device", "other"), [("cpu", "cuda"), ("cuda", "cpu")])
+def test_an_optimizer_names_a_parameter_of_another_device(device, other, ops):
+    layer = LSTM(2, 3, device=device)
+    with pytest.raises(ValueError, match=rf"parameters\['weight_ih_l0'\] must be an array .* device, '{other}', got "):
+        Adam(0.1, device=other).step(layer.parameters, layer.grads)
 
 
 USE_PICKLE = """

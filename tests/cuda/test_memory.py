@@ -62,6 +62,13 @@ def test_arrays_may_die_while_a_pool_gives_memory_back():
     assert freed == [256, 512]
 
 
+def test_arrays_of_a_cycle_that_nobody_uses_make_room(ops, small):
+    cycle = [ops.empty((MEMORY // 2,), "uint8")]
+    cycle.append(cycle)
+    del cycle
+    ops.empty((MEMORY * 3 // 4,), "uint8")
+
+
 def network():
     vectors = np.random.default_rng(0).standard_normal((20, 4)).astype("float32")
     return MeanEmbeddingNetwork(vectors, 3, "classes", hidden_layer_sizes=(8,), dropout=0.2, embedding_dropout=0.0,
