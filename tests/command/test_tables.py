@@ -50,7 +50,7 @@ def write(tmp_path):
         ("t.json", LINES),
         ("t.json", json.dumps([dict(zip(("text", "label"), row, strict=True)) for row in ROWS], indent=1)),
         ("t", " [" + LINES.replace("}\n", "},\n")[:-2] + "]"),
-        ("t.csv.gz", gzip.compress(CSV.encode())),
+        ("t.csv.gz", gzip.compress(CSV.encode(), mtime=0)),
         ("t.Tsv.BZ2", bz2.compress(TSV.encode())),
         ("t.jsonl.xz", lzma.compress(LINES.encode())),
     ],
