@@ -269,7 +269,7 @@ def test_errors_name_the_line(tmp_path, old, new, message):
         (b"", "model is no ARPA file"),
         (b"\x7fELF\0\1\2\n\3" * 99, "model is no ARPA file"),
         (SRILM.replace("\tb", "\t\xfc").encode("latin-1"), r"line 13: '\\xfc' is no text in UTF-8"),
-        (gzip.compress(SRILM.encode())[:-20], "model is a damaged or truncated compressed file"),
+        (gzip.compress(SRILM.encode(), mtime=0)[:-20], "model is a damaged or truncated compressed file"),
         (bz2.compress(SRILM.encode())[:-20], "model is a damaged or truncated compressed file"),
         (lzma.compress(SRILM.encode())[:-20], "model is a damaged or truncated compressed file"),
         (b"\x1f\x8bno gzip", "model is a damaged or truncated compressed file"),
