@@ -72,7 +72,8 @@ class Array:
             for size in reversed(self.shape):
                 strides.append(step)
                 step *= size
-            self._words = (0, 0, self.size, self.dtype.itemsize, self.address, *self.shape, *reversed(strides))
+            words = 0, 0, self.size, self.dtype.itemsize, self.address, *self.shape, *reversed(strides)
+            self._words = tuple(map(int, words))  # of 8 bytes each: one of NumPy may have less
         return self._words
 
     def part(self, begin, end):

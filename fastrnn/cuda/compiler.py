@@ -71,6 +71,7 @@ class Kernel:
         The function takes the kernel's last `numbers` arguments, integers, which differ from launch to launch.
         """
         found, kinds = device(), (*arguments, *(0,) * numbers)
+        grid, block, shared = _integers(grid), _integers(block), int(shared)
         key = found, tuple([_key(argument) for argument in kinds])
         compiled = self._compiled.get(key)
         if compiled is None:
@@ -78,6 +79,11 @@ class Kernel:
         launch = found.launcher(compiled, grid, block, arguments, shared, cooperative)
         launch.arguments = arguments  # as long as it can run, their memory is theirs
         return launch
+
+
+def _integers(sizes):
+    """Return a number, or a tuple of numbers, as Python's: the driver refuses NumPy's, which users' sizes may be."""
+    return tuple(map(int, sizes)) if isinstance(sizes, tuple) else int(sizes)
 
 
 def matrix_shape(rows, columns, threads=None):

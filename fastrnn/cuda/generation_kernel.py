@@ -79,7 +79,7 @@ def _shared_bytes(stacked, classes):
     return 8 * max(shared_size(threads), stacked.batch * max(rows, threads))
 
 
-@kernel
+@kernel(launch_bounds=_THREADS)  # all of a block's threads find registers, so that all blocks run at once
 def _generate(tokens, network, units, cell, drawing, bias, uniforms, counters):
     """Draw a token for each step of the texts, and feed it back; stop when all have ended."""
     # tokens, uniforms (T, n), units (L, unit parameters, H) or None, bias (V,), counters (SPREAD,) of zeros
