@@ -53,7 +53,7 @@ class ContextMixin(GuardedMixin):
         if state is None:
             return self._read_contexts(ids, offsets)
         self._check_state(state)
-        return self._read_on(state, ids)
+        return self._read_on(self._take(state, np.zeros(1, np.intp)), ids)
 
     def _check_state(self, state):
         """Raise ValueError if the user's object is not a state of this model."""

@@ -165,7 +165,8 @@ class GenerationMixin(ContextMixin):
             How many tokens of a text the first block has, and the largest one.
         """
         max_length, choice, random_state, stops = drawing
-        open_texts, (size, most) = np.arange(len(drawn)), at_once
+        kept = open_texts = np.arange(len(drawn))
+        size, most = at_once
         while max_length and open_texts.size:
             size = min(size, most, self._tokens_at_once, max(2, _DRAWS // len(open_texts) // 2 * 2))
             uniforms = random_state.random_sample((min(max_length, size), len(open_texts)))
@@ -173,13 +174,14 @@ class GenerationMixin(ContextMixin):
             with Use((), (self, *self._members()), f"{type(self).__name__}.stream"):
                 if not self._is_state(self._take(state, np.zeros(1, np.intp))):
                     raise RuntimeError(f"{type(self).__name__} was fitted again while it wrote a text: start over.")
-                block, state = self._draw_block(state, uniforms, choice)
+                block, state = self._draw_block(self._take(state, kept), uniforms, choice)
             goes_on = [
                 _extend(drawn[text], ids, stops)
                 for text, ids in zip(open_texts.tolist(), block.T.tolist(), strict=True)
             ]
             yield
-            open_texts, state = open_texts[goes_on], self._take(state, np.flatnonzero(goes_on))
+            kept = np.flatnonzero(goes_on)
+            open_texts = open_texts[kept]
             max_length -= len(block)
             size *= 2
 

@@ -158,9 +158,13 @@ class LanguageNetwork(Network):
             yield self.head.predict(self._flat(y))
 
     def take(self, state, rows):
-        """Return the state of the rows `rows`, an int array, in this order; rows may be repeated."""
+        """Return the state of the rows `rows`, an int array, in this order; rows may be repeated.
+
+        The state may be of the device on which the network was before.
+        """
         ops = self.backend
-        return ops.take_rows(state[0], rows), _each(lambda part: ops.take_rows(part, rows, axis=1), state[1])
+        h, recurrent = ops.asarray(state[0]), _each(ops.asarray, state[1])
+        return ops.take_rows(h, rows), _each(lambda part: ops.take_rows(part, rows, axis=1), recurrent)
 
     def join(self, states):
         """Return several states as one: their rows follow each other."""

@@ -36,6 +36,7 @@ TEXTS = ["a b c", "b c a b", "c a", "b"]
 LABELS = [0, 1, 0, 1]
 SERIES = [np.arange(4.0).reshape(2, 2), np.ones((3, 2)), np.arange(2.0).reshape(1, 2) - 2]
 TOLERANCE = {"rtol": 1e-4, "atol": 1e-6}
+MOVES = pytest.mark.parametrize(("device", "other"), [("cpu", "cuda"), ("cuda", "cpu")])
 
 
 def language_model(device, **options):
@@ -209,7 +210,21 @@ def test_a_layer_is_trained_where_it_was_moved(ops):
         np.testing.assert_allclose(layers[0].grads[name], gradient, **TOLERANCE)
 
 
-@pytest.mark.parametrize(("device", "other"), [("cpu", "cuda"), ("cuda", "cpu")])
+@MOVES
+def test_states_and_unfinished_texts_follow_a_model(device, other, ops):
+    model, expected = language_model(device).fit(TEXTS), language_model("cpu").fit(TEXTS)
+    options = {"max_length": 6, "random_state": 0}
+    state, text = model.read("a"), model.stream(**options)
+    found = [next(text)]
+    model.set_params(device=other)
+    assert found + list(text) == list(expected.stream(**options))
+    assert model.sample(state=state, **options) == expected.sample(state=expected.read("a"), **options)
+    np.testing.assert_allclose(model.advance(state, "b")[0], expected.advance(expected.read("a"), "b")[0], **TOLERANCE)
+    wanted = [completion.probability for completion in expected.complete("b c", state=expected.read("a"))]
+    np.testing.assert_allclose([c.probability for c in model.complete("b c", state=state)], wanted, **TOLERANCE)
+
+
+@MOVES
 def test_an_optimizer_names_a_parameter_of_another_device(device, other, ops):
     layer = LSTM(2, 3, device=device)
     with pytest.raises(ValueError, match=rf"parameters\['weight_ih_l0'\] must be an array .* device, '{other}', got "):
