@@ -1,7 +1,8 @@
 """The GPU backend: the functions of `fastrnn.kernels` by the same names, on `numba.cuda`.
 
 Only `fastrnn.backends` imports this package, when a device "cuda" is asked for. A module is imported when one of its
-names is first used. Under ``NUMBA_ENABLE_CUDASIM=1`` everything runs in Numba's simulator, slowly and without a GPU.
+names is first used; ARCHITECTURE.md has a table of them. Under ``NUMBA_ENABLE_CUDASIM=1`` everything runs in Numba's
+simulator, slowly and without a GPU.
 """
 
 import importlib

@@ -123,7 +123,7 @@ def fill(out, value):
     if value == 0:
         device().clear(out)
     else:
-        _fill.over(out.size, out.reshaped((-1,)), out.dtype.type(value))
+        _fill.over(out.size, out.line, out.dtype.type(value))
 
 
 @kernel
@@ -138,7 +138,7 @@ def _find_non_finite(found, array):
 def is_finite(array):
     """Whether no element is NaN or infinite."""
     found = zeros(1, np.int32)
-    _find_non_finite.over(array.size, found, array.reshaped((-1,)))
+    _find_non_finite.over(array.size, found, array.line)
     return to_numpy(found)[0] == 0
 
 
@@ -153,7 +153,7 @@ def add(a, b):
     """Return a + b, of one shape."""
     check_shape("b", b, a.shape)
     out = empty_like(a)
-    _add.over(out.size, *(array.reshaped((-1,)) for array in (out, a, b)))
+    _add.over(out.size, *(array.line for array in (out, a, b)))
     return out
 
 
@@ -210,7 +210,7 @@ def multiply_into(out, a, b):
 
 def scale_into(out, array, factor):
     """Write the elements times a number to `out`, which may be the array."""
-    _scale.over(array.size, out.reshaped((-1,)), array.reshaped((-1,)), array.dtype.type(factor))
+    _scale.over(array.size, out.line, array.line, array.dtype.type(factor))
 
 
 def scale(array, factor):
@@ -240,7 +240,7 @@ def concatenate(arrays, axis=0):
     for array in arrays:
         array, columns = asarray(array, dtype), array.shape[axis] * inner
         if rows == 1:
-            device().copy(out.reshaped((-1,)).part(begin, begin + columns), array)
+            device().copy(out.line.part(begin, begin + columns), array)
         else:
             _copy_columns.over_matrix(rows, columns, out.reshaped((rows, -1)), array.reshaped((rows, -1)), begin)
         begin += columns

@@ -10,7 +10,6 @@ from typing import NamedTuple
 import numpy as np
 from numba import cuda, types
 
-from fastrnn.cuda.array import Array
 from fastrnn.cuda.arrays import asarray, empty
 from fastrnn.cuda.compiler import device_function, kernel
 from fastrnn.cuda.gpu import device
@@ -39,7 +38,7 @@ def make_drawing(n, classes, dtype, output, choice):
     integer = np.dtype(f"int{8 * logits.dtype.itemsize}")
     return Drawing(
         logits=logits,
-        keys=Array(logits.memory, logits.offset, logits.shape, integer),
+        keys=logits.viewed(integer, logits.shape),
         p=empty((n, classes), dtype),
         never=asarray(np.array(output.never, np.int32)),
         end=int(output.end),

@@ -25,7 +25,7 @@ def embedding_forward(out, weight, ids, factors=None):
     if factors is None:
         copy_rows(out, weight, ids)
     else:
-        _look_up.over_matrix(*out.shape, out, weight, ids, factors.reshaped((-1,)))
+        _look_up.over_matrix(*out.shape, out, weight, ids, factors.line)
 
 
 @kernel
@@ -114,7 +114,7 @@ def _add_segments(out, values, sources, rows, lengths, factors=None, places=None
     cut = _cut(np.asarray(rows), np.asarray(lengths))
     lists = [sources, *cut, *([] if places is None else [places])]
     sources, begins, targets, long_rows, long_begins, *places = upload_lists(*lists)
-    factors, places = (factors.reshaped((-1,)), *places) if places else (None, None)
+    factors, places = (factors.line, *places) if places else (None, None)
     columns, partial = out.shape[1], empty((int(cut[-1][-1]), out.shape[1]), out.dtype)
     _sum_pieces.over_matrix(targets.size, columns, out, partial, values, sources, begins, targets, factors, places)
     _add_partial.over_matrix(long_rows.size, columns, out, partial, long_rows, long_begins)

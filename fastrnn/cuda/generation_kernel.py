@@ -52,7 +52,7 @@ def write_texts(tokens, stacked, output, drawing, uniforms):
     """
     found, (weight, bias) = device(), output.logit_map
     hidden, slots, batch = stacked.hidden, len(stacked.cell.slots), stacked.batch
-    flat = stacked.top.reshaped((-1,)), weight.reshaped((-1,))
+    flat = stacked.top.line, weight.line
     network = Network(
         stacked.weights, stacked.vectors, stacked.states, empty((batch, slots * hidden), weight.dtype), *flat,
         output.embedding, len(stacked.columns), stacked.columns[0], stacked.columns[-1], stacked.residual,

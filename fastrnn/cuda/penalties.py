@@ -49,7 +49,7 @@ def temporal_activity_penalty(y, beta):
     """Return beta · mean((y[t + 1] − y[t])²) as a float."""
     # y (T, B, H)
     size = y.size // max(len(y), 1)
-    return total(_add_changes, [(y.size - size, (y.reshaped((-1,)), size))]) * beta / max(y.size - size, 1)
+    return total(_add_changes, [(y.size - size, (y.line, size))]) * beta / max(y.size - size, 1)
 
 
 def temporal_activity_penalty_gradient(dy, y, beta):
@@ -57,4 +57,4 @@ def temporal_activity_penalty_gradient(dy, y, beta):
     # dy, y (T, B, H)
     size = y.size // max(len(y), 1)
     factor = y.dtype.type(2 * beta / max(y.size - size, 1))
-    _write_slopes.over(y.size, dy.reshaped((-1,)), y.reshaped((-1,)), factor, size)
+    _write_slopes.over(y.size, dy.line, y.line, factor, size)

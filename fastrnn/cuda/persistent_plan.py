@@ -12,8 +12,8 @@ from fastrnn.cuda.persistent_kernels import Sizes
 
 WARPS = (4, 8)  # of a block; with 8, all registers of a multiprocessor are used
 _REGISTERS = 255  # of a thread
+_MOST_WEIGHTS = 168  # of these registers
 # Registers of a thread besides weights, sums and columns, from what ptxas reports for the cells.
-_MOST_WEIGHTS = 168
 _OTHER_REGISTERS = {"highest": 74, "high": 56, "medium": 70}
 
 # Microseconds, from measurements of an LSTM on an H100.

@@ -263,7 +263,7 @@ def attention_pooling_forward(out, shares, y, scores, lengths):
 def attention_pooling_backward(dy, dscores, dout, shares, y, lengths):
     """Compute the gradient of the scores, and that of y without its part through the scores."""
     # dy (T, B, H), dscores (T, B), dout (B, H), shares (T, B), y (T, B, H), lengths (B,)
-    rows, flat = _as_rows(dy), dscores.reshaped((-1,))
-    _give_shares.over_rows(len(rows), rows, flat, dout, shares.reshaped((-1,)), _as_rows(y), _uploaded(lengths),
+    rows, flat = _as_rows(dy), dscores.line
+    _give_shares.over_rows(len(rows), rows, flat, dout, shares.line, _as_rows(y), _uploaded(lengths),
                            shared=_shared(dy))  # fmt: skip
     _center.over_rows(dscores.shape[1] if dscores.size else 0, dscores, shares, shared=_shared(dy))
