@@ -4,6 +4,7 @@
 program, so that its output tells as much as possible of a machine that is not at hand later.
 """
 
+import argparse
 import faulthandler
 import importlib.metadata
 import platform
@@ -14,7 +15,6 @@ import traceback
 import numpy as np
 
 TOLERANCES = {"highest": 1e-5, "high": 5e-3, "medium": 5e-2}  # of the largest element
-ALLOWED_SECONDS = 60  # of all steps; those that hang show where they are
 
 
 def versions():
@@ -212,5 +212,9 @@ def main(names):
 
 
 if __name__ == "__main__":
-    faulthandler.dump_traceback_later(ALLOWED_SECONDS, exit=True)
-    sys.exit(main(sys.argv[1:]))
+    parser = argparse.ArgumentParser(description="What works on this GPU.")
+    parser.add_argument("names", nargs="*", metavar="STEP", help=f"all by default: {', '.join(STEPS)}")
+    parser.add_argument("--seconds", type=float, default=60, help="after which a step that hangs shows where it is")
+    arguments = parser.parse_args()
+    faulthandler.dump_traceback_later(arguments.seconds, exit=True)
+    sys.exit(main(arguments.names))
