@@ -3,7 +3,7 @@
 from numba import cuda, float64
 
 from fastrnn.cuda.compiler import kernel
-from fastrnn.cuda.optimizers import elements, launches, place_in_rows
+from fastrnn.cuda.parameters import elements, launches, place_in_rows
 from fastrnn.cuda.reductions import block_sum, total
 
 

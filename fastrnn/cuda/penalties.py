@@ -1,4 +1,4 @@
-"""Penalties on activations, and their gradients."""
+"""Penalties on activations, and their gradients, as in `fastrnn.kernels.penalties`."""
 
 from numba import cuda
 from numba.core.types import float64

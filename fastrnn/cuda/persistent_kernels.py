@@ -69,7 +69,7 @@ class Exchange(NamedTuple):
     counters: object  # (groups · `SPREAD`,) of int32, zeros before
     steps: object  # (groups,), the length of each group's longest sequence
     offsets: object  # (T + 1,) first packed row of each step; None if all sequences have all steps
-    delays: object  # (T + 1, groups, blocks) of uint32, nanoseconds that each block waits in a step; None but in tests
+    delays: object  # (meetings, groups, blocks) of uint32, nanoseconds that a block waits before; None but in tests
 
 
 @kernel
