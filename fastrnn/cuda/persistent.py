@@ -9,6 +9,8 @@ from fastrnn.cuda.fragments import DEPTH, exchange_type
 from fastrnn.cuda.gpu import device
 from fastrnn.cuda.persistent_gated import gated_backward_steps, gated_forward_steps
 from fastrnn.cuda.persistent_kernels import Exchange, backward_steps, forward_steps, start
+from fastrnn.cuda.persistent_normalized import normalized_backward_steps, normalized_forward_steps
+from fastrnn.cuda.row_statistics import MOST_SUMS, Statistics, shared_elements
 
 
 class PersistentLoop:
@@ -23,7 +25,7 @@ class PersistentLoop:
     plan : Plan
         Of `fastrnn.cuda.persistent_plan`.
     packing : Packing
-        Only its ``lengths`` and ``offsets`` are read: ndarrays.
+        Its ``batch``, and the ndarrays ``lengths`` and ``offsets`` are read.
     dtype : dtype
         Of states and weights.
     """
@@ -38,6 +40,8 @@ class PersistentLoop:
         self._kernels = forward_steps, backward_steps
         if declared(cell, "gated_slots"):
             self._kernels = gated_forward_steps, gated_backward_steps
+        elif declared(cell, "normalized"):
+            self._kernels = normalized_forward_steps, normalized_backward_steps
 
     def forward(self, memory, weights, masks, *, keep=True):
         """Run all steps from the initial states on; with `keep`, gates become what backward needs.
@@ -89,8 +93,18 @@ class PersistentLoop:
                 arrays.asarray(lengths[:: sizes.sequences].astype(np.int64)),
                 self._offsets,
                 None,
+                self._statistics(cut, function is self._kernels[1]) if declared(self.cell, "normalized") else None,
             )
         return self._exchanges[function]
+
+    def _statistics(self, cut, is_backward):
+        """Return how a kernel exchanges sums over the units of a row."""
+        sizes, shape = cut.sizes, (self._packing.batch, len(self.cell.slots) * cut.sizes.hidden)
+        return Statistics(
+            arrays.empty(2 * cut.groups * sizes.sequences * cut.blocks * MOST_SUMS, self._dtype),
+            arrays.empty(shape, self._dtype) if is_backward else None,
+            shared_elements(cut.tilings[0], sizes, cut.threads)[0],
+        )
 
 
 def _places(arguments):

@@ -70,6 +70,7 @@ class Exchange(NamedTuple):
     steps: object  # (groups,), the length of each group's longest sequence
     offsets: object  # (T + 1,) first packed row of each step; None if all sequences have all steps
     delays: object  # (meetings, groups, blocks) of uint32, nanoseconds that a block waits before; None but in tests
+    statistics: object = None  # of `fastrnn.cuda.row_statistics`; None where nothing is standardized
 
 
 @kernel
@@ -161,11 +162,19 @@ def hand_on(weight, mask, masked, tiling, buffer, place, h, sequence, row, unit)
 @device_function
 def finish_step(cell, memory, weights, masks, z, state, tiling, exchange, place, where, sizes, keep):
     """Run the cell for a unit of a sequence from its pre-activations, and write all results."""
-    sequence, row, unit = where
-    hidden, after = sizes.hidden, sizes.batch + row
+    _, row, unit = where
+    hidden = sizes.hidden
     new, saved = forward(cell, z, state, load_units(cell, weights.units, unit, hidden))
     if keep:
         store_many(memory.gates, row * memory.gates.shape[1] + unit, hidden, saved)
+    finish_states(cell, memory, weights, masks, new, state, tiling, exchange, place, where, sizes)
+
+
+@device_function
+def finish_states(cell, memory, weights, masks, new, state, tiling, exchange, place, where, sizes):
+    """Write the new states of a unit of a sequence after zoneout, and hand on h."""
+    sequence, row, unit = where
+    hidden, after = sizes.hidden, sizes.batch + row
     new = zone_out(masks.update, cell, new, state, row, unit, hidden)
     store_many(memory.states, after * hidden + unit, memory.states.shape[1] * hidden, new)
     hand_on(weights.recurrent, masks.recurrent, memory.masked, tiling, exchange.buffer, place, new[0], sequence, after,
@@ -268,15 +277,23 @@ def hand_on_gradients(weight, cell, tiling, buffer, begin, unit, hidden, dz):
 @device_function
 def step_backward(cell, gradients, memory, weights, masks, saved, state, d_new, where, sizes):
     """Run the cell's backward step for a unit of a sequence, write its results, and return the slots' gradients."""
-    sequence, row, unit = where
+    _, row, unit = where
     hidden = sizes.hidden
     d_new, carried = split(masks.update, cell, d_new, row, unit, hidden)
-    parameters = load_units(cell, weights.units, unit, hidden)
-    dz, d_state, d_units = backward(cell, saved, state, parameters, d_new, d_new[0])
+    dz = cell_backward(cell, gradients, weights, masks, saved, state, d_new, carried, d_new[0], where, sizes)
     store_many(memory.gates, row * memory.gates.shape[1] + unit, hidden, dz)
+    return dz
+
+
+@device_function
+def cell_backward(cell, gradients, weights, masks, saved, state, d_new, carried, standardized, where, sizes):
+    """Run the cell's backward step for a unit, write the gradients of states and parameters, and return the slots'."""
+    sequence, _, unit = where
+    parameters = load_units(cell, weights.units, unit, sizes.hidden)
+    dz, d_state, d_units = backward(cell, saved, state, parameters, d_new, standardized)
     d_state = joined(masks.update, d_state, carried)
-    store_many(gradients.states, sequence * hidden + unit, sizes.batch * hidden, d_state)
-    add_units(gradients.units, sequence, unit, hidden, d_units)
+    store_many(gradients.states, sequence * sizes.hidden + unit, sizes.batch * sizes.hidden, d_state)
+    add_units(gradients.units, sequence, unit, sizes.hidden, d_units)
     return dz
 
 

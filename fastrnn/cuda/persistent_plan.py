@@ -9,6 +9,7 @@ from fastrnn.cells._cell import declared
 from fastrnn.cuda import fragments
 from fastrnn.cuda.fragments import COLUMNS, DEPTH, ROWS
 from fastrnn.cuda.persistent_kernels import Sizes
+from fastrnn.cuda.row_statistics import shared_elements
 
 WARPS = (4, 8)  # of a block; with 8, all registers of a multiprocessor are used
 _REGISTERS = 255  # of a thread
@@ -21,12 +22,14 @@ _MARGIN = 1.2  # the estimate below is that much too low where much is exchanged
 _BEGIN = 8.0  # of the launch: the exchange buffer is cleared, weights are loaded
 _BARRIER = 1.0
 _LATENCY = 0.8  # of the exchanged values, the cell's inputs and its equations
+_EXCHANGE = 1.2  # of statistics: sums of a block, two reads of those of all blocks, the values once more; not measured
 _CHUNK = 0.4  # of two barriers of a block, and of a product's latency
 _BYTES = 42e3  # a microsecond that a multiprocessor reads from the second-level cache while all of them do
 _CYCLES = 1700
 _PRODUCT = {"highest": 16, "high": 3.2, "medium": 1.6}  # cycles of a multiprocessor for a tile of 16 × 8 × 16
 _PRODUCT_LATENCY = {"highest": 150, "high": 50, "medium": 33}  # cycles until its sums can be added to
 _GRAPH = 8.0  # the same step by a product of cuBLAS and a kernel, in a captured graph
+_GRAPH_SUMS = 2.0  # of a row, each standardization: passes over it and sums of a block; not measured
 _GRAPH_FLOPS = {"highest": 42e6, "high": 180e6, "medium": 350e6}  # a microsecond, in such a step
 
 
@@ -51,9 +54,18 @@ class Plan(NamedTuple):
 
 def is_supported(cell, projected):
     """Whether the time loop in one launch has all stages of a cell and its layer."""
-    if declared(cell, "normalized") or declared(cell, "standardized_state") is not None or projected:
+    if projected:
+        return False
+    if declared(cell, "normalized"):
+        return len(cell.recurrent_slots) == len(cell.input_slots) > 0 and not declared(cell, "gated_slots")
+    if declared(cell, "standardized_state") is not None:
         return False
     return not declared(cell, "gated_slots") or len(cell.recurrent_slots) > 0
+
+
+def count_exchanges(cell):
+    """Return how often the blocks exchange statistics in a step."""
+    return bool(declared(cell, "normalized")) + (declared(cell, "standardized_state") is not None)
 
 
 def products_of(cell, hidden):
@@ -85,9 +97,9 @@ def make_plan(cell, hidden, batch, steps, dtype, precision, found, *, projected=
         return None
     cuts = []
     for products in products_of(cell, hidden):
-        cut = best_cut(products, hidden, batch, precision, found)
+        cut = best_cut(products, hidden, batch, precision, found, count_exchanges(cell))
         flops = sum(2 * slots * hidden * depth * batch for slots, depth in products)
-        by_steps = len(products) * _GRAPH + flops / _GRAPH_FLOPS[precision]
+        by_steps = len(products) * _GRAPH + count_exchanges(cell) * _GRAPH_SUMS + flops / _GRAPH_FLOPS[precision]
         cuts.append(cut if cut is not None and _BEGIN + _MARGIN * steps * cut.cost < steps * by_steps else None)
     return Plan(*cuts) if any(cuts) else None
 
@@ -101,11 +113,15 @@ def scalar_cut(cell, hidden, batch, found):
     units = hidden if products else min(hidden, 8)
     tiles = -(-max([depth for _, depth in products], default=0) // DEPTH)
     sizes = Sizes(hidden, batch, units, sequences, sequences, found.threads, tiles)
-    return Cut((None,) * max(len(products), 1), sizes, -(-hidden // units), 1, found.threads, 0, 0.0)
+    elements = shared_elements(None, sizes, found.threads)[1] if count_exchanges(cell) else 0
+    return Cut((None,) * max(len(products), 1), sizes, -(-hidden // units), 1, found.threads, 8 * elements, 0.0)
 
 
-def best_cut(products, hidden, batch, precision, found):
-    """Return the fastest cut for the products of a step (see `products_of`), or None if none fits."""
+def best_cut(products, hidden, batch, precision, found, exchanges=0):
+    """Return the fastest cut for the products of a step (see `products_of`), or None if none fits.
+
+    Blocks exchange statistics `exchanges` times a step.
+    """
     cuts = []
     for units in (8, 16, 32):
         blocks = -(-hidden // units)
@@ -113,12 +129,12 @@ def best_cut(products, hidden, batch, precision, found):
             sequences = -(-batch // (groups * COLUMNS)) * COLUMNS
             if groups == -(-batch // sequences):  # no group is empty
                 shape = hidden, batch, sequences
-                cuts += [cut_for(products, units, warps, shape, precision, found) for warps in WARPS]
+                cuts += [cut_for(products, units, warps, shape, precision, found, exchanges) for warps in WARPS]
     cuts = [cut for cut in cuts if cut is not None]
     return min(cuts, key=lambda cut: (cut.cost, cut.blocks * cut.groups), default=None)
 
 
-def cut_for(products, units, warps, shape, precision, found):
+def cut_for(products, units, warps, shape, precision, found, exchanges=0):
     """Return the cut with so many units and warps a block, or None if it does not fit."""
     hidden, batch, sequences = shape
     row_tiles = [-(-slots * units // ROWS) for slots, _ in products]
@@ -136,11 +152,14 @@ def cut_for(products, units, warps, shape, precision, found):
     rest = units, warps, tiles, column_tiles, ahead, chains
     tilings = tuple([fragments.tiling(precision, slots, *rest) for slots, _ in products])
     shared = max(warps * tiling.row_tiles * ROWS * tiling.stride * 4 for tiling in tilings)
+    sizes = Sizes(hidden, batch, units, sequences, -(-sequences // chunk) * chunk, units * chunk, warps * tiles)
+    if exchanges:
+        shared = 4 * shared_elements(tilings[0], sizes, warps * 32)[1]
     if shared > found.shared_memory:
         return None
-    sizes = Sizes(hidden, batch, units, sequences, -(-sequences // chunk) * chunk, units * chunk, warps * tiles)
     blocks, groups = -(-hidden // units), -(-batch // sequences)
     cost = sum(_cost(tiling, sizes, -(-sequences // chunk), precision) for tiling in tilings)
+    cost += exchanges * (_BARRIER + _EXCHANGE)
     return Cut(tilings, sizes, blocks, groups, warps * 32, shared, cost)
 
 

@@ -4,6 +4,9 @@ The cell, an argument of the kernel, says at compile time how many values there 
 Offsets are flat, are never negative, and are not checked.
 """
 
+import functools
+import operator
+
 from llvmlite import ir
 from numba.core import cgutils, types
 
@@ -148,6 +151,17 @@ minus = primitive(_minus)(_define_pair(lambda builder, a, b: builder.fsub(a, b))
 times = primitive(_times)(_define_pair(lambda builder, a, b: builder.fmul(a, b)))
 
 
+def _changes(change, place_of):
+    """Return the lowering of a function that changes one value of the tuple before its last argument."""
+
+    def lower(context, builder, sig, args):
+        parts, place = cgutils.unpack_tuple(builder, args[-2]), place_of(sig)
+        parts[place] = change(builder, parts[place], args[-1])
+        return context.make_tuple(builder, sig.return_type, parts)
+
+    return lower
+
+
 def _add_to_first(values, number):
     """Return a tuple with `number` added to its first value."""
     return (values[0] + number, *values[1:])
@@ -156,13 +170,126 @@ def _add_to_first(values, number):
 @primitive(_add_to_first)
 def add_to_first(typingctx, values, number):
     """Type and lower `_add_to_first`."""
+    return values(values, values.dtype), _changes(lambda builder, old, new: builder.fadd(old, new), lambda sig: 0)
+
+
+def _with_first(values, number):
+    """Return a tuple with `number` in place of its first value."""
+    return (number, *values[1:])
+
+
+@primitive(_with_first)
+def with_first(typingctx, values, number):
+    """Type and lower `_with_first`."""
+    return values(values, values.dtype), _changes(lambda builder, old, new: new, lambda sig: 0)
+
+
+def _place_of_standardized(sig):
+    return sig.args[0].instance_class.standardized_state
+
+
+def _add_to_standardized(cell, values, number):
+    """Return the states with `number` added to the one that is standardized."""
+    place = cell.standardized_state
+    return (*values[:place], values[place] + number, *values[place + 1 :])
+
+
+@primitive(_add_to_standardized)
+def add_to_standardized(typingctx, cell, values, number):
+    """Type and lower `_add_to_standardized`."""
+    add = _changes(lambda builder, old, new: builder.fadd(old, new), _place_of_standardized)
+    return values(cell, values, values.dtype), add
+
+
+def _standardized_of(cell, values):
+    """Return the state that is standardized."""
+    return values[cell.standardized_state]
+
+
+@primitive(_standardized_of)
+def standardized_of(typingctx, cell, values):
+    """Type and lower `_standardized_of`."""
 
     def lower(context, builder, sig, args):
-        parts = cgutils.unpack_tuple(builder, args[0])
-        parts[0] = builder.fadd(parts[0], args[1])
-        return context.make_tuple(builder, values, parts)
+        return builder.extract_value(args[1], _place_of_standardized(sig))
+
+    return values.dtype(cell, values), lower
+
+
+# ------------------------------------------------------------------------------------- all numbers of some slots
+
+
+def _filled(values, number):
+    """Return a tuple as long as another one, of one number."""
+    return (number,) * len(values)
+
+
+@primitive(_filled)
+def filled(typingctx, values, number):
+    """Type and lower `_filled`."""
+
+    def lower(context, builder, sig, args):
+        return context.make_tuple(builder, values, [args[1]] * len(values))
 
     return values(values, values.dtype), lower
+
+
+def _total(values):
+    """Return the sum of a tuple that is not empty."""
+    return functools.reduce(operator.add, values)
+
+
+@primitive(_total)
+def total(typingctx, values):
+    """Type and lower `_total`."""
+
+    def lower(context, builder, sig, args):
+        return functools.reduce(builder.fadd, cgutils.unpack_tuple(builder, args[0]))
+
+    return values.dtype(values), lower
+
+
+def _picks(name):
+    """Return a function that returns the values of those slots which a cell declares as `name`."""
+
+    def python(cell, values):
+        """Return the values of some slots."""
+        return tuple(values[slot] for slot in getattr(cell, name))
+
+    def define(typingctx, cell, values):
+        slots = getattr(cell.instance_class, name)
+        result = tuple_of(values.dtype, len(slots))
+
+        def lower(context, builder, sig, args):
+            return context.make_tuple(builder, result, [builder.extract_value(args[1], slot) for slot in slots])
+
+        return result(cell, values), lower
+
+    return primitive(python)(define)
+
+
+def _replaces(name):
+    """Return a function that replaces the values of those slots which a cell declares as `name`."""
+
+    def python(cell, values, others):
+        """Return the values of all slots with others for some."""
+        found = dict(zip(getattr(cell, name), others, strict=True))
+        return tuple(found.get(slot, value) for slot, value in enumerate(values))
+
+    def define(typingctx, cell, values, others):
+        def lower(context, builder, sig, args):
+            parts, new = cgutils.unpack_tuple(builder, args[1]), cgutils.unpack_tuple(builder, args[2])
+            for slot, value in zip(getattr(cell.instance_class, name), new, strict=True):
+                parts[slot] = value
+            return context.make_tuple(builder, values, parts)
+
+        return values(cell, values, others), lower
+
+    return primitive(python)(define)
+
+
+pick_input, pick_recurrent = _picks("input_slots"), _picks("recurrent_slots")
+replace_input, replace_recurrent = _replaces("input_slots"), _replaces("recurrent_slots")
 
 
 def _numbers(name):

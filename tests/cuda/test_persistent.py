@@ -28,15 +28,25 @@ def assert_close(got, expected, tolerance):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", SUPPORTED)
-def test_every_cell_without_normalization_gives_its_equations_results(name, dtype):
+def test_every_cell_gives_its_equations_results(name, dtype):
     problem = Problem(CELLS[name], 5, [4, 2, 3], dtype)
     assert_close(problem.results(loop_for(problem)), problem.expected(), TOLERANCES[dtype])
 
 
-@pytest.mark.parametrize("name", ["lstm_peephole", "gru", "indrnn", "gru_reset_before", "mgu"])
+@pytest.mark.parametrize(
+    "name", ["lstm_peephole", "gru", "indrnn", "gru_reset_before", "mgu", "gru_layer_norm", "lstm_layer_norm"]
+)
 def test_masks_reach_the_recurrent_product_and_zoneout_the_states(name):
     problem = Problem(CELLS[name], 4, [3, 3, 1], "float64", dropout=True, zoneout=True)
     assert_close(problem.results(loop_for(problem)), problem.expected(), 1e-10)
+
+
+@pytest.mark.parametrize("name", ["gru_layer_norm", "lstm_layer_norm"])
+def test_a_row_far_from_zero_is_standardized_as_exactly(name):
+    problem = Problem(CELLS[name], 5, [3, 2], "float64")
+    problem.weight += 1e4  # a difference of mean squares would be wrong by 1e-8
+    states = {"states": problem.expected()["states"]}  # gradients through such weights are not as exact
+    assert_close(problem.results(loop_for(problem)), states, 1e-10)
 
 
 def test_sequences_of_equal_length_need_no_table_of_rows():
@@ -58,7 +68,7 @@ def test_launches_are_prepared_again_for_other_arrays():
         assert_close(given.results(loop), given.expected(), 1e-10)
 
 
-@pytest.mark.parametrize("cell", ["lstm_coupled", "gru_reset_before"])
+@pytest.mark.parametrize("cell", ["lstm_coupled", "gru_reset_before", "lstm_layer_norm"])
 def test_layers_run_it_where_there_is_a_plan(cell, monkeypatch):
     from fastrnn.cuda import time_loop
     from fastrnn.cuda.gpu import device

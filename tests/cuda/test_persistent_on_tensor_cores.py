@@ -8,7 +8,7 @@ from fastrnn.cuda import arrays
 from fastrnn.cuda.gpu import device
 from fastrnn.cuda.persistent import PersistentLoop
 from fastrnn.cuda.persistent_kernels import backward_steps, forward_steps
-from fastrnn.cuda.persistent_plan import Plan, cut_for, products_of
+from fastrnn.cuda.persistent_plan import Plan, count_exchanges, cut_for, products_of
 from tests.cuda.emulator import emulated
 from tests.cuda.time_loops import Problem
 
@@ -18,8 +18,9 @@ TOLERANCES = {"highest": 2e-6, "high": 2e-3, "medium": 2e-2}
 
 def loop_for(problem, precision, units, sequences, warps=4):
     shape = problem.hidden, problem.batch, sequences
+    exchanges = count_exchanges(problem.cell)
     products = products_of(problem.cell, problem.hidden)
-    plan = Plan(*[cut_for(own, units, warps, shape, precision, device()) for own in products])
+    plan = Plan(*[cut_for(own, units, warps, shape, precision, device(), exchanges) for own in products])
     return PersistentLoop(problem.cell, plan, problem.packing, problem.dtype)
 
 
@@ -64,6 +65,31 @@ def test_blocks_exchange_gated_states(name, precision):
     with emulated(seed=2):
         got = problem.results(loop_for(problem, precision, units=8, sequences=8))
     assert_close(got, problem.expected(), TOLERANCES[precision])
+
+
+@pytest.mark.cpu
+@pytest.mark.parametrize("name", ["gru_layer_norm", "lstm_layer_norm"])
+def test_blocks_exchange_statistics_of_rows(name):
+    """Two blocks, the second one with fewer units, and groups of more sequences than a block computes at a time."""
+    problem = Problem(CELLS[name], 18, [2] * 9 + [1] * 9, dropout=True, zoneout=True)
+    results = []
+    for seed in range(2):
+        with emulated(seed=seed, races=seed == 0):
+            loop = loop_for(problem, "highest", units=16, sequences=16)
+            assert (loop.plan.forward.blocks, loop.plan.forward.groups) == (2, 2)
+            results.append(problem.results(loop))
+    assert_close(results[0], problem.expected(), TOLERANCES["highest"])
+    for key, values in results[0].items():
+        np.testing.assert_array_equal(results[1][key], values, err_msg=key)
+
+
+@pytest.mark.cpu
+@pytest.mark.parametrize("name", ["gru_layer_norm", "lstm_layer_norm"])
+def test_statistics_are_exact_where_products_are_rounded(name):
+    problem = Problem(CELLS[name], 10, [3, 2, 1])
+    with emulated(seed=3):
+        got = problem.results(loop_for(problem, "high", units=8, sequences=8))
+    assert_close(got, problem.expected(), TOLERANCES["high"])
 
 
 @pytest.mark.gpu

@@ -44,12 +44,24 @@ def test_a_cut_has_a_thread_for_each_unit_of_each_sequence_and_all_blocks_run_at
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
-@pytest.mark.parametrize("name", ["lstm", "gru", "rnn"])
+@pytest.mark.parametrize("name", ["lstm", "gru", "rnn", "gru_layer_norm"])
 @pytest.mark.parametrize(
     "shape", [(650, 20, 35), (512, 64, 100), (256, 64, 512), (128, 256, 50), (200, 20, 35)], ids=str
 )
 def test_layers_of_usual_sizes_run_in_one_launch(name, shape, precision):
     assert all(make_plan(CELLS[name], *shape, np.float32, precision, H100))
+
+
+def test_normalized_cells_meet_more_often_and_keep_room_for_statistics():
+    shape = 512, 64, 100, np.float32, "high", H100
+    gru, normalized, lstm = (make_plan(CELLS[name], *shape) for name in ("gru", "gru_layer_norm", "lstm_layer_norm"))
+    for plain, one, two in zip(gru, normalized, lstm, strict=True):
+        assert plain.cost + 1 < one.cost < two.cost - 1  # a microsecond for a barrier
+        for cut in (one, two):
+            (tiling,), sizes = cut.tilings, cut.sizes
+            products = tiling.warps * tiling.row_tiles * 16 * tiling.stride
+            assert cut.shared >= 4 * (products + 4 * sizes.units * sizes.sequences)
+            assert cut.shared <= H100.shared_memory
 
 
 def test_what_is_faster_step_by_step_has_no_plan():
@@ -59,7 +71,7 @@ def test_what_is_faster_step_by_step_has_no_plan():
     assert make_plan(lstm, 512, 64, 100, np.float64, "highest", H100) is None
     assert make_plan(lstm, 512, 0, 100, np.float32, "high", H100) is None
     assert make_plan(lstm, 512, 64, 100, np.float32, "high", H100, projected=True) is None
-    assert make_plan(CELLS["lstm_layer_norm"], 512, 64, 100, np.float32, "high", H100) is None
+    assert make_plan(CELLS["lstm_layer_norm"], 512, 64, 100, np.float32, "high", H100, projected=True) is None
 
 
 def test_units_that_do_not_see_each_other_need_no_tensor_cores():

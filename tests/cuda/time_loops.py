@@ -8,11 +8,13 @@ from fastrnn.cells._cell import count_units, declared
 from fastrnn.cuda import arrays
 from fastrnn.cuda.recurrent_memory import Gradients, Masks, Memory, Weights
 from fastrnn.kernels.packing import make_packing
-from tests.numpy_backend.recurrence import Recurrence
+from tests.numpy_backend.recurrence import Recurrence, standardize
 
 
 class Problem:
-    """Arrays of a pass, forward and backward, of a cell without normalization.
+    """Arrays of a pass, forward and backward.
+
+    The input's part of normalized cells is standardized in them.
 
     Parameters
     ----------
@@ -44,7 +46,10 @@ class Problem:
         self.mask = ((random.random((batch, hidden)) < 0.7) / 0.7).astype(dtype) if dropout else None
         self.update = (random.random((states, self.rows, hidden)) < 0.6).astype(dtype) if zoneout else None
         self.gates = np.zeros((self.rows, slots * hidden), dtype)
-        for slot, part in zip(cell.input_slots, np.split(self.x, len(cell.input_slots), axis=1), strict=True):
+        self.normalized, inputs = declared(cell, "normalized"), self.x
+        if self.normalized:
+            inputs, self.scale = standardize(self.x.astype(float))
+        for slot, part in zip(cell.input_slots, np.split(inputs, len(cell.input_slots), axis=1), strict=True):
             self.gates[:, slot * hidden : (slot + 1) * hidden] = part
 
     def expected(self):
@@ -82,7 +87,7 @@ class Problem:
             masked[:batch] = self.initial[0] * self.mask
         up = lambda array: None if array is None else arrays.asarray(array)  # noqa: E731
         gated = up(np.full((self.rows, hidden), np.nan, self.dtype)) if self.gated else None
-        memory = Memory(up(self.gates), up(states), up(masked), gated, None, None, None)
+        memory = Memory(up(self.gates), up(states), up(masked), gated, None, *map(up, self._statistics()))
         recurrent, gated = (self.weight[: self._split()], self.weight[self._split() :])
         weights = Weights(up(recurrent) if len(recurrent) else None, up(gated) if len(gated) else None, None,
                           up(self.units) if len(self.units) else None)  # fmt: skip
@@ -92,6 +97,15 @@ class Problem:
         loop.forward(memory, weights, masks, keep=True)
         loop.backward(gradients, memory, weights, masks)
         return self._collected(memory, gradients)
+
+    def _statistics(self):
+        """Return the arrays of `Memory` that normalized cells have: the standardized state and the scales."""
+        if not self.normalized:
+            return None, None
+        scales = np.full((self.rows, 3), np.nan, self.dtype)
+        scales[:, :1] = self.scale
+        has_state = declared(self.cell, "standardized_state") is not None
+        return np.full((self.rows, self.hidden), np.nan, self.dtype) if has_state else None, scales
 
     def _collected(self, memory, gradients):
         cell, hidden = self.cell, self.hidden
