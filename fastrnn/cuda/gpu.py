@@ -236,8 +236,10 @@ class Device:
         checked(driver.cuStreamBeginCapture(self.stream, driver.CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_RELAXED))
         try:
             function()
-        finally:
-            graph = checked(driver.cuStreamEndCapture(self.stream))
+        except BaseException:
+            driver.cuStreamEndCapture(self.stream)  # may fail too: the first error says more
+            raise
+        graph = checked(driver.cuStreamEndCapture(self.stream))
         ready = checked(driver.cuGraphInstantiate(graph, 0))
         checked(driver.cuGraphDestroy(graph))
         return ready
