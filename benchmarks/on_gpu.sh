@@ -29,10 +29,10 @@ run() {
     shift 3
     [[ $parts == *" $name "* ]] || return 0
     say "$name: at most $seconds s"
-    timeout --signal=INT --kill-after=12 "$seconds" "$@" > "$out/$name.log" 2>&1 < /dev/null
+    timeout --signal=INT --kill-after=20 "$seconds" "$@" > "$out/$name.log" 2>&1 < /dev/null
     code=$?
     tail -n "$lines" "$out/$name.log"
-    say "$name: exit status $code$([ $code = 124 ] && echo ', out of time')"
+    say "$name: exit status $code$([[ $code == @(124|137) ]] && echo ', out of time')"
 }
 
 site=$(mktemp -d)

@@ -93,6 +93,15 @@ def test_statistics_are_exact_where_products_are_rounded(name):
 
 
 @pytest.mark.gpu
+@pytest.mark.parametrize("precision", ["highest", "high", "medium"])
+@pytest.mark.parametrize("name", ["lstm", "gru", "rnn", "gru_reset_before"])
+def test_a_gpu_exchanges_states_and_gradients(name, precision):
+    problem = Problem(CELLS[name], 100, [9, 8, 7] * 9 + [3] * 7, dropout=True, zoneout=True)
+    got = problem.results(loop_for(problem, precision, units=8, sequences=24))
+    assert_close(got, problem.expected(), TOLERANCES[precision])
+
+
+@pytest.mark.gpu
 def test_a_thousand_runs_with_random_delays_are_equal():
     problem = Problem(CELLS["lstm"], 100, [9, 8, 7] * 9 + [3] * 7)
     random, first = np.random.default_rng(0), None
