@@ -7,7 +7,6 @@ from fastrnn.cells import CELLS
 from fastrnn.cuda import arrays
 from fastrnn.cuda.gpu import device
 from fastrnn.cuda.persistent import PersistentLoop
-from fastrnn.cuda.persistent_kernels import backward_steps, forward_steps
 from fastrnn.cuda.persistent_plan import Plan, count_exchanges, cut_for, products_of
 from tests.cuda.emulator import emulated
 from tests.cuda.time_loops import Problem
@@ -102,13 +101,15 @@ def test_a_gpu_exchanges_states_and_gradients(name, precision):
 
 
 @pytest.mark.gpu
-def test_a_thousand_runs_with_random_delays_are_equal():
-    problem = Problem(CELLS["lstm"], 100, [9, 8, 7] * 9 + [3] * 7)
+@pytest.mark.parametrize("name", ["lstm", "lstm_layer_norm"])
+def test_a_thousand_runs_with_random_delays_are_equal(name):
+    problem = Problem(CELLS[name], 100, [9, 8, 7] * 9 + [3] * 7)
+    meetings = 9 * (1 + count_exchanges(problem.cell))
     random, first = np.random.default_rng(0), None
     for _ in range(1000):
         loop = loop_for(problem, "highest", units=8, sequences=24)
-        for kernel, cut in zip((forward_steps, backward_steps), loop.plan, strict=True):
-            delays = random.integers(0, 4000, (10, cut.groups, cut.blocks)).astype(np.uint32)
+        for kernel, cut in zip(loop._kernels, loop.plan, strict=True):
+            delays = random.integers(0, 4000, (meetings, cut.groups, cut.blocks)).astype(np.uint32)
             loop._exchanges[kernel] = loop._exchange(kernel, cut)._replace(delays=arrays.asarray(delays))
         results = problem.results(loop)
         first = results if first is None else first
