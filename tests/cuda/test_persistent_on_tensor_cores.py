@@ -93,7 +93,7 @@ def test_statistics_are_exact_where_products_are_rounded(name):
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("precision", ["highest", "high", "medium"])
-@pytest.mark.parametrize("name", ["lstm", "gru", "rnn", "gru_reset_before"])
+@pytest.mark.parametrize("name", ["lstm", "gru", "rnn", "gru_reset_before", "gru_layer_norm", "lstm_layer_norm"])
 def test_a_gpu_exchanges_states_and_gradients(name, precision):
     problem = Problem(CELLS[name], 100, [9, 8, 7] * 9 + [3] * 7, dropout=True, zoneout=True)
     got = problem.results(loop_for(problem, precision, units=8, sequences=24))
