@@ -137,9 +137,6 @@ class Room:
         self.dtype, self._allocate = np.dtype(dtype), allocate
         self.clear()
 
-    def __reduce__(self):
-        return Room, (self.dtype, self._allocate)  # contents are scratch: copies and files do without
-
     def clear(self):
         """Drop all arrays."""
         self._arrays, self._views, self._made = {}, {}, {}

@@ -35,14 +35,14 @@ _MODULES = {  # each module's part of the seam
     "rows": "add_to_rows assign_rows spread_rows take_rows",
     "threads": "effective_n_jobs warm_up_threads",
 }
-_PUBLIC = {name: module for module, names in _MODULES.items() for name in names.split()}
+MODULE_OF = {name: module for module, names in _MODULES.items() for name in names.split()}
 
-__all__ = sorted(_PUBLIC)
+__all__ = sorted(MODULE_OF)
 
 
 def __getattr__(name):
-    if name not in _PUBLIC:
+    if name not in MODULE_OF:
         raise AttributeError(f"module 'fastrnn.kernels' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"fastrnn.kernels.{_PUBLIC[name]}"), name)
+    value = getattr(importlib.import_module(f"fastrnn.kernels.{MODULE_OF[name]}"), name)
     globals()[name] = value  # found at once from now on
     return value
