@@ -20,8 +20,8 @@ _PUBLIC = {  # imported when they are first used, so that `import fastrnn` stays
     "scan": "fastrnn._scan",
 }
 _MODULES = {  # and these as well: `fastrnn.layers` needs no import of its own
-    "cells", "classification", "datasets", "exchange", "inspection", "language", "layers", "ngram", "text", "training",
-    "warmup",
+    "cells", "classification", "datasets", "exchange", "inspection", "language", "layers", "metrics", "ngram",
+    "tagging", "text", "training", "warmup",
 }  # fmt: skip
 
 __all__ = ["__version__", *_PUBLIC]

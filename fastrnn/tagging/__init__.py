@@ -1,0 +1,1 @@
+"""Taggers: a label for each element of a sequence."""
