@@ -134,14 +134,37 @@ def read_tags(y, scheme, name="y"):
     return TagArrays(np.where(types < 0, OUTSIDE, INSIDE).astype(np.int8), types, names, offsets)
 
 
-def _flat(y, name):
-    """Return the tags of all sequences in one list, and the offsets of the sequences (n + 1,)."""
+def lists_of_tags(y, name="y"):
+    """Return sequences of tags with arrays as lists; raise ValueError if they are something else.
+
+    Parameters
+    ----------
+    y : iterable of sequences of tags
+    name : str, default="y"
+        The argument's name in messages.
+
+    Returns
+    -------
+    list of sequences of tags
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> lists_of_tags([np.array(["O", "B-PER"]), ["O"]])
+    [['O', 'B-PER'], ['O']]
+    """
     if isinstance(y, str) or not hasattr(y, "__iter__"):
         raise ValueError(f"{name} must be lists of tags, one for each sequence, got {shown(y)}.")
-    sequences = [tags.tolist() if isinstance(tags, np.ndarray) else tags for tags in y]
-    for index, tags in enumerate(sequences):
+    y = [tags.tolist() if isinstance(tags, np.ndarray) else tags for tags in y]
+    for index, tags in enumerate(y):
         if isinstance(tags, str) or not hasattr(tags, "__len__"):
             raise ValueError(f"{name}[{index}] must be a list of tags, got {shown(tags)}.")
+    return y
+
+
+def _flat(y, name):
+    """Return the tags of all sequences in one list, and the offsets of the sequences (n + 1,)."""
+    sequences = lists_of_tags(y, name)
     offsets = np.zeros(len(sequences) + 1, np.int64)
     np.cumsum([len(tags) for tags in sequences], out=offsets[1:])
     return list(itertools.chain.from_iterable(sequences)), offsets
@@ -157,7 +180,7 @@ def _parse(flat, labels, offsets, name):
             sequence = int(np.searchsorted(offsets, place, side="right")) - 1
             raise ValueError(
                 f"{name}[{sequence}][{place - offsets[sequence]}] must be a tag as 'O', 'B-PER' or 'I-PER', got "
-                f"{shown(label)}."
+                f"{shown(label)}: scheme=None makes spans of runs of equal tags."
             )
         prefixes.append(_PREFIXES[letter])
         types.append(-1 if letter == "O" else names.setdefault(type_, len(names)))
