@@ -1,0 +1,258 @@
+"""The default template of a tagger with sparse features: windows of words, affixes and shapes.
+
+A view is a function of a word: its lower-case form, its last three letters, its shape. An attribute is the value of a
+view at a place near the element, as in "w[-1]=the", or the values of several, as in "w[-1]|w[0]=the|cat". Each word is
+viewed once, however often it occurs; all else is arithmetic on arrays of numbers of values.
+"""
+
+import functools
+import itertools
+import math
+import re
+
+import numpy as np
+
+from fastrnn.tagging.named import Ids
+
+_BEGIN, _END = "<s>", "</s>"  # the words before and behind a sequence
+_REACH = 2  # elements on each side that an attribute may look at
+_BLOCK = 1 << 15  # elements that are read at a time: bounds the memory of temporary arrays
+_AFFIXES = (1, 2, 3, 4)
+
+VIEWS = (
+    "w",
+    "form",
+    *(f"prefix{n}" for n in _AFFIXES),
+    *(f"suffix{n}" for n in _AFFIXES),
+    "shape",
+    "short_shape",
+    "kind",
+)
+TEMPLATE = (
+    (),
+    *((("w", place),) for place in (-2, -1, 0, 1, 2)),
+    (("form", 0),),
+    *(((f"{affix}{n}", 0),) for affix in ("prefix", "suffix") for n in _AFFIXES),
+    *((("suffix3", place),) for place in (-1, 1)),
+    *((("shape", place),) for place in (-1, 0, 1)),
+    *((("short_shape", place),) for place in (-2, -1, 0, 1, 2)),
+    *((("kind", place),) for place in (-1, 0, 1)),
+    (("w", -1), ("w", 0)),
+    (("w", 0), ("w", 1)),
+    (("short_shape", -1), ("short_shape", 0)),
+    (("short_shape", 0), ("short_shape", 1)),
+)
+
+
+def column_template(view):
+    """Return the parts of the template for a further column: its window, and neighbours joined."""
+    singles = [((view, place),) for place in range(-2, 3)]
+    joined = [range(first, first + n) for n in (2, 3) for first in range(-2, 4 - n)]
+    return [*singles, *(tuple((view, place) for place in places) for places in joined)]
+
+
+_NAME = re.compile(r"@\w+")
+_ADDRESS = re.compile(r"(https?:|www\.)", re.IGNORECASE)
+
+
+def _kind(word):
+    """Return what is special about a word."""
+    if _ADDRESS.match(word):
+        return "url"
+    if word[0] in "@#" and len(word) > 1:
+        return word[0]
+    if word.isdigit():
+        return f"digits{min(len(word), 5)}"
+    if not any(map(str.isalnum, word)):
+        return "punctuation"
+    if word.isupper():
+        return "upper" if len(word) > 1 else "letter"
+    return "title" if word.istitle() else "hyphen" if "-" in word else ""
+
+
+@functools.cache
+def _shape_of(letter):
+    return "X" if letter.isupper() else "x" if letter.isalpha() else "d" if letter.isdigit() else letter
+
+
+def _views(word):
+    """Return the values of a word's `VIEWS`; an empty one where it has none."""
+    if not word:
+        return ("",) * len(VIEWS)
+    lower, shape = word.lower(), "".join(map(_shape_of, word))
+    short = "".join(letter for letter, _ in itertools.groupby(shape))
+    lengths = [n if n <= len(word) else 0 for n in _AFFIXES]
+    return (
+        lower,
+        word,
+        *(lower[:n] for n in lengths),
+        *(lower[-n:] if n else "" for n in lengths),
+        shape,
+        short,
+        _kind(word),
+    )
+
+
+def _all_views(words):
+    """Return the values of each of `VIEWS` for all words, a list of tuples."""
+    return list(zip(*map(_views, words), strict=True)) if words else [()] * len(VIEWS)
+
+
+class TemplateAttributes:
+    """A table of the attributes that the template makes of tokens and of further columns.
+
+    Parameters
+    ----------
+    values : list of list of str
+        The values of each view, the empty one first: it makes no attribute.
+    keys : list of int64 array
+        For each part of the template the numbers of its values, joined to one number, in rising order.
+    """
+
+    def __init__(self, values, keys):
+        self._tables, self._keys = [Ids(part) for part in values], keys
+        self._template = _template(len(values))
+        self._first_ids = np.concatenate([[0], np.cumsum([len(part) for part in keys])])
+
+    def __len__(self):
+        return int(self._first_ids[-1])
+
+    @property
+    def names(self):
+        """The names of all attributes, made at each use."""
+        return [name for part, keys in zip(self._template, self._keys, strict=True) for name in self._names(part, keys)]
+
+    def _names(self, part, keys):
+        """Return the names of the attributes of one part of the template."""
+        values = []
+        for view, _ in reversed(part):
+            keys, numbers = np.divmod(keys, len(self._tables[view]))
+            strings = list(self._tables[view])
+            values.insert(0, [strings[number] for number in numbers.tolist()])
+        if not part:
+            return ["bias"] * len(keys)
+        places = "|".join(f"{_view_name(view)}[{place}]" for view, place in part)
+        return [f"{places}={'|'.join(joined)}" for joined in zip(*values, strict=True)]
+
+    @classmethod
+    def learn(cls, columns, offsets, min_count):
+        """Return the table of the attributes of at least `min_count` elements, and the elements as `read` does.
+
+        Parameters
+        ----------
+        columns : list of sequences of str
+            The tokens (N,), and further columns (N,).
+        offsets : int64 array (n + 1,)
+        min_count : int
+        """
+        tables = [Ids([""], growing=True) for _ in range(len(VIEWS) + len(columns) - 1)]
+        texts = _Texts(columns, offsets, tables)
+        keys, everywhere = [], np.arange(offsets[-1])
+        for part in _template(len(tables)):
+            found, counts = np.unique(texts.keys(part, everywhere), return_counts=True)
+            keys.append(found[(counts >= min_count) & (found >= 0)])
+        table = cls([list(values) for values in tables], keys)
+        return table, *table._read(texts)
+
+    def read(self, columns, offsets):
+        """Return the known attributes of elements, None (all weights are 1), and the elements' offsets among them."""
+        return self._read(_Texts(columns, offsets, self._tables))
+
+    def _read(self, texts):
+        blocks, counts = [], []
+        for first in range(0, len(texts), _BLOCK):
+            elements = np.arange(first, min(first + _BLOCK, len(texts)))
+            attributes = np.empty((len(elements), len(self._template)), np.int32)
+            for column, part in enumerate(self._template):
+                attributes[:, column] = self._ids(column, texts.keys(part, elements))
+            known = attributes >= 0
+            blocks.append(attributes[known])
+            counts.append(known.sum(axis=1))
+        joined = np.concatenate(blocks) if blocks else np.zeros(0, np.int32)
+        return joined, None, np.cumsum(np.concatenate([[0], *counts]))
+
+    def _ids(self, column, keys):
+        """Return the attributes of keys of one part of the template, -1 for those that are not known."""
+        known = self._keys[column]
+        if not len(known):
+            return np.full(len(keys), -1)
+        places = np.minimum(np.searchsorted(known, keys), len(known) - 1)
+        return np.where(known[places] == keys, places + self._first_ids[column], -1)
+
+    def get_learned(self):
+        """Return the plain values and the arrays that a file keeps."""
+        arrays = {"attribute_keys": np.concatenate(self._keys), "attribute_key_offsets": self._first_ids}
+        return {"values": [list(table) for table in self._tables]}, arrays
+
+    @classmethod
+    def from_learned(cls, content, arrays):
+        """Return the table that had this result of `get_learned`."""
+        keys = np.split(arrays["attribute_keys"], arrays["attribute_key_offsets"][1:-1])
+        return cls(content["values"], keys)
+
+
+def _view_name(view):
+    return VIEWS[view] if view < len(VIEWS) else f"column{view - len(VIEWS) + 1}"
+
+
+def _template(n_views):
+    """Return the parts of the template: for each, the numbers of its views and their places."""
+    numbers = {_view_name(view): view for view in range(n_views)}
+    parts = [*TEMPLATE]
+    for view in range(len(VIEWS), n_views):
+        parts += column_template(_view_name(view))
+    return [tuple((numbers[view], place) for view, place in part) for part in parts]
+
+
+class _Texts:
+    """The values of all views at every place of some sequences.
+
+    Each column of strings stands in one array, with begins before and ends behind each sequence.
+
+    Parameters
+    ----------
+    columns : list of sequences of str (N,)
+    offsets : int64 array (n + 1,)
+    tables : list of Ids
+        The values of each view. The value 0, an empty string, stands for none.
+    """
+
+    def __init__(self, columns, offsets, tables):
+        lengths = np.diff(offsets)
+        shifts = _REACH * (2 * np.arange(len(lengths)) + 1)
+        self._places = np.arange(offsets[-1]) + np.repeat(shifts, lengths)  # (N,) of the elements in such an array
+        self._ends = (offsets[1:] + shifts)[:, None] + np.arange(_REACH)
+        self._views = []  # for each, its value for every different string of its column, and the column of strings
+        for column, strings in enumerate(columns):
+            distinct, standing = self._distinct(strings)
+            views = _all_views(distinct) if column == 0 else [distinct]
+            for place, values in enumerate(views):
+                marks = (_BEGIN, _END) if place == 0 else ("", "")
+                table = tables[len(self._views)]
+                self._views.append((table.of((*values, *marks), len(distinct) + 2), standing))
+        self._sizes = [len(table) for table in tables]
+
+    def _distinct(self, strings):
+        """Return the F different strings, and an array of their numbers; F is a begin and F + 1 an end."""
+        distinct = Ids(growing=True)
+        numbers = distinct.of(strings, len(self))
+        standing = np.full(len(self) + 2 * self._ends.size, len(distinct))
+        standing[self._ends] = len(distinct) + 1
+        standing[self._places] = numbers
+        return distinct, standing
+
+    def __len__(self):
+        return len(self._places)
+
+    def keys(self, part, elements):
+        """Return the keys of one part of the template at some elements, int64; -1 where a value is missing."""
+        keys, missing = np.zeros(len(elements), np.int64), np.zeros(len(elements), bool)
+        if math.prod(self._sizes[view] for view, _ in part) >= 2**63:  # keys would not fit: no such attributes
+            return keys - 1
+        for view, place in part:
+            values, standing = self._views[view]
+            numbers = values[standing[self._places[elements] + place]]
+            missing |= numbers <= 0  # none, or an unknown one
+            keys = keys * self._sizes[view] + numbers
+        keys[missing] = -1
+        return keys
