@@ -55,7 +55,7 @@ class TextReader:
         sequences : Sequences
             The ids of X.
         """
-        tokens, full_lengths = _read_cut(X, options, learning=True)
+        tokens, full_lengths = read_cut(X, options, learning=True)
         if not tokens:
             raise ValueError("X is empty: found 0 texts while a minimum of 1 is required.")
         vocabulary = Vocabulary(min_count, max_vocab)
@@ -68,12 +68,12 @@ class TextReader:
 
     def read(self, X):
         """Return texts as sequences of ids."""
-        tokens, full_lengths = _read_cut(X, self.options)
+        tokens, full_lengths = read_cut(X, self.options)
         return Sequences(*self.vocabulary.encode_corpus(tokens), full_lengths)
 
     def read_tokens(self, X):
         """Return the tokens of texts, cut as `read` cuts them: a list of list of str."""
-        return _read_cut(X, self.options)[0]
+        return read_cut(X, self.options)[0]
 
     def features(self, sequences):
         """Return the sequences that the network reads: the ids themselves."""
@@ -188,7 +188,7 @@ def _other_input(element, input):
     return ": decode it first" if isinstance(element, bytes) else ""
 
 
-def _read_cut(X, options, learning=False):
+def read_cut(X, options, learning=False):
     """Return the tokens of each text, cut to `max_length`, and their numbers before, int64 (n,)."""
     tokens = read_tokens(X, options, learning)
     full_lengths = np.array([len(part) for part in tokens], np.int64)
