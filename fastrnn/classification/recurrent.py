@@ -3,132 +3,22 @@
 from sklearn.base import RegressorMixin
 
 from fastrnn.classification.base import BaseClassifier
+from fastrnn.estimators.recurrent import RecurrentSequenceEstimator
 from fastrnn.estimators.targets import learn_values
 from fastrnn.estimators.whole import WholeSequenceEstimator
 from fastrnn.exchange._sequences import ClassifierExchangeMixin, RegressorExchangeMixin
 from fastrnn.networks.sequence import RecurrentNetwork
-from fastrnn.utils.checks import check_not_negative, check_positive_integer
-
-_LONG_TEXT = 2000  # tokens of a text that are read with max_length="auto"
 
 
-class RecurrentEstimator(WholeSequenceEstimator):
+class RecurrentEstimator(WholeSequenceEstimator, RecurrentSequenceEstimator):
     """Base class of the recurrent classifier and the recurrent regressor."""
 
-    _fixed = (*WholeSequenceEstimator._fixed, "cell", "hidden_size", "num_layers", "bidirectional", "pooling",
-              "zoneout", "proj_size", "residual", "missing")  # fmt: skip
-
-    def __init__(
-        self,
-        cell="lstm",
-        embedding_size=100,
-        hidden_size=128,
-        num_layers=1,
-        bidirectional=True,
-        pooling="max",
-        dropout=0.5,
-        embedding_dropout=0.0,
-        locked_dropout=False,
-        recurrent_dropout=0.0,
-        zoneout=0.0,
-        weight_dropout=0.0,
-        proj_size=0,
-        residual=False,
-        activity_penalty=0.0,
-        temporal_activity_penalty=0.0,
-        input="text",
-        tokenizer="words",
-        lowercase=True,
-        normalize=None,
-        encoding="utf-8",
-        min_count=1,
-        max_vocab=None,
-        max_length="auto",
-        truncation="end",
-        missing="error",
-        embedding=None,
-        freeze_embedding=False,
-        optimizer="adam",
-        learning_rate_init=2e-3,
-        batch_size=32,
-        max_iter="auto",
-        alpha=0.0,
-        clip_norm=1.0,
-        early_stopping=False,
-        validation_fraction=0.1,
-        n_iter_no_change=3,
-        tol=1e-4,
-        warm_start=False,
-        random_state=None,
-        n_jobs=None,
-        device="cpu",
-        precision="highest",
-        verbose=0,
-    ):
-        self.cell = cell
-        self.embedding_size = embedding_size
-        self.hidden_size = hidden_size
-        self.num_layers = num_layers
-        self.bidirectional = bidirectional
-        self.pooling = pooling
-        self.dropout = dropout
-        self.embedding_dropout = embedding_dropout
-        self.locked_dropout = locked_dropout
-        self.recurrent_dropout = recurrent_dropout
-        self.zoneout = zoneout
-        self.weight_dropout = weight_dropout
-        self.proj_size = proj_size
-        self.residual = residual
-        self.activity_penalty = activity_penalty
-        self.temporal_activity_penalty = temporal_activity_penalty
-        self.input = input
-        self.tokenizer = tokenizer
-        self.lowercase = lowercase
-        self.normalize = normalize
-        self.encoding = encoding
-        self.min_count = min_count
-        self.max_vocab = max_vocab
-        self.max_length = max_length
-        self.truncation = truncation
-        self.missing = missing
-        self.embedding = embedding
-        self.freeze_embedding = freeze_embedding
-        self.optimizer = optimizer
-        self.learning_rate_init = learning_rate_init
-        self.batch_size = batch_size
-        self.max_iter = max_iter
-        self.alpha = alpha
-        self.clip_norm = clip_norm
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.tol = tol
-        self.warm_start = warm_start
-        self.random_state = random_state
-        self.n_jobs = n_jobs
-        self.device = device
-        self.precision = precision
-        self.verbose = verbose
-
-    def _most_steps(self):
-        if self.max_length == "auto":
-            return None if self.input == "series" else _LONG_TEXT
-        return self.max_length
-
-    def _check_parameters(self):
-        super()._check_parameters()
-        for name in ("hidden_size", "num_layers"):
-            check_positive_integer(name, getattr(self, name))
-        for name in ("activity_penalty", "temporal_activity_penalty"):
-            check_not_negative(name, getattr(self, name))
+    _fixed = (*RecurrentSequenceEstimator._fixed, "pooling")
+    _network_parameters = (*RecurrentSequenceEstimator._network_parameters, "pooling")
 
     def _make_network(self, reader, target, vectors, random_state):
-        names = ("cell", "hidden_size", "num_layers", "bidirectional", "pooling", "dropout", "embedding_dropout",
-                 "locked_dropout", "recurrent_dropout", "zoneout", "weight_dropout", "proj_size", "residual",
-                 "activity_penalty", "temporal_activity_penalty", "freeze_embedding", "n_jobs", "device",
-                 "precision")  # fmt: skip
         return RecurrentNetwork(reader.n_features, vectors, target.n_outputs, target.kind, random_state=random_state,
-                                **{name: getattr(self, name) for name in names})  # fmt: skip
+                                **self._network_options())  # fmt: skip
 
 
 class RNNClassifier(ClassifierExchangeMixin, BaseClassifier, RecurrentEstimator):
@@ -297,53 +187,7 @@ class RNNClassifier(ClassifierExchangeMixin, BaseClassifier, RecurrentEstimator)
         precision="highest",
         verbose=0,
     ):
-        super().__init__(
-            cell=cell,
-            embedding_size=embedding_size,
-            hidden_size=hidden_size,
-            num_layers=num_layers,
-            bidirectional=bidirectional,
-            pooling=pooling,
-            dropout=dropout,
-            embedding_dropout=embedding_dropout,
-            locked_dropout=locked_dropout,
-            recurrent_dropout=recurrent_dropout,
-            zoneout=zoneout,
-            weight_dropout=weight_dropout,
-            proj_size=proj_size,
-            residual=residual,
-            activity_penalty=activity_penalty,
-            temporal_activity_penalty=temporal_activity_penalty,
-            input=input,
-            tokenizer=tokenizer,
-            lowercase=lowercase,
-            normalize=normalize,
-            encoding=encoding,
-            min_count=min_count,
-            max_vocab=max_vocab,
-            max_length=max_length,
-            truncation=truncation,
-            missing=missing,
-            embedding=embedding,
-            freeze_embedding=freeze_embedding,
-            optimizer=optimizer,
-            learning_rate_init=learning_rate_init,
-            batch_size=batch_size,
-            max_iter=max_iter,
-            alpha=alpha,
-            clip_norm=clip_norm,
-            early_stopping=early_stopping,
-            validation_fraction=validation_fraction,
-            n_iter_no_change=n_iter_no_change,
-            tol=tol,
-            warm_start=warm_start,
-            random_state=random_state,
-            n_jobs=n_jobs,
-            device=device,
-            precision=precision,
-            verbose=verbose,
-        )
-        self.class_weight = class_weight
+        self._store(locals())
 
 
 class RNNRegressor(RegressorExchangeMixin, RegressorMixin, RecurrentEstimator):
@@ -377,6 +221,55 @@ class RNNRegressor(RegressorExchangeMixin, RegressorMixin, RecurrentEstimator):
     >>> model.set_params(learning_rate_init=0.01, max_iter=20).fit(X, X.sum(axis=1)).score(X, X.sum(axis=1)) > 0.9
     True
     """
+
+    def __init__(
+        self,
+        cell="lstm",
+        embedding_size=100,
+        hidden_size=128,
+        num_layers=1,
+        bidirectional=True,
+        pooling="max",
+        dropout=0.5,
+        embedding_dropout=0.0,
+        locked_dropout=False,
+        recurrent_dropout=0.0,
+        zoneout=0.0,
+        weight_dropout=0.0,
+        proj_size=0,
+        residual=False,
+        activity_penalty=0.0,
+        temporal_activity_penalty=0.0,
+        input="text",
+        tokenizer="words",
+        lowercase=True,
+        normalize=None,
+        encoding="utf-8",
+        min_count=1,
+        max_vocab=None,
+        max_length="auto",
+        truncation="end",
+        missing="error",
+        embedding=None,
+        freeze_embedding=False,
+        optimizer="adam",
+        learning_rate_init=2e-3,
+        batch_size=32,
+        max_iter="auto",
+        alpha=0.0,
+        clip_norm=1.0,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=3,
+        tol=1e-4,
+        warm_start=False,
+        random_state=None,
+        n_jobs=None,
+        device="cpu",
+        precision="highest",
+        verbose=0,
+    ):
+        self._store(locals())
 
     def _learn_target(self, y, classes):
         return learn_values(y)

@@ -43,7 +43,6 @@ from fastrnn.utils.checks import (
 )
 
 _PREDICTION_BATCH = 256
-_STEPS, _FEWEST_EPOCHS = 1200, 4  # of a training with max_iter="auto"
 
 
 class Learned(NamedTuple):
@@ -78,6 +77,9 @@ class BaseSequenceEstimator(PlacedMixin, FilesMixin, BaseEstimator, abc.ABC):
     _fixed = ("input", "lowercase", "normalize", "max_length", "truncation")  # parameters that only a fit can change
     _text_reader = TextReader
     _embedding_scale = 0.1  # standard deviation of new vectors
+    _targets = TARGETS  # classes of targets by the kind that a file names
+    _auto_steps, _fewest_epochs = 1200, 4  # of a training with max_iter="auto"
+    _unit = "sequences"  # elements that the loss is a mean of
 
     @abc.abstractmethod
     def _learn_target(self, y, classes):
@@ -94,6 +96,10 @@ class BaseSequenceEstimator(PlacedMixin, FilesMixin, BaseEstimator, abc.ABC):
     def _target_weights(self, target, encoded):
         """Return the weight that its target gives each example, float64 (n,)."""
         return target.weights(encoded, None)
+
+    def _step_weights(self, target, encoded):
+        """Return factors of the weights for each step, or None; see `Examples`."""
+        return None
 
     def _check_targets(self, target, encoded, sequences, y):
         """Raise ValueError if the targets that are learned do not fit the sequences."""
@@ -152,7 +158,8 @@ class BaseSequenceEstimator(PlacedMixin, FilesMixin, BaseEstimator, abc.ABC):
             examples, held_out = split_examples(examples, strata, self.validation_fraction, random_state)
         max_iter = self.max_iter
         if max_iter == "auto":
-            max_iter = max(_FEWEST_EPOCHS, -(-_STEPS // -(-len(examples.rows) // self.batch_size)))
+            batches = -(-len(examples.rows) // self.batch_size)
+            max_iter = max(self._fewest_epochs, -(-self._auto_steps // batches))
         return self._train(learned, examples, held_out, self._new_optimizer(), max_iter, random_state, checkpoint)
 
     def _partial_fit(self, X, y, classes, sample_weight):
@@ -188,7 +195,8 @@ class BaseSequenceEstimator(PlacedMixin, FilesMixin, BaseEstimator, abc.ABC):
             vectors = None if self.input == "series" else self._initial_vectors(reader, pretrained, random_state)
             learned = Learned(reader, target, self._make_network(reader, target, vectors, random_state), [], [])
         weights = (weights / weights.mean()).astype(np.float32)
-        return learned, Examples(sequences, targets, weights, np.flatnonzero(weights > 0))
+        rows = np.flatnonzero(weights > 0)
+        return learned, Examples(sequences, targets, weights, rows, self._step_weights(learned.target, targets))
 
     def _validation_examples(self, learned, X, y):
         sequences = learned.reader.read(X)
@@ -226,7 +234,7 @@ class BaseSequenceEstimator(PlacedMixin, FilesMixin, BaseEstimator, abc.ABC):
             random_state=random_state,
             verbose=self.verbose,
             name=type(self).__name__,
-            unit="sequences",
+            unit=self._unit,
         )
         history = train(network, optimizer, epoch, options)
         curves = learned.loss_curve + history.loss_curve, learned.validation_scores + history.validation_scores
@@ -289,7 +297,7 @@ class BaseSequenceEstimator(PlacedMixin, FilesMixin, BaseEstimator, abc.ABC):
         model = cls(**unpack_params(params, content))
         reader_class = SeriesReader if model.input == "series" else cls._text_reader
         reader = reader_class.from_learned(content["reader"], arrays, model._reading())
-        target = TARGETS[content["target"]["kind"]].from_learned(content["target"], arrays)
+        target = cls._targets[content["target"]["kind"]].from_learned(content["target"], arrays)
         vectors = None if model.input == "series" else arrays["embedding.weight"]
         network = model._make_network(reader, target, vectors, check_random_state(0))
         network.set_arrays(arrays)

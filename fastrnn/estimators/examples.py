@@ -18,21 +18,27 @@ class Examples(NamedTuple):
     ----------
     sequences : Sequences
         n of them.
-    targets : ndarray (n,) or (n, K)
+    targets : ndarray (n,) or (n, K), or StepTargets
         As a target's `encode` returns them.
     weights : float32 array (n,)
     rows : int array (m,)
         The examples that are trained or validated on.
+    step_weights : StepTargets or None
+        Factors of the weights, float32, for each step; None is 1.
     """
 
     sequences: Sequences
-    targets: np.ndarray
+    targets: object
     weights: np.ndarray
     rows: np.ndarray
+    step_weights: object = None
 
     def batch(self, rows):
         """Return some examples for one pass of a network."""
-        return Batch(self.sequences, rows, self.targets[rows], self.weights[rows])
+        weights = self.weights[rows]
+        if self.step_weights is not None:
+            weights = weights[:, None] * self.step_weights[rows]  # (B, T)
+        return Batch(self.sequences, rows, self.targets[rows], weights)
 
 
 class Epoch:
@@ -157,15 +163,20 @@ def data_digests(learned, examples, validation, has_embedding):
         By the names of the arguments of `fit`.
     """
     (read, arrays), (target, target_arrays) = learned.reader.get_learned(), learned.target.get_learned()
-    sequences, targets, weights, _ = examples
+    sequences, targets, weights = examples[:3]
     digests = {}
     if has_embedding:
         digests["embedding"] = digest(learned.network.get_arrays()["embedding.weight"].reshape(-1))
     digests["X"] = digest([json.dumps(read)], *arrays.values(), sequences.values.reshape(-1), sequences.offsets)
-    digests["y"] = digest([json.dumps(target)], *target_arrays.values(), targets.reshape(-1))
+    digests["y"] = digest([json.dumps(target)], *target_arrays.values(), *_flat(targets))
     digests["sample_weight"] = digest(weights)
     if validation is not None:
-        sequences, targets, weights, _ = validation
+        sequences, targets, weights = validation[:3]
         digests["X_val"] = digest(sequences.values.reshape(-1), sequences.offsets)
-        digests["y_val"] = digest(targets.reshape(-1), weights)
+        digests["y_val"] = digest(*_flat(targets), weights)
     return digests
+
+
+def _flat(targets):
+    """Return the content of targets as flat arrays."""
+    return (targets.reshape(-1),) if isinstance(targets, np.ndarray) else targets.arrays

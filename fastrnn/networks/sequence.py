@@ -21,8 +21,9 @@ class Batch(NamedTuple):
     rows : int array (B,)
         The sequences of the batch.
     targets : ndarray or None
-        As the head takes them: int64 (B,), or (B, K); None where nothing is learned.
-    weights : float32 array (B,) or None
+        As the head takes them: int64 (B,), or (B, K); for targets of steps (B, T) or (B, T, K). None where nothing is
+        learned.
+    weights : float32 array (B,), for steps also (B, T), or None
     """
 
     sequences: object

@@ -1,1 +1,5 @@
 """Taggers: a label for each element of a sequence."""
+
+from fastrnn.tagging.recurrent import RNNTagger
+
+__all__ = ["RNNTagger"]

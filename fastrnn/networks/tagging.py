@@ -1,0 +1,80 @@
+"""The network of estimators with a prediction for each step."""
+
+from fastrnn.layers import Dropout
+from fastrnn.networks._memory import within_memory
+from fastrnn.networks.recurrent import RecurrentEncoder
+from fastrnn.networks.step_heads import STEP_HEADS
+
+
+class TaggerNetwork(RecurrentEncoder):
+    """Embedding (of tokens), recurrent layers, dropout, and a head for every step.
+
+    Parameters
+    ----------
+    input_size : int
+        Length of the vectors of series, D.
+    vectors : ndarray (V, D) or None
+        Initial vectors of tokens; None for series.
+    n_outputs : int
+        Outputs of each step, K.
+    kind : str
+        Name of the head in `STEP_HEADS`.
+    head : dict, default={}
+        Further parameters of the head.
+    random_state, n_jobs, device, precision
+        Of every layer.
+    bidirectional, dropout, locked_dropout, activity_penalty, temporal_activity_penalty, **encoder
+        See `RecurrentEncoder.add_encoder`.
+    """
+
+    def __init__(self, input_size, vectors, n_outputs, kind, head=None, *, bidirectional, dropout, locked_dropout,
+                 activity_penalty, temporal_activity_penalty, random_state, n_jobs, device="cpu", precision="highest",
+                 **encoder):  # fmt: skip
+        super().__init__()
+        options = {"random_state": random_state, "n_jobs": n_jobs, "device": device,
+                   "precision": precision}  # fmt: skip
+        self.add_encoder(input_size, vectors, bidirectional=bidirectional, dropout=dropout,
+                         locked_dropout=locked_dropout, penalties=(activity_penalty, temporal_activity_penalty),
+                         options=options, **encoder)  # fmt: skip
+        self.add_input_dropout(dropout, locked_dropout, options)
+        self.output_dropout = self.add_layer("output_dropout", Dropout(dropout, locked_dropout, **options))
+        self.add_head(STEP_HEADS[kind](self.recurrent.output_size, n_outputs, **(head or {}), **options))
+
+    def encode(self, batch, training=False):
+        """Return the vectors of all steps, (T, B, H), and the lengths of the sequences."""
+        x, lengths = self.embed_batch(batch, training)
+        h = self.read(x, lengths, training)
+        return self.output_dropout.forward(h, training=training), lengths
+
+    def embed_batch(self, batch, training=False):
+        """Return the input vectors of all steps, (T, B, D), and the lengths of the sequences."""
+        x, lengths = batch.sequences.padded(batch.rows)
+        return self.embed(x, training), lengths
+
+    def encode_training(self, batch):
+        """Return vectors with noise, and lengths; see `Network.encode_training`."""
+        return self.encode(batch, training=True)
+
+    def encode_backward(self, dh, scale):
+        """Add to the gradients; see `Network.encode_backward`."""
+        self.embed_backward(self.read_backward(self.output_dropout.backward(dh), scale))
+
+    def loss(self, batch):
+        """Return the weighted sum of the losses of a batch, without noise."""
+        return within_memory(self, batch, self._loss)
+
+    def _loss(self, batch):
+        h, lengths = self.encode(batch)
+        return self.head.loss(h, batch.targets, batch.weights, lengths)
+
+    def outputs(self, batch):
+        """Return the outputs of the last dense layer, float64 (T, B, K)."""
+        return within_memory(self, batch, lambda part: self.head.outputs(*self.encode(part)))
+
+    def predict(self, batch):
+        """Return probabilities or values of all steps, float64 (T, B, K)."""
+        return within_memory(self, batch, lambda part: self.head.predict(*self.encode(part)))
+
+    def decode(self, batch):
+        """Return the best classes of all steps, int32 (T, B); -1 behind the end of a sequence."""
+        return within_memory(self, batch, lambda part: self.head.decode(*self.encode(part)))

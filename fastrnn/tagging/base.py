@@ -1,0 +1,139 @@
+"""What all taggers have: predictions for each element of sequences, and their accuracy."""
+
+import abc
+import itertools
+import operator
+
+import numpy as np
+
+from fastrnn.estimators.examples import check_sample_weight
+from fastrnn.tagging.labels import check_same_lengths, label_sequences
+from fastrnn.utils.use import GuardedMixin
+
+
+class BaseTagger(GuardedMixin, abc.ABC):
+    """Mixin of taggers: labels, marginal probabilities, accuracy.
+
+    A tagger is no classifier for scikit-learn, which refuses labels of different numbers for each sequence: it carries
+    no such tag, and scikit-learn splits its data with `KFold`.
+
+    A subclass has `_target`, a `TagsTarget`, and writes `_paths`, `_marginals` and `_emissions`, which return
+    `StepTargets`.
+    """
+
+    _elements = "elements"  # their name in messages, in the plural
+    _returns_arrays = False  # whether predictions are arrays rather than lists
+
+    @abc.abstractmethod
+    def _paths(self, X):
+        """Return the best classes of each sequence as `StepTargets`, int (N,)."""
+
+    @abc.abstractmethod
+    def _marginals(self, X):
+        """Return the probability of each class at each element as `StepTargets`, float64 (N, K)."""
+
+    @abc.abstractmethod
+    def _emissions(self, X):
+        """Return the score of each class at each element, without transitions, as `StepTargets`, float64 (N, K)."""
+
+    def predict(self, X):
+        """Return the labels of the elements.
+
+        Parameters
+        ----------
+        X : as in `fit`
+
+        Returns
+        -------
+        list of (list of label), or of array (T_i,) for series
+            With a CRF: the most probable sequence of labels, which need not have the most probable label everywhere.
+        """
+        paths = self._paths(X)
+        if self._returns_arrays:
+            return [self.classes_[part] for part in paths.parts()]
+        return self._target.decode(paths)
+
+    def predict_proba(self, X):
+        """Return the probabilities of the labels of each element.
+
+        Parameters
+        ----------
+        X : as in `fit`
+
+        Returns
+        -------
+        list of float64 array (T_i, K)
+            In the order of ``classes_``; rows sum to 1. With a CRF these are the marginals: sums over all sequences of
+            labels.
+        """
+        return self._marginals(X).parts()
+
+    def predict_log_proba(self, X):
+        """Return the natural logarithm of `predict_proba`.
+
+        Parameters
+        ----------
+        X : as in `fit`
+
+        Returns
+        -------
+        list of float64 array (T_i, K)
+            -inf for a label that is impossible.
+        """
+        with np.errstate(divide="ignore"):
+            return [np.log(part) for part in self.predict_proba(X)]
+
+    def decision_function(self, X):
+        """Return the scores of the labels of each element, to which a CRF adds those of transitions.
+
+        Parameters
+        ----------
+        X : as in `fit`
+
+        Returns
+        -------
+        list of float64 array (T_i, K)
+            Logits (emissions), in the order of ``classes_``.
+        """
+        return self._emissions(X).parts()
+
+    def score(self, X, y, sample_weight=None):
+        """Return the accuracy: the share of elements with the right label.
+
+        Parameters
+        ----------
+        X, y : as in `fit`
+            A label that is no class counts as wrong.
+        sample_weight : array-like (n,), default=None
+            Weight of each sequence: of each of its elements.
+
+        Returns
+        -------
+        float
+
+        Raises
+        ------
+        ValueError
+            y has not a label for each element of X, or there are none.
+
+        See Also
+        --------
+        fastrnn.metrics : Precision, recall and F1 of entities.
+        """
+        labels, predicted = label_sequences(y), self.predict(X)
+        if len(labels) != len(predicted):
+            raise ValueError(
+                f"X and y must have the same number of samples: found input variables with inconsistent numbers of "
+                f"samples: [{len(predicted)}, {len(labels)}]."
+            )
+        check_same_lengths(labels, [len(part) for part in predicted], ("X", "y"), self._elements)
+        if not labels.flat:
+            raise ValueError("y holds no labels: the accuracy of no elements is not defined.")
+        flat = itertools.chain.from_iterable(predicted)
+        right = np.fromiter(map(operator.eq, labels.flat, flat), np.bool_, len(labels.flat))
+        if sample_weight is None:
+            return float(right.mean())
+        weights = np.repeat(check_sample_weight(sample_weight, len(labels)), labels.lengths)
+        if not weights.any():
+            raise ValueError("sample_weight leaves no element with a weight above 0.")
+        return float(np.average(right, weights=weights))

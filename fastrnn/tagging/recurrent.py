@@ -1,0 +1,368 @@
+"""Recurrent networks that label each element of a sequence."""
+
+import copy
+
+import numpy as np
+
+from fastrnn.estimators.examples import Examples, check_lengths
+from fastrnn.estimators.recurrent import RecurrentSequenceEstimator
+from fastrnn.networks.sequence import Batch
+from fastrnn.networks.tagging import TaggerNetwork
+from fastrnn.tagging.base import BaseTagger
+from fastrnn.tagging.labels import check_same_lengths, label_sequences
+from fastrnn.tagging.targets import STEP_TARGETS, StepTargets, learn_tags
+from fastrnn.utils.checks import check_choice, check_fitted
+
+
+class RecurrentStepEstimator(RecurrentSequenceEstimator):
+    """Base class of recurrent estimators with a target for each element.
+
+    Training cuts sequences that are longer than `max_length`, and their targets with them. Predictions are made for
+    all elements.
+    """
+
+    _targets = STEP_TARGETS
+
+    def _most_steps(self):
+        return self.max_length
+
+    @property
+    def _elements(self):
+        """Name of the elements of sequences, in the plural."""
+        return "steps" if self.input == "series" else "tokens"
+
+    _unit = _elements
+
+    @property
+    def _returns_arrays(self):
+        return self.input == "series"
+
+    def fit(self, X, y, sample_weight=None, X_val=None, y_val=None, *, checkpoint=None, checkpoint_minutes=None):
+        """Learn from sequences and the labels of their elements.
+
+        Parameters
+        ----------
+        X : list of (list of str or int), list of array (T_i, D), or array (n, T, D) or (n, T)
+            The sequences, as `input` says. Empty ones are allowed.
+        y : list of (list of label, or array (T_i,)), or array (n, T)
+            A label for each element of X: strings, or numbers (integers, booleans or whole floats).
+        sample_weight : array-like (n,), default=None
+            Weight of each sequence: of each of its elements.
+        X_val, y_val : as X and y, default=None
+            Validation data, used after each epoch: the weights that predict it best are kept. Labels that y does not
+            have count as wrong.
+        checkpoint : str or os.PathLike, default=None
+            File that is written after each epoch, see `RNNClassifier.fit`.
+        checkpoint_minutes : float or None, default=None
+            Minutes after which the file is written within an epoch too.
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        ValueError
+            A parameter, the data or the checkpoint cannot be used: lengths of X and y differ, a label is missing, for
+            instance; or losses or outputs became infinite or NaN before an epoch was finished. The model is unchanged.
+
+        Warns
+        -----
+        UserWarning
+            Some sequences are longer than `max_length`.
+        ConvergenceWarning
+            The training was interrupted (Ctrl-C) after a finished epoch, or losses, weights or outputs became infinite
+            or NaN. The model has the best weights up to then.
+        RuntimeWarning
+            The checkpoint cannot be written.
+        """
+        return self._fit(X, y, sample_weight, X_val, y_val, checkpoint, checkpoint_minutes)
+
+    def _encode_targets(self, target, y, sequences):
+        labels = label_sequences(y)
+        check_lengths("X and y", None, sequences, labels)
+        check_same_lengths(labels, sequences.full_lengths, ("X", "y"), self._elements)
+        return target.encode(labels).cut(sequences.lengths, self.truncation)
+
+    def _target_weights(self, target, encoded):
+        """Return 1 for each sequence, and 0 for those without elements."""
+        return (encoded.lengths > 0).astype(np.float64)
+
+    def _validation_examples(self, learned, X, y):
+        sequences = _whole(learned.reader).read(X)
+        labels = label_sequences(y, "y_val")
+        check_lengths("X_val and y_val", X, sequences, labels)
+        check_same_lengths(labels, sequences.lengths, ("X_val", "y_val"), self._elements)
+        targets = learned.target.encode(labels, "y_val", allow_unknown=True)
+        rows = np.flatnonzero(targets.lengths)
+        if not len(rows):
+            raise ValueError("y_val holds no labels: at least one sequence with an element is required.")
+        sequences = learned.reader.features(sequences)
+        return Examples(sequences, targets, np.ones(len(targets), np.float32), rows)
+
+    def _read(self, X):
+        """Return all of the sequences of X in the form that the network reads."""
+        return self._reader.features(_whole(self._reader).read(X))
+
+    def _steps(self, X, compute, dtype, *shape):
+        """Return `compute(batch)`, arrays (T, B, *shape), for all sequences of X as `StepTargets`."""
+        check_fitted(self, "network_")
+        sequences = self._read(X)
+        self.network_.held_weights().keep()
+        return self._by_steps(sequences, np.arange(len(sequences)), compute, dtype, *shape)
+
+    def _by_steps(self, sequences, rows, compute, dtype, *shape):
+        """Return `compute(batch)`, arrays (T, B, *shape), for the sequences `rows` as `StepTargets`."""
+        offsets = np.concatenate([[0], np.cumsum(sequences.lengths[rows])])
+        values = np.empty((offsets[-1], *shape), dtype)
+        for group in self._groups(sequences, rows):
+            places = np.searchsorted(rows, group)
+            computed = compute(Batch(sequences, group))
+            for b, place in enumerate(places.tolist()):
+                begin, end = offsets[place : place + 2]
+                values[begin:end] = computed[: end - begin, b]
+        return StepTargets(values, offsets)
+
+    def _set_fitted(self, learned, optimizer):
+        super()._set_fitted(learned, optimizer)
+        self.n_outputs_ = self._target.n_outputs
+
+
+class RNNTagger(RecurrentStepEstimator, BaseTagger):
+    """Recurrent tagger: a label for each token of a sentence, or for each step of a series.
+
+    Embedding (of tokens) → recurrent layers → dense → softmax for each element.
+
+    Parameters
+    ----------
+    cell : str or cell, default="lstm"
+        Name of the recurrent cell, see `fastrnn.layers.cells`, or an instance of your own cell class.
+    embedding_size : int, default=100
+        Length of a word's vector, without a pretrained `embedding`.
+    hidden_size : int, default=128
+        Hidden units of each layer and direction.
+    num_layers : int, default=1
+        Number of recurrent layers.
+    bidirectional : bool, default=True
+        Whether a second direction reads the sequences backwards. Without it, a label depends on the elements up to its
+        own only.
+    output : {"softmax"}, default="softmax"
+        Distribution of the labels: independent at each element.
+    dropout : float, default=0.5
+        Probability of dropout on embeddings, between layers and before the output in training.
+    embedding_dropout : float, default=0.0
+        Probability that all occurrences of a word are zeroed in a batch.
+    locked_dropout, residual : bool, default=False
+    recurrent_dropout, zoneout, weight_dropout : float, default=0.0
+        See `fastrnn.layers.Recurrent`.
+    proj_size : int, default=0
+        Length to which cells of the LSTM family project the hidden state; 0 for no projection.
+    activity_penalty, temporal_activity_penalty : float, default=0.0
+        Factors of the mean square of the last layer's output, and of its change from step to step (Merity et al. 2017).
+    input : {"tokens", "series"}, default="tokens"
+        Form of X: lists of str or of int ids; or series, as a list of arrays (T_i, D), an array (n, T, D), or (n, T)
+        for one dimension. Series are standardised by mean and deviation of the training data.
+    lowercase : bool, default=True
+    normalize : {"NFC", "NFKC", "NFD", "NFKD"} or None, default=None
+        Normal form of Unicode that tokens are converted to first, see `fastrnn.text.preprocess`.
+    encoding : str, default="utf-8"
+        Encoding of text files.
+    min_count : int, default=1
+        Tokens that appear less often are unknown.
+    max_vocab : int or None, default=None
+        Largest size of the vocabulary, the four special tokens included.
+    max_length : int or None, default=None
+        Most elements of a sequence that are trained on. Predictions are made for all elements.
+    truncation : {"end", "start"}, default="end"
+        End of longer sequences that is cut off in training. A warning says how many sequences are cut.
+    missing : {"error", "pad"}, default="error"
+        Meaning of NaN in series. "error" refuses it; "pad" leaves out the last steps of a series if they are nothing
+        but NaN.
+    embedding : mapping, (words, array), path or None, default=None
+        Pretrained vectors: a vector for each word, a list and an array, or a text file as of GloVe or word2vec, which
+        may be compressed. Their words are known besides those of the training data; a word's first vector counts.
+    freeze_embedding : bool, default=False
+        Whether the vectors of words stay as they are.
+    optimizer : {"adam", "adamw", "sgd", "adagrad", "rmsprop"}, default="adam"
+    learning_rate_init : float, default=2e-3
+        Learning rate. With validation it is divided by 4 after each epoch without improvement.
+    batch_size : int, default=16
+        Number of sequences, of similar lengths, that are computed together.
+    max_iter : int or "auto", default="auto"
+        Most epochs; "auto" takes 10, or as many as make 1,500 batches on small data.
+    alpha : float, default=0.0
+        Weight decay.
+    clip_norm : float or None, default=1.0
+        Largest global norm of the gradient.
+    class_weight : "balanced", dict or None, default=None
+        Weight of the elements with each label; "balanced" gives all labels the same total weight.
+    early_stopping : bool, default=False
+        Whether to set a part of the training data aside for validation and to keep the weights that predict it best.
+    validation_fraction : float, default=0.1
+        Share of the sequences that is set aside.
+    n_iter_no_change : int, default=3
+        Epochs without improvement of the validation score after which the training stops.
+    tol : float, default=1e-4
+        Increase of the score that counts as improvement.
+    warm_start : bool, default=False
+        Whether `fit` continues from the weights, vocabulary and classes of the last `fit`.
+    random_state : int, RandomState instance or None, default=None
+    n_jobs : int or None, default=None
+        Number of threads; None takes all cores if the work is large enough. Results do not depend on it.
+    device : {"cpu", "cuda", "auto"}, default="cpu"
+        Where the network is trained and used: "cuda" is an NVIDIA GPU, "auto" is the GPU where there is one that can be
+        used, and the CPU elsewhere.
+    precision : {"highest", "high", "medium"}, default="highest"
+        How a GPU multiplies matrices, as in ``torch.set_float32_matmul_precision``: in float32, in TF32, or in bfloat16
+        with sums in float32. The CPU always multiplies in float32.
+    verbose : int, default=0
+        1 shows a progress bar on stderr. If stderr is not a terminal, a line for each epoch goes to the logger
+        ``fastrnn``, level INFO.
+
+    Attributes
+    ----------
+    classes_ : ndarray (K,)
+        The labels, sorted.
+    vocabulary_ : Vocabulary
+        For tokens.
+    n_features_in_ : int
+        For series: the length D of the vector of a step.
+    n_iter_ : int
+        Number of finished epochs.
+    loss_curve_ : list of float
+        Mean training loss of each epoch, over the elements.
+    validation_scores_ : list of float
+        Accuracy of the validation data after each epoch.
+    n_parameters_, nbytes_ : int
+
+    References
+    ----------
+    Huang, Xu and Yu, "Bidirectional LSTM-CRF models for sequence tagging", arXiv:1508.01991, 2015.
+
+    Examples
+    --------
+    >>> from fastrnn import RNNTagger
+    >>> X = [["the", "dog", "barks"], ["a", "cat", "sleeps"], ["dogs", "bark"]] * 5
+    >>> y = [["DET", "NOUN", "VERB"], ["DET", "NOUN", "VERB"], ["NOUN", "VERB"]] * 5
+    >>> model = RNNTagger(hidden_size=16, random_state=0).fit(X, y)
+    >>> model.predict([["the", "cat", "barks"]])
+    [['DET', 'NOUN', 'VERB']]
+    """
+
+    _inputs = ("tokens", "series")
+    _fixed = (*RecurrentStepEstimator._fixed, "output")
+    _auto_steps, _fewest_epochs = 1500, 10
+
+    def __init__(
+        self,
+        cell="lstm",
+        embedding_size=100,
+        hidden_size=128,
+        num_layers=1,
+        bidirectional=True,
+        output="softmax",
+        dropout=0.5,
+        embedding_dropout=0.0,
+        locked_dropout=False,
+        recurrent_dropout=0.0,
+        zoneout=0.0,
+        weight_dropout=0.0,
+        proj_size=0,
+        residual=False,
+        activity_penalty=0.0,
+        temporal_activity_penalty=0.0,
+        input="tokens",
+        tokenizer="words",
+        lowercase=True,
+        normalize=None,
+        encoding="utf-8",
+        min_count=1,
+        max_vocab=None,
+        max_length=None,
+        truncation="end",
+        missing="error",
+        embedding=None,
+        freeze_embedding=False,
+        optimizer="adam",
+        learning_rate_init=2e-3,
+        batch_size=16,
+        max_iter="auto",
+        alpha=0.0,
+        clip_norm=1.0,
+        class_weight=None,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=3,
+        tol=1e-4,
+        warm_start=False,
+        random_state=None,
+        n_jobs=None,
+        device="cpu",
+        precision="highest",
+        verbose=0,
+    ):
+        self._store(locals())
+
+    def _check_parameters(self):
+        super()._check_parameters()
+        check_choice("output", self.output, ("softmax",))
+
+    def _learn_target(self, y, classes):
+        return learn_tags(y, classes)
+
+    def _step_weights(self, target, encoded):
+        if self.class_weight is None:
+            return None
+        return StepTargets(target.weights(encoded, self.class_weight).astype(np.float32), encoded.offsets)
+
+    def _make_network(self, reader, target, vectors, random_state):
+        return TaggerNetwork(reader.n_features, vectors, target.n_outputs, self.output, random_state=random_state,
+                             **self._network_options())  # fmt: skip
+
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
+        """Train one epoch on further examples.
+
+        Parameters
+        ----------
+        X, y : as in `fit`
+            The first call fixes the vocabulary, or mean and deviation of series.
+        classes : array-like (K,), default=None
+            All labels that may occur. Only the first call needs them, unless y holds all of them.
+        sample_weight : array-like (n,), default=None
+
+        Returns
+        -------
+        self : object
+        """
+        return self._partial_fit(X, y, classes, sample_weight)
+
+    def _validate(self, network, examples):
+        """Return the accuracy of held-out examples."""
+        rows = np.sort(examples.rows)
+        found = self._by_steps(examples.sequences, rows, network.decode, np.int32)
+        return float(np.mean(found.values == examples.targets.take(rows).values))
+
+    def _paths(self, X):
+        check_fitted(self, "network_")
+        return self._steps(X, self.network_.decode, np.int32)
+
+    def _marginals(self, X):
+        check_fitted(self, "network_")
+        return self._steps(X, self.network_.predict, np.float64, self._target.n_outputs)
+
+    def _emissions(self, X):
+        check_fitted(self, "network_")
+        return self._steps(X, self.network_.outputs, np.float64, self._target.n_outputs)
+
+    def _set_fitted(self, learned, optimizer):
+        super()._set_fitted(learned, optimizer)
+        self.classes_ = self._target.classes
+
+
+def _whole(reader):
+    """Return a reader that does not cut sequences."""
+    if reader.options["max_length"] is None:
+        return reader
+    reader = copy.copy(reader)
+    reader.options = {**reader.options, "max_length": None}
+    return reader
