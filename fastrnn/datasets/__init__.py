@@ -13,9 +13,11 @@ from fastrnn.datasets.classification import (
 )
 from fastrnn.datasets.minimal_pairs import load_blimp, load_marvin_linzen
 from fastrnn.datasets.python_docs import load_python_docs
+from fastrnn.datasets.tagging import load_btc, load_ud_ewt
 
 __all__ = [
     "load_blimp",
+    "load_btc",
     "load_glove",
     "load_japanese_vowels",
     "load_marvin_linzen",
@@ -27,4 +29,5 @@ __all__ = [
     "load_splice",
     "load_subjectivity",
     "load_ucr",
+    "load_ud_ewt",
 ]

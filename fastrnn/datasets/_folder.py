@@ -10,6 +10,7 @@ from fastrnn.utils.files import replaced_file
 from fastrnn.utils.optional import optional_module
 
 _FOLDER = "FASTRNN_DATA"
+ORIGIN = "Read from the folder that the environment variable FASTRNN_DATA names, or downloaded where that is possible."
 
 # The address of the files of each folder; {set} is the part of a file's name before the first "_".
 _SKTIME = "https://raw.githubusercontent.com/sktime/sktime/v1.2.0/sktime/datasets/data/"

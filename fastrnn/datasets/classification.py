@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.utils import Bunch
 
-from fastrnn.datasets._folder import find
+from fastrnn.datasets._folder import ORIGIN, find
 from fastrnn.text.delimited import DelimitedReader
 from fastrnn.text.reading import open_lines
 from fastrnn.utils.checks import check_choice
@@ -11,7 +11,6 @@ from fastrnn.utils.checks import check_choice
 UCR = ("ArrowHead", "BasicMotions", "GunPoint", "ItalyPowerDemand", "OSULeaf")
 LANGUAGES = ("Arabic Chinese Czech Dutch English French German Greek Irish Italian Japanese Korean Polish Portuguese "
              "Russian Scottish Spanish Vietnamese").split()  # fmt: skip
-_ORIGIN = "Read from the folder that the environment variable FASTRNN_DATA names, or downloaded where that is possible."
 
 
 def load_movie_review_sentences():
@@ -240,4 +239,4 @@ def load_glove():
 
 def _bunch(loader, **content):
     description = loader.__doc__.strip().split("\n")[0]
-    return Bunch(**content, DESCR=f"{description}\n\n{_ORIGIN}")
+    return Bunch(**content, DESCR=f"{description}\n\n{ORIGIN}")

@@ -63,7 +63,7 @@ def open_lines(source, encoding="utf-8", errors="strict", keep_ends=False):
     >>> list(open_lines(io.BytesIO(b"\xef\xbb\xbfone\x0bline\r\n\ntwo\n")))
     ['one\x0bline', '', 'two']
     """
-    name = _name_of(source)
+    name = name_of(source)
     with _opened(source, encoding, errors) as lines:
         number = 0
         try:
@@ -321,5 +321,6 @@ def _cut(parts):
         yield rest
 
 
-def _name_of(source):
+def name_of(source):
+    """Return the path of a file, or an open file's name, for messages."""
     return str(source if isinstance(source, str | os.PathLike) else getattr(source, "name", "the text"))

@@ -1,7 +1,10 @@
 """Files that are written whole or not at all, and errors that name the file which cannot be written."""
 
+import bz2
 import contextlib
 import glob
+import gzip
+import lzma
 import os
 import pathlib
 import stat
@@ -49,6 +52,21 @@ def replaced_file(path):
             temporary.chmod(stat.S_IMODE(target.stat().st_mode))
         with open(temporary, "r+b") as file:
             os.fsync(file.fileno())
+
+
+@contextlib.contextmanager
+def open_compressed(path, suffix):
+    """Open a binary file for writing; compress what is written if the suffix is ``.gz``, ``.bz2`` or ``.xz``."""
+    with contextlib.ExitStack() as stack:
+        raw = stack.enter_context(open(path, "wb"))
+        if suffix == ".gz":
+            yield stack.enter_context(gzip.GzipFile("", "wb", 6, raw, mtime=0))  # the same bytes at any time
+        elif suffix == ".bz2":
+            yield stack.enter_context(bz2.BZ2File(raw, "wb"))
+        elif suffix == ".xz":
+            yield stack.enter_context(lzma.LZMAFile(raw, "wb", preset=1))  # the default takes ten times as long
+        else:
+            yield raw
 
 
 def temporary_beside(target):

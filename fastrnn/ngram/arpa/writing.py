@@ -1,9 +1,5 @@
 """Writing of ARPA files."""
 
-import bz2
-import contextlib
-import gzip
-import lzma
 import pathlib
 
 import numpy as np
@@ -11,7 +7,7 @@ import numpy as np
 from fastrnn._jit import kernel
 from fastrnn.ngram.arpa.characters import LETTER_E, LF, LOG_ZERO, MINUS, POINT, SPACE, TAB, ZERO
 from fastrnn.text.word_table import WordTable
-from fastrnn.utils.files import replaced_file
+from fastrnn.utils.files import open_compressed, replaced_file
 
 _BLOCK_ROWS = 1 << 16  # n-grams written at once
 _NUMBER_BYTES = 24  # more than a float32 takes
@@ -44,7 +40,7 @@ def write_arpa(path, tokens, levels):
                 "replace it in the text, by '_' for instance."
             )
     words = WordTable.of(token.encode(errors="surrogatepass") for token in tokens)
-    with replaced_file(path) as temporary, _compressed(temporary, pathlib.Path(path).suffix) as file:
+    with replaced_file(path) as temporary, open_compressed(temporary, pathlib.Path(path).suffix) as file:
         counts = "".join(f"ngram {k}={len(ids)}\n" for k, (ids, *_) in enumerate(levels, start=1))
         file.write(f"\\data\\\n{counts}".encode())
         for k, (ids, log_probs, log_backoffs) in enumerate(levels, start=1):
@@ -54,21 +50,6 @@ def write_arpa(path, tokens, levels):
                 rows = slice(begin, begin + _BLOCK_ROWS)
                 file.write(_format_rows(ids[rows], log_probs[rows], log_backoffs[rows], words))
         file.write(b"\n\\end\\\n")
-
-
-@contextlib.contextmanager
-def _compressed(path, suffix):
-    """Open a file for writing, with the compression of its suffix."""
-    with contextlib.ExitStack() as stack:
-        raw = stack.enter_context(open(path, "wb"))
-        if suffix == ".gz":
-            yield stack.enter_context(gzip.GzipFile("", "wb", 6, raw, mtime=0))  # the same bytes at any time
-        elif suffix == ".bz2":
-            yield stack.enter_context(bz2.BZ2File(raw, "wb"))
-        elif suffix == ".xz":
-            yield stack.enter_context(lzma.LZMAFile(raw, "wb", preset=1))  # the default takes ten times as long
-        else:
-            yield raw
 
 
 def _format_rows(ids, log_probs, log_backoffs, words):
