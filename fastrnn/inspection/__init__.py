@@ -13,6 +13,7 @@ from fastrnn.inspection._learning_curve import LearningCurveDisplay
 from fastrnn.inspection._minimal_pairs import MinimalPairs, MinimalPairsDisplay, minimal_pairs
 from fastrnn.inspection._singular_values import SingularValues, SingularValuesDisplay, singular_values
 from fastrnn.inspection._surprisal import Surprisal, SurprisalDisplay, surprisal
+from fastrnn.inspection._tag_errors import TagError, TagErrors, TagErrorsDisplay, tag_errors
 
 __all__ = [
     "Explanation",
@@ -29,6 +30,9 @@ __all__ = [
     "SingularValuesDisplay",
     "Surprisal",
     "SurprisalDisplay",
+    "TagError",
+    "TagErrors",
+    "TagErrorsDisplay",
     "explain",
     "gate_activations",
     "gradient_flow",
@@ -36,4 +40,5 @@ __all__ = [
     "minimal_pairs",
     "singular_values",
     "surprisal",
+    "tag_errors",
 ]
