@@ -113,9 +113,13 @@ class Device:
         from cuda.bindings import driver
         from numba import cuda
         from numba.cuda.cudadrv.driver import _to_core_stream
+        from numba.cuda.dispatcher import CUDA_CORE_GE_1_0, LaunchConfig, launch
 
-        self._driver, self.make_current = driver, cuda.current_context
-        self.make_current()
+        cuda.current_context()  # makes one
+        self._driver, self._context = driver, checked(driver.cuCtxGetCurrent())
+        self._make_launch, self._launch_kernel = LaunchConfig, launch
+        self._cooperative = "is_cooperative" if CUDA_CORE_GE_1_0 else "cooperative_launch"
+        self._with_all_shared = set()  # kernels that may have all shared memory of a block
         found = cuda.get_current_device()
         self.name = found.name.decode() if isinstance(found.name, bytes) else found.name
         self.compute_capability = tuple(found.compute_capability)
@@ -136,6 +140,10 @@ class Device:
         from nvmath.bindings import cublas
 
         return cublas
+
+    def make_current(self):
+        """Make the device's context that of this thread; Numba's own way takes longer than a launch."""
+        checked(self._driver.cuCtxSetCurrent(self._context))
 
     def _allocate(self, size):
         self.make_current()
@@ -182,35 +190,34 @@ class Device:
         self.make_current()
         compiled = kept_kernel(kernel.function, argument_types, kernel.options)
         compiled.bind()
-        return compiled
+        return compiled, compiled._codelibrary.get_cufunc().kernel  # the first holds the machine code
 
     def launcher(self, compiled, grid, block, arguments, shared, cooperative):
         """Return a function that launches a kernel; it costs a tenth of a launch by Numba.
 
         It takes the integers that follow `arguments`, if the kernel has any.
         """
-        from numba.cuda.dispatcher import CUDA_CORE_GE_1_0, LaunchConfig, launch
-
-        function = compiled._codelibrary.get_cufunc()
-        if shared > 48 * 1024:
-            self._allow_shared(function.kernel)
-        name = "is_cooperative" if CUDA_CORE_GE_1_0 else "cooperative_launch"
-        config = LaunchConfig(grid=grid, block=block, shmem_size=shared, **{name: cooperative})
+        _, kernel = compiled
+        if shared > 48 * 1024 and kernel not in self._with_all_shared:
+            self._allow_shared(kernel)
+        config = self._make_launch(grid=grid, block=block, shmem_size=shared, **{self._cooperative: cooperative})
         flat = []
         for argument in arguments:
             flatten(argument, flat)
-        return functools.partial(self._launch, launch, config, function.kernel, flat)
+        return functools.partial(self._launch, config, kernel, flat)
 
-    def _launch(self, launch, config, kernel, arguments, *numbers):
+    def _launch(self, config, kernel, arguments, *numbers):
         with self.lock:
             self.make_current()  # of this thread
-            launch(self._core_stream, config, kernel, *arguments, *numbers)
+            self._launch_kernel(self._core_stream, config, kernel, *arguments, *numbers)
 
     def _allow_shared(self, kernel):
         """Let all launches of a kernel have as much shared memory as there is: a smaller bound would end others."""
         attribute = self._driver.CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
+        self.make_current()
         place = checked(self._driver.cuCtxGetDevice())
         checked(self._driver.cuKernelSetAttribute(attribute, self.shared_memory, kernel.handle, place))
+        self._with_all_shared.add(kernel)
 
     def graph(self, function):
         """Return a function that repeats the launches of `function`, captured once.

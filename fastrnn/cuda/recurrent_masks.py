@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastrnn.cuda.arrays import asarray
 from fastrnn.cuda.counters import keep_mask
+from fastrnn.cuda.gpu import device
 from fastrnn.cuda.recurrent_memory import Masks
 
 
@@ -39,7 +39,7 @@ def draw(regularizers, weights, packing, room):
     recurrent_dropout, weight_dropout, zoneout, seed, number = regularizers
     hidden = weights.hidden
     if number is None:
-        return Drawn(None, Masks(None, _expected(zoneout, hidden, weights.dtype) if any(zoneout) else None))
+        return Drawn(None, Masks(None, _expected(zoneout, hidden, room) if any(zoneout) else None))
     weight_hh = recurrent = update = None
     if recurrent_dropout:
         recurrent = room.take("recurrent mask", packing.batch, weights.output)
@@ -58,6 +58,9 @@ def draw(regularizers, weights, packing, room):
     return Drawn(weight_hh, Masks(recurrent, update))
 
 
-def _expected(zoneout, hidden, dtype):
+def _expected(zoneout, hidden, room):
     """Return the expected share of the new value in each state: (N, 1, H)."""
-    return asarray(np.repeat(np.array([[[1 - rate]] for rate in zoneout], dtype), hidden, axis=2))
+    values = np.repeat(np.array([[[1 - rate]] for rate in zoneout], room.dtype), hidden, axis=2)
+    shares = room.take("expected update", *values.shape)
+    device().upload(shares, values)
+    return shares

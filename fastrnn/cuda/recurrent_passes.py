@@ -17,13 +17,15 @@ from fastrnn.cuda.stepwise import normalized_layout, row_threads
 from fastrnn.cuda.time_loop import TimeLoop
 from fastrnn.utils.recurrent import Inputs
 
-_PIECE_BYTES = 1 << 30  # of pre-activations that a prediction computes together
+_PIECE_BYTES = 1 << 26  # of pre-activations that a prediction computes together
+_KEPT_BYTES = 1 << 28  # at most, of the workspace that a direction keeps for its next predictions
+_KEPT_LOOPS = 2  # of a workspace: a long prediction has pieces of one length, and a last one
 
 
 class Pass(NamedTuple):
     """What a forward pass over packed rows keeps for its backward pass.
 
-    Its arrays are in the direction's room, and valid until the next forward pass in training.
+    Its arrays are in the direction's workspace, and valid until the next forward pass in training.
     """
 
     x: Inputs  # as given
@@ -43,11 +45,34 @@ def make_direction(
     return Direction(weights, place, column, reverse)
 
 
+class Workspace:
+    """What a pass computes in: a room, and time loops on its arrays. Only one pass at a time uses it.
+
+    A pass finds the arrays of the one before: its launches are prepared, or captured as a graph.
+
+    Parameters
+    ----------
+    weights : DirectionWeights
+    """
+
+    def __init__(self, weights):
+        self._weights, self.room, self._loops = weights, Room(weights.dtype), {}
+
+    def loop(self, packing, drawn):
+        """Return the time loop of a pass: that of the last passes, if one of them had the same packing and masks."""
+        recurrent, update = drawn.masks
+        key = packing, recurrent is None, update is None
+        loop = self._loops.pop(key, None)
+        while len(self._loops) >= _KEPT_LOOPS:
+            del self._loops[next(iter(self._loops))]  # the oldest one
+        self._loops[key] = loop = TimeLoop(self._weights, packing) if loop is None else loop
+        return loop
+
+
 class Direction:
     """Runs a cell over packed rows, and back.
 
-    Several threads may predict at once, each pass in a room of its own: a direction only remembers the time loop and
-    the room of its passes in training.
+    Several threads may predict at once, each pass in a workspace of its own.
 
     Parameters
     ----------
@@ -59,12 +84,12 @@ class Direction:
     def __init__(self, weights, place, column, reverse):
         self.weights, self.place, self.reverse = weights, place, reverse
         self._column = column
-        self._room = Room(weights.dtype)
-        self._last_loop = None, None  # its key and itself
+        self._training = Workspace(weights)
+        self._free = []  # workspaces of predictions: threads take them out and put them back
 
     def release(self):
-        """Release the memory of the last pass in training; there is no `backward` after this."""
-        self._room, self._last_loop = Room(self.weights.dtype), (None, None)
+        """Release the memory of the last passes; there is no `backward` after this."""
+        self._training, self._free = Workspace(self.weights), []
 
     def held(self):
         """Return the weights prepared for many passes, which must not change meanwhile."""
@@ -76,13 +101,28 @@ class Direction:
         self, y, final, x, initial, packing, regularizers, *, padded, training=False, held=None, all_states=None
     ):
         """Run all steps; see `fastrnn.kernels.recurrent_passes.Direction.forward`."""
-        weights = self.weights
-        if not training and all_states is None:
-            steps = self._steps_at_once(packing, padded)
-            if steps < packing.steps:
-                self._predict_in_pieces(y, final, x, initial, packing, regularizers, padded, held, steps)
-                return None
-        room = self._room if training else Room(weights.dtype)
+        if training:
+            passed = self._training, y, final, x, initial, packing, regularizers
+            return self._pass(*passed, padded=padded, keep=True, held=held, all_states=all_states)
+        try:
+            workspace = self._free.pop()
+        except IndexError:
+            workspace = Workspace(self.weights)
+        passed = workspace, y, final, x, initial, packing, regularizers
+        steps = packing.steps if all_states is not None else self._steps_at_once(packing, padded)
+        if steps < packing.steps:
+            self._pass_in_pieces(steps, *passed, padded=padded, held=held)
+        else:
+            self._pass(*passed, padded=padded, held=held, all_states=all_states)
+        if workspace.room.nbytes <= _KEPT_BYTES:
+            self._free.append(workspace)
+        return None
+
+    def _pass(
+        self, workspace, y, final, x, initial, packing, regularizers, *, padded, held, keep=False, all_states=None
+    ):
+        """Run all steps in a workspace; return the `Pass` with `keep`."""
+        weights, room = self.weights, workspace.room
         if self.reverse:
             x = packing.taken(x, "reverse")
         drawn = draw(regularizers, weights, packing, room)
@@ -90,8 +130,8 @@ class Direction:
         prepared = weights.prepared(room, drawn) if held is None else held.prepared
         rows = self._write_inputs(memory, x, prepared, held, room)
         self._set_initial(memory, initial, packing, drawn)
-        loop = self._loop(packing, drawn, training)
-        loop.forward(memory, prepared.loop, drawn.masks, keep=training)
+        loop = workspace.loop(packing, drawn)
+        loop.forward(memory, prepared.loop, drawn.masks, keep=keep)
         planes = self._planes(memory.states)
         gather(y, planes[0], packing.uploaded("source_rows", self.reverse, padded), columns=weights.output,
                out_column=self._column, source_row=packing.batch)  # fmt: skip
@@ -102,23 +142,27 @@ class Direction:
             for state, plane in zip(all_states, planes, strict=True):
                 target = self._own(state)
                 gather(target.reshaped((-1, target.shape[-1])), plane, numbers, source_row=packing.batch)
-        return Pass(x, rows, memory, prepared, drawn, packing, loop) if training else None
+        return Pass(x, rows, memory, prepared, drawn, packing, loop) if keep else None
 
     def _steps_at_once(self, packing, padded):
         """Return how many steps of a prediction are computed together: all but for long batches in packed order."""
-        is_in_order = packing.is_full and packing.target_rows(self.reverse, padded) is None
+        if not packing.is_full or packing.target_rows(self.reverse, padded) is not None:
+            return packing.steps
         step_bytes = packing.batch * self.weights.width * self.weights.dtype.itemsize
-        return max(1, _PIECE_BYTES // max(step_bytes, 1)) if is_in_order else packing.steps
+        most = max(1, _PIECE_BYTES // max(step_bytes, 1))
+        pieces = -(-packing.steps // most)
+        return -(-packing.steps // max(pieces, 1))  # of about one length, for which launches are prepared once
 
-    def _predict_in_pieces(self, y, final, x, initial, packing, regularizers, padded, held, steps):
+    def _pass_in_pieces(self, steps, workspace, y, final, x, initial, packing, regularizers, *, padded, held):
         """Run all steps, `steps` at a time, so that only the output grows with their number."""
-        batch, held = packing.batch, self.held() if held is None else held
+        batch, held = packing.batch, HeldWeights(self.weights, workspace.room) if held is None else held
         for begin in range(0, packing.steps, steps):
             end = min(begin + steps, packing.steps)
             first, last = begin * batch, end * batch
             rows = Inputs(x.vectors.part(first, last)) if x.ids is None else Inputs(x.vectors, x.ids[first:last])
             piece = make_packing(end - begin, batch)
-            self.forward(y.part(first, last), final, rows, initial, piece, regularizers, padded=padded, held=held)
+            own = workspace, y.part(first, last), final, rows, initial, piece, regularizers
+            self._pass(*own, padded=padded, held=held)
             initial = final
 
     def _own(self, state):
@@ -176,23 +220,12 @@ class Direction:
             mask = drawn.masks.recurrent
             stages.mask_states.over_matrix(*mask.shape, memory.masked, memory.states, mask)
 
-    def _loop(self, packing, drawn, training):
-        """Return the time loop of a pass: in training the last one, if that pass had the same packing and masks."""
-        recurrent, update = drawn.masks
-        key = packing, recurrent is None, update is None
-        if training and self._last_loop[0] == key:
-            return self._last_loop[1]
-        loop = TimeLoop(self.weights, packing)
-        if training:
-            self._last_loop = key, loop
-        return loop
-
     # --------------------------------------------------------------------------------------------------- backward
 
     def backward(self, d_initial, forward, dy, d_final, *, padded):
         """Run back through all steps; see `fastrnn.kernels.recurrent_passes.Direction.backward`."""
         (vectors, ids), rows, memory, prepared, drawn, packing, loop = forward
-        weights, room, gates = self.weights, self._room, memory.gates
+        weights, room, gates = self.weights, self._training.room, memory.gates
         gradients = self._new_gradients(packing, dy, d_final, padded, room)
         loop.backward(gradients, memory, prepared.loop, drawn.masks)
         weights.add_recurrent_gradients(memory, gradients, self._previous(memory, packing, room), drawn, room)

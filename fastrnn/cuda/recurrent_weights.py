@@ -29,14 +29,20 @@ class Prepared(NamedTuple):
 class HeldWeights:
     """Weights prepared for many passes, and the last table of inputs multiplied by them.
 
+    Parameters
+    ----------
+    owner : DirectionWeights
+    room : Room, default=None
+        Where they are prepared; None makes a room.
+
     Attributes
     ----------
     prepared : Prepared
     """
 
-    def __init__(self, owner):
+    def __init__(self, owner, room=None):
         self._owner = owner
-        self.prepared = owner.prepared(Room(owner.dtype), NOTHING_DRAWN)
+        self.prepared = owner.prepared(Room(owner.dtype) if room is None else room, NOTHING_DRAWN)
         self._tabulated = None  # vectors and their table: one tuple, so that threads may replace it at any time
 
     def table(self, vectors):

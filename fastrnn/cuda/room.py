@@ -21,6 +21,11 @@ class Room:
     def __init__(self, dtype):
         self.dtype, self._arrays = dtype, {}
 
+    @property
+    def nbytes(self):
+        """Bytes of all arrays."""
+        return sum(array.nbytes for array in self._arrays.values())
+
     def take(self, name, *shape):
         """Return an array of `shape` with arbitrary contents, valid until `name` is taken again."""
         array = self._arrays.get(name)

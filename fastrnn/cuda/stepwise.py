@@ -40,15 +40,13 @@ class StepwiseLoop:
         self._recurrent = slot_blocks(cell.recurrent_slots)
         self._gated = slot_blocks(declared(cell, "gated_slots"))
         self._row_sums = bool(declared(cell, "normalized")) or declared(cell, "standardized_state") is not None
-        self._forward, self._backward = Repeated(), Repeated()
+        self._forward, self._backward = {keep: Repeated() for keep in (False, True)}, Repeated()
         self._scratch = None
 
     def forward(self, memory, weights, masks, *, keep=True):
         """Run all steps, from the initial states in `memory` on; with `keep`, gates become what backward needs."""
-        if keep:
-            self._forward((memory, weights, masks), lambda: self._run(memory, weights, masks, 1))
-        else:  # the arrays of a prediction are new ones
-            self._run(memory, weights, masks, 0)
+        keep, arrays = bool(keep), (memory, weights, masks)
+        self._forward[keep](arrays, lambda: self._run(*arrays, int(keep)))
 
     def backward(self, gradients, memory, weights, masks):
         """Run back through all steps."""

@@ -15,7 +15,8 @@ def _small(monkeypatch):
 
 def test_all_parts_run_and_leave_a_table(tmp_path, capsys):
     parts = "compile,rates,layers,training,sampling"
-    assert cuda.main(["--smoke", "--parts", parts, "--cells", "LSTM", "--precisions", "high", "--out", str(tmp_path)])
+    arguments = ["--smoke", "--parts", parts, "--cells", "LSTM", "--precisions", "high", "--out", str(tmp_path)]
+    assert cuda.main([*arguments, "--patience", "10"])
     rows = json.loads((tmp_path / "rows.json").read_text())["rows"]
     assert [row["part"] for row in rows] == 2 * ["rates"] + 2 * ["layers"] + ["training"] + 2 * ["sampling"]
     assert all(row["ratio"] > 0 for row in rows)

@@ -136,19 +136,56 @@ def test_held_weights_keep_the_table_of_inputs(ops):
 @pytest.mark.parametrize("options", [{}, {"bidirectional": True, "num_layers": 2}], ids=str)
 @pytest.mark.parametrize("table", [None, 4])
 def test_a_long_prediction_is_made_in_pieces(options, table, ops):
-    layer, x = Recurrent("lstm", INPUTS, HIDDEN, random_state=0, device="cuda", **options), random(7, 2, INPUTS)
+    x = random(7, 2, INPUTS)
     if table is not None:
         x = Embedded(random(table, INPUTS), np.arange(14).reshape(7, 2) % table)
-    expected, states = layer.forward(x)
     piece = 3 * 2 * 4 * HIDDEN * 4  # bytes of three steps of two sequences
-    with (
-        mock.patch("fastrnn.cuda.recurrent_passes._PIECE_BYTES", piece),
-        mock.patch.object(ops.device().pool, "take", wraps=ops.device().pool.take) as taken,
-    ):
-        y, last = layer.forward(x)
-    assert options or max(call.args[0] for call in taken.call_args_list) <= piece
-    for got, wanted in zip((y, *last), (expected, *states), strict=True):
-        np.testing.assert_allclose(ops.to_numpy(got), ops.to_numpy(wanted), rtol=1e-5, atol=1e-6)
+
+    def predict(steps):
+        """Return the results for the first steps, and the sizes of all arrays that were taken."""
+        layer = Recurrent("lstm", INPUTS, HIDDEN, random_state=0, device="cuda", **options)
+        part = x[:steps] if table is None else Embedded(x.vectors, x.ids[:steps])
+        with mock.patch.object(ops.device().pool, "take", wraps=ops.device().pool.take) as taken:
+            y, states = layer.forward(part)
+        return (y, *states), {call.args[0] for call in taken.call_args_list}
+
+    expected, _ = predict(7)
+    with mock.patch("fastrnn.cuda.recurrent_passes._PIECE_BYTES", piece):
+        got, sizes = predict(7)
+        _, fewer = predict(3)  # with what does not grow with the steps: a buffer between blocks
+    assert options or max(sizes - fewer) <= piece
+    for values, wanted in zip(got, expected, strict=True):
+        np.testing.assert_allclose(ops.to_numpy(values), ops.to_numpy(wanted), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("cell", ["lstm", "lstm_peephole"])
+def test_predictions_find_the_arrays_of_the_last_one(cell, ops):
+    layer = Recurrent(cell, INPUTS, HIDDEN, random_state=0, device="cuda", zoneout=0.1)
+    x = random(7, 2, INPUTS)
+    expected = ops.to_numpy(layer.forward(x)[0])
+    with mock.patch("fastrnn.cuda.recurrent_passes._PIECE_BYTES", 3 * 2 * 4 * HIDDEN * 4):
+        layer.forward(x)
+        with (
+            mock.patch("fastrnn.cuda.recurrent_passes.TimeLoop") as loops,
+            mock.patch("fastrnn.cuda.room.empty") as arrays,
+        ):
+            for _ in range(2):
+                np.testing.assert_allclose(ops.to_numpy(layer.forward(x)[0]), expected, rtol=1e-5, atol=1e-6)
+    assert not loops.called
+    assert not arrays.called
+    layer.forget()
+    with mock.patch("fastrnn.cuda.room.empty", wraps=ops.empty) as arrays:
+        layer.forward(x)
+    assert arrays.called
+
+
+def test_a_large_workspace_is_not_kept(ops):
+    layer, x = Recurrent("gru", INPUTS, HIDDEN, random_state=0, device="cuda"), random(7, 2, INPUTS)
+    with mock.patch("fastrnn.cuda.recurrent_passes._KEPT_BYTES", 7 * 2 * 3 * HIDDEN * 4):
+        layer.forward(x)
+        with mock.patch("fastrnn.cuda.room.empty", wraps=ops.empty) as arrays:
+            layer.forward(x)
+    assert arrays.called
 
 
 @pytest.mark.parametrize("is_held", [False, True], ids=["not held", "held"])
