@@ -37,6 +37,15 @@ def subword_functions(tokenizer):
     return split, " ".join if decoder is None else decoder.decode
 
 
+def subword_offsets(tokenizer):
+    """Return a function that gives the places of a text's tokens, see `fastrnn.text.Tokenizer`."""
+
+    def offsets(text, tokens):
+        return tokenizer.encode(without_surrogates(text), add_special_tokens=False).offsets
+
+    return offsets
+
+
 def tokenizer_to_plain(tokenizer):
     """Return a tokenizer as a value that JSON can hold, where one exists.
 

@@ -6,13 +6,40 @@ import re
 import unicodedata
 from typing import NamedTuple
 
-from fastrnn.text.subwords import is_subword_tokenizer, subword_functions
+from fastrnn.text.subwords import is_subword_tokenizer, subword_functions, subword_offsets
 from fastrnn.utils.checks import did_you_mean, shown
 
 # Tokens without a space to their left, without one to their right, and quotation marks that open and close alike.
 _CLOSING = frozenset([*",.;:!?%)]}…»”’、。，！？；：）」』।", "..."])
 _OPENING = frozenset("([{«“‘$£€#¿¡（「『")
 _STRAIGHT_QUOTES = frozenset("\"'`")
+
+
+def find_tokens(text, tokens):
+    """Return where tokens are found in a text, one behind the other.
+
+    Parameters
+    ----------
+    text : str
+    tokens : list of str
+
+    Returns
+    -------
+    list of ((begin, end) or None)
+        None for a token that is not in the rest of the text.
+
+    Examples
+    --------
+    >>> find_tokens("No, no.", ["No", ",", "no", "."])
+    [(0, 2), (2, 3), (4, 6), (6, 7)]
+    """
+    found, place = [], 0
+    for token in tokens:
+        begin = text.find(token, place)
+        if begin >= 0:
+            place = begin + len(token)
+        found.append((begin, place) if begin >= 0 else None)
+    return found
 
 
 class Tokenizer(NamedTuple):
@@ -29,12 +56,15 @@ class Tokenizer(NamedTuple):
         tokens are pieces of words.
     spaces_lead : bool
         Whether a token includes the space before it.
+    offsets : callable, (str, list of str) -> list of (int, int)
+        Returns where the tokens of a text begin and end in it, in characters. None for a token that is not in it.
     """
 
     split: object
     join: object
     word_begun: object = None
     spaces_lead: bool = False
+    offsets: object = find_tokens
 
 
 @functools.cache
@@ -126,11 +156,17 @@ def _join_bytes(tokens):
     return "".join(tokens).encode("latin-1", errors="replace").decode("utf-8", errors="replace")
 
 
+def _offsets_of_bytes(text, tokens):
+    """Return the place of each byte's character."""
+    lengths = [len(character.encode("utf-8", errors="surrogatepass")) for character in text]
+    return [(place, place + 1) for place, length in enumerate(lengths) for _ in range(length)]
+
+
 TOKENIZERS = {
     "words": Tokenizer(_split_words, _join_words, _last_word),
     "whitespace": Tokenizer(split_whitespace, " ".join, _after_last_ascii_space),
     "chars": Tokenizer(list, "".join),
-    "bytes": Tokenizer(_split_bytes, _join_bytes),
+    "bytes": Tokenizer(_split_bytes, _join_bytes, offsets=_offsets_of_bytes),
 }
 
 
@@ -172,7 +208,7 @@ def get_tokenizer(tokenizer):
     if callable(tokenizer):
         return Tokenizer(tokenizer, " ".join, _after_last_space)
     if is_subword_tokenizer(tokenizer):
-        return Tokenizer(*subword_functions(tokenizer), spaces_lead=True)
+        return Tokenizer(*subword_functions(tokenizer), spaces_lead=True, offsets=subword_offsets(tokenizer))
     if not isinstance(tokenizer, str) or tokenizer not in TOKENIZERS:
         names = ", ".join(map(repr, TOKENIZERS))
         raise ValueError(
