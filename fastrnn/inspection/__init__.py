@@ -14,6 +14,7 @@ from fastrnn.inspection._minimal_pairs import MinimalPairs, MinimalPairsDisplay,
 from fastrnn.inspection._singular_values import SingularValues, SingularValuesDisplay, singular_values
 from fastrnn.inspection._surprisal import Surprisal, SurprisalDisplay, surprisal
 from fastrnn.inspection._tag_errors import TagError, TagErrors, TagErrorsDisplay, tag_errors
+from fastrnn.inspection._tag_marginals import TagMarginals, TagMarginalsDisplay, tag_marginals
 
 __all__ = [
     "Explanation",
@@ -33,6 +34,8 @@ __all__ = [
     "TagError",
     "TagErrors",
     "TagErrorsDisplay",
+    "TagMarginals",
+    "TagMarginalsDisplay",
     "explain",
     "gate_activations",
     "gradient_flow",
@@ -41,4 +44,5 @@ __all__ = [
     "singular_values",
     "surprisal",
     "tag_errors",
+    "tag_marginals",
 ]

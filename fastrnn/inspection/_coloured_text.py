@@ -70,10 +70,15 @@ def _write(ax, tokens, places, size, activations, cmap, lowest):
         color = colors.to_rgba(activation)
         box = Rectangle((column, line + 0.05), len(token), 0.9, facecolor=color, edgecolor="none")
         boxes.append(ax.add_patch(box))
-        dark = 0.299 * color[0] + 0.587 * color[1] + 0.114 * color[2] < 0.5
         ax.text(column + len(token) / 2, line + 0.5, printable(token), ha="center", va="center", family="monospace",
-                color="white" if dark else "black", fontsize=points / _MONOSPACE_ADVANCE, parse_math=False)  # fmt: skip
+                color="white" if is_dark(color) else "black", fontsize=points / _MONOSPACE_ADVANCE,
+                parse_math=False)  # fmt: skip
     return boxes
+
+
+def is_dark(color):
+    """Return whether a colour, (red, green, blue, opacity) from 0 to 1, needs white letters."""
+    return 0.299 * color[0] + 0.587 * color[1] + 0.114 * color[2] < 0.5
 
 
 def place_tokens(tokens, width):

@@ -270,7 +270,7 @@ class TagErrorsDisplay(Display):
         result, counts = self.result, self.result.confusion
         names = [str(name) for name in result.names]
         if result.of_entities:
-            rows, columns = [*names, "nothing (spurious)"], [*names, "nothing (missed)"]
+            rows, columns = [*names, "(spurious)"], [*names, "(missed)"]
         else:
             counts, rows, columns = counts[:-1, :-1], names, names
         values = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1) if normalize else counts

@@ -92,7 +92,7 @@ def test_display(pyplot):
     assert display.image_.get_array().shape == (4, 4)
     np.testing.assert_allclose(display.image_.get_array().sum(axis=1), 1)
     assert [text.get_text() for text in display.ax_.texts][:4] == ["0", "1", "1", "0"]
-    assert [label.get_text() for label in display.ax_.get_yticklabels()][-1] == "nothing (spurious)"
+    assert [label.get_text() for label in display.ax_.get_yticklabels()][-1] == "(spurious)"
     counts = tag_errors(TRUE, PREDICTED).plot(display.ax_, normalize=False, cmap="Reds")
     assert counts.figure_ is display.figure_
     assert counts.image_.get_array().sum() == 8
