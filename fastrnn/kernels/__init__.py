@@ -14,6 +14,7 @@ _MODULES = {  # each module's part of the seam
     ),
     "clipping": "clip_rows scale_rows sum_of_squares",
     "counters": "dropout keep_mask",
+    "crf": "crf_loss crf_marginals crf_viterbi",
     "cross_entropy": "cross_entropy_backward cross_entropy_forward join_clusters softmax",
     "dense": "activate activation_gradient dense_backward dense_forward pack_logit_map product",
     "embedding": "bag_backward bag_forward embedding_backward embedding_forward",

@@ -1,6 +1,7 @@
 """Layers: objects that hold parameters and gradients and call kernels, with torch's names, shapes and gate order."""
 
 from fastrnn.cells import CELLS
+from fastrnn.layers.crf import CRF
 from fastrnn.layers.dense import Dense
 from fastrnn.layers.dropout import Dropout
 from fastrnn.layers.embedding import Embedding
@@ -13,6 +14,7 @@ from fastrnn.layers.softmax import Softmax
 from fastrnn.utils.recurrent import Inputs as Embedded
 
 __all__ = [
+    "CRF",
     "GRU",
     "LSTM",
     "RNN",

@@ -7,7 +7,7 @@ from scipy.special import expit, softmax
 
 from fastrnn.layers import Dense
 
-_FIRST_SCALE = 0.1  # of the output layer's initial weights, so that no class is preferred at the beginning
+FIRST_SCALE = 0.1  # of the output layer's initial weights, so that no class is preferred at the beginning
 
 
 class Head(abc.ABC):
@@ -140,7 +140,7 @@ class DenseHead(Head):
     def __init__(self, in_features, n_outputs, **options):
         super().__init__(Dense(in_features, n_outputs, **options))
         for array in self.layer.parameters.values():
-            self.layer.backend.scale(array, _FIRST_SCALE)
+            self.layer.backend.scale(array, FIRST_SCALE)
 
     def mean_weights(self, batch, scale):
         """Return the examples' weights divided by their sum, and the sum; as `Head.mean_weights`."""

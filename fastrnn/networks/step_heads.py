@@ -1,49 +1,211 @@
-"""Heads with a prediction for every step."""
+"""Heads of taggers: a prediction for each step of each sequence, from the vectors (T, B, H) that an encoder makes.
+
+Targets of a batch have the sequence first, as the batch slices them: int64 (B, T), -1 behind the end of a sequence, or
+float32 (B, T, K). T is that of the vectors. Weights are one for each sequence, (B,), or for each step, (B, T).
+"""
+
+import math
 
 import numpy as np
-from scipy.special import softmax
+from scipy.special import expit, softmax
 
-from fastrnn.layers.softmax import Softmax
-from fastrnn.networks.heads import Head
+from fastrnn.layers import CRF, Dense, Softmax
+from fastrnn.networks.heads import FIRST_SCALE, Head
 
 
-class StepClassHead(Head):
-    """One class of K at each step: a softmax. Targets are int64 (B, T), -1 behind the end."""
+class StepHead(Head):
+    """Base class of the heads of taggers.
 
-    def __init__(self, in_features, n_outputs, **options):
-        super().__init__(Softmax(in_features, n_outputs, **options))
-        for array in self.layer.parameters.values():
-            self.layer.backend.scale(array, 0.1)
+    Losses are means over steps: a step's loss counts as much in a long sequence as in a short one.
+    """
 
     def mean_weights(self, batch, scale):
-        """Return the weights of the steps divided by their sum, (B, T), and the sum; as `Head.mean_weights`."""
-        weights = batch.weights if batch.weights.ndim == 2 else batch.weights[:, None]
-        weights = weights * (batch.targets >= 0)
-        total = float(weights.sum())
-        return weights * scale / max(total, 1e-30), total
-
-    def loss_and_gradient(self, h, targets, weights, lengths=None):
-        """Return the loss and its gradient by h; as `Head.loss_and_gradient`."""
-        return self.layer.loss_and_gradient(h, targets.T, weights.T)
-
-    def loss(self, h, targets, weights, lengths=None):
-        """Return the loss at prediction; as `Head.loss`."""
-        weights = weights if weights.ndim == 2 else np.repeat(weights[:, None], targets.shape[1], axis=1)
-        return self.layer.loss(h, targets.T, weights.T)
+        """Return the batch's weights divided by their sum over all steps, and the sum; as `Head.mean_weights`."""
+        lengths = batch.sequences.lengths[batch.rows]
+        weights = np.ones(len(lengths)) if batch.weights is None else batch.weights.astype(np.float64)
+        if weights.ndim == 1:
+            total = float(weights @ lengths)
+        else:
+            total = float(weights[np.arange(weights.shape[1]) < lengths[:, np.newaxis]].sum())
+        return weights * (scale / max(total, 1e-30)), total
 
     def outputs(self, h, lengths=None):
-        """Return the logits, float64 (T, B, K)."""
-        return self.layer.backend.to_numpy(self.layer.forward(h, by_rows=True)).astype(np.float64)
+        """Return the outputs of the dense layer, the emissions of a CRF; float64 (T, B, K), 0 behind an end."""
+        return without_padding(self.layer.backend.to_numpy(self.layer.forward(h, by_rows=True)), lengths)
+
+
+def without_padding(values, lengths):
+    """Return values (T, B, K) as float64, 0 behind the end of a sequence."""
+    values = np.array(values, np.float64)
+    if lengths is not None:
+        values[np.arange(len(values))[:, np.newaxis] >= lengths] = 0
+    return values
+
+
+def _made_small(layer):
+    """Return a layer whose initial weights are scaled so that no class is preferred at the beginning."""
+    for array in layer.parameters.values():
+        layer.backend.scale(array, FIRST_SCALE)
+    return layer
+
+
+class StepClassHead(StepHead):
+    """One class of K at each step, each step on its own: a softmax. Targets are int64 (B, T).
+
+    Parameters
+    ----------
+    in_features, n_outputs : int
+        H and K.
+    **options
+        Of every layer, see `fastrnn.layers.Layer`.
+    """
+
+    def __init__(self, in_features, n_outputs, **options):
+        super().__init__(_made_small(Softmax(in_features, n_outputs, **options)))
+
+    def loss_and_gradient(self, h, targets, weights, lengths=None):
+        """Return the loss and its gradient by h; as `fastrnn.networks.heads.Head.loss_and_gradient`."""
+        return self.layer.loss_and_gradient(h, targets.T, _of_steps(weights, targets))
+
+    def loss(self, h, targets, weights, lengths=None):
+        """Return the loss at prediction; as `fastrnn.networks.heads.Head.loss`."""
+        return self.layer.loss(h, targets.T, _of_steps(weights, targets))
 
     def predict(self, h, lengths=None):
-        """Return the probabilities, float64 (T, B, K)."""
-        return softmax(self.outputs(h, lengths), axis=-1)
+        """Return the probability of each class at each step, float64 (T, B, K), 0 behind an end."""
+        return without_padding(softmax(self.outputs(h), axis=-1), lengths)
 
-    def decode(self, h, lengths):
-        """Return the best classes, int32 (T, B); -1 behind the end of a sequence."""
-        best = self.outputs(h).argmax(axis=-1).astype(np.int32)
-        best[np.arange(len(best))[:, None] >= lengths] = -1
-        return best
+    def decode(self, h, lengths=None):
+        """Return the class of each step, int32 (T, B), -1 behind an end."""
+        classes = self.outputs(h).argmax(axis=-1).astype(np.int32)
+        if lengths is not None:
+            classes[np.arange(len(classes))[:, np.newaxis] >= lengths] = -1
+        return classes
 
 
-STEP_HEADS = {"softmax": StepClassHead}
+def _of_steps(weights, targets):
+    """Return weights for each step, (T, B)."""
+    weights = np.asarray(weights)
+    return np.broadcast_to(weights if weights.ndim < 2 else weights.T, targets.shape[1::-1])
+
+
+class CRFHead(StepHead):
+    """One class of K at each step, all steps together: a dense layer and a CRF. Targets are int64 (B, T).
+
+    A weight for each step, (B, T), weighs the loss of a sequence by the mean over its steps.
+
+    Parameters
+    ----------
+    in_features, n_outputs : int
+        H and K.
+    allowed : tuple of three bool arrays or None, default=None
+    constrain : bool, default=False
+        As in `fastrnn.layers.CRF`.
+    **options
+        Of every layer, see `fastrnn.layers.Layer`.
+    """
+
+    def __init__(self, in_features, n_outputs, allowed=None, constrain=False, **options):
+        super().__init__(_made_small(Dense(in_features, n_outputs, **options)))
+        self.crf = self.layers["crf"] = CRF(n_outputs, allowed, constrain, **options)
+
+    def loss_and_gradient(self, h, targets, weights, lengths=None):
+        """Return the loss and its gradient by h; as `fastrnn.networks.heads.Head.loss_and_gradient`."""
+        emissions = self.layer.forward(h, training=True)
+        weights = _of_sequences(weights, targets, lengths)
+        loss, d_emissions = self.crf.loss_and_gradient(emissions, targets.T, weights, lengths)
+        return loss, self.layer.backward(d_emissions)
+
+    def loss(self, h, targets, weights, lengths=None):
+        """Return the loss at prediction; as `fastrnn.networks.heads.Head.loss`."""
+        emissions = self.layer.forward(h, by_rows=True)
+        return self.crf.loss(emissions, targets.T, _of_sequences(weights, targets, lengths), lengths)
+
+    def predict(self, h, lengths=None):
+        """Return the marginal probability of each class at each step, float64 (T, B, K), 0 behind an end."""
+        return self.crf.marginals(self.layer.forward(h, by_rows=True), lengths)
+
+    def decode(self, h, lengths=None):
+        """Return the classes of the most probable paths, int32 (T, B), -1 behind an end."""
+        return self.crf.decode(self.layer.forward(h, by_rows=True), lengths)[0]
+
+
+def _of_sequences(weights, targets, lengths):
+    """Return weights for each sequence, (B,): those of steps as their mean."""
+    weights = np.asarray(weights, np.float64)
+    if weights.ndim < 2:
+        return weights
+    batch, steps = targets.shape
+    lengths = np.full(batch, steps) if lengths is None else np.asarray(lengths)
+    within = np.arange(steps) < lengths[:, np.newaxis]
+    return (weights * within).sum(axis=1) / np.maximum(lengths, 1)
+
+
+class DenseStepHead(StepHead):
+    """Base class of heads with K outputs of a dense layer that each have a target at each step, float32 (B, T, K).
+
+    Parameters
+    ----------
+    in_features, n_outputs : int
+        H and K.
+    **options
+        Of every layer, see `fastrnn.layers.Layer`.
+    """
+
+    _loss = ""  # name of the loss among the functions of the backend
+
+    def __init__(self, in_features, n_outputs, **options):
+        super().__init__(_made_small(Dense(in_features, n_outputs, **options)))
+
+    def loss_and_gradient(self, h, targets, weights, lengths=None):
+        """Return the loss and its gradient by h; as `fastrnn.networks.heads.Head.loss_and_gradient`."""
+        backend, used, rows, targets, weights = self._examples(h, targets, weights, lengths)
+        outputs = self.layer.forward(rows, training=True)
+        d_outputs = backend.empty_like(outputs)
+        loss = getattr(backend, self._loss)(d_outputs, outputs, targets, weights)
+        dh = backend.spread_rows(self.layer.backward(d_outputs), used, math.prod(h.shape[:2]))
+        return loss, backend.reshape(dh, h.shape)
+
+    def loss(self, h, targets, weights, lengths=None):
+        """Return the loss at prediction; as `fastrnn.networks.heads.Head.loss`."""
+        backend, _, rows, targets, weights = self._examples(h, targets, weights, lengths)
+        return getattr(backend, self._loss)(None, self.layer.forward(rows, by_rows=True), targets, weights)
+
+    def _examples(self, h, targets, weights, lengths):
+        """Return the backend, the places of the steps within their sequences, and their vectors, targets, weights."""
+        backend, (steps, batch, size) = self.layer.backend, h.shape
+        within = np.arange(steps)[:, np.newaxis] < (np.full(batch, steps) if lengths is None else np.asarray(lengths))
+        used = np.flatnonzero(within)
+        weights = _of_steps(weights, targets).reshape(-1)[used]
+        targets = np.swapaxes(targets, 0, 1).reshape(steps * batch, -1)[used]
+        return backend, used, backend.take_rows(backend.reshape(h, (steps * batch, size)), used), targets, weights
+
+
+class StepLabelsHead(DenseStepHead):
+    """Any number of K labels at each step: a sigmoid each. Targets are 0 and 1, float32 (B, T, K)."""
+
+    _loss = "binary_cross_entropy"
+
+    def predict(self, h, lengths=None):
+        """Return the probability of each label at each step, float64 (T, B, K), 0 behind an end."""
+        return without_padding(expit(self.outputs(h)), lengths)
+
+    def decode(self, h, lengths=None):
+        """Return whether each label holds at each step, int32 (T, B, K), -1 behind an end."""
+        labels = (self.outputs(h) > 0).astype(np.int32)
+        if lengths is not None:
+            labels[np.arange(len(labels))[:, np.newaxis] >= lengths] = -1
+        return labels
+
+
+class StepValuesHead(DenseStepHead):
+    """K numbers at each step: half the squared error. Targets are float32 (B, T, K)."""
+
+    _loss = "half_squared_error"
+
+    def predict(self, h, lengths=None):
+        """Return the numbers at each step, float64 (T, B, K), 0 behind an end."""
+        return self.outputs(h, lengths)
+
+
+STEP_HEADS = {"softmax": StepClassHead, "crf": CRFHead, "labels": StepLabelsHead, "values": StepValuesHead}

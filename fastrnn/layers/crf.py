@@ -1,0 +1,218 @@
+"""The linear-chain conditional random field: the output layer of taggers, a distribution over whole paths of tags."""
+
+import math
+
+import numpy as np
+
+from fastrnn.layers._layer import Layer
+from fastrnn.utils.checks import shown
+
+_FIRST_BOUND = 0.1  # of the initial scores, as in pytorch-crf
+
+
+class CRF(Layer):
+    """Linear-chain conditional random field: scores of neighbouring tags join the emissions of a network.
+
+    The probability of a path y of tags is proportional to the exponential of start[y_0] + Σ emissions[t, y_t] +
+    Σ transitions[y_{t-1}, y_t] + end[y_{T-1}], see `fastrnn.kernels.crf`. Training maximizes the likelihood of the
+    paths given.
+
+    Parameters
+    ----------
+    num_tags : int
+        K.
+    allowed : tuple of three bool arrays or None, default=None
+        Whether a path may start with a tag (K,), may have tag j behind tag i (K, K), and may end with a tag (K,).
+        `decode` finds allowed paths only. None allows all.
+    constrain : bool, default=False
+        Whether the loss and the marginals, too, count allowed paths only.
+    dtype, random_state, n_jobs, device, precision
+        As in every layer, see `Layer`.
+
+    Attributes
+    ----------
+    parameters : dict
+        ``transitions`` (K, K), where (i, j) is the score of tag j behind tag i, ``start_transitions`` (K,) and
+        ``end_transitions`` (K,): the names of pytorch-crf. Drawn uniformly from ±0.1.
+
+    References
+    ----------
+    Lafferty, McCallum and Pereira, "Conditional random fields: probabilistic models for segmenting and labeling
+    sequence data", ICML 2001. Lample, Ballesteros, Subramanian, Kawakami and Dyer, "Neural architectures for named
+    entity recognition", NAACL 2016.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastrnn.layers import CRF
+    >>> layer = CRF(2, dtype="float64", random_state=0)
+    >>> emissions = np.array([[[2.0, 0.0]], [[0.0, 0.1]], [[0.0, 3.0]]])  # 3 steps of 1 sequence, 2 tags
+    >>> loss, d_emissions = layer.loss_and_gradient(emissions, np.array([[0], [1], [1]]))
+    >>> round(loss, 3)
+    0.781
+    >>> layer.decode(emissions)[0][:, 0]
+    array([0, 1, 1], dtype=int32)
+    >>> layer.marginals(emissions)[1, 0].round(2)
+    array([0.45, 0.55])
+    """
+
+    def __init__(self, num_tags, allowed=None, constrain=False, *, dtype="float32", random_state=None, n_jobs=None,
+                 device="cpu", precision="highest"):  # fmt: skip
+        super().__init__(dtype=dtype, random_state=random_state, n_jobs=n_jobs, device=device, precision=precision)
+        self.num_tags, self.constrain = num_tags, constrain
+        self.allowed = None if allowed is None else self._read_allowed(allowed)
+        self._add_parameter("start_transitions", self._uniform(_FIRST_BOUND, num_tags))
+        self._add_parameter("end_transitions", self._uniform(_FIRST_BOUND, num_tags))
+        self._add_parameter("transitions", self._uniform(_FIRST_BOUND, (num_tags, num_tags)))
+
+    def loss(self, emissions, tags, weights=1.0, lengths=None):
+        """Return Σ weights · −log p(tags).
+
+        Parameters
+        ----------
+        emissions : array-like (T, B, K)
+        tags : array-like of int (T, B)
+            From 0 to K − 1; what comes behind the end of a sequence is ignored.
+        weights : float or array-like (B,), default=1.0
+            Of the sequences.
+        lengths : array-like (B,) of int or None, default=None
+            Steps of each sequence, 0 allowed; None if all have T.
+
+        Returns
+        -------
+        float
+
+        Raises
+        ------
+        ValueError
+            A path is not allowed, and `constrain` is on.
+        """
+        return self._loss(emissions, tags, weights, lengths, training=False)[0]
+
+    def loss_and_gradient(self, emissions, tags, weights=1.0, lengths=None):
+        """Return the loss and its gradient by the emissions, and add to the gradients of the parameters.
+
+        Parameters
+        ----------
+        emissions, tags, weights, lengths : as in `loss`
+
+        Returns
+        -------
+        loss : float
+        d_emissions : array of the device (T, B, K)
+            0 behind the end of a sequence.
+        """
+        return self._loss(emissions, tags, weights, lengths, training=True)
+
+    def marginals(self, emissions, lengths=None):
+        """Return the probability of each tag at each step, given the whole sequence.
+
+        Parameters
+        ----------
+        emissions, lengths : as in `loss`
+
+        Returns
+        -------
+        ndarray of float64 (T, B, K)
+            0 behind the end of a sequence.
+        """
+        emissions, lengths = self._read(emissions, lengths)
+        marginals = self.backend.empty(emissions.shape, "float64")
+        self.backend.crf_marginals(marginals, emissions, *self._model(self.constrain), lengths, self.n_jobs)
+        return np.array(self.backend.to_numpy(marginals))
+
+    def decode(self, emissions, lengths=None):
+        """Return the most probable path of each sequence (Viterbi 1967).
+
+        Parameters
+        ----------
+        emissions, lengths : as in `loss`
+
+        Returns
+        -------
+        tags : int32 ndarray (T, B)
+            -1 behind the end of a sequence.
+        scores : float64 ndarray (B,)
+            The sums of scores of the paths.
+
+        Raises
+        ------
+        ValueError
+            A sequence has no allowed path.
+        """
+        emissions, lengths = self._read(emissions, lengths)
+        steps, batch, _ = emissions.shape
+        tags, scores = np.empty((steps, batch), np.int32), np.empty(batch)
+        self.backend.crf_viterbi(tags, scores, emissions, *self._model(constrained=True), lengths, self.n_jobs)
+        if (scores == -math.inf).any():
+            raise ValueError(
+                f"emissions must leave each sequence an allowed path, but sequence {int(scores.argmin())} has none."
+            )
+        return tags, scores
+
+    def _loss(self, emissions, tags, weights, lengths, training):
+        """Return the loss, and its gradient or None."""
+        emissions, lengths = self._read(emissions, lengths)
+        tags = self._read_tags(tags, emissions.shape, lengths)
+        weights = np.broadcast_to(np.asarray(weights, np.float64), emissions.shape[1:2])
+        gradients, grads = (None,) * 4, self.grads
+        if training:
+            gradients = (self.backend.empty_like(emissions), grads["transitions"], grads["start_transitions"],
+                         grads["end_transitions"])  # fmt: skip
+        model = self._model(self.constrain)
+        loss = self.backend.crf_loss(*gradients, emissions, *model, tags, lengths, weights, self.n_jobs)
+        if math.isinf(loss) and self.constrain and self.allowed is not None:
+            self._check_allowed(tags, lengths)
+        return loss, gradients[0]
+
+    def _model(self, constrained):
+        """Return transitions, start and end, minus infinity where they are forbidden and that counts."""
+        scores = [self.parameters[name] for name in ("transitions", "start_transitions", "end_transitions")]
+        if self.allowed is None or not constrained:
+            return scores
+        start, transitions, end = self.allowed
+        return [
+            self.backend.add(values, self.backend.asarray(np.where(used, 0, -np.inf), self.dtype))
+            for values, used in zip(scores, (transitions, start, end), strict=True)
+        ]
+
+    def _read_allowed(self, allowed):
+        """Return `allowed` as three arrays of bool."""
+        arrays, size = [np.asarray(part, bool) for part in allowed], self.num_tags
+        if [array.shape for array in arrays] != [(size,), (size, size), (size,)]:
+            raise ValueError(
+                f"allowed must be three arrays of shapes ({size},), ({size}, {size}) and ({size},), "
+                f"got {[array.shape for array in arrays]}."
+            )
+        return tuple(arrays)
+
+    def _read(self, emissions, lengths):
+        """Return emissions as an array of the device, and lengths as int64 (B,)."""
+        emissions = self.backend.asarray(emissions, self.dtype)
+        if emissions.ndim != 3 or emissions.shape[2] != self.num_tags:
+            raise ValueError(f"emissions must have shape (T, B, {self.num_tags}), got {emissions.shape}.")
+        steps, batch, _ = emissions.shape
+        lengths = np.full(batch, steps) if lengths is None else np.asarray(lengths)
+        if lengths.shape != (batch,) or (batch and not 0 <= lengths.min() <= lengths.max() <= steps):
+            raise ValueError(f"lengths must be {batch} integers from 0 to {steps}, got {shown(lengths)}.")
+        return emissions, lengths.astype(np.int64)
+
+    def _read_tags(self, tags, shape, lengths):
+        """Return tags as int64 (T, B), 0 behind the end of a sequence."""
+        tags = np.asarray(tags)
+        if tags.shape != shape[:2] or (tags.size and tags.dtype.kind not in "iu"):
+            raise ValueError(f"tags must be integers of shape {shape[:2]}, got {tags.dtype} of shape {tags.shape}.")
+        tags = np.where(np.arange(shape[0])[:, np.newaxis] < lengths, tags, 0)
+        if tags.size and not 0 <= tags.min() <= tags.max() < self.num_tags:
+            raise ValueError(f"tags must be from 0 to {self.num_tags - 1}, got {tags.min()} to {tags.max()}.")
+        return tags.astype(np.int64)
+
+    def _check_allowed(self, tags, lengths):
+        """Raise for the first path that is not allowed."""
+        start, transitions, end = self.allowed
+        for b, length in enumerate(lengths):
+            path = tags[:length, b]
+            if length and not (start[path[0]] and transitions[path[:-1], path[1:]].all() and end[path[-1]]):
+                raise ValueError(
+                    f"tags must be allowed paths, but that of sequence {b} is not: {shown(path.tolist())}."
+                )
