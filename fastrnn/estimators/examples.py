@@ -167,12 +167,12 @@ def data_digests(learned, examples, validation, has_embedding):
     digests = {}
     if has_embedding:
         digests["embedding"] = digest(learned.network.get_arrays()["embedding.weight"].reshape(-1))
-    digests["X"] = digest([json.dumps(read)], *arrays.values(), sequences.values.reshape(-1), sequences.offsets)
+    digests["X"] = digest([json.dumps(read)], *arrays.values(), *sequences.arrays)
     digests["y"] = digest([json.dumps(target)], *target_arrays.values(), *_flat(targets))
     digests["sample_weight"] = digest(weights)
     if validation is not None:
         sequences, targets, weights = validation[:3]
-        digests["X_val"] = digest(sequences.values.reshape(-1), sequences.offsets)
+        digests["X_val"] = digest(*sequences.arrays)
         digests["y_val"] = digest(*_flat(targets), weights)
     return digests
 

@@ -29,6 +29,11 @@ class Sequences:
         return len(self.offsets) - 1
 
     @property
+    def arrays(self):
+        """All content as flat arrays."""
+        return self.values.reshape(-1), self.offsets
+
+    @property
     def lengths(self):
         """Steps of each sequence, int64 (n,)."""
         return np.diff(self.offsets)

@@ -8,16 +8,15 @@ import numpy as np
 
 from fastrnn.estimators.sequences import Sequences, add_ngrams
 from fastrnn.estimators.texts import TextReader, read_cut
-from fastrnn.text.forms import CodePoints, own_word, shapes, word_ids
+from fastrnn.text.forms import CodePoints, shapes, with_zeros, word_ids
 from fastrnn.text.tokens import SPECIAL_TOKENS, UNK_ID
 from fastrnn.text.vocabulary import Vocabulary
 from fastrnn.utils.checks import shown
 
-CHAR_ENCODERS = (None, "rnn", "ngrams")
 N_BUCKETS = 20_000  # of n-grams of characters
 _NGRAM_RANGE = (2, 4)
 _MOST_CHARACTERS = 32  # of a form that are read: its first and its last ones
-_FEWEST_FORMS = 2  # in which a character, shape or column's value occurs, so that the unknown ones are trained
+_FEWEST = 2  # tokens with a known character, shape or value of a column: the vectors of unknown ones are trained too
 _FIRST_CHARACTER = 2  # the id of the first known one; 1 is an unknown one, and 0 is padding
 
 
@@ -52,6 +51,12 @@ class TokenSequences(Sequences):
         super().__init__(values, offsets, full_lengths)
         self.forms = forms
 
+    @property
+    def arrays(self):
+        """All content as flat arrays."""
+        words, shapes, characters = self.forms
+        return (*super().arrays, words, shapes, *(() if characters is None else characters.arrays))
+
 
 class TokenReader(TextReader):
     """Reads tokens as forms: each distinct one has a word, characters and a shape.
@@ -59,7 +64,8 @@ class TokenReader(TextReader):
     Parameters
     ----------
     vocabulary : Vocabulary
-        Words that have a vector: those learned from the training data first, then the given ones.
+        Words that have a vector: those learned from the training data first, then the given ones. Learned words that
+        occur once have 0 for every digit.
     options : dict
         Those of `TextReader`, and ``char_encoder``. With ``lowercase`` the words of forms are in lower case; characters
         and shapes always see the forms as they are.
@@ -116,9 +122,11 @@ class TokenReader(TextReader):
         frequencies = np.bincount(ids, minlength=len(names))
         vocabulary, n_own = _learn_words(names, frequencies, options["lowercase"], min_count, max_vocab, extra_words)
         points = CodePoints.of(names)
-        characters, often = np.unique(points.values, return_counts=True)
-        reader = cls(vocabulary, options, None, n_own, characters[often >= _FEWEST_FORMS],
-                     _frequent(shapes(points)), [_learn_column(values) for values in columns])  # fmt: skip
+        characters = _frequent_values(points.values, np.repeat(frequencies, np.diff(points.offsets)))
+        shape, places = np.unique(shapes(points), return_inverse=True)
+        known = shape[_frequent_values(places, frequencies)].tolist()
+        columns_read = [Vocabulary(_FEWEST).fit(values) for values in columns]
+        reader = cls(vocabulary, options, None, n_own, characters, known, columns_read)
         sequences = reader._sequences(names, ids, offsets, full_lengths, columns)
         words = np.repeat(sequences.forms.words, frequencies)
         reader.counts = np.bincount(words, minlength=len(vocabulary)).astype(np.int32)
@@ -259,7 +267,11 @@ def _learn_words(names, frequencies, lowercase, min_count, max_vocab, extra_word
     is_new = word_ids(names, given) == UNK_ID
     counts = collections.Counter()
     for i in np.flatnonzero(is_new[1:]) + 1:
-        counts[own_word(names[i], lowercase)] += int(frequencies[i])
+        counts[names[i].lower() if lowercase else names[i]] += int(frequencies[i])
+    for word, count in list(counts.items()):
+        if count < max(min_count, _FEWEST) and with_zeros(word) != word:
+            del counts[word]
+            counts[with_zeros(word)] += count
     for token in SPECIAL_TOKENS:
         counts.pop(token, None)
     vocabulary = Vocabulary(min_count, max_vocab)
@@ -269,14 +281,10 @@ def _learn_words(names, frequencies, lowercase, min_count, max_vocab, extra_word
     return (Vocabulary.from_tokens(vocabulary.tokens + more) if more else vocabulary), n_own
 
 
-def _learn_column(column):
-    """Return the vocabulary of the values of a column."""
-    return Vocabulary(_FEWEST_FORMS).fit(column)
-
-
-def _frequent(values):
-    """Return the values that occur often enough, in the order of their appearance."""
-    return [value for value, count in collections.Counter(values).items() if count >= _FEWEST_FORMS]
+def _frequent_values(values, counts):
+    """Return in rising order the values of an array whose sums of `counts` are large enough."""
+    distinct, places = np.unique(values, return_inverse=True)
+    return distinct[np.bincount(places, counts, len(distinct)) >= _FEWEST]
 
 
 def _marked(points):

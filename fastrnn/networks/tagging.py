@@ -4,6 +4,7 @@ from fastrnn.layers import Dropout
 from fastrnn.networks._memory import within_memory
 from fastrnn.networks.recurrent import RecurrentEncoder
 from fastrnn.networks.step_heads import STEP_HEADS
+from fastrnn.networks.tokens import TokenEncoder
 
 
 class TaggerNetwork(RecurrentEncoder):
@@ -21,21 +22,30 @@ class TaggerNetwork(RecurrentEncoder):
         Name of the head in `STEP_HEADS`.
     head : dict, default={}
         Further parameters of the head.
+    tokens : dict or None, default=None
+        Parameters of `TokenEncoder`, which then makes the vectors of tokens; None for ids of a single table.
     random_state, n_jobs, device, precision
         Of every layer.
     bidirectional, dropout, locked_dropout, activity_penalty, temporal_activity_penalty, **encoder
         See `RecurrentEncoder.add_encoder`.
     """
 
-    def __init__(self, input_size, vectors, n_outputs, kind, head=None, *, bidirectional, dropout, locked_dropout,
-                 activity_penalty, temporal_activity_penalty, random_state, n_jobs, device="cpu", precision="highest",
-                 **encoder):  # fmt: skip
+    def __init__(self, input_size, vectors, n_outputs, kind, head=None, tokens=None, *, bidirectional, dropout,
+                 locked_dropout, embedding_dropout, freeze_embedding, activity_penalty, temporal_activity_penalty,
+                 random_state, n_jobs, device="cpu", precision="highest", **encoder):  # fmt: skip
         super().__init__()
         options = {"random_state": random_state, "n_jobs": n_jobs, "device": device,
                    "precision": precision}  # fmt: skip
+        embedding = {"embedding_dropout": embedding_dropout, "freeze_embedding": freeze_embedding}
+        self.tokens = None
+        if tokens is not None:
+            self.tokens = TokenEncoder(vectors, **tokens, **embedding, options=options)
+            self.layers.update(self.tokens.layers)
+            input_size, vectors = self.tokens.output_size, None
         self.add_encoder(input_size, vectors, bidirectional=bidirectional, dropout=dropout,
                          locked_dropout=locked_dropout, penalties=(activity_penalty, temporal_activity_penalty),
-                         options=options, **encoder)  # fmt: skip
+                         options=options, **embedding, **encoder)  # fmt: skip
+        self.embedding = self.tokens or self.embedding
         self.add_input_dropout(dropout, locked_dropout, options)
         self.output_dropout = self.add_layer("output_dropout", Dropout(dropout, locked_dropout, **options))
         self.add_head(STEP_HEADS[kind](self.recurrent.output_size, n_outputs, **(head or {}), **options))
@@ -49,7 +59,15 @@ class TaggerNetwork(RecurrentEncoder):
     def embed_batch(self, batch, training=False):
         """Return the input vectors of all steps, (T, B, D), and the lengths of the sequences."""
         x, lengths = batch.sequences.padded(batch.rows)
+        if self.tokens is not None:
+            return self.tokens.forward(x, batch.sequences.forms, training), lengths
         return self.embed(x, training), lengths
+
+    def forget(self):
+        """Release what backward passes were to read."""
+        super().forget()
+        if self.tokens is not None:
+            self.tokens.forget()
 
     def encode_training(self, batch):
         """Return vectors with noise, and lengths; see `Network.encode_training`."""

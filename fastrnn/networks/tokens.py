@@ -7,6 +7,8 @@ from fastrnn.layers._noise import Noise
 from fastrnn.text.tokens import UNK_ID
 from fastrnn.utils.checks import check_not_negative
 
+# Parameters of estimators that `TokenEncoder` takes; all but the last can only be changed by a fit.
+TOKEN_OPTIONS = ("char_encoder", "char_embedding_size", "char_hidden_size", "shapes", "word_dropout")
 _SMALL_SIZE = 10  # length of the vectors of shapes, and of those of further columns
 _FORMS = 4096  # whose characters are encoded at a time at prediction
 
@@ -55,8 +57,9 @@ class TokenEncoder:
         self.layers, self.characters, self.shapes = {"embedding": self.words}, None, None
         sizes = [vectors.shape[1]]  # of the parts that depend on the form
         if char_encoder is not None:
-            kind = {"rnn": CharacterLSTM, "ngrams": CharacterNgrams}[char_encoder]
-            self.characters = kind(reader.n_characters, char_embedding_size, char_hidden_size, options)
+            self.characters = CHAR_ENCODERS[char_encoder](
+                reader.n_characters, char_embedding_size, char_hidden_size, options
+            )
             self.layers.update(self.characters.layers)
             sizes.append(self.characters.output_size)
         if shapes:
@@ -219,6 +222,9 @@ class CharacterNgrams:
     def backward(self, dout):
         """Add to the gradients; dout (U, D)."""
         self.embedding.backward(dout)
+
+
+CHAR_ENCODERS = {"rnn": CharacterLSTM, "ngrams": CharacterNgrams}
 
 
 def _table(kind, n, size, options):

@@ -6,12 +6,14 @@ import numpy as np
 
 from fastrnn.estimators.examples import Examples, check_lengths
 from fastrnn.estimators.recurrent import RecurrentSequenceEstimator
+from fastrnn.estimators.tokens import TokenReader
 from fastrnn.networks.sequence import Batch
 from fastrnn.networks.tagging import TaggerNetwork
+from fastrnn.networks.tokens import CHAR_ENCODERS, TOKEN_OPTIONS
 from fastrnn.tagging.base import BaseTagger
 from fastrnn.tagging.labels import check_same_lengths, label_sequences
 from fastrnn.tagging.targets import STEP_TARGETS, StepTargets, learn_tags
-from fastrnn.utils.checks import check_choice, check_fitted
+from fastrnn.utils.checks import check_choice, check_fitted, check_positive_integer
 
 
 class RecurrentStepEstimator(RecurrentSequenceEstimator):
@@ -131,7 +133,11 @@ class RecurrentStepEstimator(RecurrentSequenceEstimator):
 class RNNTagger(RecurrentStepEstimator, BaseTagger):
     """Recurrent tagger: a label for each token of a sentence, or for each step of a series.
 
-    Embedding (of tokens) → recurrent layers → dense → softmax for each element.
+    Vectors (of tokens: word, characters and shape) → recurrent layers → dense → softmax for each element.
+
+    A word's vector is that of the form itself; else of the form in lower case; else of either with 0 (or #) for every
+    digit; else of ``<user>``, ``<url>``, ``<hashtag>`` or ``<number>``, if the pretrained vectors have it. Words of the
+    training data without a pretrained vector get one of their own; those that occur once have 0 for every digit.
 
     Parameters
     ----------
@@ -159,10 +165,24 @@ class RNNTagger(RecurrentStepEstimator, BaseTagger):
         Length to which cells of the LSTM family project the hidden state; 0 for no projection.
     activity_penalty, temporal_activity_penalty : float, default=0.0
         Factors of the mean square of the last layer's output, and of its change from step to step (Merity et al. 2017).
+    char_encoder : {"rnn", "ngrams"} or None, default="rnn"
+        Vector made of each word's characters: the last states of a small bidirectional LSTM, or the mean of vectors of
+        n-grams, which trains faster; see `fastrnn.networks.tokens`. Characters keep their case.
+    char_embedding_size : int, default=25
+        Length of the vectors of characters, or of n-grams.
+    char_hidden_size : int, default=25
+        Hidden units of each direction that reads characters.
+    shapes : bool, default=True
+        Whether each token has a vector of its shape, as Xx for "Rome" and d-x for "17-year".
+    word_dropout : float, default=0.25
+        A word that occurs n times in the training data is unknown with probability word_dropout / (word_dropout + n) in
+        training, so that the vector of unknown words is trained (Kiperwasser and Goldberg 2016).
     input : {"tokens", "series"}, default="tokens"
-        Form of X: lists of str or of int ids; or series, as a list of arrays (T_i, D), an array (n, T, D), or (n, T)
-        for one dimension. Series are standardised by mean and deviation of the training data.
+        Form of X: lists of tokens, each a str, an int id, or a tuple (token, column, …) whose further columns, parts of
+        speech for instance, get vectors too; or series, as a list of arrays (T_i, D), an array (n, T, D), or (n, T) for
+        one dimension. Series are standardised by mean and deviation of the training data.
     lowercase : bool, default=True
+        Whether words that get vectors of their own are in lower case.
     normalize : {"NFC", "NFKC", "NFD", "NFKD"} or None, default=None
         Normal form of Unicode that tokens are converted to first, see `fastrnn.text.preprocess`.
     encoding : str, default="utf-8"
@@ -237,7 +257,8 @@ class RNNTagger(RecurrentStepEstimator, BaseTagger):
 
     References
     ----------
-    Huang, Xu and Yu, "Bidirectional LSTM-CRF models for sequence tagging", arXiv:1508.01991, 2015.
+    Huang, Xu and Yu, "Bidirectional LSTM-CRF models for sequence tagging", arXiv:1508.01991, 2015. Lample,
+    Ballesteros, Subramanian, Kawakami and Dyer, "Neural architectures for named entity recognition", NAACL 2016.
 
     Examples
     --------
@@ -250,7 +271,8 @@ class RNNTagger(RecurrentStepEstimator, BaseTagger):
     """
 
     _inputs = ("tokens", "series")
-    _fixed = (*RecurrentStepEstimator._fixed, "output")
+    _text_reader = TokenReader
+    _fixed = (*RecurrentStepEstimator._fixed, "output", *TOKEN_OPTIONS[:-1])
     _auto_steps, _fewest_epochs = 1500, 10
 
     def __init__(
@@ -271,6 +293,11 @@ class RNNTagger(RecurrentStepEstimator, BaseTagger):
         residual=False,
         activity_penalty=0.0,
         temporal_activity_penalty=0.0,
+        char_encoder="rnn",
+        char_embedding_size=25,
+        char_hidden_size=25,
+        shapes=True,
+        word_dropout=0.25,
         input="tokens",
         tokenizer="words",
         lowercase=True,
@@ -306,6 +333,13 @@ class RNNTagger(RecurrentStepEstimator, BaseTagger):
     def _check_parameters(self):
         super()._check_parameters()
         check_choice("output", self.output, ("softmax",))
+        check_choice("char_encoder", self.char_encoder, (*CHAR_ENCODERS, None))
+        for name in ("char_embedding_size", "char_hidden_size"):
+            check_positive_integer(name, getattr(self, name))
+
+    def _reading(self):
+        options = super()._reading()
+        return options if self.input == "series" else {**options, "char_encoder": self.char_encoder}
 
     def _learn_target(self, y, classes):
         return learn_tags(y, classes)
@@ -316,8 +350,11 @@ class RNNTagger(RecurrentStepEstimator, BaseTagger):
         return StepTargets(target.weights(encoded, self.class_weight).astype(np.float32), encoded.offsets)
 
     def _make_network(self, reader, target, vectors, random_state):
-        return TaggerNetwork(reader.n_features, vectors, target.n_outputs, self.output, random_state=random_state,
-                             **self._network_options())  # fmt: skip
+        tokens = None
+        if vectors is not None:
+            tokens = {"reader": reader, **{name: getattr(self, name) for name in TOKEN_OPTIONS}}
+        return TaggerNetwork(reader.n_features, vectors, target.n_outputs, self.output, tokens=tokens,
+                             random_state=random_state, **self._network_options())  # fmt: skip
 
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """Train one epoch on further examples.

@@ -102,15 +102,15 @@ def word_ids(forms, vocabulary):
     return ids
 
 
-def own_word(form, lowercase):
-    """Return the word that is learned for a form without a given vector: 0 for every digit, and lower case if wished.
+def with_zeros(form):
+    """Return a form with 0 for every digit.
 
     Examples
     --------
-    >>> own_word("Boeing-747s", lowercase=True)
-    'boeing-000s'
+    >>> with_zeros("Boeing-747s")
+    'Boeing-000s'
     """
-    return _DIGIT.sub("0", form.lower() if lowercase else form)
+    return _DIGIT.sub("0", form)
 
 
 def shapes(forms):

@@ -78,3 +78,45 @@ def test_unknown_labels_count_as_wrong(fitted):
     assert fitted.score(X, y) == pytest.approx(1 - share)
     model = clone(fitted).fit(X, Y, X_val=X, y_val=y)
     assert model.validation_scores_[-1] == pytest.approx(1 - share)
+
+
+SENTENCES = [[("The", "DT"), ("dog", "NN"), ("sees", "VB"), ("Rome", "NN")], [("A", "DT"), ("dog", "NN")], []] * 4
+TAGS = [["O", "O", "O", "PLACE"], ["O", "O"], []] * 4
+
+
+@pytest.mark.parametrize("char_encoder", ["rnn", "ngrams", None])
+def test_columns_and_forms_of_tokens_are_read_and_saved(char_encoder, tmp_path):
+    model = tagger(char_encoder=char_encoder, embedding={"dog": [1.0, 2.0], "Rome": [3.0, 4.0]}, freeze_embedding=True)
+    model.fit(SENTENCES, TAGS)
+    assert model.score(SENTENCES, TAGS) == 1
+    given = model.vocabulary_.encode(["dog", "Rome"])
+    np.testing.assert_array_equal(model.network_.get_arrays()["embedding.weight"][given], [[1, 2], [3, 4]])
+    new = [[("Oslo", "NN"), ("paris", "NN")], [("a", "XX")]]
+    model.save(tmp_path / "model")
+    for expected, part in zip(model.predict_proba(new), load(tmp_path / "model").predict_proba(new), strict=True):
+        np.testing.assert_array_equal(part, expected)
+    model.partial_fit([[("Oslo", "NN")]], [["PLACE"]])
+    assert model.predict(new[1:]) == [["O"]]
+
+
+def test_unknown_words_are_told_apart_by_their_shapes_alone():
+    tokens = [[f"w{i}", f"W{i}"] for i in range(30)]
+    model = tagger(char_encoder=None, max_iter=6).fit(tokens, [["lower", "upper"]] * 30)
+    assert model.predict([["X99", "x99"]]) == [["upper", "lower"]]
+
+
+def test_data_that_differ_in_their_forms_only_are_other_data(tmp_path):
+    model, path = tagger(max_iter=1, char_encoder="rnn", embedding={"a": [1.0], "b": [1.0]}), tmp_path / "checkpoint"
+    model.fit([["a"]] * 3, [["x"]] * 3, None, [["a"]], [["x"]], checkpoint=path)
+    with pytest.raises(ValueError, match="X_val"):
+        model.set_params(max_iter=2).fit([["a"]] * 3, [["x"]] * 3, None, [["b"]], [["x"]], checkpoint=path)
+
+
+@pytest.mark.parametrize(("options", "message"), [
+    ({"char_encoder": "cnn"}, "char_encoder must be .*, got 'cnn'"),
+    ({"char_hidden_size": 0}, "char_hidden_size must be .*, got 0"),
+    ({"word_dropout": -0.1}, "word_dropout must be .*, got -0.1"),
+])  # fmt: skip
+def test_bad_parameters_of_tokens_are_named(options, message):
+    with pytest.raises(ValueError, match=message):
+        tagger(**options).fit(X, Y)
