@@ -36,7 +36,21 @@ class Columns(NamedTuple):
     width: int
     is_conllu: bool
 
-    def place(self, column, default, argument):
+    def tokens(self, token=None, columns=()):
+        """Return the tokens of the sentences as X of `read_conll`."""
+        places = [self._place(token, 1 if self.is_conllu else 0, "token")]
+        places += [self._place(column, None, f"columns[{number}]") for number, column in enumerate(columns)]
+        take = operator.itemgetter(*places)
+        return [[take(row) for row in rows] for rows in self.sentences]
+
+    def tags(self, tag=None):
+        """Return the tags of the sentences as y of `read_conll`."""
+        if self.width == 1 and tag is None:
+            raise ValueError(f"{self.name} has one column, and no tags: give tag=False.")
+        place = self._place(tag, 3 if self.is_conllu else -1, "tag")
+        return [[row[place] for row in rows] for rows in self.sentences]
+
+    def _place(self, column, default, argument):
         """Return the number of a column; raise ValueError, with the argument's name, if there is none.
 
         Parameters
@@ -72,14 +86,26 @@ class Columns(NamedTuple):
         return column
 
 
-def read_columns(source, encoding="utf-8"):
-    """Return the sentences of a file with columns; the parameters and the format are those of `read_conll`.
+def read_columns(name, lines):
+    """Return the sentences of a file with columns; see `read_conll` for the format.
+
+    Parameters
+    ----------
+    name : str
+        The file, for messages.
+    lines : iterable of str
+        Its lines, without their ends.
 
     Returns
     -------
     Columns
+
+    Raises
+    ------
+    ValueError
+        A line has another number of columns.
     """
-    name, lines = name_of(source), list(open_lines(source, encoding))
+    lines = list(lines)
     tokens = [line for line in lines if line.strip(_SPACE) and not line.startswith(_DOCUMENT)]
     first = next((line for line in tokens if not line.startswith("#")), tokens[0] if tokens else "")
     split = (lambda line: line.split("\t")) if "\t" in first else split_whitespace
@@ -150,17 +176,8 @@ def read_conll(source, *, token=None, tag=None, columns=(), encoding="utf-8"):
     >>> read_conll(file)
     ([['EU', 'rejects'], ['London']], [['I-ORG', 'O'], ['I-LOC']])
     """
-    table = read_columns(source, encoding)
-    places = [table.place(token, 1 if table.is_conllu else 0, "token")]
-    places += [table.place(column, None, f"columns[{number}]") for number, column in enumerate(columns)]
-    take = operator.itemgetter(*places)
-    X = [[take(row) for row in rows] for rows in table.sentences]
-    if tag is False:
-        return X, None
-    if table.width == 1 and tag is None:
-        raise ValueError(f"{table.name} has one column, and no tags: give tag=False.")
-    place = table.place(tag, 3 if table.is_conllu else -1, "tag")
-    return X, [[row[place] for row in rows] for rows in table.sentences]
+    table = read_columns(name_of(source), open_lines(source, encoding))
+    return table.tokens(token, columns), None if tag is False else table.tags(tag)
 
 
 def write_conll(target, X, y=None, *, encoding="utf-8"):

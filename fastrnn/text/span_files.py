@@ -39,8 +39,13 @@ def read_spans(source, encoding="utf-8"):
     >>> read_spans(io.StringIO('{"text": "EU rejects", "spans": [[0, 2, "ORG"]]}\n'))
     (['EU rejects'], [[(0, 2, 'ORG')]])
     """
-    name, texts, spans, first_without = name_of(source), [], [], None
-    for number, line in enumerate(open_lines(source, encoding), start=1):
+    return spans_of_lines(name_of(source), open_lines(source, encoding))
+
+
+def spans_of_lines(name, lines):
+    """Return texts and spans as `read_spans` does, from the lines of a file and its name for messages."""
+    texts, spans, first_without = [], [], None
+    for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         place = f"{name}, line {number}"

@@ -102,7 +102,7 @@ def test_round_trip(tmp_path):
     assert file.getvalue() == "naïve\tADJ\t1\n\n".encode()
     write_conll(text := io.StringIO(), [["a", "b"]])
     assert text.getvalue() == "a\nb\n\n"
-    assert read_columns(io.StringIO(file.getvalue().decode())).sentences == [[["naïve", "ADJ", "1"]]]
+    assert read_columns("a", file.getvalue().decode().splitlines()).sentences == [[["naïve", "ADJ", "1"]]]
 
 
 def test_what_cannot_be_written(tmp_path):
