@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from fastrnn import RNNTagger
 from fastrnn.metrics import entity_f1, entity_report
 
 N_SENTENCES, N_TOKENS = 2000, 47_000
@@ -31,3 +32,26 @@ class EntityF1:
 
     def time_entity_report(self):
         entity_report(self.y_true, self.y_pred)
+
+
+class Characters:
+    """1,600 tokens in 100 sentences, of which half are new forms; 2 × 64 units."""
+
+    params = ("rnn", "ngrams", None)
+    param_names = ("char_encoder",)
+
+    def setup(self, char_encoder):
+        random = np.random.default_rng(0)
+        letters = np.array(list("abcdefghijklmnopqrstuvwxyzAB12-"))
+        forms = ["".join(random.choice(letters, random.integers(2, 12))) for _ in range(1000)]
+        places = np.minimum(random.zipf(1.3, (100, 16)), 1000) - 1
+        self.X = [[forms[i] for i in row] for row in places]
+        self.y = [["digit" if "1" in form or "2" in form else "word" for form in row] for row in self.X]
+        self.model = RNNTagger(hidden_size=64, char_encoder=char_encoder, random_state=0)
+        self.model.partial_fit(self.X, self.y).predict(self.X)  # compiles
+
+    def time_partial_fit(self, char_encoder):
+        self.model.partial_fit(self.X, self.y)
+
+    def time_predict(self, char_encoder):
+        self.model.predict(self.X)
