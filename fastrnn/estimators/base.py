@@ -79,6 +79,7 @@ class BaseSequenceEstimator(PlacedMixin, FilesMixin, BaseEstimator, abc.ABC):
     _embedding_scale = 0.1  # standard deviation of new vectors
     _targets = TARGETS  # classes of targets by the kind that a file names
     _auto_steps, _fewest_epochs = 1200, 4  # of a training with max_iter="auto"
+    _schedule = "plateau"  # of the learning rate in `fit`
     _unit = "sequences"  # elements that the loss is a mean of
 
     @abc.abstractmethod
@@ -160,7 +161,8 @@ class BaseSequenceEstimator(PlacedMixin, FilesMixin, BaseEstimator, abc.ABC):
         if max_iter == "auto":
             batches = -(-len(examples.rows) // self.batch_size)
             max_iter = max(self._fewest_epochs, -(-self._auto_steps // batches))
-        return self._train(learned, examples, held_out, self._new_optimizer(), max_iter, random_state, checkpoint)
+        return self._train(learned, examples, held_out, self._new_optimizer(), max_iter, random_state, self._schedule,
+                           checkpoint)  # fmt: skip
 
     def _partial_fit(self, X, y, classes, sample_weight):
         """Train one epoch on further examples."""
@@ -172,7 +174,7 @@ class BaseSequenceEstimator(PlacedMixin, FilesMixin, BaseEstimator, abc.ABC):
         learned, examples = self._learn(X, y, classes, sample_weight, learned, random_state)
         optimizer = getattr(self, "_optimizer", None) or self._new_optimizer()
         optimizer.learning_rate = self.learning_rate_init
-        return self._train(learned, examples, None, optimizer, 1, random_state)
+        return self._train(learned, examples, None, optimizer, 1, random_state, "constant")
 
     def _learn(self, X, y, classes, sample_weight, learned, random_state):
         """Return the earlier `Learned` or a new reader, target and network; and the training examples."""
@@ -212,7 +214,7 @@ class BaseSequenceEstimator(PlacedMixin, FilesMixin, BaseEstimator, abc.ABC):
         return make_optimizer(self.optimizer, learning_rate=self.learning_rate_init, weight_decay=self.alpha,
                               n_jobs=self.n_jobs, device=self.device)  # fmt: skip
 
-    def _train(self, learned, examples, held_out, optimizer, max_iter, random_state, checkpoint=None):
+    def _train(self, learned, examples, held_out, optimizer, max_iter, random_state, schedule, checkpoint=None):
         """Train the network; set the learned attributes."""
         network, is_known = learned.network, learned.network is getattr(self, "network_", None)
         if is_known:
@@ -225,7 +227,7 @@ class BaseSequenceEstimator(PlacedMixin, FilesMixin, BaseEstimator, abc.ABC):
         options = Options(
             max_iter=max_iter,
             clip_norm=self.clip_norm,
-            validate=None if held_out is None else lambda: self._validate(network, held_out),
+            validate=None if held_out is None else lambda: self._validate(learned, held_out),
             n_iter_no_change=self.n_iter_no_change,
             tol=self.tol if held_out is not None else -np.inf,  # a fluctuating training loss is no reason to slow down
             is_finite=lambda n_batches: self._is_finite(network, examples, n_batches),
@@ -235,6 +237,8 @@ class BaseSequenceEstimator(PlacedMixin, FilesMixin, BaseEstimator, abc.ABC):
             verbose=self.verbose,
             name=type(self).__name__,
             unit=self._unit,
+            describe=self._describe,
+            schedule=schedule,
         )
         history = train(network, optimizer, epoch, options)
         curves = learned.loss_curve + history.loss_curve, learned.validation_scores + history.validation_scores
@@ -242,14 +246,18 @@ class BaseSequenceEstimator(PlacedMixin, FilesMixin, BaseEstimator, abc.ABC):
         self._random_state = random_state
         return self
 
-    def _validate(self, network, examples):
-        """Return minus the mean loss of held-out examples."""
-        total, count = 0.0, 0
+    def _validate(self, learned, examples):
+        """Return the score of held-out examples, higher is better: here minus their mean loss."""
+        network, total, count = learned.network, 0.0, 0
         for rows in self._groups(examples.sequences, examples.rows):
             batch = examples.batch(rows)
             total += network.loss(batch)
             count += network.head.mean_weights(batch, 1.0)[1]
         return -total / count
+
+    def _describe(self, score):
+        """Return the figures of a score by `_validate`, for progress bars: a dict of str to str."""
+        return {"valid": f"{-score:.3f}"}
 
     def _is_finite(self, network, examples, n_batches):
         """Return whether the outputs are finite for the longest sequences, as many as `n_batches` batches hold."""

@@ -1,13 +1,11 @@
 """What all taggers have: predictions for each element of sequences, and their accuracy."""
 
 import abc
-import itertools
-import operator
 
 import numpy as np
 
 from fastrnn.estimators.examples import check_sample_weight
-from fastrnn.tagging.labels import check_same_lengths, label_sequences
+from fastrnn.tagging.labels import check_same_lengths
 from fastrnn.utils.use import GuardedMixin
 
 
@@ -48,10 +46,7 @@ class BaseTagger(GuardedMixin, abc.ABC):
         list of (list of label), or of array (T_i,) for series
             With a CRF: the most probable sequence of labels, which need not have the most probable label everywhere.
         """
-        paths = self._paths(X)
-        if self._returns_arrays:
-            return [self.classes_[part] for part in paths.parts()]
-        return self._target.decode(paths)
+        return self._target.decode(self._paths(X), self._returns_arrays)
 
     def predict_proba(self, X):
         """Return the probabilities of the labels of each element.
@@ -64,9 +59,11 @@ class BaseTagger(GuardedMixin, abc.ABC):
         -------
         list of float64 array (T_i, K)
             In the order of ``classes_``; rows sum to 1. With a CRF these are the marginals: sums over all sequences of
-            labels.
+            labels. If the model learned labels of another scheme than that of y, the probability of a label is the sum
+            of those that stand for it: ``B-PER`` has that of ``S-PER`` and ``B-PER``. In "iob1" all beginnings count
+            as ``I-``.
         """
-        return self._marginals(X).parts()
+        return self._target.merge(self._marginals(X), np.add).parts()
 
     def predict_log_proba(self, X):
         """Return the natural logarithm of `predict_proba`.
@@ -93,9 +90,10 @@ class BaseTagger(GuardedMixin, abc.ABC):
         Returns
         -------
         list of float64 array (T_i, K)
-            Logits (emissions), in the order of ``classes_``.
+            Logits (emissions), in the order of ``classes_``. Those of several labels that stand for one are merged as
+            logarithms of sums of exponentials, see `predict_proba`.
         """
-        return self._emissions(X).parts()
+        return self._target.merge(self._emissions(X), np.logaddexp).parts()
 
     def score(self, X, y, sample_weight=None):
         """Return the accuracy: the share of elements with the right label.
@@ -120,17 +118,17 @@ class BaseTagger(GuardedMixin, abc.ABC):
         --------
         fastrnn.metrics : Precision, recall and F1 of entities.
         """
-        labels, predicted = label_sequences(y), self.predict(X)
+        predicted = self.predict(X)
+        labels = self._target.read(y)
         if len(labels) != len(predicted):
             raise ValueError(
                 f"X and y must have the same number of samples: found input variables with inconsistent numbers of "
                 f"samples: [{len(predicted)}, {len(labels)}]."
             )
         check_same_lengths(labels, [len(part) for part in predicted], ("X", "y"), self._elements)
-        if not labels.flat:
+        if not labels.lengths.any():
             raise ValueError("y holds no labels: the accuracy of no elements is not defined.")
-        flat = itertools.chain.from_iterable(predicted)
-        right = np.fromiter(map(operator.eq, labels.flat, flat), np.bool_, len(labels.flat))
+        right = self._target.right(labels, predicted)
         if sample_weight is None:
             return float(right.mean())
         weights = np.repeat(check_sample_weight(sample_weight, len(labels)), labels.lengths)

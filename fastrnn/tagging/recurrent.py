@@ -1,139 +1,22 @@
 """Recurrent networks that label each element of a sequence."""
 
-import copy
-
 import numpy as np
 
-from fastrnn.estimators.examples import Examples, check_lengths
-from fastrnn.estimators.recurrent import RecurrentSequenceEstimator
 from fastrnn.estimators.tokens import TokenReader
-from fastrnn.networks.sequence import Batch
+from fastrnn.metrics import entity_f1
 from fastrnn.networks.tagging import TaggerNetwork
 from fastrnn.networks.tokens import CHAR_ENCODERS, TOKEN_OPTIONS
 from fastrnn.tagging.base import BaseTagger
-from fastrnn.tagging.labels import check_same_lengths, label_sequences
-from fastrnn.tagging.targets import STEP_TARGETS, StepTargets, learn_tags
+from fastrnn.tagging.steps import RecurrentStepEstimator
+from fastrnn.tagging.targets import StepTargets, learn_tags
+from fastrnn.text.schemes import SCHEMES
 from fastrnn.utils.checks import check_choice, check_fitted, check_positive_integer
-
-
-class RecurrentStepEstimator(RecurrentSequenceEstimator):
-    """Base class of recurrent estimators with a target for each element.
-
-    Training cuts sequences that are longer than `max_length`, and their targets with them. Predictions are made for
-    all elements.
-    """
-
-    _targets = STEP_TARGETS
-
-    def _most_steps(self):
-        return self.max_length
-
-    @property
-    def _elements(self):
-        """Name of the elements of sequences, in the plural."""
-        return "steps" if self.input == "series" else "tokens"
-
-    _unit = _elements
-
-    @property
-    def _returns_arrays(self):
-        return self.input == "series"
-
-    def fit(self, X, y, sample_weight=None, X_val=None, y_val=None, *, checkpoint=None, checkpoint_minutes=None):
-        """Learn from sequences and the labels of their elements.
-
-        Parameters
-        ----------
-        X : list of (list of str or int), list of array (T_i, D), or array (n, T, D) or (n, T)
-            The sequences, as `input` says. Empty ones are allowed.
-        y : list of (list of label, or array (T_i,)), or array (n, T)
-            A label for each element of X: strings, or numbers (integers, booleans or whole floats).
-        sample_weight : array-like (n,), default=None
-            Weight of each sequence: of each of its elements.
-        X_val, y_val : as X and y, default=None
-            Validation data, used after each epoch: the weights that predict it best are kept. Labels that y does not
-            have count as wrong.
-        checkpoint : str or os.PathLike, default=None
-            File that is written after each epoch, see `RNNClassifier.fit`.
-        checkpoint_minutes : float or None, default=None
-            Minutes after which the file is written within an epoch too.
-
-        Returns
-        -------
-        self : object
-
-        Raises
-        ------
-        ValueError
-            A parameter, the data or the checkpoint cannot be used: lengths of X and y differ, a label is missing, for
-            instance; or losses or outputs became infinite or NaN before an epoch was finished. The model is unchanged.
-
-        Warns
-        -----
-        UserWarning
-            Some sequences are longer than `max_length`.
-        ConvergenceWarning
-            The training was interrupted (Ctrl-C) after a finished epoch, or losses, weights or outputs became infinite
-            or NaN. The model has the best weights up to then.
-        RuntimeWarning
-            The checkpoint cannot be written.
-        """
-        return self._fit(X, y, sample_weight, X_val, y_val, checkpoint, checkpoint_minutes)
-
-    def _encode_targets(self, target, y, sequences):
-        labels = label_sequences(y)
-        check_lengths("X and y", None, sequences, labels)
-        check_same_lengths(labels, sequences.full_lengths, ("X", "y"), self._elements)
-        return target.encode(labels).cut(sequences.lengths, self.truncation)
-
-    def _target_weights(self, target, encoded):
-        """Return 1 for each sequence, and 0 for those without elements."""
-        return (encoded.lengths > 0).astype(np.float64)
-
-    def _validation_examples(self, learned, X, y):
-        sequences = _whole(learned.reader).read(X)
-        labels = label_sequences(y, "y_val")
-        check_lengths("X_val and y_val", X, sequences, labels)
-        check_same_lengths(labels, sequences.lengths, ("X_val", "y_val"), self._elements)
-        targets = learned.target.encode(labels, "y_val", allow_unknown=True)
-        rows = np.flatnonzero(targets.lengths)
-        if not len(rows):
-            raise ValueError("y_val holds no labels: at least one sequence with an element is required.")
-        sequences = learned.reader.features(sequences)
-        return Examples(sequences, targets, np.ones(len(targets), np.float32), rows)
-
-    def _read(self, X):
-        """Return all of the sequences of X in the form that the network reads."""
-        return self._reader.features(_whole(self._reader).read(X))
-
-    def _steps(self, X, compute, dtype, *shape):
-        """Return `compute(batch)`, arrays (T, B, *shape), for all sequences of X as `StepTargets`."""
-        check_fitted(self, "network_")
-        sequences = self._read(X)
-        self.network_.held_weights().keep()
-        return self._by_steps(sequences, np.arange(len(sequences)), compute, dtype, *shape)
-
-    def _by_steps(self, sequences, rows, compute, dtype, *shape):
-        """Return `compute(batch)`, arrays (T, B, *shape), for the sequences `rows` as `StepTargets`."""
-        offsets = np.concatenate([[0], np.cumsum(sequences.lengths[rows])])
-        values = np.empty((offsets[-1], *shape), dtype)
-        for group in self._groups(sequences, rows):
-            places = np.searchsorted(rows, group)
-            computed = compute(Batch(sequences, group))
-            for b, place in enumerate(places.tolist()):
-                begin, end = offsets[place : place + 2]
-                values[begin:end] = computed[: end - begin, b]
-        return StepTargets(values, offsets)
-
-    def _set_fitted(self, learned, optimizer):
-        super()._set_fitted(learned, optimizer)
-        self.n_outputs_ = self._target.n_outputs
 
 
 class RNNTagger(RecurrentStepEstimator, BaseTagger):
     """Recurrent tagger: a label for each token of a sentence, or for each step of a series.
 
-    Vectors (of tokens: word, characters and shape) → recurrent layers → dense → softmax for each element.
+    Vectors (of tokens: word, characters and shape) → recurrent layers → dense → CRF, or softmax.
 
     A word's vector is that of the form itself; else of the form in lower case; else of either with 0 (or #) for every
     digit; else of ``<user>``, ``<url>``, ``<hashtag>`` or ``<number>``, if the pretrained vectors have it. Words of the
@@ -152,8 +35,15 @@ class RNNTagger(RecurrentStepEstimator, BaseTagger):
     bidirectional : bool, default=True
         Whether a second direction reads the sequences backwards. Without it, a label depends on the elements up to its
         own only.
-    output : {"softmax"}, default="softmax"
-        Distribution of the labels: independent at each element.
+    output : {"crf", "softmax"}, default="crf"
+        Distribution of the labels: a linear-chain conditional random field, which knows what label follows what, or
+        labels that are independent of each other.
+    scheme : {"auto", "iob1", "iob2", "bioes", "bilou", "bmes", None}, default="auto"
+        Scheme of spans in which labels are learned, see `fastrnn.text.schemes`. That of y is recognised, and
+        predictions have it. "auto" learns labels as they are, but "iob1" as "iob2". Sequences of labels that the scheme
+        rules out are never predicted. None takes all labels for plain ones.
+    constrain_training : bool, default=False
+        Whether the CRF gives what the scheme rules out no probability in training and in `predict_proba` either.
     dropout : float, default=0.5
         Probability of dropout on embeddings, between layers and before the output in training.
     embedding_dropout : float, default=0.0
@@ -242,7 +132,9 @@ class RNNTagger(RecurrentStepEstimator, BaseTagger):
     Attributes
     ----------
     classes_ : ndarray (K,)
-        The labels, sorted.
+        The labels of y, sorted. In "iob1", and if another scheme is learned, labels are added that y could have.
+    scheme_ : str or None
+        The scheme in which labels are learned.
     vocabulary_ : Vocabulary
         For tokens.
     n_features_in_ : int
@@ -252,7 +144,9 @@ class RNNTagger(RecurrentStepEstimator, BaseTagger):
     loss_curve_ : list of float
         Mean training loss of each epoch, over the elements.
     validation_scores_ : list of float
-        Accuracy of the validation data after each epoch.
+        Score of the validation data after each epoch. If labels follow a scheme, and the data have entities, this is
+        their F1 (as `fastrnn.metrics.entity_f1`); as long as none is found, it is the accuracy minus 1. Otherwise it
+        is the accuracy.
     n_parameters_, nbytes_ : int
 
     References
@@ -271,8 +165,8 @@ class RNNTagger(RecurrentStepEstimator, BaseTagger):
     """
 
     _inputs = ("tokens", "series")
+    _fixed = (*RecurrentStepEstimator._fixed, "output", "scheme", "constrain_training", *TOKEN_OPTIONS[:-1])
     _text_reader = TokenReader
-    _fixed = (*RecurrentStepEstimator._fixed, "output", *TOKEN_OPTIONS[:-1])
     _auto_steps, _fewest_epochs = 1500, 10
 
     def __init__(
@@ -282,7 +176,9 @@ class RNNTagger(RecurrentStepEstimator, BaseTagger):
         hidden_size=128,
         num_layers=1,
         bidirectional=True,
-        output="softmax",
+        output="crf",
+        scheme="auto",
+        constrain_training=False,
         dropout=0.5,
         embedding_dropout=0.0,
         locked_dropout=False,
@@ -332,7 +228,9 @@ class RNNTagger(RecurrentStepEstimator, BaseTagger):
 
     def _check_parameters(self):
         super()._check_parameters()
-        check_choice("output", self.output, ("softmax",))
+        check_choice("output", self.output, ("crf", "softmax"))
+        check_choice("scheme", self.scheme, ("auto", *SCHEMES, None))
+        check_choice("constrain_training", self.constrain_training, (False, True))
         check_choice("char_encoder", self.char_encoder, (*CHAR_ENCODERS, None))
         for name in ("char_embedding_size", "char_hidden_size"):
             check_positive_integer(name, getattr(self, name))
@@ -342,7 +240,16 @@ class RNNTagger(RecurrentStepEstimator, BaseTagger):
         return options if self.input == "series" else {**options, "char_encoder": self.char_encoder}
 
     def _learn_target(self, y, classes):
-        return learn_tags(y, classes)
+        return learn_tags(y, classes, self.scheme)
+
+    def _encode_targets(self, target, y, sequences):
+        encoded = super()._encode_targets(target, y, sequences)
+        i = target.first_forbidden(encoded) if self.constrain_training else None
+        if i is not None:
+            raise ValueError(
+                f"y must follow the scheme {target.scheme!r} with constrain_training=True, but y[{i}] does not."
+            )
+        return encoded
 
     def _step_weights(self, target, encoded):
         if self.class_weight is None:
@@ -353,7 +260,10 @@ class RNNTagger(RecurrentStepEstimator, BaseTagger):
         tokens = None
         if vectors is not None:
             tokens = {"reader": reader, **{name: getattr(self, name) for name in TOKEN_OPTIONS}}
-        return TaggerNetwork(reader.n_features, vectors, target.n_outputs, self.output, tokens=tokens,
+        head = {"allowed": target.allowed()}
+        if self.output == "crf":
+            head["constrain"] = self.constrain_training
+        return TaggerNetwork(reader.n_features, vectors, target.n_outputs, self.output, head, tokens,
                              random_state=random_state, **self._network_options())  # fmt: skip
 
     def partial_fit(self, X, y, classes=None, sample_weight=None):
@@ -373,11 +283,19 @@ class RNNTagger(RecurrentStepEstimator, BaseTagger):
         """
         return self._partial_fit(X, y, classes, sample_weight)
 
-    def _validate(self, network, examples):
-        """Return the accuracy of held-out examples."""
-        rows = np.sort(examples.rows)
+    def _validate(self, learned, examples):
+        """Return entity F1 or accuracy of held-out examples, as ``validation_scores_`` has them."""
+        network, target, rows = learned.network, learned.target, np.sort(examples.rows)
         found = self._by_steps(examples.sequences, rows, network.decode, np.int32)
-        return float(np.mean(found.values == examples.targets.take(rows).values))
+        true = examples.targets.take(rows)
+        accuracy = float(np.mean(found.values == true.values))
+        y_true = None if target.scheme is None else target.inner_labels(true)
+        if y_true is None or not any(label != "O" for labels in y_true for label in labels):
+            return accuracy
+        return entity_f1(y_true, target.inner_labels(found), scheme=target.scheme) or accuracy - 1
+
+    def _describe(self, score):
+        return {"valid": f"{score:.4f}"}
 
     def _paths(self, X):
         check_fitted(self, "network_")
@@ -393,13 +311,4 @@ class RNNTagger(RecurrentStepEstimator, BaseTagger):
 
     def _set_fitted(self, learned, optimizer):
         super()._set_fitted(learned, optimizer)
-        self.classes_ = self._target.classes
-
-
-def _whole(reader):
-    """Return a reader that does not cut sequences."""
-    if reader.options["max_length"] is None:
-        return reader
-    reader = copy.copy(reader)
-    reader.options = {**reader.options, "max_length": None}
-    return reader
+        self.classes_, self.scheme_ = self._target.classes, self._target.scheme

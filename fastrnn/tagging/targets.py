@@ -4,12 +4,14 @@ They have a target's methods, and ``encode`` returns `StepTargets`.
 """
 
 import itertools
+import operator
 
 import numpy as np
 
 from fastrnn.estimators.labels import restored_classes, stored_classes
 from fastrnn.estimators.targets import ClassTarget
 from fastrnn.tagging.labels import label_classes, label_sequences, learn_labels
+from fastrnn.text.schemes import allowed, find_scheme, read_tags, to_scheme
 from fastrnn.utils.checks import shown
 
 
@@ -85,64 +87,136 @@ class StepTargets:
 class TagsTarget:
     """One label of several for each element.
 
+    A network may learn labels of another scheme than that of y. It tells K' inner labels apart, and converts them.
+
     Parameters
     ----------
+    classes : ndarray
+        Labels of y: strings or numbers. Labels are added that their conversion back can write.
+    scheme_of_y, scheme : str or None, default=None
+        Of the labels of y and of the inner labels, see `fastrnn.text.schemes`; None are plain labels.
+
+    Attributes
+    ----------
     classes : ndarray (K,)
-        Sorted labels: strings or numbers.
+        Sorted.
+    inner : list (K',)
+        The inner labels, sorted; those of `classes` unless the schemes differ.
     """
 
     kind = "tags"
 
-    def __init__(self, classes):
-        self.classes = classes
-        self._plain = classes.tolist()
-        self._places = {label: k for k, label in enumerate(self._plain)}
+    def __init__(self, classes, scheme_of_y=None, scheme=None):
+        self.classes, self.scheme_of_y, self.scheme = classes, scheme_of_y, scheme
+        self.inner = classes.tolist()
+        if scheme != scheme_of_y:
+            pairs = writable_labels(self.inner, scheme_of_y, scheme)
+            self.inner = sorted({inner for _, inner in pairs} | ({"O"} & set(self.inner)))
+            back = writable_labels(self.inner, scheme, scheme_of_y)
+            self.classes = label_classes([*classes.tolist(), *(label for _, label in back)])
+        places = {label: k for k, label in enumerate(self.classes.tolist())}
+        merged = dict(reversed(back)) if scheme != scheme_of_y else {}
+        self.merged = np.array([places[merged.get(label, label)] for label in self.inner])  # (K',) of 0 … K - 1
+        self._places = {label: k for k, label in enumerate(self.inner)}
 
     @property
     def n_outputs(self):
-        """Number of classes that a network tells apart, K."""
-        return len(self.classes)
+        """Number of inner labels, K'."""
+        return len(self.inner)
+
+    @property
+    def _converts(self):
+        return self.scheme != self.scheme_of_y
+
+    def allowed(self):
+        """Return which inner labels may begin, follow one another, and end, as `layers.CRF` takes it, or None."""
+        return None if self.scheme is None else allowed(self.inner, self.scheme)
 
     def encode(self, y, name="y", allow_unknown=False):
-        """Return the class of each label as `StepTargets`, int64.
+        """Return the inner label of each element as `StepTargets`, int64.
 
         A label that is no class raises ValueError, or becomes one of the `unknown` ones.
         """
-        labels, unknown = label_sequences(y, name), []
+        labels = label_sequences(y, name)
+        if not allow_unknown:
+            self._check_known(labels, name)
+        flat = labels.flat
+        if self._converts:
+            flat = list(itertools.chain.from_iterable(to_scheme(labels.lists(), self.scheme_of_y, self.scheme)))
         get = self._places.get
-        values = np.fromiter((get(label, -1) for label in labels.flat), np.int64, len(labels.flat))
-        wrong = np.flatnonzero(values < 0)
-        if len(wrong) and not allow_unknown:
-            i, step = labels.place(int(wrong[0]))
-            raise ValueError(
-                f"{name} contains {shown(labels.flat[wrong[0]])} as label {step} of {name}[{i}], which is not among "
-                f"the classes {shown(self._plain)}."
-            )
-        if len(wrong):
-            unknown = list(dict.fromkeys(labels.flat[n] for n in wrong))
-            places = {label: self.n_outputs + k for k, label in enumerate(unknown)}
-            values[wrong] = [places[labels.flat[n]] for n in wrong]
+        values = np.fromiter((get(label, -1) for label in flat), np.int64, len(flat))
+        others = np.flatnonzero(values < 0)
+        unknown = list(dict.fromkeys(flat[n] for n in others))
+        places = {label: self.n_outputs + k for k, label in enumerate(unknown)}
+        values[others] = [places[flat[n]] for n in others]
         return StepTargets(values, labels.offsets, unknown)
 
-    def decode(self, paths):
-        """Return the labels of classes, a list for each sequence.
+    def _check_known(self, labels, name):
+        unknown = set(labels.flat).difference(self.classes.tolist())
+        if unknown:
+            n = next(n for n, label in enumerate(labels.flat) if label in unknown)
+            i, step = labels.place(n)
+            raise ValueError(
+                f"{name} contains {shown(labels.flat[n])} as label {step} of {name}[{i}], which is not among the "
+                f"classes {shown(self.classes.tolist())}."
+            )
 
-        Parameters
-        ----------
-        paths : StepTargets
-            As from `encode`.
-
-        Returns
-        -------
-        list of list
-        """
-        names = [*self._plain, *paths.unknown]
+    def inner_labels(self, paths):
+        """Return the inner labels of `StepTargets` as from `encode`, a list for each sequence."""
+        names = [*self.inner, *paths.unknown]
         labels = [names[k] for k in paths.values.tolist()]
         return [labels[begin:end] for begin, end in itertools.pairwise(paths.offsets.tolist())]
 
+    def decode(self, paths, as_arrays=False):
+        """Return the labels of `StepTargets` in the scheme of y, a list or an array for each sequence."""
+        labels = self.inner_labels(paths)
+        labels = to_scheme(labels, self.scheme, self.scheme_of_y) if self._converts else labels
+        return [np.array(part, self.classes.dtype) for part in labels] if as_arrays else labels
+
+    def read(self, y):
+        """Return labels as `LabelSequences`, whether they are classes or not."""
+        return label_sequences(y)
+
+    def right(self, labels, predicted):
+        """Return whether each of the labels that `read` returned is predicted, bool (N,)."""
+        flat = itertools.chain.from_iterable(predicted)
+        return np.fromiter(map(operator.eq, labels.flat, flat), np.bool_, len(labels.flat))
+
+    def merge(self, scores, add):
+        """Return scores of the labels of y: those of all inner labels that are written alike are added.
+
+        Parameters
+        ----------
+        scores : StepTargets
+            float64 (N, K').
+        add : callable
+            Adds two arrays: `numpy.add` for probabilities, `numpy.logaddexp` for their logarithms.
+
+        Returns
+        -------
+        StepTargets
+            float64 (N, K).
+        """
+        if not self._converts:
+            return scores
+        values = np.full((len(scores.values), len(self.classes)), 0.0 if add is np.add else -np.inf)
+        for column, k in zip(scores.values.T, self.merged, strict=True):
+            values[:, k] = add(values[:, k], column)
+        return StepTargets(values, scores.offsets)
+
+    def first_forbidden(self, encoded):
+        """Return the first sequence of `StepTargets` whose labels the scheme rules out, or None."""
+        if self.scheme is None:
+            return None
+        start, transitions, end = self.allowed()
+        for i, part in enumerate(encoded.parts()):
+            if len(part) and not (start[part[0]] and transitions[part[:-1], part[1:]].all() and end[part[-1]]):
+                return i
+        return None
+
     def weights(self, encoded, class_weight):
-        """Return the weight of each element's class, float64 (N,)."""
-        return ClassTarget(self.classes).weights(encoded.values, class_weight)
+        """Return the weight of each element's label in the scheme of y, float64 (N,)."""
+        return ClassTarget(self.classes).weights(self.merged[encoded.values], class_weight)
 
     def strata(self, encoded):
         """Return zeros: all sequences are one group."""
@@ -150,21 +224,83 @@ class TagsTarget:
 
     def get_learned(self):
         """Return the plain values and the arrays that a file keeps."""
-        return {"kind": self.kind, "classes": stored_classes(self.classes)}, {}
+        schemes = {"scheme_of_y": self.scheme_of_y, "scheme": self.scheme}
+        return {"kind": self.kind, "classes": stored_classes(self.classes), **schemes}, {}
 
     @classmethod
     def from_learned(cls, content, arrays):
         """Return the target that had this result of `get_learned`."""
-        return cls(restored_classes(content["classes"]))
+        return cls(restored_classes(content["classes"]), content["scheme_of_y"], content["scheme"])
 
 
-def learn_tags(y, given=None):
-    """Return the target of labels y; `given` are all labels that may occur, None takes those of y."""
+def learn_tags(y, given=None, scheme=None):
+    """Return the target of labels.
+
+    Parameters
+    ----------
+    y : LabelSequences, or what `label_sequences` reads
+    given : array-like (K,) or None, default=None
+        All labels that may occur; None takes those of y.
+    scheme : str or None, default=None
+        The scheme in which a network learns them, one of `fastrnn.text.schemes.SCHEMES`. "auto" takes that of y, and
+        "iob2" for "iob1". None takes the labels as they are.
+
+    Returns
+    -------
+    TagsTarget
+
+    Raises
+    ------
+    ValueError
+        y has no labels, or a label that is not of the scheme.
+    """
     labels = label_sequences(y)
     classes = learn_labels(labels)
     if given is not None:
         classes = label_classes(np.asarray(given).tolist())
-    return TagsTarget(classes)
+    if scheme is None:
+        return TagsTarget(classes)
+    lists, names = labels.lists(), classes.tolist()
+    scheme_of_y = find_scheme(lists) or find_scheme([names])
+    if scheme == "auto":
+        scheme = "iob2" if scheme_of_y == "iob1" else scheme_of_y
+    elif scheme_of_y is None:
+        read_tags(lists, scheme)  # raises for a label of no scheme; all may be outside
+        scheme_of_y = scheme
+    if scheme is not None:
+        read_tags([names], scheme, "classes")
+    return TagsTarget(classes, scheme_of_y, scheme)
+
+
+_PATTERNS = ("S", "BIE", "BE", "SS", "BIEBIE")  # spans, alone first, by which all prefixes are written
+
+
+def writable_labels(labels, scheme_from, scheme_to):
+    """Return how labels of a scheme are written in another one.
+
+    Parameters
+    ----------
+    labels : list of str
+        Of `scheme_from`. Spans that these labels can write are converted.
+    scheme_from, scheme_to : str
+
+    Returns
+    -------
+    list of (str, str)
+        Labels of both schemes that stand at the same element; those of a span by itself come first.
+
+    Examples
+    --------
+    >>> writable_labels(["B-X", "I-X"], "iob2", "bioes")[:4]
+    [('B-X', 'S-X'), ('B-X', 'B-X'), ('I-X', 'I-X'), ('I-X', 'E-X')]
+    """
+    types = dict.fromkeys(label.partition("-")[1:] for label in labels if label != "O")
+    spans = [[prefix + "".join(type_) for prefix in pattern] for pattern in _PATTERNS for type_ in types]
+    known = set(labels)
+    written = [tags for tags in to_scheme(spans, "bioes", scheme_from) if known.issuperset(tags)]
+    converted = to_scheme(written, scheme_from, scheme_to)
+    flat = itertools.chain.from_iterable
+    return list(dict.fromkeys(zip(flat(written), flat(converted), strict=True)))
 
 
 # By the kind that a file names; targets of several labels, or of numbers, for each element have their place here.

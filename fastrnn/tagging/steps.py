@@ -1,0 +1,136 @@
+"""The base class of recurrent estimators with a target for each element of a sequence."""
+
+import copy
+
+import numpy as np
+
+from fastrnn.estimators.examples import Examples, check_lengths
+from fastrnn.estimators.recurrent import RecurrentSequenceEstimator
+from fastrnn.networks.sequence import Batch
+from fastrnn.tagging.labels import check_same_lengths, label_sequences
+from fastrnn.tagging.targets import STEP_TARGETS, StepTargets
+from fastrnn.utils.brief import BriefHelpMixin
+from fastrnn.utils.checks import check_fitted
+
+
+class RecurrentStepEstimator(BriefHelpMixin, RecurrentSequenceEstimator):
+    """Base class of recurrent estimators with a target for each element.
+
+    Training cuts sequences that are longer than `max_length`, and their targets with them. Predictions are made for
+    all elements.
+    """
+
+    _targets = STEP_TARGETS
+
+    def _most_steps(self):
+        return self.max_length
+
+    @property
+    def _elements(self):
+        """Name of the elements of sequences, in the plural."""
+        return "steps" if self.input == "series" else "tokens"
+
+    _unit = _elements
+
+    @property
+    def _returns_arrays(self):
+        return self.input == "series"
+
+    def fit(self, X, y, sample_weight=None, X_val=None, y_val=None, *, checkpoint=None, checkpoint_minutes=None):
+        """Learn from sequences and the labels of their elements.
+
+        Parameters
+        ----------
+        X : list of (list of str or int), list of array (T_i, D), or array (n, T, D) or (n, T)
+            The sequences, as `input` says. Empty ones are allowed.
+        y : list of (list of label, or array (T_i,)), or array (n, T)
+            A label for each element of X: strings, or numbers (integers, booleans or whole floats).
+        sample_weight : array-like (n,), default=None
+            Weight of each sequence: of each of its elements.
+        X_val, y_val : as X and y, default=None
+            Validation data, used after each epoch: the weights that predict it best are kept. Labels that y does not
+            have count as wrong.
+        checkpoint : str or os.PathLike, default=None
+            File that is written after each epoch, see `RNNClassifier.fit`.
+        checkpoint_minutes : float or None, default=None
+            Minutes after which the file is written within an epoch too.
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        ValueError
+            A parameter, the data or the checkpoint cannot be used: lengths of X and y differ, a label is missing, for
+            instance; or losses or outputs became infinite or NaN before an epoch was finished. The model is unchanged.
+
+        Warns
+        -----
+        UserWarning
+            Some sequences are longer than `max_length`.
+        ConvergenceWarning
+            The training was interrupted (Ctrl-C) after a finished epoch, or losses, weights or outputs became infinite
+            or NaN. The model has the best weights up to then.
+        RuntimeWarning
+            The checkpoint cannot be written.
+        """
+        return self._fit(X, y, sample_weight, X_val, y_val, checkpoint, checkpoint_minutes)
+
+    def _encode_targets(self, target, y, sequences):
+        labels = label_sequences(y)
+        check_lengths("X and y", None, sequences, labels)
+        check_same_lengths(labels, sequences.full_lengths, ("X", "y"), self._elements)
+        return target.encode(labels).cut(sequences.lengths, self.truncation)
+
+    def _target_weights(self, target, encoded):
+        """Return 1 for each sequence, and 0 for those without elements."""
+        return (encoded.lengths > 0).astype(np.float64)
+
+    def _validation_examples(self, learned, X, y):
+        sequences = _whole(learned.reader).read(X)
+        labels = label_sequences(y, "y_val")
+        check_lengths("X_val and y_val", X, sequences, labels)
+        check_same_lengths(labels, sequences.lengths, ("X_val", "y_val"), self._elements)
+        targets = learned.target.encode(labels, "y_val", allow_unknown=True)
+        rows = np.flatnonzero(targets.lengths)
+        if not len(rows):
+            raise ValueError("y_val holds no labels: at least one sequence with an element is required.")
+        sequences = learned.reader.features(sequences)
+        return Examples(sequences, targets, np.ones(len(targets), np.float32), rows)
+
+    def _read(self, X):
+        """Return all of the sequences of X in the form that the network reads."""
+        return self._reader.features(_whole(self._reader).read(X))
+
+    def _steps(self, X, compute, dtype, *shape):
+        """Return `compute(batch)`, arrays (T, B, *shape), for all sequences of X as `StepTargets`."""
+        check_fitted(self, "network_")
+        sequences = self._read(X)
+        self.network_.held_weights().keep()
+        return self._by_steps(sequences, np.arange(len(sequences)), compute, dtype, *shape)
+
+    def _by_steps(self, sequences, rows, compute, dtype, *shape):
+        """Return `compute(batch)`, arrays (T, B, *shape), for the sequences `rows` as `StepTargets`."""
+        offsets = np.concatenate([[0], np.cumsum(sequences.lengths[rows])])
+        values = np.empty((offsets[-1], *shape), dtype)
+        for group in self._groups(sequences, rows):
+            places = np.searchsorted(rows, group)
+            computed = compute(Batch(sequences, group))
+            for b, place in enumerate(places.tolist()):
+                begin, end = offsets[place : place + 2]
+                values[begin:end] = computed[: end - begin, b]
+        return StepTargets(values, offsets)
+
+    def _set_fitted(self, learned, optimizer):
+        super()._set_fitted(learned, optimizer)
+        self.n_outputs_ = self._target.n_outputs
+
+
+def _whole(reader):
+    """Return a reader that does not cut sequences."""
+    if reader.options["max_length"] is None:
+        return reader
+    reader = copy.copy(reader)
+    reader.options = {**reader.options, "max_length": None}
+    return reader
