@@ -56,12 +56,15 @@ class StepClassHead(StepHead):
     ----------
     in_features, n_outputs : int
         H and K.
+    allowed : tuple of three bool arrays or None, default=None
+        As in `fastrnn.layers.CRF`; `decode` finds allowed paths only.
     **options
         Of every layer, see `fastrnn.layers.Layer`.
     """
 
-    def __init__(self, in_features, n_outputs, **options):
+    def __init__(self, in_features, n_outputs, allowed=None, **options):
         super().__init__(_made_small(Softmax(in_features, n_outputs, **options)))
+        self.allowed = allowed
 
     def loss_and_gradient(self, h, targets, weights, lengths=None):
         """Return the loss and its gradient by h; as `fastrnn.networks.heads.Head.loss_and_gradient`."""
@@ -76,11 +79,25 @@ class StepClassHead(StepHead):
         return without_padding(softmax(self.outputs(h), axis=-1), lengths)
 
     def decode(self, h, lengths=None):
-        """Return the class of each step, int32 (T, B), -1 behind an end."""
+        """Return the class of each step, or the best allowed paths, int32 (T, B), -1 behind an end."""
+        if self.allowed is not None:
+            return self._decode_allowed(h, lengths)
         classes = self.outputs(h).argmax(axis=-1).astype(np.int32)
         if lengths is not None:
             classes[np.arange(len(classes))[:, np.newaxis] >= lengths] = -1
         return classes
+
+    def _decode_allowed(self, h, lengths):
+        """Return the most probable allowed paths, int32 (T, B)."""
+        backend, (steps, batch, _) = self.layer.backend, h.shape
+        start, transitions, end = (
+            backend.asarray(np.where(part, 0, -np.inf), self.layer.dtype) for part in self.allowed
+        )
+        tags, scores = np.empty((steps, batch), np.int32), np.empty(batch)
+        lengths = np.full(batch, steps) if lengths is None else np.asarray(lengths)
+        backend.crf_viterbi(tags, scores, self.layer.forward(h, by_rows=True), transitions, start, end,
+                            lengths.astype(np.int64), self.layer.n_jobs)  # fmt: skip
+        return tags
 
 
 def _of_steps(weights, targets):

@@ -20,11 +20,11 @@ class TaggerNetwork(RecurrentEncoder):
         Outputs of each step, K.
     kind : str
         Name of the head in `STEP_HEADS`.
-    head : dict, default={}
+    head : dict or None, default=None
         Further parameters of the head.
     tokens : dict or None, default=None
         Parameters of `TokenEncoder`, which then makes the vectors of tokens; None for ids of a single table.
-    random_state, n_jobs, device, precision
+    random_state, n_jobs, device, precision, dtype
         Of every layer.
     bidirectional, dropout, locked_dropout, activity_penalty, temporal_activity_penalty, **encoder
         See `RecurrentEncoder.add_encoder`.
@@ -32,10 +32,10 @@ class TaggerNetwork(RecurrentEncoder):
 
     def __init__(self, input_size, vectors, n_outputs, kind, head=None, tokens=None, *, bidirectional, dropout,
                  locked_dropout, embedding_dropout, freeze_embedding, activity_penalty, temporal_activity_penalty,
-                 random_state, n_jobs, device="cpu", precision="highest", **encoder):  # fmt: skip
+                 random_state, n_jobs, device="cpu", precision="highest", dtype="float32", **encoder):  # fmt: skip
         super().__init__()
         options = {"random_state": random_state, "n_jobs": n_jobs, "device": device,
-                   "precision": precision}  # fmt: skip
+                   "precision": precision, "dtype": dtype}  # fmt: skip
         embedding = {"embedding_dropout": embedding_dropout, "freeze_embedding": freeze_embedding}
         self.tokens = None
         if tokens is not None:

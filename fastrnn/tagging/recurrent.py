@@ -95,7 +95,7 @@ class RNNTagger(RecurrentStepEstimator, BaseTagger):
         Whether the vectors of words stay as they are.
     optimizer : {"adam", "adamw", "sgd", "adagrad", "rmsprop"}, default="adam"
     learning_rate_init : float, default=2e-3
-        Learning rate. With validation it is divided by 4 after each epoch without improvement.
+        Learning rate at the beginning. In `fit` it falls to 0 along half a cosine wave; in `partial_fit` it stays.
     batch_size : int, default=16
         Number of sequences, of similar lengths, that are computed together.
     max_iter : int or "auto", default="auto"
@@ -110,7 +110,7 @@ class RNNTagger(RecurrentStepEstimator, BaseTagger):
         Whether to set a part of the training data aside for validation and to keep the weights that predict it best.
     validation_fraction : float, default=0.1
         Share of the sequences that is set aside.
-    n_iter_no_change : int, default=3
+    n_iter_no_change : int, default=5
         Epochs without improvement of the validation score after which the training stops.
     tol : float, default=1e-4
         Increase of the score that counts as improvement.
@@ -215,7 +215,7 @@ class RNNTagger(RecurrentStepEstimator, BaseTagger):
         class_weight=None,
         early_stopping=False,
         validation_fraction=0.1,
-        n_iter_no_change=3,
+        n_iter_no_change=5,
         tol=1e-4,
         warm_start=False,
         random_state=None,

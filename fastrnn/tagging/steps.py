@@ -20,7 +20,7 @@ class RecurrentStepEstimator(BriefHelpMixin, RecurrentSequenceEstimator):
     all elements.
     """
 
-    _targets = STEP_TARGETS
+    _targets, _schedule = STEP_TARGETS, "cosine"
 
     def _most_steps(self):
         return self.max_length

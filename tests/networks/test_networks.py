@@ -13,6 +13,8 @@ from fastrnn.estimators.sequences import Sequences
 from fastrnn.kernels.sampling import make_choice
 from fastrnn.networks.language import LanguageNetwork
 from fastrnn.networks.sequence import Batch, MeanEmbeddingNetwork, RecurrentNetwork
+from fastrnn.networks.tagging import TaggerNetwork
+from fastrnn.tagging.targets import StepTargets
 from fastrnn.text.batching import Batch as TextBatch
 from fastrnn.text.tokens import END_ID, START_ID
 
@@ -29,6 +31,8 @@ NAMES = {
     "frozen": [*RECURRENT, *OUTPUT],
     "series": [*RECURRENT, *OUTPUT],
     "mean": ["embedding.weight", "hidden_0.weight", "hidden_0.bias", *OUTPUT],
+    "steps": ["embedding.weight", *RECURRENT, *OUTPUT],
+    "crf": [*RECURRENT, *OUTPUT, "crf.start_transitions", "crf.end_transitions", "crf.transitions"],
 }  # fmt: skip
 KINDS = pytest.mark.parametrize("kind", NAMES)
 NOISE = 0.4
@@ -56,6 +60,14 @@ def averaging(noise=0.0):
                                 n_frozen=3, random_state=0, n_jobs=1)  # fmt: skip
 
 
+def tagger(vectors, head, noise=0.0):
+    return TaggerNetwork(
+        2, vectors, 3, head, cell="rnn", hidden_size=6, num_layers=1, bidirectional=False, dropout=noise,
+        embedding_dropout=noise, locked_dropout=False, activity_penalty=noise, temporal_activity_penalty=noise,
+        freeze_embedding=False, random_state=0, n_jobs=1,
+    )  # fmt: skip
+
+
 VECTORS = np.random.default_rng(1).standard_normal((12, 5)).astype("f4")
 MAKERS = {
     "language": language,
@@ -66,6 +78,8 @@ MAKERS = {
     "frozen": lambda noise=0.0: recurrent(VECTORS, "classes", noise, freeze_embedding=True),
     "series": lambda noise=0.0: recurrent(None, "values", noise),
     "mean": averaging,
+    "steps": lambda noise=0.0: tagger(VECTORS, "softmax", noise),
+    "crf": lambda noise=0.0: tagger(None, "crf", noise),
 }
 
 
@@ -76,11 +90,21 @@ def batches(kind):
         inputs, targets = rng.integers(12, size=(2, 3, 4)).astype("i4")
         return [TextBatch(inputs[:, part], targets[:, part], None, True, 3) for part in parts()]
     lengths = np.array([3, 1, 2, 4])
-    values = rng.standard_normal((10, 2)).astype("f4") if kind == "series" else rng.integers(12, size=10).astype("i4")
+    values = (
+        rng.standard_normal((10, 2)).astype("f4")
+        if kind in ("series", "crf")
+        else rng.integers(12, size=10).astype("i4")
+    )
     sequences = Sequences(values, np.concatenate([[0], lengths.cumsum()]))
     targets = {"series": rng.standard_normal((4, 3)), "mean": rng.integers(2, size=(4, 3)).astype("f4")}
     targets = targets.get(kind, rng.integers(3, size=4))
     weights = np.array([0.5, 1.5, 2, 0], "f4")  # both halves have the same sum
+    if kind in ("steps", "crf"):
+        targets = StepTargets(rng.integers(3, size=10), sequences.offsets)
+        weights[2] = 1.5  # both halves have the same sum over all steps
+        return [
+            Batch(sequences, rows, targets[rows], weights[rows]) for rows in (np.arange(4)[part] for part in parts())
+        ]
     return [Batch(sequences, np.arange(4)[part], targets[part], weights[part]) for part in parts()]
 
 
@@ -132,7 +156,7 @@ def test_rows_that_are_not_listed_have_no_gradient(kind):
     network, (_, batch, _) = MAKERS[kind](), batches(kind)
     network.train_step(batch)
     grads, rows = network.grads, network.sparse_rows()
-    assert ("embedding.weight" in rows) == (kind not in ("tied", "frozen", "series"))
+    assert ("embedding.weight" in rows) == (kind not in ("tied", "frozen", "series", "crf"))
     if kind == "mean":  # the first rows are not trained
         assert rows["embedding.weight"].min() >= 3
     for name, used in rows.items():
@@ -220,7 +244,7 @@ def test_copies_train_by_themselves(kind):
 
 @KINDS
 def test_a_network_hands_its_device_to_all_layers(kind, monkeypatch):
-    for cls in (LanguageNetwork, RecurrentNetwork, MeanEmbeddingNetwork):
+    for cls in (LanguageNetwork, RecurrentNetwork, MeanEmbeddingNetwork, TaggerNetwork):
         monkeypatch.setitem(globals(), cls.__name__, functools.partial(cls, device="another", precision="high"))
     backends.register("another", kernels)
     try:
