@@ -1,0 +1,198 @@
+"""Sums over all label sequences of linear chains: losses, marginals, best sequences; compiled.
+
+Emissions are rows of `width` numbers: K labels, padded to whole vectors with -inf. Transitions [i, j] lead from label i
+to label j.
+
+Forward and backward variables are scaled at each element [1]_: they are products of exponentials, and the exponentials
+of transitions are taken once for all sequences. All terms are positive, so no digits cancel. Where scores of one
+element, or transitions, differ by more than `MOST_RANGE`, a product might underflow, and the sequence is computed in log
+space.
+
+References
+----------
+.. [1] Lawrence R. Rabiner, "A tutorial on hidden Markov models and selected applications in speech recognition", 1989.
+"""
+
+import math
+
+import numpy as np
+
+from fastrnn._jit import kernel
+from fastrnn.simd import exp, lanes, lanes_of, load, max_lanes, store, sum_lanes, zero
+
+MOST_RANGE = 100.0  # a scaled variable is above e^-200 / K then, and its product with two exponentials above e^-400 / K
+
+
+def padded(n_labels):
+    """Return the number of labels, rounded up to whole vectors of float64."""
+    size = lanes_of(np.empty(0))
+    return -(-n_labels // size) * size
+
+
+def floor(n_labels):
+    """Return the row of emissions of an element without attributes, float64 (width,)."""
+    row = np.full(padded(n_labels), -np.inf)
+    row[:n_labels] = 0
+    return row
+
+
+class TransitionFactors:
+    """The exponentials of transitions (K, K), for scaled variables.
+
+    Attributes
+    ----------
+    scores : float64 array (K, K)
+    shift : float
+        The largest score, which is taken out of the exponentials.
+    forward, backward : float64 array (K, width)
+        The exponentials and their transpose, padded with zeros.
+    is_scaled : bool
+        Whether the scores differ by at most `MOST_RANGE`.
+    """
+
+    def __init__(self, scores):
+        n_labels, width = len(scores), padded(len(scores))
+        self.scores, self.shift = scores, float(scores.max())
+        self.is_scaled = bool(self.shift - scores.min() <= MOST_RANGE)
+        self.forward, self.backward = np.zeros((2, n_labels, width))
+        self.forward[:, :n_labels] = np.exp(scores - self.shift)
+        self.backward[:, :n_labels] = self.forward[:, :n_labels].T
+
+
+@kernel(cache=False)
+def sequence_marginals(emissions, begin, end, n_labels, forward, backward, shift, scores, is_scaled, variables, room,
+                       expected, weight):  # fmt: skip
+    """Replace the emissions of one sequence by marginals times a weight; return log Z.
+
+    The weighted expected counts of transitions are added to ``expected[0]``, where they still lack the factor `forward`,
+    or, in log space, to ``expected[1]``.
+
+    Parameters
+    ----------
+    emissions : float64 (N, width)
+    begin, end : int
+        The elements of the sequence, at least one.
+    variables : float64 (length + 2, width)
+        Workspace: forward variables.
+    room : float64 (length)
+        Workspace: scales.
+    expected : float64 (2, K, width)
+    """
+    fits = is_scaled
+    for t in range(begin, end):
+        largest = smallest = emissions[t, 0]
+        for k in range(1, n_labels):
+            largest = max(largest, emissions[t, k])
+            smallest = min(smallest, emissions[t, k])
+        room[t - begin] = largest
+        fits = fits and largest - smallest <= MOST_RANGE
+    if not fits:
+        return _log_marginals(emissions, begin, end, n_labels, scores, variables, expected[1], weight)
+    total = _forward(emissions, begin, end, n_labels, forward, variables, room) + (end - begin - 1) * shift
+    _backward(emissions, begin, end, n_labels, backward, variables, room, expected[0], weight)
+    return total
+
+
+@kernel(cache=False)
+def _forward(emissions, begin, end, n_labels, factors, variables, scales):
+    """Compute scaled forward variables; emissions become exponentials, maxima inverse scales; return log Z."""
+    width, step = emissions.shape[1], lanes(emissions)
+    total, product = 0.0, 1.0
+    for t in range(begin, end):
+        row, here = t * width, (t - begin) * width
+        largest, norm = scales[t - begin], 0.0
+        for b in range(0, width, step):
+            power = exp(load(emissions, row + b) - largest)
+            store(emissions, row + b, power)
+            if t > begin:
+                before = zero(power)
+                for i in range(n_labels):
+                    before = before + variables[t - begin - 1, i] * load(factors, i * width + b)
+                power = power * before
+            store(variables, here + b, power)
+            norm += sum_lanes(power)
+        inverse = 1.0 / norm
+        for b in range(0, width, step):
+            store(variables, here + b, inverse * load(variables, here + b))
+        scales[t - begin] = inverse
+        total += largest
+        product *= norm
+        if not 1e-100 < product < 1e100:
+            total += math.log(product)
+            product = 1.0
+    return total + math.log(product)
+
+
+@kernel(cache=False)
+def _backward(emissions, begin, end, n_labels, factors, variables, scales, expected, weight):
+    """Compute scaled backward variables; exponentials become marginals."""
+    width, step = emissions.shape[1], lanes(emissions)
+    last = (end - begin) * width  # rows behind the forward variables: the backward variable, and its product
+    after = last + width
+    for b in range(0, width, step):
+        store(variables, last + b, zero(load(variables, b)) + 1.0)
+    for t in range(end - 1, begin - 1, -1):
+        row, here = t * width, (t - begin) * width
+        for b in range(0, width, step):
+            beta = load(variables, last + b)
+            store(variables, after + b, scales[t - begin] * beta * load(emissions, row + b))
+            store(emissions, row + b, weight * beta * load(variables, here + b))
+        if t == begin:
+            break
+        for i in range(n_labels):
+            share = weight * variables[t - begin - 1, i]
+            for b in range(0, width, step):
+                store(expected, i * width + b, load(expected, i * width + b) + share * load(variables, after + b))
+        for b in range(0, width, step):
+            beta = zero(load(variables, last + b))
+            for j in range(n_labels):
+                beta = beta + variables[end - begin + 1, j] * load(factors, j * width + b)
+            store(variables, last + b, beta)
+
+
+@kernel(cache=False)
+def _log_sum(terms, n_labels):
+    """Return the logarithm of the sum of the exponentials of the first K terms."""
+    largest = terms[0]
+    for k in range(1, n_labels):
+        largest = max(largest, terms[k])
+    if not math.isfinite(largest):
+        return largest
+    total = 0.0
+    for k in range(n_labels):
+        total += math.exp(terms[k] - largest)
+    return largest + math.log(total)
+
+
+@kernel(cache=False)
+def _log_marginals(emissions, begin, end, n_labels, scores, variables, expected, weight):
+    """Do as `sequence_marginals` in log space."""
+    n = end - begin
+    terms, after = variables[n], variables[n + 1]
+    for j in range(n_labels):
+        variables[0, j] = emissions[begin, j]
+    for t in range(1, n):
+        for j in range(n_labels):
+            for i in range(n_labels):
+                terms[i] = variables[t - 1, i] + scores[i, j]
+            variables[t, j] = _log_sum(terms, n_labels) + emissions[begin + t, j]
+    total = _log_sum(variables[n - 1], n_labels)
+    for j in range(n_labels):
+        after[j] = 0.0  # the backward variable
+    for t in range(n - 1, -1, -1):
+        for j in range(n_labels):
+            beta = after[j]
+            after[j] = beta + emissions[begin + t, j]
+            emissions[begin + t, j] = weight * math.exp(variables[t, j] + beta - total)
+        for j in range(n_labels, emissions.shape[1]):
+            emissions[begin + t, j] = 0.0
+        if t == 0:
+            break
+        for i in range(n_labels):
+            for j in range(n_labels):
+                terms[j] = scores[i, j] + after[j]
+                expected[i, j] += weight * math.exp(variables[t - 1, i] + terms[j] - total)
+            variables[t, i] = _log_sum(terms, n_labels)  # the forward variables of element t are done with
+        for i in range(n_labels):
+            after[i] = variables[t, i]
+    return total

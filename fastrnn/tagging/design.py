@@ -1,0 +1,237 @@
+"""Attributes and labels of a training set, arranged for the passes of a fit.
+
+Attributes that occur in the same elements with the same values are one *column*: they have the same gradient, and
+therefore the same weight at any time. A column of m equal attributes has one parameter u for each label, from which
+their weights are u / √m: sums, penalties and inner products of vectors are those of m separate weights.
+
+There is a parameter for each pair of a column and a label that it occurs with. Columns with many labels are *wide*:
+their weights become rows, one number for each label, which are added as vectors. The pairs of the other columns are
+*single*: they are added one by one.
+"""
+
+import typing
+
+import numpy as np
+
+from fastrnn._jit import kernel
+from fastrnn.simd import lanes_of
+from fastrnn.tagging.chains import padded
+
+_MULTIPLIER, _SEED = 0x9E3779B97F4A7C15, 0xD1B54A32D192ED03
+_SEGMENT = 1 << 11  # elements of a wide column that are summed at a time
+
+
+class Incidence(typing.NamedTuple):
+    """A sparse matrix by its rows: row i has entries starts[i]:starts[i + 1]."""
+
+    starts: np.ndarray  # int64 (n_rows + 1,)
+    places: np.ndarray  # int32 (M,): columns
+    values: np.ndarray  # float64 (M,), or (0,) where all are 1
+
+
+class Design(typing.NamedTuple):
+    """The structure of a fit.
+
+    The parameters are those of wide columns, of single pairs, and of transitions, in this order.
+    """
+
+    n_elements: int
+    n_labels: int
+    column_of: np.ndarray  # int32 (A,): the column of each attribute, -1 for none
+    scales: np.ndarray  # float64 (P,): √m of each parameter of a column
+    starts: np.ndarray  # int64 (C + 1,): the parameters of column c are starts[c]:starts[c + 1]
+    labels: np.ndarray  # int32 (P,)
+    n_wide: int  # the first columns are wide
+    wide_rows: Incidence  # elements × wide columns
+    wide_columns: Incidence  # segments of wide columns × elements
+    segment_starts: np.ndarray  # int64 (n_wide + 1,): segments of each wide column
+    single_rows: Incidence  # elements × single pairs
+    single_columns: Incidence  # single pairs × elements
+
+    @property
+    def n_column_parameters(self):
+        """The number of parameters before those of transitions."""
+        return len(self.labels)
+
+    @property
+    def n_parameters(self):
+        """The number of parameters."""
+        return len(self.labels) + self.n_labels**2
+
+
+def make_design(sequences, n_attributes, tags, n_labels, min_count=1):
+    """Arrange a training set.
+
+    Parameters
+    ----------
+    sequences : SparseSequences
+    n_attributes : int
+    tags : int32 array (N,)
+    n_labels : int
+    min_count : int, default=1
+        Pairs of an attribute and a label that occur together in fewer elements get no parameter.
+
+    Returns
+    -------
+    Design
+    """
+    n_elements = len(tags)
+    values = np.empty(0) if sequences.values is None else sequences.values
+    rows = Incidence(sequences.element_offsets, sequences.attributes, values)
+    columns = transposed(rows, n_attributes)
+    representatives = np.empty(n_attributes, np.int32)
+    digests = np.empty(n_attributes, np.uint64)
+    _digest_columns(columns, digests)
+    order = np.argsort(digests, kind="stable").astype(np.int32)
+    _find_equal_columns(columns, digests, order, representatives)
+    counts = np.zeros(n_attributes, np.int32)  # labels of each column
+    _count_labels(columns, representatives, tags, n_labels, min_count, counts)
+    multiplicities = np.bincount(representatives, minlength=n_attributes)
+
+    chosen = np.flatnonzero(counts)
+    is_wide = counts[chosen] > padded(n_labels) // lanes_of(np.empty(0))
+    lengths = np.diff(columns.starts)[chosen]
+    chosen = chosen[np.lexsort((-lengths * is_wide, ~is_wide))]  # wide columns first, the longest before others
+    n_wide = int(is_wide.sum())
+    starts = np.concatenate([[0], np.cumsum(counts[chosen], dtype=np.int64)])
+    labels = np.empty(starts[-1], np.int32)
+    _list_labels(columns, chosen, tags, n_labels, min_count, starts, labels)
+    place = np.full(n_attributes, -1, np.int32)
+    place[chosen] = np.arange(len(chosen), dtype=np.int32)
+    scales = np.repeat(np.sqrt(multiplicities[chosen]), counts[chosen])
+
+    wide = _selected(columns, chosen[:n_wide])
+    segments, segment_starts = _segments(wide.starts)
+    single = _single_pairs(columns, chosen[n_wide:], starts[n_wide:] - starts[n_wide])
+    return Design(
+        n_elements=n_elements,
+        n_labels=n_labels,
+        column_of=place[representatives],
+        scales=scales,
+        starts=starts,
+        labels=labels,
+        n_wide=n_wide,
+        wide_rows=transposed(wide, n_elements),
+        wide_columns=Incidence(segments, wide.places, wide.values),
+        segment_starts=segment_starts,
+        single_rows=transposed(single, n_elements),
+        single_columns=single,
+    )
+
+
+def transposed(rows, n_columns):
+    """Return the transpose of an incidence; the entries of a column ascend."""
+    starts = np.zeros(n_columns + 1, np.int64)
+    np.cumsum(np.bincount(rows.places, minlength=n_columns), out=starts[1:])
+    columns = Incidence(starts, np.empty(len(rows.places), np.int32), np.empty(len(rows.values)))
+    _transpose(rows, columns, starts[:-1].copy())
+    return columns
+
+
+@kernel
+def _transpose(rows, columns, ends):
+    starts, places, values = rows.starts, rows.places, rows.values
+    new_places, new_values = columns.places, columns.values
+    for row in range(len(starts) - 1):
+        for entry in range(starts[row], starts[row + 1]):
+            at = ends[places[entry]]
+            ends[places[entry]] = at + 1
+            new_places[at] = row
+            if len(values):
+                new_values[at] = values[entry]
+
+
+@kernel
+def _digest_columns(columns, digests):
+    """Write a number for each column that is the same for equal columns, and hardly ever for others."""
+    starts, places = columns.starts, columns.places
+    bits = columns.values.view(np.uint64)
+    for column in range(len(starts) - 1):
+        digest = np.uint64(_SEED)
+        for entry in range(starts[column], starts[column + 1]):
+            digest = (digest ^ np.uint64(places[entry])) * np.uint64(_MULTIPLIER)
+            digest ^= digest >> np.uint64(29)
+            if len(bits):
+                digest = (digest ^ bits[entry]) * np.uint64(_MULTIPLIER)
+                digest ^= digest >> np.uint64(32)
+        digests[column] = digest
+
+
+@kernel
+def _find_equal_columns(columns, digests, order, representatives):
+    """Write the first column that is equal to each one; `order` sorts the digests."""
+    first = 0
+    for i in range(len(order)):
+        column = order[i]
+        if digests[column] != digests[order[first]]:
+            first = i
+        representatives[column] = column
+        for j in range(first, i):
+            other = order[j]
+            if representatives[other] == other and _are_equal(columns, column, other):
+                representatives[column] = other
+                break
+
+
+@kernel(cache=False)
+def _are_equal(columns, one, other):
+    starts, places, values = columns.starts, columns.places, columns.values
+    n, shift = starts[one + 1] - starts[one], starts[other] - starts[one]
+    if n != starts[other + 1] - starts[other]:
+        return False
+    for entry in range(starts[one], starts[one + 1]):
+        if places[entry] != places[entry + shift] or (len(values) and values[entry] != values[entry + shift]):
+            return False
+    return True
+
+
+@kernel(cache=False)
+def _label_counts(columns, column, tags, counts):
+    """Count the elements of each label in a column."""
+    counts[:] = 0
+    for entry in range(columns.starts[column], columns.starts[column + 1]):
+        counts[tags[columns.places[entry]]] += 1
+
+
+@kernel
+def _count_labels(columns, representatives, tags, n_labels, min_count, counts):
+    """Write the number of labels that each representative has a parameter for."""
+    seen = np.empty(n_labels, np.int64)
+    for column in range(len(representatives)):
+        if representatives[column] == column:
+            _label_counts(columns, column, tags, seen)
+            for label in range(n_labels):
+                counts[column] += seen[label] >= min_count
+
+
+@kernel
+def _list_labels(columns, chosen, tags, n_labels, min_count, starts, labels):
+    seen = np.empty(n_labels, np.int64)
+    for i in range(len(chosen)):
+        _label_counts(columns, chosen[i], tags, seen)
+        at = starts[i]
+        for label in range(n_labels):
+            if seen[label] >= min_count:
+                labels[at] = label
+                at += 1
+
+
+def _selected(columns, chosen):
+    """Return some columns of an incidence."""
+    lengths = np.diff(columns.starts)[chosen]
+    starts = np.concatenate([[0], np.cumsum(lengths)])
+    entries = np.repeat(columns.starts[chosen] - starts[:-1], lengths) + np.arange(starts[-1])
+    return Incidence(starts, columns.places[entries], columns.values[entries] if len(columns.values) else np.empty(0))
+
+
+def _single_pairs(columns, chosen, starts):
+    """Return the incidence of pairs: each has the entries of its column."""
+    return _selected(columns, np.repeat(chosen, np.diff(starts)))
+
+
+def _segments(starts):
+    """Cut columns into segments of a limited length; return their starts, and the segments where columns begin."""
+    counts = -(-np.diff(starts) // _SEGMENT)
+    first = np.concatenate([[0], np.cumsum(counts)])
+    within = np.arange(first[-1]) - np.repeat(first[:-1], counts)
+    return np.append(np.repeat(starts[:-1], counts) + within * _SEGMENT, starts[-1]), first
