@@ -5,6 +5,7 @@ import importlib
 __version__ = "0.1.0.dev0"
 
 _PUBLIC = {  # imported when they are first used, so that `import fastrnn` stays light
+    "CRFTagger": "fastrnn.tagging",
     "CacheLanguageModel": "fastrnn.language",
     "DynamicEvaluation": "fastrnn.language",
     "InterpolatedLanguageModel": "fastrnn.language",

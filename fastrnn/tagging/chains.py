@@ -4,9 +4,9 @@ Emissions are rows of `width` numbers: K labels, padded to whole vectors with -i
 to label j.
 
 Forward and backward variables are scaled at each element [1]_: they are products of exponentials, and the exponentials
-of transitions are taken once for all sequences. All terms are positive, so no digits cancel. Where scores of one
-element, or transitions, differ by more than `MOST_RANGE`, a product might underflow, and the sequence is computed in log
-space.
+of transitions are taken once for all sequences. All terms are positive, so no digits cancel. Where the scores of one
+element, or those of transitions, differ by more than `MOST_RANGE`, a product might underflow, and the sequence is
+computed in log space.
 
 References
 ----------
@@ -18,7 +18,7 @@ import math
 import numpy as np
 
 from fastrnn._jit import kernel
-from fastrnn.simd import exp, lanes, lanes_of, load, max_lanes, store, sum_lanes, zero
+from fastrnn.simd import exp, lanes, lanes_of, load, store, sum_lanes, zero
 
 MOST_RANGE = 100.0  # a scaled variable is above e^-200 / K then, and its product with two exponentials above e^-400 / K
 
@@ -64,8 +64,8 @@ def sequence_marginals(emissions, begin, end, n_labels, forward, backward, shift
                        expected, weight):  # fmt: skip
     """Replace the emissions of one sequence by marginals times a weight; return log Z.
 
-    The weighted expected counts of transitions are added to ``expected[0]``, where they still lack the factor `forward`,
-    or, in log space, to ``expected[1]``.
+    The weighted expected counts of transitions are added to ``expected[0]``, where they still lack the factor
+    `forward`, or, in log space, to ``expected[1]``.
 
     Parameters
     ----------
@@ -196,3 +196,61 @@ def _log_marginals(emissions, begin, end, n_labels, scores, variables, expected,
         for i in range(n_labels):
             after[i] = variables[t, i]
     return total
+
+
+@kernel
+def find_paths(paths, emissions, offsets, transitions, start, end, most, begin, stop):
+    """Write the best labels of some sequences; of equally good ones, the first.
+
+    Parameters
+    ----------
+    paths : int32 (N,)
+        Output.
+    emissions : float64 (N, width)
+    offsets : int64 (n + 1,)
+    transitions : float64 (K, K)
+        -inf where a label may not follow another one.
+    start, end : float64 (K,)
+        Scores of the first and the last label.
+    most : int
+        Elements of the longest sequence.
+    begin, stop : int
+        Sequences begin:stop.
+    """
+    n_labels = len(start)
+    before = np.empty((most, n_labels), np.int32)
+    best, following = np.empty(n_labels), np.empty(n_labels)
+    for i in range(begin, stop):
+        first, last = offsets[i], offsets[i + 1] - 1
+        if last < first:
+            continue
+        for j in range(n_labels):
+            best[j] = start[j] + emissions[first, j]
+        for t in range(first + 1, last + 1):
+            for j in range(n_labels):
+                chosen, score = 0, best[0] + transitions[0, j]
+                for k in range(1, n_labels):
+                    if best[k] + transitions[k, j] > score:
+                        chosen, score = k, best[k] + transitions[k, j]
+                before[t - first, j] = chosen
+                following[j] = score + emissions[t, j]
+            best, following = following, best
+        chosen, score = 0, best[0] + end[0]
+        for k in range(1, n_labels):
+            if best[k] + end[k] > score:
+                chosen, score = k, best[k] + end[k]
+        for t in range(last, first - 1, -1):
+            paths[t] = chosen
+            if t > first:
+                chosen = before[t - first, chosen]
+
+
+@kernel
+def find_marginals(emissions, offsets, forward, backward, shift, scores, is_scaled, most, begin, stop):
+    """Replace the emissions (N, width) of some sequences by the marginal probabilities of labels."""
+    n_labels, width = forward.shape
+    variables, room, expected = np.empty((most + 2, width)), np.empty(most), np.zeros((2, n_labels, width))
+    for i in range(begin, stop):
+        if offsets[i] < offsets[i + 1]:
+            sequence_marginals(emissions, offsets[i], offsets[i + 1], n_labels, forward, backward, shift, scores,
+                               is_scaled, variables, room, expected, 1.0)  # fmt: skip

@@ -16,6 +16,7 @@ import numpy as np
 from fastrnn._jit import kernel
 from fastrnn.simd import lanes_of
 from fastrnn.tagging.chains import padded
+from fastrnn.tagging.scores import Weights
 
 _MULTIPLIER, _SEED = 0x9E3779B97F4A7C15, 0xD1B54A32D192ED03
 _SEGMENT = 1 << 11  # elements of a wide column that are summed at a time
@@ -57,6 +58,56 @@ class Design(typing.NamedTuple):
     def n_parameters(self):
         """The number of parameters."""
         return len(self.labels) + self.n_labels**2
+
+    @property
+    def l1_factors(self):
+        """The factors of the absolute values of parameters, float64 (P,), that make the sum of those of all weights."""
+        return np.concatenate([self.scales, np.ones(self.n_labels**2)])
+
+    def weights(self, parameters):
+        """Return the `Weights` that parameters (P,) stand for, without those that are 0."""
+        n = self.n_column_parameters
+        values, is_kept = parameters[:n] / self.scales, parameters[:n] != 0
+        ends = np.concatenate([[0], np.cumsum(is_kept)])[self.starts]
+        has_weights = np.append(np.diff(ends) > 0, False)  # the last one stands for no column
+        rows = np.where(has_weights, np.cumsum(has_weights) - 1, -1)
+        return Weights(
+            rows=rows[self.column_of].astype(np.int32),
+            starts=np.concatenate([[0], ends[1:][has_weights[:-1]]]),
+            labels=self.labels[is_kept],
+            values=values[is_kept],
+            transitions=parameters[n:].reshape(self.n_labels, self.n_labels).copy(),
+        )
+
+    def parameters(self, weights, attributes, labels):
+        """Return parameters that stand for weights of another design, as far as it has the same pairs.
+
+        Parameters
+        ----------
+        weights : Weights
+        attributes : int array (n_attributes of the weights,)
+            The attributes here, -1 for none.
+        labels : int array (n_labels of the weights,)
+            The labels here, -1 for none.
+
+        Returns
+        -------
+        float64 array (P,)
+        """
+        n, n_labels = self.n_column_parameters, self.n_labels
+        parameters = np.zeros(self.n_parameters)
+        attribute, label, values = weights.pairs()
+        attribute, label = attributes[attribute], labels[label]
+        column = np.where(attribute < 0, -1, self.column_of[attribute])
+        own_keys = np.repeat(np.arange(len(self.starts) - 1), np.diff(self.starts)) * n_labels + self.labels
+        keys = column.astype(np.int64) * n_labels + label
+        places = np.minimum(np.searchsorted(own_keys, keys), max(0, n - 1))
+        found = (column >= 0) & (label >= 0)
+        found[found] = own_keys[places[found]] == keys[found]
+        np.add.at(parameters, places[found], values[found] / self.scales[places[found]])
+        i, j = np.nonzero((labels[:, None] >= 0) & (labels >= 0))
+        parameters[n + labels[i] * n_labels + labels[j]] = weights.transitions[i, j]
+        return parameters
 
 
 def make_design(sequences, n_attributes, tags, n_labels, min_count=1):

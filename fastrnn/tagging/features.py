@@ -139,6 +139,10 @@ class AttributeReader:
         prepared = _prepared(elements, offsets, self.kind, self.n_columns)
         return SparseSequences(*self.table.read(prepared, offsets), offsets)
 
+    def keep(self, kept):
+        """Return a reader of the attributes for which `kept`, a bool array, is True; they keep their order."""
+        return AttributeReader(self.kind, self.n_columns, self.table.keep(kept), self.options)
+
     def get_learned(self):
         """Return the plain values and the arrays that a file keeps."""
         content, arrays = self.table.get_learned()

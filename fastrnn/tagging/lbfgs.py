@@ -29,8 +29,8 @@ _DECREASE, _CURVATURE = 1e-4, 0.9  # Wolfe's conditions
 class Stop(typing.NamedTuple):
     """When a minimization stops.
 
-    It stops where the norm of the gradient is at most `gradient_tol` times that of the parameters (or times 1), or where
-    the value has decreased by less than its share `tol` over `period` iterations.
+    It stops where the norm of the gradient is at most `gradient_tol` times that of the parameters (or times 1), or
+    where the value has decreased by less than its share `tol` over `period` iterations.
     """
 
     max_iter: int = 1000
@@ -63,7 +63,9 @@ class History:
     def __init__(self, size, memory, n_jobs):
         self.memory, self.n_steps = memory, 0
         self.n_blocks = max(1, -(-size // _BLOCK))
-        self.vectors = np.zeros((2 * memory + 1, self.n_blocks * _BLOCK))  # steps, changes of the gradient, the gradient
+        self.vectors = np.zeros(
+            (2 * memory + 1, self.n_blocks * _BLOCK)
+        )  # steps, changes of the gradient, the gradient
         self.gram = np.zeros((2 * memory + 1, 2 * memory + 1))
         self.size = size
         self._partial = np.empty((self.n_blocks, 3, 2 * memory + 1))
@@ -136,7 +138,7 @@ def _combine(result, vectors, coefficients, begin, end):
             store(result, k, total)
 
 
-def minimize(function, start, l1=None, stop=Stop(), memory=6, n_jobs=None):
+def minimize(function, start, l1, stop, memory=6, n_jobs=None):
     """Minimize a function, and yield each iterate.
 
     Parameters
@@ -159,8 +161,9 @@ def minimize(function, start, l1=None, stop=Stop(), memory=6, n_jobs=None):
     history = History(len(start), memory, n_jobs)
     point = problem.evaluate(start)
     values = collections.deque([point.value], stop.period)
-    yield Iterate(point.parameters, point.value, problem.n_evaluations, problem.is_flat(point, stop.gradient_tol))
-    for iteration in range(stop.max_iter):
+    has_converged = problem.is_flat(point, stop.gradient_tol)
+    yield Iterate(point.parameters, point.value, problem.n_evaluations, has_converged)
+    for iteration in range(0 if has_converged else stop.max_iter):
         direction = problem.project(point, history.direction(problem.steepest(point)))
         step = 1.0 if iteration else 1.0 / norm(direction)
         following = problem.search(point, direction, step)
@@ -235,7 +238,7 @@ class _Smooth:
             elif abs(here[2]) <= -_CURVATURE * slope:
                 return trial
             else:
-                if high is None and here[2] >= 0 or high is not None and here[2] * (high[0] - low[0]) >= 0:
+                if here[2] * (1.0 if high is None else high[0] - low[0]) >= 0:
                     high = low
                 low, best = here, trial
             step = 4 * step if high is None else _between(low, high)

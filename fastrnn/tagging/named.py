@@ -63,6 +63,10 @@ class NamedAttributes:
         """Return the known attributes of elements, their weights or None, and the elements' offsets among them."""
         return _known(*_encoded(elements, offsets, self._ids)[1:])
 
+    def keep(self, kept):
+        """Return the table of the names for which `kept`, a bool array, is True."""
+        return NamedAttributes(list(itertools.compress(self.names, kept)))
+
     def get_learned(self):
         """Return the plain values and the arrays that a file keeps."""
         return {"names": self.names}, {}

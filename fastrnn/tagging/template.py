@@ -179,6 +179,12 @@ class TemplateAttributes:
         places = np.minimum(np.searchsorted(known, keys), len(known) - 1)
         return np.where(known[places] == keys, places + self._first_ids[column], -1)
 
+    def keep(self, kept):
+        """Return the table of the attributes for which `kept`, a bool array, is True."""
+        parts = np.split(kept, self._first_ids[1:-1])
+        keys = [keys[part] for keys, part in zip(self._keys, parts, strict=True)]
+        return TemplateAttributes([list(table) for table in self._tables], keys)
+
     def get_learned(self):
         """Return the plain values and the arrays that a file keeps."""
         arrays = {"attribute_keys": np.concatenate(self._keys), "attribute_key_offsets": self._first_ids}
