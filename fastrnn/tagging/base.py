@@ -46,7 +46,8 @@ class BaseTagger(GuardedMixin, abc.ABC):
         list of (list of label), or of array (T_i,) for series
             With a CRF: the most probable sequence of labels, which need not have the most probable label everywhere.
         """
-        return self._target.decode(self._paths(X), self._returns_arrays)
+        paths = self._paths(X)
+        return self._target.decode(paths, self._returns_arrays)
 
     def predict_proba(self, X):
         """Return the probabilities of the labels of each element.
@@ -63,7 +64,8 @@ class BaseTagger(GuardedMixin, abc.ABC):
             of those that stand for it: ``B-PER`` has that of ``S-PER`` and ``B-PER``. In "iob1" all beginnings count
             as ``I-``.
         """
-        return self._target.merge(self._marginals(X), np.add).parts()
+        marginals = self._marginals(X)
+        return self._target.merge(marginals, np.add).parts()
 
     def predict_log_proba(self, X):
         """Return the natural logarithm of `predict_proba`.
@@ -93,7 +95,8 @@ class BaseTagger(GuardedMixin, abc.ABC):
             Logits (emissions), in the order of ``classes_``. Those of several labels that stand for one are merged as
             logarithms of sums of exponentials, see `predict_proba`.
         """
-        return self._target.merge(self._emissions(X), np.logaddexp).parts()
+        emissions = self._emissions(X)
+        return self._target.merge(emissions, np.logaddexp).parts()
 
     def score(self, X, y, sample_weight=None):
         """Return the accuracy: the share of elements with the right label.

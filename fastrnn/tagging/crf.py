@@ -11,11 +11,11 @@ from fastrnn.tagging.crf_files import CRFFilesMixin
 from fastrnn.tagging.design import make_design
 from fastrnn.tagging.features import AttributeReader
 from fastrnn.tagging.fitting import Fitting, Validation
-from fastrnn.tagging.labels import check_same_lengths, label_sequences
+from fastrnn.tagging.labels import check_same_lengths, label_classes, label_sequences
 from fastrnn.tagging.lbfgs import Stop
 from fastrnn.tagging.objective import Objective
 from fastrnn.tagging.targets import StepTargets, learn_tags
-from fastrnn.text.schemes import allowed, resolve_scheme
+from fastrnn.text.schemes import SCHEMES
 from fastrnn.utils.checks import (
     check_choice,
     check_fitted,
@@ -55,9 +55,10 @@ class CRFTagger(CRFFilesMixin, BaseTagger, BaseEstimator):
         As CRFsuite's ``delta``.
     n_iter_no_change : int, default=10
         As CRFsuite's ``period``.
-    scheme : {"auto", "iob1", "iob2", "bioes", "bilou", "bmes"} or None, default="auto"
-        How labels write spans; "auto" finds it from y. Predictions keep to the scheme: transitions that it does not
-        have are ruled out. None rules out nothing.
+    scheme : {"auto", "iob1", "iob2", "bioes", "bilou", "bmes", None}, default="auto"
+        Scheme of spans in which labels are learned, see `fastrnn.text.schemes`. That of y is recognised, and
+        predictions have it. "auto" learns labels as they are, but "iob1" as "iob2". Sequences of labels that the scheme
+        rules out are never predicted. None takes all labels for plain ones.
     warm_start : bool, default=False
         Whether `fit` begins with the weights of the last `fit`, as far as attributes and labels are the same.
     n_jobs : int or None, default=None
@@ -70,10 +71,12 @@ class CRFTagger(CRFFilesMixin, BaseTagger, BaseEstimator):
     ----------
     classes_ : ndarray (K,)
         The labels, sorted.
-    transitions_ : float64 ndarray (K, K)
-        Weights of transitions, from label i to label j.
+    inner_classes_ : ndarray (K',)
+        The labels that are learned: those of `scheme` instead of those of y.
+    transitions_ : float64 ndarray (K', K')
+        Weights of transitions, from inner label i to inner label j.
     scheme_ : str or None
-        The scheme of the labels.
+        The scheme in which labels are learned.
     n_iter_ : int
         Number of iterations.
     loss_curve_ : list of float
@@ -169,8 +172,8 @@ class CRFTagger(CRFFilesMixin, BaseTagger, BaseEstimator):
         if len(rows) < len(weights):  # sequences without weight count in nothing
             lists = labels.lists()
             return self.fit([X[i] for i in rows], [lists[i] for i in rows], weights[rows], X_val, y_val)
-        target, scheme = learn_tags(labels), resolve_scheme(self.scheme, labels.lists())
-        validation = None if X_val is None else Validation(X_val, y_val, reader, target, scheme, self.n_jobs)
+        target = learn_tags(labels, scheme=self.scheme)
+        validation = None if X_val is None else Validation(X_val, y_val, reader, target, self.n_jobs)
         tags = target.encode(labels).values.astype(np.int32)
         design = make_design(sequences, len(reader), tags, target.n_outputs, self.min_count)
         start = self._earlier_parameters(design, reader, target)
@@ -179,13 +182,14 @@ class CRFTagger(CRFFilesMixin, BaseTagger, BaseEstimator):
         fitting.minimize(start, self.c1, Stop(self.max_iter, self.tol, self.n_iter_no_change), self.n_jobs)
         learned = design.weights(fitting.parameters)
         kept = learned.rows >= 0
-        self._set_learned(reader.keep(kept), target, scheme, learned.keep(kept))
+        self._set_learned(reader.keep(kept), target, learned.keep(kept))
         self._set_curves(fitting.loss_curve, fitting.validation_scores)
         return self
 
     def _check_parameters(self):
         if not callable(self.features):
             check_choice("features", self.features, ("default", None))
+        check_choice("scheme", self.scheme, ("auto", None, *SCHEMES))
         for name in ("c1", "c2", "tol"):
             check_not_negative(name, getattr(self, name))
         for name in ("min_count", "max_iter", "n_iter_no_change"):
@@ -198,21 +202,20 @@ class CRFTagger(CRFFilesMixin, BaseTagger, BaseEstimator):
             return start
         places = {name: place for place, name in enumerate(reader.attributes)}
         attributes = np.array([places.get(name, -1) for name in self._reader.attributes], np.int64)
-        places = {label: place for place, label in enumerate(target.classes.tolist())}
-        labels = np.array([places.get(label, -1) for label in self.classes_.tolist()], np.int64)
+        places = {label: place for place, label in enumerate(target.inner)}
+        labels = np.array([places.get(label, -1) for label in self._target.inner], np.int64)
         return design.parameters(self._weights, attributes, labels)
 
-    def _set_learned(self, reader, target, scheme, weights):
+    def _set_learned(self, reader, target, weights):
         self._reader, self._target, self._weights = reader, target, weights
-        self.classes_, self.scheme_ = target.classes, scheme
-        self._allowed = allowed(target.classes.tolist(), scheme)
+        self.classes_, self.scheme_, self.inner_classes_ = target.classes, target.scheme, label_classes(target.inner)
 
     def _set_curves(self, loss_curve, validation_scores):
         self.n_iter_, self.loss_curve_, self.validation_scores_ = len(loss_curve) - 1, loss_curve, validation_scores
 
     @property
     def transitions_(self):
-        """Weights of transitions, float64 (K, K)."""
+        """Weights of transitions between inner labels, float64 (K', K')."""
         check_fitted(self, "classes_")
         return self._weights.transitions
 
@@ -234,7 +237,7 @@ class CRFTagger(CRFFilesMixin, BaseTagger, BaseEstimator):
 
     def _paths(self, X):
         sequences = self._read(X)
-        return StepTargets(self._weights.paths(sequences, self._allowed, self.n_jobs), sequences.offsets)
+        return StepTargets(self._weights.paths(sequences, self._target.allowed(), self.n_jobs), sequences.offsets)
 
     def _marginals(self, X):
         sequences = self._read(X)
@@ -242,7 +245,7 @@ class CRFTagger(CRFFilesMixin, BaseTagger, BaseEstimator):
 
     def _emissions(self, X):
         sequences = self._read(X)
-        scores = self._weights.emissions(sequences, self.n_jobs)[:, : len(self.classes_)]
+        scores = self._weights.emissions(sequences, self.n_jobs)[:, : len(self.inner_classes_)]
         return StepTargets(scores, sequences.offsets)
 
     def top_features(self, n=10, label=None):
@@ -252,7 +255,7 @@ class CRFTagger(CRFFilesMixin, BaseTagger, BaseEstimator):
         ----------
         n : int, default=10
         label : default=None
-            The label whose weights are meant; None means those of all labels.
+            One of ``inner_classes_``, whose weights are meant; None means those of all labels.
 
         Returns
         -------
@@ -269,10 +272,10 @@ class CRFTagger(CRFFilesMixin, BaseTagger, BaseEstimator):
         check_fitted(self, "classes_")
         check_positive_integer("n", n)
         attributes, labels, values = self._weights.pairs()
-        classes, names = self.classes_.tolist(), self._reader.attributes
+        classes, names = self.inner_classes_.tolist(), self._reader.attributes
         if label is not None:
             if label not in classes:
-                raise ValueError(f"label must be one of classes_, {shown(classes)}, got {shown(label)}.")
+                raise ValueError(f"label must be one of inner_classes_, {shown(classes)}, got {shown(label)}.")
             own = labels == classes.index(label)
             attributes, labels, values = attributes[own], labels[own], values[own]
         order = np.argsort(-values, kind="stable")[:n]

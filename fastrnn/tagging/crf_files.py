@@ -28,7 +28,7 @@ class CRFFilesMixin(GuardedMixin):
         check_fitted(self, "classes_")
         params = {name: plain_parameter(name, value) for name, value in self.get_params(deep=False).items()}
         (read, read_arrays), (tags, _) = self._reader.get_learned(), self._target.get_learned()
-        content = {"reader": read, "target": tags, "scheme": self.scheme_, "loss_curve": self.loss_curve_,
+        content = {"reader": read, "target": tags, "loss_curve": self.loss_curve_,
                    "validation_scores": self.validation_scores_}  # fmt: skip
         save_model(path, type(self).__name__, params, content, {**read_arrays, **self._weights.packed()})
 
@@ -63,6 +63,6 @@ class CRFFilesMixin(GuardedMixin):
         model = cls(**params)
         reader = AttributeReader.from_learned(content["reader"], arrays, {"features": model.features})
         target = TagsTarget.from_learned(content["target"], {})
-        model._set_learned(reader, target, content["scheme"], Weights.from_packed(arrays))
+        model._set_learned(reader, target, Weights.from_packed(arrays))
         model._set_curves(content["loss_curve"], content["validation_scores"])
         return model

@@ -8,7 +8,6 @@ from fastrnn.metrics import entity_f1
 from fastrnn.tagging.labels import check_same_lengths, label_sequences
 from fastrnn.tagging.lbfgs import minimize
 from fastrnn.tagging.targets import StepTargets
-from fastrnn.text.schemes import allowed
 from fastrnn.utils.checks import warn_caller
 from fastrnn.utils.progress import Progress
 
@@ -21,28 +20,26 @@ class Validation:
     X, y : as in `fit`
     reader : AttributeReader
     target : TagsTarget
-    scheme : str or None
     n_jobs : int or None
     """
 
-    def __init__(self, X, y, reader, target, scheme, n_jobs):
+    def __init__(self, X, y, reader, target, n_jobs):
         self.labels = label_sequences(y, "y_val")
         self.sequences = reader.read(X)
         check_lengths("X_val and y_val", None, self.sequences, self.labels)
         check_same_lengths(self.labels, self.sequences.lengths, ("X_val", "y_val"), "elements")
         if not self.labels.flat:
             raise ValueError("y_val holds no labels: at least one sequence with an element is required.")
-        self.target, self.scheme, self.n_jobs = target, scheme, n_jobs
+        self.target, self.n_jobs = target, n_jobs
         self.tags = target.encode(self.labels, "y_val", allow_unknown=True)
-        self.allowed = allowed(target.classes.tolist(), scheme)
 
     def score(self, weights):
-        """Return the F1 of entities of the scheme, and without one the accuracy."""
-        paths = weights.paths(self.sequences, self.allowed, self.n_jobs)
-        if self.scheme is None:
+        """Return the F1 of entities, and without a scheme the accuracy."""
+        paths = weights.paths(self.sequences, self.target.allowed(), self.n_jobs)
+        if self.target.scheme is None:
             return float(np.mean(paths == self.tags.values))
-        predicted = self.target.decode(StepTargets(paths, self.tags.offsets))
-        return entity_f1(self.labels.lists(), predicted, scheme=self.scheme)
+        true, found = (self.target.inner_labels(tags) for tags in (self.tags, StepTargets(paths, self.tags.offsets)))
+        return entity_f1(true, found, scheme=self.target.scheme)
 
 
 class Fitting:

@@ -80,12 +80,18 @@ class Weights(typing.NamedTuple):
         Parameters
         ----------
         sequences : SparseSequences
-        allowed : tuple of bool array
-            Labels that may begin a sequence (K,), follow another one (K, K), and end a sequence (K,).
+        allowed : tuple of bool array, or None
+            Labels that may begin a sequence (K,), follow another one (K, K), and end a sequence (K,); None is all.
         n_jobs : int or None
         """
         emissions = self.emissions(sequences, n_jobs)
-        start, follows, end = (np.where(allow, 0.0, -np.inf) for allow in allowed)
+        n_labels = len(self.transitions)
+        if allowed is None:
+            allowed = (True,) * 3
+        shapes = (n_labels,), (n_labels, n_labels), (n_labels,)
+        start, follows, end = (
+            np.where(np.broadcast_to(a, s), 0.0, -np.inf) for a, s in zip(allowed, shapes, strict=True)
+        )
         paths = np.empty(len(emissions), np.int32)
         most = int(sequences.lengths.max(initial=0))
         arguments = paths, emissions, sequences.offsets, self.transitions + follows, start, end, most

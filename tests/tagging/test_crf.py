@@ -200,6 +200,15 @@ def test_impossible_transitions_are_ruled_out():
     assert CRFTagger().fit([[["a"], ["b"]]], [[0, 1]]).scheme_ is None
 
 
+def test_labels_are_learned_in_another_scheme():
+    model = CRFTagger(scheme="bioes").fit(X, Y)
+    assert model.inner_classes_.tolist() == ["O", "S-LOC", "S-PER"]
+    assert model.classes_.tolist() == ["B-LOC", "B-PER", "O"]
+    assert model.predict(X) == Y
+    assert model.predict_proba([["Rome"]])[0].argmax() == 0
+    assert {label for _, _, label in model.top_features()} <= {*model.inner_classes_}
+
+
 def test_absolute_values_make_a_small_model(fitted, tmp_path):
     sparse = CRFTagger(c1=0.5).fit(X, Y)
     assert sparse.score(X, Y) == 1
@@ -224,7 +233,7 @@ def test_top_features(fitted):
     assert weight > 0
     assert label == "B-PER"
     assert attribute in fitted._reader.attributes
-    with pytest.raises(ValueError, match=r"label must be one of classes_, .*, got 'PER'"):
+    with pytest.raises(ValueError, match=r"label must be one of inner_classes_, .*, got 'PER'"):
         fitted.top_features(1, "PER")
 
 
