@@ -191,6 +191,7 @@ class DenseStepHead(StepHead):
     def _examples(self, h, targets, weights, lengths):
         """Return the backend, the places of the steps within their sequences, and their vectors, targets, weights."""
         backend, (steps, batch, size) = self.layer.backend, h.shape
+        h = backend.asarray(h, self.layer.dtype)
         within = np.arange(steps)[:, np.newaxis] < (np.full(batch, steps) if lengths is None else np.asarray(lengths))
         used = np.flatnonzero(within)
         weights = _of_steps(weights, targets).reshape(-1)[used]

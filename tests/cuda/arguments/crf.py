@@ -3,7 +3,7 @@
 from fastrnn.cuda import crf
 from tests.cuda.compiling import array
 
-DOUBLE = dict.fromkeys(["_add_counts", "_paths", "_sequences"], "sums over paths are float64")
+DOUBLE = dict.fromkeys(["_add_counts", "_factors", "_paths", "_sequences"], "sums over paths are float64")
 
 
 def arguments(number):
@@ -12,12 +12,14 @@ def arguments(number):
     numbers, rows = array("float64", 1), array("float64", 2)
     tags, lengths = array("int32", 2), array("int32", 1)
     model = (matrix, vector, vector)
+    rest = rows, numbers, tags, lengths, numbers, 0
     return {
         crf._add_counts: [(matrix, vector, vector, rows)],
-        crf._paths: [(tags, numbers, rows, matrix, *model, lengths)],
+        crf._factors: [(rows, numbers, matrix)],
+        crf._paths: [(tags, numbers, tags, matrix, *model, lengths)],
         crf._sequences: [
-            (numbers, matrix, rows, rows, rows, matrix, *model, tags, lengths, numbers),
-            (numbers, rows, rows, rows, rows, matrix, *model, tags, lengths, numbers),
-            (numbers, None, None, rows, None, matrix, *model, tags, lengths, numbers),
+            (numbers, matrix, rows, rows, rows, rows, numbers, matrix, *model, *rest),  # the gradient
+            (numbers, None, None, None, None, None, None, matrix, *model, *rest),  # the loss alone
+            (numbers, rows, None, rows, None, None, numbers, matrix, *model, rows, numbers, None, lengths, numbers, 0),
         ],
     }
