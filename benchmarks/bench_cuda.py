@@ -71,3 +71,23 @@ class SamplingOnGPU:
     def time_256_characters(self, streams):
         """Characters of each stream, by a 2x512 LSTM."""
         self.sampling.draw()
+
+
+class CRFOnGPU:
+    params = ([9, 23, 50], [16, 128])
+    param_names = ("tags", "sequences")
+
+    def setup(self, tags, sequences):
+        need_gpu()
+        from benchmarks.cuda_sides import OurCRF
+
+        self.crf = OurCRF((25, sequences, tags), "cuda")
+        for function in (self.crf.loss, self.crf.decode):  # compiles
+            finished(function)
+
+    def time_loss(self, tags, sequences):
+        """The loss and all gradients."""
+        finished(self.crf.loss)
+
+    def time_decode(self, tags, sequences):
+        finished(self.crf.decode)

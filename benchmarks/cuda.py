@@ -23,9 +23,11 @@ import traceback
 import numpy as np
 
 from benchmarks.cuda_sides import (
+    OurCRF,
     OurLayer,
     OurSampling,
     OurTraining,
+    TorchCRF,
     TorchLayer,
     TorchSampling,
     TorchTraining,
@@ -37,13 +39,14 @@ from benchmarks.cuda_sides import (
 SHAPES = ((35, 20, 650), (100, 64, 512), (128, 128, 1024), (512, 64, 256), (50, 256, 128), (50, 32, 128), (35, 20, 200))
 CELLS, PRECISIONS = ("LSTM", "GRU", "RNN"), ("high", "highest", "medium")
 TOLERANCES = {"highest": 1e-4, "high": 1e-2, "medium": 8e-2}  # of the largest element
-LIMITS = {"compile": 60, "rates": 25, "layers": 90, "training": 20, "sampling": 15, "fit": 40}  # seconds
+LIMITS = {"compile": 60, "rates": 25, "layers": 90, "training": 20, "sampling": 15, "crf": 15, "fit": 40}  # seconds
 ROUNDS, SHORTEST = 7, 0.003  # timings of a side; seconds of one
 SIZES = {
     False: {"shapes": SHAPES, "training": (650, 10_000, 35, 20), "sampling": (512, 96), "streams": (1, 1024),
-            "length": 512, "fit": (650, 10_000, 28_000), "product": 8192, "copy": 1 << 28},
+            "length": 512, "crf": ((25, 32, 23), (60, 128, 50)), "fit": (650, 10_000, 28_000), "product": 8192,
+            "copy": 1 << 28},
     True: {"shapes": ((3, 2, 4),), "training": (4, 12, 3, 2), "sampling": (4, 9), "streams": (1, 9),
-           "length": 3, "fit": (4, 12, 60), "product": 8, "copy": 64},
+           "length": 3, "crf": ((3, 2, 3),), "fit": (4, 12, 60), "product": 8, "copy": 64},
 }  # fmt: skip
 
 
@@ -281,6 +284,21 @@ class Benchmark:
         count = streams * length
         return {"torch_ms": 1000 * theirs, "ours_ms": 1000 * ours, "ratio": theirs / ours,
                 "torch_rate": count / theirs, "our_rate": count / ours, "unit": "characters/s"}  # fmt: skip
+
+    def crf(self):
+        """Compare losses with their gradients, and paths, of conditional random fields."""
+        for shape in self.sizes["crf"]:
+            for name in ("loss", "decode"):
+                yield f"CRF {'x'.join(map(str, shape))} {name}", functools.partial(self._crf, shape, name)
+
+    def _crf(self, shape, name):
+        ours = OurCRF(shape, "cuda")
+        theirs = OurCRF(shape, "cpu") if self.arguments.smoke else TorchCRF(ours)
+        error = largest_error(ours.results(), theirs.results())
+        wrong = float((ours.decode() != theirs.decode()).mean())
+        if not error <= 1e-3 or wrong > 0.01:
+            return {"problem": f"wrong: error {error:.1e}, {wrong:.1%} of the tags"}
+        return {**self._timed(getattr(theirs, name), getattr(ours, name)), "our_error": error}
 
     def fit(self):
         """Compare a whole fit on the GPU with one on the CPU."""

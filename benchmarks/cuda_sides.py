@@ -95,6 +95,81 @@ def largest_error(results, reference):
     )  # fmt: skip
 
 
+# ------------------------------------------------------------------------------------------- conditional random fields
+
+
+class OurCRF:
+    """A CRF of ours: the loss with all gradients, and the best paths."""
+
+    def __init__(self, shape, device):
+        steps, batch, size = shape
+        self.layer, rng = layers.CRF(size, random_state=0, device=device), np.random.default_rng(0)
+        self.emissions = 2 * rng.standard_normal(shape, "f4")
+        self.tags = rng.integers(0, size, (steps, batch))
+        self._emissions = self.layer.backend.asarray(self.emissions)
+
+    def loss(self):
+        """Return the loss and the gradient of the emissions; gradients of parameters add up."""
+        return self.layer.loss_and_gradient(self._emissions, self.tags)
+
+    def decode(self):
+        """Return the best paths (T, B)."""
+        return self.layer.decode(self._emissions)[0]
+
+    def results(self):
+        """Return the loss and all gradients."""
+        self.layer.zero_grad()
+        loss, d_emissions = self.loss()
+        arrays = [d_emissions, *(self.layer.grads[name] for name in self.layer.state_dict())]
+        return [np.array([loss]), *(np.array(self.layer.backend.to_numpy(array)) for array in arrays)]
+
+
+class TorchCRF:
+    """The usual loop of torch with the weights and emissions of `OurCRF`."""
+
+    def __init__(self, ours):
+        import torch
+
+        self.torch, weights = torch, ours.layer.state_dict()
+        self.parameters = {
+            name: torch.tensor(value, device=TORCH_DEVICE, requires_grad=True) for name, value in weights.items()
+        }
+        self.emissions = torch.tensor(ours.emissions, device=TORCH_DEVICE, requires_grad=True)
+        self.tags = torch.tensor(ours.tags, device=TORCH_DEVICE)
+
+    def _model(self):
+        names = "transitions", "start_transitions", "end_transitions"
+        return [self.parameters[name] for name in names]
+
+    def loss(self):
+        transitions, start, end = self._model()
+        emissions, tags = self.emissions, self.tags
+        score = start[tags[0]] + end[tags[-1]] + emissions.gather(2, tags[..., None]).sum((0, 2))
+        score = score + transitions[tags[:-1], tags[1:]].sum(0)
+        alpha = start + emissions[0]
+        for row in emissions[1:]:
+            alpha = self.torch.logsumexp(alpha[:, :, None] + transitions, 1) + row
+        loss = (self.torch.logsumexp(alpha + end, 1) - score).sum()
+        return loss.item(), *self.torch.autograd.grad(loss, (emissions, *self.parameters.values()))
+
+    def decode(self):
+        with self.torch.no_grad():
+            transitions, start, end = self._model()
+            best, before = start + self.emissions[0], []
+            for row in self.emissions[1:]:
+                highest, tags = (best[:, :, None] + transitions).max(1)
+                best = highest + row
+                before.append(tags)
+            path = [(best + end).argmax(1)]
+            for tags in reversed(before):
+                path.append(tags.gather(1, path[-1][:, None])[:, 0])
+            return self.torch.stack(path[::-1]).cpu().numpy()
+
+    def results(self):
+        loss, *gradients = self.loss()
+        return [np.array([loss]), *(gradient.cpu().numpy() for gradient in gradients)]
+
+
 # -------------------------------------------------------------------------------------------------- language models
 
 

@@ -163,8 +163,8 @@ def _forward(alpha, left, scales, emissions, transitions, start, end, factors, l
                 alpha[row, j] = shared[after + j]
         now, after = after, now
     for j in range(cuda.threadIdx.x, size, cuda.blockDim.x):
-        shared[after + j] = shared[now + j] + float64(end[j])
-    return _log_of_all(shared, after, values, size)
+        shared[now + j] += float64(end[j])  # in place: a slow thread may still read the logarithms before
+    return _log_of_all(shared, now, values, size)
 
 
 @device_function

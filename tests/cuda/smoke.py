@@ -160,6 +160,42 @@ def _texts(count):
     np.testing.assert_array_equal(written["cuda"], written["numpy"])
 
 
+def a_crf():
+    """Compute a loss with its gradients, marginals and paths, and compare them with the reference of backends."""
+    from fastrnn.backends import backend
+    from tests import numpy_backend
+
+    rng, ops = np.random.default_rng(0), backend("cuda")
+    shapes = (9, 7, 13), (13, 13), (13,), (13,)
+    arrays = [rng.standard_normal(shape).astype(np.float32) for shape in shapes]
+    arrays[1][:, 3] = -np.inf
+    tags, lengths, weights = rng.integers(4, 13, (9, 7)), rng.integers(0, 10, 7), rng.random(7)
+    expected = [np.zeros(shape) for shape in shapes]
+    loss = numpy_backend.crf.crf_loss(*expected, *arrays, tags, lengths, weights)
+    on_device, found = list(map(ops.asarray, arrays)), [ops.zeros(shape, "float32") for shape in shapes]
+    _close(ops.crf_loss(*found, *on_device, tags, lengths, weights), loss, 1e-6, "loss")
+    for name, own, wanted in zip(("emissions", "transitions", "start", "end"), found, expected, strict=True):
+        _close(ops.to_numpy(own), wanted, 1e-5, name)
+    marginals, sums = ops.zeros(shapes[0], "float64"), np.arange(9)[:, np.newaxis] < lengths
+    ops.crf_marginals(marginals, *on_device, lengths)
+    _close(ops.to_numpy(marginals).sum(axis=2), sums, 1e-9, "marginals")
+    paths = [(np.empty((9, 7), np.int32), np.empty(7)) for _ in range(2)]
+    ops.crf_viterbi(*paths[0], *on_device, lengths)
+    numpy_backend.crf.crf_viterbi(*paths[1], *arrays, lengths)
+    np.testing.assert_array_equal(paths[0][0], paths[1][0])
+
+
+def a_tagger():
+    """Train a tagger with characters and a CRF, and let it label."""
+    from fastrnn import RNNTagger
+
+    X = [["the", "dog", "barks"], ["a", "cat", "sleeps"], ["dogs", "bark"]] * 5
+    y = [["DET", "NOUN", "VERB"], ["DET", "NOUN", "VERB"], ["NOUN", "VERB"]] * 5
+    model = RNNTagger(hidden_size=16, learning_rate_init=0.02, max_iter=40, random_state=0, device="cuda").fit(X, y)
+    assert model.predict([["the", "cat", "barks"]]) == [["DET", "NOUN", "VERB"]]
+    print("  accuracy", model.score(X, y))
+
+
 def a_fit():
     """Train a language model, and let it write."""
     from fastrnn import RNNLanguageModel
@@ -189,8 +225,10 @@ STEPS = {  # barriers between blocks, which could hang, come late
     "LSTM, one launch": lambda: _layers("lstm", (12, 20, 64)),
     "LSTM, one launch, tf32": lambda: _layers("lstm", (12, 20, 64), precision="high"),
     "LSTM, one launch, bf16": lambda: _layers("lstm", (12, 20, 64), precision="medium"),
+    "a CRF": a_crf,
     "few texts": lambda: _texts(2),
     "a fit": a_fit,
+    "a tagger": a_tagger,
 }
 
 

@@ -14,11 +14,13 @@ def _small(monkeypatch):
 
 
 def test_all_parts_run_and_leave_a_table(tmp_path, capsys):
-    parts = "compile,rates,layers,training,sampling"
+    parts = "compile,rates,layers,training,sampling,crf"
     arguments = ["--smoke", "--parts", parts, "--cells", "LSTM", "--precisions", "high", "--out", str(tmp_path)]
     assert cuda.main([*arguments, "--patience", "10"])
     rows = json.loads((tmp_path / "rows.json").read_text())["rows"]
-    assert [row["part"] for row in rows] == 2 * ["rates"] + 2 * ["layers"] + ["training"] + 2 * ["sampling"]
+    assert [row["part"] for row in rows] == 2 * ["rates"] + 2 * ["layers"] + ["training"] + 2 * ["sampling"] + 2 * [
+        "crf"
+    ]
     assert all(row["ratio"] > 0 for row in rows)
     table, out = (tmp_path / "table.md").read_text(), capsys.readouterr().out
     for name in ("LSTM 3x2x4 high training", "LSTM 2x3, V = 7, 2x1, high", "LSTM 2x3, V = 7, 9 streams"):
@@ -53,6 +55,6 @@ def test_the_history_of_speed_has_a_row_for_each_layer(monkeypatch):
 @pytest.mark.cpu
 def test_without_a_gpu_it_is_skipped(monkeypatch):
     monkeypatch.setattr(bench_cuda, "has_gpu", lambda: False)
-    for case in (bench_cuda.LayerOnGPU, bench_cuda.LanguageModelOnGPU, bench_cuda.SamplingOnGPU):
+    for case in (bench_cuda.LayerOnGPU, bench_cuda.LanguageModelOnGPU, bench_cuda.SamplingOnGPU, bench_cuda.CRFOnGPU):
         with pytest.raises(NotImplementedError):  # which asv takes as a skip
             case().setup(*[None] * len(case.param_names))

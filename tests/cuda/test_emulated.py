@@ -72,3 +72,24 @@ def test_a_language_model_learns_scores_and_writes():
         np.testing.assert_allclose(got.loss_curve_, expected.loss_curve_, rtol=1e-5)
         np.testing.assert_allclose(got.score_samples(TEXTS), expected.score_samples(TEXTS), rtol=1e-5)
         assert got.sample(3, 5, random_state=0) == expected.sample(3, 5, random_state=0)
+
+
+def test_a_conditional_random_field():
+    rng = np.random.default_rng(0)
+    emissions, *model = (rng.standard_normal(shape).astype("f4") for shape in ((4, 5, 11), (11, 11), (11,), (11,)))
+    model[0][:, 3] = -np.inf
+    tags, lengths, weights = rng.integers(4, 11, (4, 5)), np.array([4, 0, 1, 3, 2]), rng.random(5)
+
+    def results(device):
+        ops = backend(device)
+        arrays = [ops.asarray(array.copy()) for array in (emissions, *model)]
+        gradients = [ops.zeros(array.shape, "float32") for array in arrays]
+        loss = ops.crf_loss(*gradients, *arrays, tags, lengths, weights)
+        marginals, found = ops.empty(emissions.shape, "float64"), (np.empty((4, 5), np.int32), np.empty(5))
+        ops.crf_marginals(marginals, *arrays, lengths)
+        ops.crf_viterbi(*found, *arrays, lengths)
+        return [loss, *(np.array(ops.to_numpy(array)) for array in (*gradients, marginals)), *found]
+
+    with emulated(blocks=2, threads=64):
+        for got, expected in zip(results("cuda"), results("cpu"), strict=True):
+            np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-5)

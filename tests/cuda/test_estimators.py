@@ -25,6 +25,7 @@ from fastrnn import (
     RNNClassifier,
     RNNLanguageModel,
     RNNRegressor,
+    RNNTagger,
     inspection,
 )
 from fastrnn.backends import has_gpu
@@ -34,6 +35,7 @@ from fastrnn.training.optimizers import Adam
 
 TEXTS = ["a b c", "b c a b", "c a", "b"]
 LABELS = [0, 1, 0, 1]
+SENTENCES, TAGS = [text.split() for text in TEXTS], [["B-x", "I-x", "O"], ["O", "O", "B-x", "B-y"], ["O", "O"], ["O"]]
 SERIES = [np.arange(4.0).reshape(2, 2), np.ones((3, 2)), np.arange(2.0).reshape(1, 2) - 2]
 TOLERANCE = {"rtol": 1e-4, "atol": 1e-6}
 MOVES = pytest.mark.parametrize(("device", "other"), [("cpu", "cuda"), ("cuda", "cpu")])
@@ -43,6 +45,12 @@ def language_model(device, **options):
     defaults = {"cell": "gru", "embedding_size": 3, "hidden_size": 4, "batch_size": 2, "bptt_length": 5, "max_iter": 1,
                 "early_stopping": False, "random_state": 0}  # fmt: skip
     return RNNLanguageModel(**{**defaults, **options}, device=device)
+
+
+def tagger(device, **options):
+    defaults = {"embedding_size": 3, "hidden_size": 4, "char_hidden_size": 2, "batch_size": 2, "max_iter": 1,
+                "early_stopping": False, "random_state": 0}  # fmt: skip
+    return RNNTagger(**{**defaults, **options}, device=device)
 
 
 def classifier(device, **options):
@@ -73,6 +81,10 @@ FITS = {
         "rnn", hidden_size=3, pooling="mean", input="series", max_iter=2, optimizer="adagrad", random_state=0,
         device=device
     ).fit(SERIES, [[1.0, 2], [2.0, 1], [3.0, 0]]),
+    "tags": lambda device: tagger(device, max_iter=2).fit(SENTENCES, TAGS),
+    "tags of series": lambda device: tagger(
+        device, output="softmax", input="series", hidden_size=3, bidirectional=False
+    ).fit(SERIES, [[0, 1], [1, 1, 0], [0]]),
 }  # fmt: skip
 
 
@@ -96,6 +108,7 @@ def models():
         "texts": classifier("cpu").fit(TEXTS, LABELS),
         "series": RNNRegressor("rnn", hidden_size=3, input="series", max_iter=1, random_state=0).fit(SERIES, [1, 2, 3]),
         "means": MeanEmbeddingClassifier(3, n_buckets=5, max_iter=1, random_state=0).fit(TEXTS, LABELS),
+        "tags": tagger("cpu").fit(SENTENCES, TAGS),
     }
     return {
         "cpu": fitted,
@@ -129,6 +142,8 @@ USES = {
     ],
     "encodings": lambda of: [of["texts"].transform(TEXTS), of["means"].transform(TEXTS)],
     "numbers": lambda of: [of["series"].predict(SERIES)],
+    "tags": lambda of: [np.searchsorted(of["tags"].classes_, path) for path in of["tags"].predict(SENTENCES)],
+    "marginals": lambda of: of["tags"].predict_proba(SENTENCES),
     "explanations": lambda of: [inspection.explain(of[name], "a b").contributions for name in ("texts", "means")],
     "gradient flow": lambda of: [inspection.gradient_flow(of["texts"], TEXTS[:2]).norms],
     "hidden states": lambda of: [inspection.hidden_states(of["lm"], TEXTS[:1]).values["h"]],
