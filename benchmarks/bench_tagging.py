@@ -3,6 +3,7 @@
 import numpy as np
 
 from fastrnn import RNNTagger
+from fastrnn.layers import CRF
 from fastrnn.metrics import entity_f1, entity_report
 
 N_SENTENCES, N_TOKENS = 2000, 47_000
@@ -55,3 +56,26 @@ class Characters:
 
     def time_predict(self, char_encoder):
         self.model.predict(self.X)
+
+
+class ConditionalRandomField:
+    """25 steps of 32 sequences, on one thread."""
+
+    params = (5, 9, 23, 50)
+    param_names = ("tags",)
+
+    def setup(self, tags):
+        rng = np.random.default_rng(0)
+        self.emissions, self.tags = rng.standard_normal((25, 32, tags)).astype("f4"), rng.integers(tags, size=(25, 32))
+        self.layer = CRF(tags, random_state=0, n_jobs=1)
+        self.time_loss_and_gradient(tags)  # compiles
+        self.time_decode(tags)
+
+    def time_loss_and_gradient(self, tags):
+        self.layer.loss_and_gradient(self.emissions, self.tags)
+
+    def time_marginals(self, tags):
+        self.layer.marginals(self.emissions)
+
+    def time_decode(self, tags):
+        self.layer.decode(self.emissions)
