@@ -6,6 +6,7 @@ import numpy as np
 
 from fastrnn.estimators.examples import check_sample_weight
 from fastrnn.tagging.labels import check_same_lengths
+from fastrnn.text.offsets import CutTexts
 from fastrnn.utils.use import GuardedMixin
 
 
@@ -19,6 +20,7 @@ class BaseTagger(GuardedMixin, abc.ABC):
     `StepTargets`.
     """
 
+    input = "tokens"  # "text" for raw strings, whose labels are spans of characters
     _elements = "elements"  # their name in messages, in the plural
     _returns_arrays = False  # whether predictions are arrays rather than lists
 
@@ -34,8 +36,26 @@ class BaseTagger(GuardedMixin, abc.ABC):
     def _emissions(self, X):
         """Return the score of each class at each element, without transitions, as `StepTargets`, float64 (N, K)."""
 
+    def _cut(self, X, name="X", learning=False):
+        """Return X; with ``input="text"``, its texts cut into tokens, as `CutTexts`."""
+        if self.input != "text" or isinstance(X, CutTexts):
+            return X
+        return CutTexts.of(X, self.tokenizer, self.encoding, name, learning)
+
+    def _cut_with_tags(self, X, y, names=("X", "y"), learning=False):
+        """Return X and y; with ``input="text"``, the tokens of the texts, and their tags in place of spans."""
+        if self.input != "text":
+            return X, y
+        X = self._cut(X, names[0], learning)
+        return X, X.tags(y, names[1])
+
+    def _labels(self, X):
+        """Return the labels of X, which is cut."""
+        paths = self._paths(X)
+        return self._target.decode(paths, self._returns_arrays)
+
     def predict(self, X):
-        """Return the labels of the elements.
+        """Return the labels of the elements, or the spans in texts.
 
         Parameters
         ----------
@@ -43,11 +63,11 @@ class BaseTagger(GuardedMixin, abc.ABC):
 
         Returns
         -------
-        list of (list of label), or of array (T_i,) for series
+        list of (list of label), of array (T_i,) for series, or of list of (begin, end, label) for texts
             With a CRF: the most probable sequence of labels, which need not have the most probable label everywhere.
         """
-        paths = self._paths(X)
-        return self._target.decode(paths, self._returns_arrays)
+        X = self._cut(X)
+        return X.spans(self._labels(X)) if self.input == "text" else self._labels(X)
 
     def predict_proba(self, X):
         """Return the probabilities of the labels of each element.
@@ -59,12 +79,12 @@ class BaseTagger(GuardedMixin, abc.ABC):
         Returns
         -------
         list of float64 array (T_i, K)
-            In the order of ``classes_``; rows sum to 1. With a CRF these are the marginals: sums over all sequences of
-            labels. If the model learned labels of another scheme than that of y, the probability of a label is the sum
-            of those that stand for it: ``B-PER`` has that of ``S-PER`` and ``B-PER``. In "iob1" all beginnings count
-            as ``I-``.
+            In the order of ``classes_``; rows sum to 1. Texts have a row for each token, see `fastrnn.text.tokenize`.
+            With a CRF these are the marginals: sums over all sequences of labels. If the model learned labels of
+            another scheme than that of y, the probability of a label is the sum of those that stand for it: ``B-PER``
+            has that of ``S-PER`` and ``B-PER``. In "iob1" all beginnings count as ``I-``.
         """
-        marginals = self._marginals(X)
+        marginals = self._marginals(self._cut(X))
         return self._target.merge(marginals, np.add).parts()
 
     def predict_log_proba(self, X):
@@ -95,11 +115,11 @@ class BaseTagger(GuardedMixin, abc.ABC):
             Logits (emissions), in the order of ``classes_``. Those of several labels that stand for one are merged as
             logarithms of sums of exponentials, see `predict_proba`.
         """
-        emissions = self._emissions(X)
+        emissions = self._emissions(self._cut(X))
         return self._target.merge(emissions, np.logaddexp).parts()
 
     def score(self, X, y, sample_weight=None):
-        """Return the accuracy: the share of elements with the right label.
+        """Return the accuracy: the share of elements (tokens of texts) with the right label.
 
         Parameters
         ----------
@@ -121,7 +141,8 @@ class BaseTagger(GuardedMixin, abc.ABC):
         --------
         fastrnn.metrics : Precision, recall and F1 of entities.
         """
-        predicted = self.predict(X)
+        X, y = self._cut_with_tags(X, y)
+        predicted = self._labels(X)
         labels = self._target.read(y)
         if len(labels) != len(predicted):
             raise ValueError(

@@ -67,10 +67,13 @@ class RNNTagger(RecurrentStepEstimator, BaseTagger):
     word_dropout : float, default=0.25
         A word that occurs n times in the training data is unknown with probability word_dropout / (word_dropout + n) in
         training, so that the vector of unknown words is trained (Kiperwasser and Goldberg 2016).
-    input : {"tokens", "series"}, default="tokens"
+    input : {"tokens", "text", "series"}, default="tokens"
         Form of X: lists of tokens, each a str, an int id, or a tuple (token, column, …) whose further columns, parts of
-        speech for instance, get vectors too; or series, as a list of arrays (T_i, D), an array (n, T, D), or (n, T) for
-        one dimension. Series are standardised by mean and deviation of the training data.
+        speech for instance, get vectors too; or raw strings, whose labels are spans of characters; or series, as a list
+        of arrays (T_i, D), an array (n, T, D), or (n, T) for one dimension. Series are standardised by mean and
+        deviation of the training data.
+    tokenizer : {"words", "whitespace", "chars"}, callable or tokenizers.Tokenizer, default="words"
+        Cuts texts, see `fastrnn.text.get_tokenizer`. Its tokens must be parts of the text, in their order.
     lowercase : bool, default=True
         Whether words that get vectors of their own are in lower case.
     normalize : {"NFC", "NFKC", "NFD", "NFKD"} or None, default=None
@@ -164,7 +167,7 @@ class RNNTagger(RecurrentStepEstimator, BaseTagger):
     [['DET', 'NOUN', 'VERB']]
     """
 
-    _inputs = ("tokens", "series")
+    _inputs = ("tokens", "text", "series")
     _fixed = (*RecurrentStepEstimator._fixed, "output", "scheme", "constrain_training", *TOKEN_OPTIONS[:-1])
     _text_reader = TokenReader
     _auto_steps, _fewest_epochs = 1500, 10
@@ -237,7 +240,13 @@ class RNNTagger(RecurrentStepEstimator, BaseTagger):
 
     def _reading(self):
         options = super()._reading()
-        return options if self.input == "series" else {**options, "char_encoder": self.char_encoder}
+        return options if self.input == "series" else {**options, "input": "tokens", "char_encoder": self.char_encoder}
+
+    def _fit(self, X, y, sample_weight, X_val, y_val, *checkpoint):
+        X, y = self._cut_with_tags(X, y, learning=True)
+        if X_val is not None and y_val is not None:
+            X_val, y_val = self._cut_with_tags(X_val, y_val, ("X_val", "y_val"))
+        return super()._fit(X, y, sample_weight, X_val, y_val, *checkpoint)
 
     def _learn_target(self, y, classes):
         return learn_tags(y, classes, self.scheme)
@@ -281,7 +290,7 @@ class RNNTagger(RecurrentStepEstimator, BaseTagger):
         -------
         self : object
         """
-        return self._partial_fit(X, y, classes, sample_weight)
+        return self._partial_fit(*self._cut_with_tags(X, y, learning=True), classes, sample_weight)
 
     def _validate(self, learned, examples):
         """Return entity F1 or accuracy of held-out examples, as ``validation_scores_`` has them."""

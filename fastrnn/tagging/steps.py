@@ -41,10 +41,11 @@ class RecurrentStepEstimator(BriefHelpMixin, RecurrentSequenceEstimator):
 
         Parameters
         ----------
-        X : list of (list of str or int), list of array (T_i, D), or array (n, T, D) or (n, T)
+        X : list of (list of str or int), list of str, list of array (T_i, D), or array (n, T, D) or (n, T)
             The sequences, as `input` says. Empty ones are allowed.
         y : list of (list of label, or array (T_i,)), or array (n, T)
-            A label for each element of X: strings, or numbers (integers, booleans or whole floats).
+            A label for each element of X: strings, or numbers (integers, booleans or whole floats). With
+            ``input="text"``, a list of (begin, end, label) for each text: spans of characters that do not overlap.
         sample_weight : array-like (n,), default=None
             Weight of each sequence: of each of its elements.
         X_val, y_val : as X and y, default=None

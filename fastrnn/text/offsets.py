@@ -26,7 +26,7 @@ class CutTexts(list):
         self.texts, self.offsets = texts, offsets
 
     @classmethod
-    def read(cls, X, tokenizer="words", encoding="utf-8", name="X", learning=False):
+    def of(cls, X, tokenizer="words", encoding="utf-8", name="X", learning=False):
         """Cut texts.
 
         Parameters
@@ -49,7 +49,7 @@ class CutTexts(list):
 
         Examples
         --------
-        >>> cut = CutTexts.read(["Ann lives in Rome."])
+        >>> cut = CutTexts.of(["Ann lives in Rome."])
         >>> cut
         [['Ann', 'lives', 'in', 'Rome', '.']]
         >>> tags = cut.tags([[(0, 3, "PER"), (13, 17, "LOC")]])

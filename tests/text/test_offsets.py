@@ -15,7 +15,7 @@ TEXT = "Ann Lee-Roy met naïve EU-men in  New York (N.Y.)…"
 @pytest.mark.parametrize("tokenizer", ["words", "whitespace", "chars"])
 @given(text=st.text(max_size=30))
 def test_tokens_stand_at_their_places(tokenizer, text):
-    cut = CutTexts.read([text], tokenizer)
+    cut = CutTexts.of([text], tokenizer)
     tokens, offsets = cut[0], cut.offsets[0]
     assert [text[begin:end] for begin, end in offsets] == tokens
     assert re.sub(r"\s", "", text) == re.sub(r"\s", "", "".join(tokens))
@@ -28,7 +28,7 @@ def test_bytes_stand_at_their_characters():
         *[(1, 2)] * 2,
         *[(2, 3)] * 3,
     ]
-    cut = CutTexts.read(["aé€"], "bytes")
+    cut = CutTexts.of(["aé€"], "bytes")
     assert cut.spans(cut.tags([[(1, 3, "X")]])) == [[(1, 3, "X")]]
 
 
@@ -36,7 +36,7 @@ def test_subwords_stand_at_their_places():
     from fastrnn.text import train_subwords
 
     tokenizer = train_subwords([TEXT] * 3, vocab_size=300)
-    cut = CutTexts.read([TEXT], tokenizer)
+    cut = CutTexts.of([TEXT], tokenizer)
     assert "".join(TEXT[begin:end] for begin, end in cut.offsets[0]).replace(" ", "").count("naïve") >= 1
     assert len(cut.offsets[0]) == len(cut[0])
 
@@ -44,7 +44,7 @@ def test_subwords_stand_at_their_places():
 @pytest.mark.parametrize("tokenizer", ["words", "whitespace", "chars"])
 @given(places=st.lists(st.integers(0, 9), max_size=8, unique=True).map(sorted))
 def test_spans_of_whole_tokens_come_back(tokenizer, places):
-    cut = CutTexts.read([TEXT], tokenizer)
+    cut = CutTexts.of([TEXT], tokenizer)
     begins, ends = zip(*cut.offsets[0], strict=True)
     pairs = [pair for pair in itertools.pairwise(places) if pair[1] <= len(begins)]
     spans = [(begins[first], ends[behind - 1], f"X-{first % 2}") for first, behind in pairs]
@@ -62,7 +62,7 @@ def test_spans_of_whole_tokens_come_back(tokenizer, places):
     ],
 )
 def test_spans_are_moved_to_tokens(span, moved):
-    cut = CutTexts.read([TEXT])
+    cut = CutTexts.of([TEXT])
     if span == moved:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
@@ -74,19 +74,19 @@ def test_spans_are_moved_to_tokens(span, moved):
 
 
 def test_a_token_belongs_to_the_first_of_two_spans():
-    cut = CutTexts.read(["New-York"])
+    cut = CutTexts.of(["New-York"])
     with pytest.warns(UserWarning, match="2 of 2 spans"):
         assert cut.tags([[(4, 8, "B"), (0, 3, "A")]]) == [["B-A"]]
 
 
 def test_spans_that_touch():
-    cut = CutTexts.read(["ab"], "chars")
+    cut = CutTexts.of(["ab"], "chars")
     assert cut.tags([[[1, 2, "X"], (0, 1, "X")]]) == [["B-X", "B-X"]]
     assert cut.spans([["B-X", "B-X"]]) == [[(0, 1, "X"), (1, 2, "X")]]
 
 
 def test_empty_texts():
-    cut = CutTexts.read(["", " \n"])
+    cut = CutTexts.of(["", " \n"])
     assert (list(cut), cut.tags([[], []]), cut.spans([[], []])) == ([[], []], [[], []], [[], []])
 
 
@@ -106,16 +106,16 @@ def test_empty_texts():
 )
 def test_messages(y, message):
     with pytest.raises(ValueError, match=message):
-        CutTexts.read(["abc"]).tags(y)
+        CutTexts.of(["abc"]).tags(y)
 
 
 def test_what_is_no_text():
     with pytest.raises(ValueError, match=r"X\[1\] must be a string with input='text', got \['a'\]"):
-        CutTexts.read(["a", ["a"]])
+        CutTexts.of(["a", ["a"]])
     with pytest.raises(ValueError, match=r"tokenizer must return parts .*: 'b' is not in the rest of X\[0\]"):
-        CutTexts.read(["A b"], lambda text: ["b", "b"])
+        CutTexts.of(["A b"], lambda text: ["b", "b"])
 
 
 def test_a_tokenizer_of_the_user():
-    cut = CutTexts.read(["one;two"], lambda text: text.split(";"))
+    cut = CutTexts.of(["one;two"], lambda text: text.split(";"))
     assert cut.offsets == [[(0, 3), (4, 7)]]
