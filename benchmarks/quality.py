@@ -8,6 +8,7 @@ words_best        War and Peace, the best recipe for about half an hour on two c
 characters        tinyshakespeare, 2x128 LSTM without regularizers, 13 epochs
 characters_best   tinyshakespeare, the best recipe for about half an hour on two cores
 mr-mean mr-rnn …  accuracy of classifiers, see `quality_classifiers`
+btc-rnn …         entity F1 and accuracy of taggers, see `quality_tagging`
 
 With `--checkpoint` a network's training writes this file once a minute and, started again, goes on from it.
 """
@@ -19,7 +20,7 @@ import os
 import pathlib
 import time
 
-from benchmarks import quality_classifiers
+from benchmarks import quality_classifiers, quality_tagging
 from fastrnn import NGramLanguageModel, RNNLanguageModel
 
 MATCHED_WORDS = {
@@ -100,8 +101,10 @@ def train_network(name, folder, arguments):
 def main():
     """Read the command line and run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="+", choices=["ngrams", *NETWORKS, *quality_classifiers.BENCHMARKS])
-    parser.add_argument("--parts", type=int, help="take only so many folds or seeds of a classifier")
+    parser.add_argument("what", nargs="+", choices=[
+        "ngrams", *NETWORKS, *quality_classifiers.BENCHMARKS, *quality_tagging.BENCHMARKS,
+    ])  # fmt: skip
+    parser.add_argument("--parts", type=int, help="take only so many folds or seeds of a classifier or tagger")
     parser.add_argument("--checkpoint", metavar="FILE")
     parser.add_argument("--save", metavar="FILE", help="keep the model")
     parser.add_argument("--verbose", action="store_true", help="show a progress bar")
@@ -112,6 +115,8 @@ def main():
     for name in arguments.what:
         if name in quality_classifiers.BENCHMARKS:
             quality_classifiers.accuracy(name, arguments.parts)
+        elif name in quality_tagging.BENCHMARKS:
+            quality_tagging.figures(name, arguments.parts)
         elif name == "ngrams":
             ngrams(folder)
         else:

@@ -48,7 +48,9 @@ class RNNTagger(RecurrentStepEstimator, BaseTagger):
         Probability of dropout on embeddings, between layers and before the output in training.
     embedding_dropout : float, default=0.0
         Probability that all occurrences of a word are zeroed in a batch.
-    locked_dropout, residual : bool, default=False
+    locked_dropout : bool, default=True
+        Whether dropout is the same at every step of a sequence (Gal and Ghahramani 2016).
+    residual : bool, default=False
     recurrent_dropout, zoneout, weight_dropout : float, default=0.0
         See `fastrnn.layers.Recurrent`.
     proj_size : int, default=0
@@ -184,7 +186,7 @@ class RNNTagger(RecurrentStepEstimator, BaseTagger):
         constrain_training=False,
         dropout=0.5,
         embedding_dropout=0.0,
-        locked_dropout=False,
+        locked_dropout=True,
         recurrent_dropout=0.0,
         zoneout=0.0,
         weight_dropout=0.0,
