@@ -15,7 +15,9 @@ from fastrnn.tagging.labels import check_same_lengths, label_classes, label_sequ
 from fastrnn.tagging.lbfgs import Stop
 from fastrnn.tagging.objective import Objective
 from fastrnn.tagging.targets import StepTargets, learn_tags
+from fastrnn.text.reading import check_encoding
 from fastrnn.text.schemes import SCHEMES
+from fastrnn.text.tokenizers import get_tokenizer
 from fastrnn.utils.checks import (
     check_choice,
     check_fitted,
@@ -59,6 +61,13 @@ class CRFTagger(CRFFilesMixin, BaseTagger, BaseEstimator):
         Scheme of spans in which labels are learned, see `fastrnn.text.schemes`. That of y is recognised, and
         predictions have it. "auto" learns labels as they are, but "iob1" as "iob2". Sequences of labels that the scheme
         rules out are never predicted. None takes all labels for plain ones.
+    input : {"tokens", "text"}, default="tokens"
+        Form of X: sequences of elements, as `features` takes them; or raw strings, whose labels are spans of
+        characters, and whose elements are tokens.
+    tokenizer : {"words", "whitespace", "chars"}, callable or tokenizers.Tokenizer, default="words"
+        Cuts texts, see `fastrnn.text.get_tokenizer`. Its tokens must be parts of the text, in their order.
+    encoding : str, default="utf-8"
+        Encoding of text files.
     warm_start : bool, default=False
         Whether `fit` begins with the weights of the last `fit`, as far as attributes and labels are the same.
     n_jobs : int or None, default=None
@@ -115,6 +124,9 @@ class CRFTagger(CRFFilesMixin, BaseTagger, BaseEstimator):
         tol=1e-5,
         n_iter_no_change=10,
         scheme="auto",
+        input="tokens",
+        tokenizer="words",
+        encoding="utf-8",
         warm_start=False,
         n_jobs=None,
         verbose=0,
@@ -127,6 +139,9 @@ class CRFTagger(CRFFilesMixin, BaseTagger, BaseEstimator):
         self.tol = tol
         self.n_iter_no_change = n_iter_no_change
         self.scheme = scheme
+        self.input = input
+        self.tokenizer = tokenizer
+        self.encoding = encoding
         self.warm_start = warm_start
         self.n_jobs = n_jobs
         self.verbose = verbose
@@ -138,9 +153,10 @@ class CRFTagger(CRFFilesMixin, BaseTagger, BaseEstimator):
         ----------
         X : list of sequences
             Lists of dictionaries, of lists of attributes, of tokens, or of tuples of a token and further columns; see
-            `features`. Empty sequences are allowed.
+            `features`. Empty sequences are allowed. With ``input="text"``, strings.
         y : list of (list of label, or array (T_i,))
-            A label for each element of X: strings, or whole numbers.
+            A label for each element of X: strings, or whole numbers. With ``input="text"``, a list of
+            (begin, end, label) for each text: spans of characters that do not overlap.
         sample_weight : array-like (n,), default=None
             Weight of each sequence: factor of its log-likelihood.
         X_val, y_val : as X and y, default=None
@@ -163,6 +179,13 @@ class CRFTagger(CRFFilesMixin, BaseTagger, BaseEstimator):
             last iteration.
         """
         self._check_parameters()
+        X, y = self._cut_with_tags(X, y, learning=True)
+        if X_val is not None and y_val is not None:
+            X_val, y_val = self._cut_with_tags(X_val, y_val, ("X_val", "y_val"))
+        return self._fit(X, y, sample_weight, X_val, y_val)
+
+    def _fit(self, X, y, sample_weight, X_val, y_val):
+        """Carry out `fit` for sequences of elements."""
         X, labels = list(X) if isinstance(X, collections.abc.Iterator) else X, label_sequences(y)
         reader, sequences = AttributeReader.learn(X, {"features": self.features}, self.min_count)
         check_lengths("X and y", None, sequences, labels)
@@ -171,7 +194,7 @@ class CRFTagger(CRFFilesMixin, BaseTagger, BaseEstimator):
         rows = np.flatnonzero(weights)
         if len(rows) < len(weights):  # sequences without weight count in nothing
             lists = labels.lists()
-            return self.fit([X[i] for i in rows], [lists[i] for i in rows], weights[rows], X_val, y_val)
+            return self._fit([X[i] for i in rows], [lists[i] for i in rows], weights[rows], X_val, y_val)
         target = learn_tags(labels, scheme=self.scheme)
         validation = None if X_val is None else Validation(X_val, y_val, reader, target, self.n_jobs)
         tags = target.encode(labels).values.astype(np.int32)
@@ -189,6 +212,9 @@ class CRFTagger(CRFFilesMixin, BaseTagger, BaseEstimator):
     def _check_parameters(self):
         if not callable(self.features):
             check_choice("features", self.features, ("default", None))
+        check_choice("input", self.input, ("tokens", "text"))
+        get_tokenizer(self.tokenizer)
+        check_encoding(self.encoding)
         check_choice("scheme", self.scheme, ("auto", None, *SCHEMES))
         for name in ("c1", "c2", "tol"):
             check_not_negative(name, getattr(self, name))

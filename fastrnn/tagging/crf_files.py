@@ -5,6 +5,7 @@ from fastrnn.persistence import load_model, plain_parameter, rebuilt, save_model
 from fastrnn.tagging.features import AttributeReader
 from fastrnn.tagging.scores import Weights
 from fastrnn.tagging.targets import TagsTarget
+from fastrnn.text.subwords import tokenizer_from_plain, tokenizer_to_plain
 from fastrnn.utils.checks import check_fitted
 from fastrnn.utils.use import GuardedMixin
 
@@ -23,10 +24,11 @@ class CRFFilesMixin(GuardedMixin):
         Raises
         ------
         ValueError
-            `features` is a function: the message says what to do.
+            `features` or `tokenizer` is a function: the message says what to do.
         """
         check_fitted(self, "classes_")
-        params = {name: plain_parameter(name, value) for name, value in self.get_params(deep=False).items()}
+        params = {**self.get_params(deep=False), "tokenizer": tokenizer_to_plain(self.tokenizer)}
+        params = {name: plain_parameter(name, value) for name, value in params.items()}
         (read, read_arrays), (tags, _) = self._reader.get_learned(), self._target.get_learned()
         content = {"reader": read, "target": tags, "loss_curve": self.loss_curve_,
                    "validation_scores": self.validation_scores_}  # fmt: skip
@@ -60,7 +62,7 @@ class CRFFilesMixin(GuardedMixin):
 
     @classmethod
     def _unpack(cls, params, content, arrays):
-        model = cls(**params)
+        model = cls(**{**params, "tokenizer": tokenizer_from_plain(params["tokenizer"])})
         reader = AttributeReader.from_learned(content["reader"], arrays, {"features": model.features})
         target = TagsTarget.from_learned(content["target"], {})
         model._set_learned(reader, target, Weights.from_packed(arrays))

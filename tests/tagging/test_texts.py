@@ -5,16 +5,17 @@ import pytest
 from sklearn.model_selection import cross_validate
 
 import fastrnn
-from fastrnn import RNNTagger
+from fastrnn import CRFTagger, RNNTagger
 from fastrnn.metrics import entity_f1, entity_f1_scorer
 
 X = ["Ann Lee lives in Rome.", "Bob left  Paris (again)", "", "She lives here."] * 6
 Y = [[(0, 7, "PER"), (17, 21, "LOC")], [(0, 3, "PER"), (10, 15, "LOC")], [], []] * 6
 OPTIONS = {
+    "crf": {"c2": 0.01},
     "rnn": {"hidden_size": 16, "embedding_size": 16, "char_encoder": None, "max_iter": 25, "dropout": 0.0,
             "word_dropout": 0.0, "learning_rate_init": 0.02, "random_state": 0},
 }  # fmt: skip
-TAGGERS = {"rnn": RNNTagger}
+TAGGERS = {"crf": CRFTagger, "rnn": RNNTagger}
 
 
 @pytest.fixture(params=TAGGERS)
@@ -62,19 +63,19 @@ def test_validation_and_scorers(tagger):
     tagger.fit(X, Y, X_val=X[:4], y_val=Y[:4])
     assert max(tagger.validation_scores_) == 1.0
     assert tagger.n_iter_ == len(tagger.loss_curve_) - (type(tagger) is not RNNTagger)
-    scores = cross_validate(tagger.set_params(max_iter=1), X, Y, cv=2, scoring=entity_f1_scorer)["test_score"]
+    tagger.set_params(n_iter_no_change=1, tol=0.5) if type(tagger) is CRFTagger else tagger.set_params(max_iter=1)
+    scores = cross_validate(tagger, X, Y, cv=2, scoring=entity_f1_scorer)["test_score"]
     assert ((scores >= 0) & (scores <= 1)).all()
 
 
 def test_spans_that_end_within_a_token(tagger):
-    tagger.set_params(max_iter=1)
     with pytest.warns(UserWarning, match=r"1 of 24 spans do not begin and end with tokens, .* of y\[0\], 'An'"):
         tagger.fit(X, [[(0, 2, "PER"), *Y[0][1:]], *Y[1:]])
     assert tagger.classes_.tolist() == ["B-LOC", "B-PER", "I-PER", "O"]
 
 
 def test_other_tokenizers(tagger):
-    tagger.set_params(tokenizer="chars", max_iter=1).fit(X, [[(0, 2, "PER"), *Y[0][1:]], *Y[1:]])
+    tagger.set_params(tokenizer="chars").fit(X, [[(0, 2, "PER"), *Y[0][1:]], *Y[1:]])
     assert len(tagger.predict_proba(["An"])[0]) == 2
     assert 0 <= entity_f1(Y, tagger.predict(X)) <= 1
 
