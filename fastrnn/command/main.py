@@ -17,7 +17,7 @@ import textwrap
 import warnings
 
 import fastrnn
-from fastrnn.command import classify, lm, ngram
+from fastrnn.command import classify, lm, ngram, tag
 from fastrnn.command.common import (
     Texts,
     UserError,
@@ -161,6 +161,7 @@ def _parse(argv):
     ngram.add_parsers(commands)
     lm.add_parsers(commands)
     classify.add_parsers(commands)
+    tag.add_parsers(commands)
     return parser.parse_args(argv)
 
 

@@ -19,7 +19,7 @@ import warnings
 import pytest
 
 import fastrnn
-from fastrnn import MeanEmbeddingClassifier, NGramLanguageModel
+from fastrnn import CRFTagger, MeanEmbeddingClassifier, NGramLanguageModel
 from fastrnn.command import main as cli
 from fastrnn.datasets import load_python_docs
 from fastrnn.utils.gpu import describe_gpus
@@ -370,11 +370,11 @@ USES = ["score", "generate", "complete", "fill", "pairs"]
 COMMANDS = [
     ["compare"], ["warmup"], *(["ngram", action] for action in ("fit", "convert", *USES)),
     *(["lm", action] for action in ("train", *USES)),
-    *(["classify", action] for action in ("fit", "predict", "evaluate")),
+    *([name, action] for name in ("classify", "tag") for action in ("fit", "predict", "evaluate")),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("words", [[], ["ngram"], ["lm"], ["classify"], *COMMANDS], ids=" ".join)
+@pytest.mark.parametrize("words", [[], ["ngram"], ["lm"], ["classify"], ["tag"], *COMMANDS], ids=" ".join)
 def test_every_help_can_be_read(command, words):
     status, out, err = command(*words, "--help")
     assert (status, err) == (0, "")
@@ -437,6 +437,7 @@ def wrong_files(tmp_path_factory):
     texts = [text for text, _ in [("good", 1), ("bad", 0)] * 20]
     MeanEmbeddingClassifier(max_iter=1, random_state=0).fit(texts, [1, 0] * 20).save(folder / "classify")
     NGramLanguageModel(1, smoothing="add_k").fit(texts).save(folder / "ngram")
+    CRFTagger().fit([["good"], ["bad"]], [["1"], ["0"]]).save(folder / "tag")
     (folder / "good.txt").write_text("a good text\n" * 20)
     (folder / "empty").touch()
     (folder / "blank").write_text("\n \n")
@@ -458,7 +459,8 @@ NO_TEXTS = ["missing", "folder", "empty", "blank", "binary", "nul", "latin-1", "
     "arguments",
     ["compare {}", "ngram fit {} -o out", "ngram score ngram {}", "ngram pairs ngram {}", "lm train {} -o out",
      "lm train good.txt --valid {} -o out --cell rnn --hidden-size 4 --embedding-size 4 --max-iter 1",
-     "classify fit {} -o out", "classify predict classify {} --text-column text", "classify evaluate classify {}"],
+     "classify fit {} -o out", "classify predict classify {} --text-column text", "classify evaluate classify {}",
+     "tag fit {} -o out", "tag evaluate tag {}"],
 )  # fmt: skip
 def test_what_is_no_text_is_one_line(command, wrong_files, monkeypatch, arguments, file):
     monkeypatch.chdir(wrong_files)
@@ -473,11 +475,12 @@ NO_MODELS = ["missing", "folder", "empty", "binary", "cut", "cut.arpa", "classif
 
 
 @pytest.mark.parametrize(
-    ("name", "file"), [(name, file) for name in ("ngram", "lm", "classify") for file in NO_MODELS if file != name]
+    ("name", "file"),
+    [(name, file) for name in ("ngram", "lm", "classify", "tag") for file in NO_MODELS if file != name],
 )
 def test_what_is_no_model_is_one_line(command, wrong_files, monkeypatch, name, file):
     monkeypatch.chdir(wrong_files)
-    status, out, err = command(name, "predict" if name == "classify" else "score", file, "good.txt")
+    status, out, err = command(name, "predict" if name in ("classify", "tag") else "score", file, "good.txt")
     assert (status, out, err.count("\n")) == (2, "", 1)
     assert err.startswith(f"fastrnn {name} ")
     assert file in err
