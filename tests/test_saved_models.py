@@ -15,12 +15,17 @@ from fastrnn import (
     RNNClassifier,
     RNNLanguageModel,
     RNNRegressor,
+    RNNTagger,
     persistence,
 )
 
 HALF = "\ud83d"  # the first half of an emoji that was cut: nothing that UTF-8 can hold
 LINES = [f"the cat sat on the mat {HALF}", "the dog sat on the log"] * 5
 LABELS = [f"cat {HALF}", "dog"] * 5
+TOKENS = [line.split()[-6:] for line in LINES]
+TAGS = [[HALF if token == HALF else "word" for token in tokens] for tokens in TOKENS]
+X = {"RNNTagger": TOKENS}  # of the models that do not read lines
+Y = {"RNNLanguageModel": None, "RNNRegressor": [1.0, 2.5] * 5, "RNNTagger": TAGS}  # where they are not `LABELS`
 
 
 def _models():
@@ -38,6 +43,7 @@ def _models():
         RNNClassifier("rnn", 5, 5, max_iter=1, bidirectional=False, random_state=0).fit(LINES, LABELS),
         RNNRegressor("rnn", 5, 5, max_iter=1, bidirectional=False, random_state=0).fit(LINES, [1.0, 2.5] * 5),
         MeanEmbeddingClassifier(5, n_buckets=20, max_iter=1, random_state=0).fit(LINES, LABELS),
+        RNNTagger("rnn", 5, 5, max_iter=1, char_encoder="ngrams", random_state=0).fit(TOKENS, TAGS),
     ]
     return {type(model).__name__: model for model in models}
 
@@ -49,7 +55,7 @@ def models():
 
 @pytest.fixture(params=["RNNLanguageModel", "NGramLanguageModel", "CacheLanguageModel", "InterpolatedLanguageModel",
                         "NeuralCacheLanguageModel", "DynamicEvaluation", "RNNClassifier", "RNNRegressor",
-                        "MeanEmbeddingClassifier"])  # fmt: skip
+                        "MeanEmbeddingClassifier", "RNNTagger"])  # fmt: skip
 def model(request, models):
     return models[request.param]
 
@@ -66,19 +72,20 @@ def test_every_model_is_tested(models):
 def test_whole_files_come_back(model, path):
     model.save(path)
     method = "score_samples" if hasattr(model, "perplexity") else "predict"
-    expected = getattr(model, method)(LINES)
+    lines = X.get(type(model).__name__, LINES)
+    expected = getattr(model, method)(lines)
     for loaded in (type(model).load(path), fastrnn.load(path), fastrnn.load(str(path), verify=False)):
         assert type(loaded) is type(model)
         assert HALF in loaded.vocabulary_
         assert loaded.vocabulary_ == model.vocabulary_
-        np.testing.assert_array_equal(getattr(loaded, method)(LINES), expected)
+        np.testing.assert_array_equal(getattr(loaded, method)(lines), expected)
 
 
-@pytest.mark.parametrize("name", ["RNNLanguageModel", "RNNClassifier", "RNNRegressor", "MeanEmbeddingClassifier"])
+@pytest.mark.parametrize("name", ["RNNLanguageModel", "RNNClassifier", "RNNRegressor", "MeanEmbeddingClassifier",
+                                  "RNNTagger"])  # fmt: skip
 def test_a_checkpoint_holds_whatever_is_learned(models, name, path):
-    y = {"RNNLanguageModel": None, "RNNRegressor": [1.0, 2.5] * 5}.get(name, LABELS)
     for _ in range(2):
-        model = clone(models[name]).fit(LINES, y, checkpoint=path)
+        model = clone(models[name]).fit(X.get(name, LINES), Y.get(name, LABELS), checkpoint=path)
         assert model.loss_curve_ == models[name].loss_curve_
         assert model.vocabulary_ == models[name].vocabulary_
 
