@@ -7,6 +7,7 @@ import math
 import numpy as np
 import scipy.sparse
 
+from fastrnn.utils.arrays import to_array
 from fastrnn.utils.checks import is_frame, is_missing, shown
 
 _EXPECTED = "a list of labels for each sequence, a label (a string or a whole number) for each of its elements"
@@ -136,7 +137,7 @@ def check_same_lengths(labels, lengths, names, what):
 def _one(part, i, name):
     """Return the labels of one sequence as a list."""
     if hasattr(part, "detach"):  # a tensor of torch
-        part = part.detach().cpu()
+        part = to_array(part)
     if hasattr(part, "tolist"):
         part = part.tolist()
     if not isinstance(part, list | tuple):
