@@ -141,18 +141,6 @@ def test_further_calls_go_on_learning(fitted):
         first.partial_fit(X, Y, classes=["O"])
 
 
-def test_an_interrupted_training_ends_with_the_same_weights(tmp_path):
-    options = {"max_iter": 4, "dropout": 0.3, "early_stopping": True}
-    whole = tagger(**options).fit(X, Y)
-    path = tmp_path / "checkpoint"
-    tagger(**options).set_params(max_iter=4).fit(X, Y, checkpoint=path)
-    again = tagger(**options).fit(X, Y, checkpoint=path)
-    assert again.validation_scores_ == whole.validation_scores_
-    np.testing.assert_array_equal(again.predict_proba(X)[0], whole.predict_proba(X)[0])
-    with pytest.raises(ValueError, match="y"):
-        tagger(**options).fit(X, [["O"] * len(words) for words in X], checkpoint=path)
-
-
 def test_threads_predict_what_one_call_does(fitted):
     expected = fitted.predict_proba(X)
     with ThreadPoolExecutor(4) as pool:

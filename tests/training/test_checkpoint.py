@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 
-from fastrnn import RNNLanguageModel
+from fastrnn import RNNLanguageModel, RNNTagger
 from fastrnn.classification import MeanEmbeddingClassifier, RNNClassifier, RNNRegressor
 from fastrnn.networks.base import Network
 from fastrnn.training import checkpoint
@@ -50,6 +50,10 @@ MODELS = {
     "regressor": lambda: (
         RNNRegressor("lstm", hidden_size=7, **{**SEQUENCES, "random_state": np.random.RandomState(3)}, input="series"),
         (SERIES[:20], SERIES[:20, 0], None, SERIES[20:], SERIES[20:, 0]),
+    ),
+    "tagger": lambda: (
+        RNNTagger("lstm", hidden_size=7, **SEQUENCES, char_encoder=None, early_stopping=True, class_weight="balanced"),
+        ([line.split() for line in LINES], [["O", "B-X", *["I-X"] * (len(line.split()) - 2)] for line in LINES]),
     ),
     "means": lambda: (MeanEmbeddingClassifier(hidden_layer_sizes=(4,), n_buckets=20, **SEQUENCES), (LINES, LABELS)),
 }  # fmt: skip
@@ -180,7 +184,7 @@ def test_after_a_kill_the_same_call_ends_with_the_same_weights(tmp_path):
     options = {**MASKED, "early_stopping": False, "averaging": None}
     script = textwrap.dedent(
         f"""
-        from fastrnn import RNNLanguageModel
+        from fastrnn import RNNLanguageModel, RNNTagger
         from fastrnn.training import checkpoint
         from fastrnn.training.checkpoint import Checkpoint
         original, calls = Checkpoint.write, []
