@@ -103,8 +103,10 @@ def test_every_example_is_tested():
         "hello.py",
         "compare_language_models.py",
         "custom_cell.py",
+        "entities.py",
         "four_shapes.py",
         "names.py",
+        "parts_of_speech.py",
         "scan_rnn.py",
         "sentiment.py",
         "speakers.py",
@@ -135,3 +137,17 @@ def test_speakers(monkeypatch, capsys):
 def test_names(monkeypatch, capsys):
     right, *_ = figures("names.py", monkeypatch, capsys, "--max-iter", "1")
     assert right > 55
+
+
+@needs_data
+def test_entities(monkeypatch, capsys):
+    *scores, _ = figures("entities.py", monkeypatch, capsys, "--small")[1:8:2]
+    assert min(scores) > 40
+
+
+@needs_data
+def test_parts_of_speech(monkeypatch, capsys, tmp_path):
+    picture = tmp_path / "errors.png"
+    crf, *_ = figures("parts_of_speech.py", monkeypatch, capsys, "--small", "--plot", str(picture))
+    assert crf > 85
+    assert imread(picture).std() > 0

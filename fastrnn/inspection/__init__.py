@@ -1,11 +1,13 @@
 """Inspection of recurrent networks: reach of gradients, weights, gates and states, as numbers and as charts.
 
 Everything takes a fitted `RNNLanguageModel`, `RNNClassifier` or `RNNRegressor` with texts or series, or a recurrent
-layer with arrays. `minimal_pairs` and `surprisal` take any language model, `explain` any classifier or regressor. The
-charts need matplotlib, which is imported when one is drawn.
+layer with arrays. `minimal_pairs` and `surprisal` take any language model, `explain` any classifier, regressor or
+tagger, `tag_marginals` and `transitions` taggers, and `tag_errors` labels and predictions. The charts need matplotlib,
+which is imported when one is drawn.
 """
 
 from fastrnn.inspection._explain import Explanation, explain
+from fastrnn.inspection._explain_tags import TagExplanation
 from fastrnn.inspection._gate_activations import GateActivations, GateActivationsDisplay, gate_activations
 from fastrnn.inspection._gradient_flow import GradientFlow, GradientFlowDisplay, gradient_flow
 from fastrnn.inspection._hidden_states import HiddenStates, HiddenStatesDisplay, hidden_states
@@ -15,6 +17,7 @@ from fastrnn.inspection._singular_values import SingularValues, SingularValuesDi
 from fastrnn.inspection._surprisal import Surprisal, SurprisalDisplay, surprisal
 from fastrnn.inspection._tag_errors import TagError, TagErrors, TagErrorsDisplay, tag_errors
 from fastrnn.inspection._tag_marginals import TagMarginals, TagMarginalsDisplay, tag_marginals
+from fastrnn.inspection._transitions import Transitions, TransitionsDisplay, transitions
 
 __all__ = [
     "Explanation",
@@ -34,8 +37,11 @@ __all__ = [
     "TagError",
     "TagErrors",
     "TagErrorsDisplay",
+    "TagExplanation",
     "TagMarginals",
     "TagMarginalsDisplay",
+    "Transitions",
+    "TransitionsDisplay",
     "explain",
     "gate_activations",
     "gradient_flow",
@@ -45,4 +51,5 @@ __all__ = [
     "surprisal",
     "tag_errors",
     "tag_marginals",
+    "transitions",
 ]

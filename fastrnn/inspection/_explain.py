@@ -8,8 +8,10 @@ from sklearn.utils.validation import check_is_fitted
 from fastrnn.estimators.base import BaseSequenceEstimator
 from fastrnn.inspection._coloured_text import draw_text, printable, separator
 from fastrnn.inspection._display import new_axes, set_title
+from fastrnn.inspection._explain_tags import explain_tag
 from fastrnn.inspection._inputs import check_one, last_step
 from fastrnn.networks.sequence import Batch, MeanEmbeddingNetwork
+from fastrnn.tagging.base import BaseTagger
 from fastrnn.text.tokens import UNK_ID
 from fastrnn.utils.checks import check_positive_integer, shown
 from fastrnn.utils.html import coloured_text
@@ -111,8 +113,11 @@ class Explanation(NamedTuple):
 
 
 @reads
-def explain(model, text, target=None, n_steps=64):
+def explain(model, text, target=None, n_steps=64, *, place=None):
     """Return the contribution of each word of a text, or of each step of a series, to a prediction.
+
+    For a tagger: to the score of one label of one element. The attributes of the element contribute to that of a
+    `CRFTagger`, each by its weight; all elements of the sequence contribute to that of an `RNNTagger`.
 
     Integrated gradients (Sundararajan, Taly and Yan, "Axiomatic attribution for deep networks", ICML 2017): the
     gradient of the output with respect to the words' vectors, averaged on the path from zeros (the vector of an unknown
@@ -121,18 +126,20 @@ def explain(model, text, target=None, n_steps=64):
 
     Parameters
     ----------
-    model : MeanEmbeddingClassifier, RNNClassifier or RNNRegressor, or a pipeline or search that ends in one
+    model : classifier, regressor or tagger of fastrnn, or a pipeline or search that ends in one
         Fitted, without zoneout.
     text : str, list of str, or ndarray (T, D) or (T,)
-        One text or series, as the model reads it, or as the pipeline does.
+        One text, sequence or series, as the model reads it, or as the pipeline does.
     target : object, default=None
-        The class whose output is explained (or the number of a label or output); None takes the predicted class.
+        The class or label whose output is explained (or the number of a label or output); None takes the predicted one.
     n_steps : int, default=64
         Points of the path at which the gradient is taken.
+    place : int, default=None
+        For a tagger, the number of the element; those below 0 count from the end.
 
     Returns
     -------
-    Explanation
+    Explanation, or TagExplanation for a tagger
 
     Examples
     --------
@@ -144,12 +151,21 @@ def explain(model, text, target=None, n_steps=64):
     >>> result.target, result.tokens[result.contributions.argmax()]
     ('pos', 'fine')
     """
+    check_positive_integer("n_steps", n_steps)
+    if isinstance(last_step(model)[0], BaseTagger):
+        return explain_tag(model, text, place, target, n_steps)
+    if place is not None:
+        raise ValueError(f"place must be None for a model that is no tagger, got {shown(place)}.")
     check_one(model, text)
     model, (text,) = last_step(model, [text])
     if not isinstance(model, BaseSequenceEstimator):
-        raise TypeError(f"model must be a classifier or regressor of fastrnn, got {type(model).__name__}.")
+        raise TypeError(f"model must be a classifier, regressor or tagger of fastrnn, got {type(model).__name__}.")
     check_is_fitted(model, "network_")
-    check_positive_integer("n_steps", n_steps)
+    return _explain_whole(model, text, target, n_steps)
+
+
+def _explain_whole(model, text, target, n_steps):
+    """Return the `Explanation` of a classifier's or regressor's output for one text or series."""
     reader = model.learned.reader
     if reader.options.get("input") == "text" and not isinstance(text, str):
         raise ValueError(f"text must be one string for a model with input='text', got {shown(text)}.")

@@ -81,8 +81,8 @@ def tag_marginals(model, sequence):
     ----------
     model : CRFTagger or RNNTagger, or a pipeline or search that ends in one
         Fitted.
-    sequence : list of tokens, array (T, D), list of dict, ...
-        One sequence, as the model reads it, or as the pipeline does.
+    sequence : list of tokens, array (T, D), list of dict, str, ...
+        One sequence or text, as the model reads it, or as the pipeline does.
 
     Returns
     -------
@@ -99,7 +99,7 @@ def tag_marginals(model, sequence):
     (['DET', 'NOUN', 'VERB'], (3, 3))
     """
     read = read_sequence(model, sequence)
-    return TagMarginals(read.tokens, read.labels, read.model.classes_, read.model.predict_proba([read.sequence])[0])
+    return TagMarginals(read.tokens, read.labels, read.model.classes_, read.model.predict_proba(read.X)[0])
 
 
 class TagMarginalsDisplay(Display):

@@ -13,8 +13,8 @@ class TaggedSequence(NamedTuple):
     ----------
     model : BaseTagger
         The last step of a pipeline.
-    sequence : object
-        As the model reads it.
+    X : list
+        The sequence alone, as the model reads it; a text is cut into tokens.
     tokens : list of str or None
         None for series, and for elements that are attributes.
     labels : list
@@ -22,7 +22,7 @@ class TaggedSequence(NamedTuple):
     """
 
     model: object
-    sequence: object
+    X: list
     tokens: list | None
     labels: list
 
@@ -39,9 +39,9 @@ def read_sequence(model, sequence):
     """Return the `TaggedSequence` of one sequence; `model` may be a pipeline or a search."""
     tagger = last_tagger(model)
     check_one(tagger, sequence)
-    _, (sequence,) = last_step(model, [sequence])
-    (labels,) = tagger.predict([sequence])
-    return TaggedSequence(tagger, sequence, _tokens(tagger, sequence), list(labels))
+    _, X = last_step(model, [sequence])
+    X = tagger._cut(X)
+    return TaggedSequence(tagger, X, _tokens(tagger, X[0]), list(tagger._labels(X)[0]))
 
 
 def _tokens(tagger, sequence):

@@ -16,7 +16,7 @@ from fastrnn.tagging.named import Ids
 
 _BEGIN, _END = "<s>", "</s>"  # the words before and behind a sequence
 _REACH = 2  # elements on each side that an attribute may look at
-_BLOCK = 1 << 15  # elements that are read at a time: bounds the memory of temporary arrays
+_BLOCK = 1 << 13  # elements that are read at a time: bounds the memory of temporary arrays
 _AFFIXES = (1, 2, 3, 4)
 
 VIEWS = (
@@ -146,11 +146,10 @@ class TemplateAttributes:
         min_count : int
         """
         tables = [Ids([""], growing=True) for _ in range(len(VIEWS) + len(columns) - 1)]
-        texts = _Texts(columns, offsets, tables)
-        keys, everywhere = [], np.arange(offsets[-1])
+        texts, keys = _Texts(columns, offsets, tables), []
         for part in _template(len(tables)):
-            found, counts = np.unique(texts.keys(part, everywhere), return_counts=True)
-            keys.append(found[(counts >= min_count) & (found >= 0)])
+            found, counts = texts.counts(part)
+            keys.append(found[counts >= min_count])
         table = cls([list(values) for values in tables], keys)
         return table, *table._read(texts)
 
@@ -159,12 +158,17 @@ class TemplateAttributes:
         return self._read(_Texts(columns, offsets, self._tables))
 
     def _read(self, texts):
+        of_strings = [self._ids(column, texts.string_keys(*part[0])) if len(part) == 1 else None
+                      for column, part in enumerate(self._template)]  # fmt: skip
         blocks, counts = [], []
         for first in range(0, len(texts), _BLOCK):
             elements = np.arange(first, min(first + _BLOCK, len(texts)))
             attributes = np.empty((len(elements), len(self._template)), np.int32)
             for column, part in enumerate(self._template):
-                attributes[:, column] = self._ids(column, texts.keys(part, elements))
+                if len(part) == 1:
+                    attributes[:, column] = of_strings[column][texts.strings(*part[0], elements)]
+                else:
+                    attributes[:, column] = self._ids(column, texts.keys(part, elements))
             known = attributes >= 0
             blocks.append(attributes[known])
             counts.append(known.sum(axis=1))
@@ -250,14 +254,33 @@ class _Texts:
     def __len__(self):
         return len(self._places)
 
+    def strings(self, view, place, elements):
+        """Return the strings at a place near some elements: numbers of different ones."""
+        return self._views[view][1][self._places[elements] + place]
+
+    def string_keys(self, view, place):
+        """Return the keys of a part of one view for all different strings, as `keys` does for elements."""
+        values = self._views[view][0]
+        return np.where(values > 0, values, -1)
+
+    def counts(self, part):
+        """Return the keys of one part of the template that occur, ascending, and how many elements have them."""
+        everywhere = np.arange(len(self))
+        if len(part) == 1:  # much quicker than to sort
+            counts = np.bincount(self.strings(*part[0], everywhere), minlength=len(self._views[part[0][0]][0]))
+            counts = np.bincount(self._views[part[0][0]][0], counts)[1:]
+            found = np.flatnonzero(counts)
+            return found + 1, counts[found]
+        found, counts = np.unique(self.keys(part, everywhere), return_counts=True)
+        return found[found >= 0], counts[found >= 0]
+
     def keys(self, part, elements):
         """Return the keys of one part of the template at some elements, int64; -1 where a value is missing."""
         keys, missing = np.zeros(len(elements), np.int64), np.zeros(len(elements), bool)
         if math.prod(self._sizes[view] for view, _ in part) >= 2**63:  # keys would not fit: no such attributes
             return keys - 1
         for view, place in part:
-            values, standing = self._views[view]
-            numbers = values[standing[self._places[elements] + place]]
+            numbers = self._views[view][0][self.strings(view, place, elements)]
             missing |= numbers <= 0  # none, or an unknown one
             keys = keys * self._sizes[view] + numbers
         keys[missing] = -1

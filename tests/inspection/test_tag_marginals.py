@@ -7,7 +7,7 @@ import pytest
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from fastrnn import RNNClassifier, RNNTagger
+from fastrnn import CRFTagger, RNNClassifier, RNNTagger
 from fastrnn.inspection import TagMarginals, TagMarginalsDisplay, tag_marginals
 
 X = [["the", "dog", "barks"], ["a", "cat", "sleeps"], ["dogs", "bark"]] * 5
@@ -26,7 +26,8 @@ def test_it_says_what_the_tagger_says(tagger):
     assert result.tokens == sentence
     assert result.labels == tagger.predict([sentence])[0]
     np.testing.assert_array_equal(result.probabilities, tagger.predict_proba([sentence])[0])
-    np.testing.assert_array_equal(result.confidence, result.probabilities.max(axis=1))
+    places = [tagger.classes_.tolist().index(label) for label in result.labels]
+    np.testing.assert_array_equal(result.confidence, result.probabilities[range(4), places])
     lower = make_pipeline(FunctionTransformer(lambda X: [[word.lower() for word in words] for words in X]), tagger)
     again = tag_marginals(lower, ["The", "CAT", "barks", "unknown"])
     np.testing.assert_array_equal(again.probabilities, result.probabilities)
@@ -78,6 +79,20 @@ def test_series(pyplot):
     assert result.plot().ax_.get_xlabel() == "step"
     with pytest.raises(ValueError, match="text must be one series"):
         tag_marginals(model, series)
+
+
+def test_attributes_and_texts():
+    elements = [[{"word": word} for word in words] for words in X]
+    result = tag_marginals(CRFTagger().fit(elements, Y), elements[0])
+    assert (result.tokens, result.labels) == (None, Y[0])
+    columns = [[(word, "x") for word in words] for words in X]
+    assert tag_marginals(CRFTagger().fit(columns, Y), columns[0]).tokens == X[0]
+    texts, spans = ["Rome fell.", "in Rome"] * 5, [[(0, 4, "LOC")], [(3, 7, "LOC")]] * 5
+    model = RNNTagger(input="text", hidden_size=8, max_iter=20, learning_rate_init=0.02, random_state=0)
+    result = tag_marginals(model.fit(texts, spans), "Rome fell.")
+    assert result.tokens == ["Rome", "fell", "."]
+    assert result.labels == ["B-LOC", "O", "O"]
+    assert result.probabilities.shape == (3, len(model.classes_))
 
 
 def test_what_is_refused():

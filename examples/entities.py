@@ -1,0 +1,44 @@
+"""Persons, places and organisations in tweets: a CRF beside a recurrent network beside both.
+
+Needs the Broad Twitter Corpus, and vectors of GloVe for the network, in the folder that the environment variable
+FASTRNN_DATA names. With --small a few epochs on a part of the tweets.
+"""
+
+import argparse
+
+import numpy as np
+
+from fastrnn import CRFTagger, RNNTagger
+from fastrnn.datasets import load_btc, load_glove
+from fastrnn.inspection import explain, tag_errors
+from fastrnn.metrics import entity_f1, entity_report
+
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument("--small", action="store_true", help="learn from 1,200 tweets only")
+small = parser.parse_args().small
+
+tweets, glove = load_btc(), load_glove()
+X, y = (part[:1200] if small else part for part in (tweets.train.data, tweets.train.target))
+X_test, y_test = tweets.test.data, tweets.test.target
+
+crf = CRFTagger(max_iter=40 if small else 1000).fit(X, y)
+network = RNNTagger(embedding=(glove.words, glove.vectors), hidden_size=32 if small else 128,
+                    max_iter=2 if small else "auto", random_state=0).fit(X, y)  # fmt: skip
+
+
+def of_both(sentences):
+    """Return the labels with the largest mean of the probabilities that both models give them."""
+    pairs = zip(crf.predict_proba(sentences), network.predict_proba(sentences), strict=True)
+    return [crf.classes_[np.argmax(a + b, axis=1)].tolist() for a, b in pairs]
+
+
+assert crf.classes_.tolist() == network.classes_.tolist()
+for name, labels in (("CRF", crf.predict(X_test)), ("network", network.predict(X_test)), ("both", of_both(X_test))):
+    print(f"{name}: F1 of entities {entity_f1(y_test, labels):.1%}")
+
+labels = of_both(X_test)
+print(entity_report(y_test, labels))
+print(tag_errors(y_test, labels))
+tweet = "Just landed in Heathrow with @anna and Mark Ronson".split()
+print(explain(crf, tweet, place=3))
+print(explain(network, tweet, place=3))
