@@ -15,6 +15,7 @@ _PUBLIC = {  # imported when they are first used, so that `import fastrnn` stays
     "RNNClassifier": "fastrnn.classification",
     "RNNLanguageModel": "fastrnn.language",
     "RNNRegressor": "fastrnn.classification",
+    "RNNStepRegressor": "fastrnn.tagging",
     "RNNTagger": "fastrnn.tagging",
     "Vocabulary": "fastrnn.text",
     "compare_language_models": "fastrnn.language",

@@ -84,7 +84,8 @@ def pack(params, learned):
     plain = {
         name: plain_parameter(name, value) for name, value in params.items() if name not in (*_NOT_STORED, "tokenizer")
     }
-    plain["tokenizer"] = plain_parameter("tokenizer", tokenizer_to_plain(params["tokenizer"]))
+    if "tokenizer" in params:
+        plain["tokenizer"] = plain_parameter("tokenizer", tokenizer_to_plain(params["tokenizer"]))
     weights = params.get("class_weight")
     if isinstance(weights, dict):
         weights = [[plain_parameter("class_weight", part) for part in pair] for pair in weights.items()]
@@ -111,7 +112,8 @@ def unpack_params(params, content):
     dict
     """
     params = {name: tuple(value) if isinstance(value, list) else value for name, value in params.items()}
-    params["tokenizer"] = tokenizer_from_plain(params.get("tokenizer", "words"))
+    if "tokenizer" in params:
+        params["tokenizer"] = tokenizer_from_plain(params["tokenizer"])
     weights = content["class_weight"]
     if weights is not None:
         params["class_weight"] = dict(map(tuple, weights)) if isinstance(weights, list) else weights

@@ -55,6 +55,20 @@ class SeriesReader:
         """Return series as sequences of standardised vectors."""
         return self._encode(read_series(X, self.options["missing"], self.n_features, self.columns))
 
+    def read_step(self, x):
+        """Return a step, array-like (D,), or a number if D is 1, as a standardised vector, float32 (1, D)."""
+        try:
+            row = np.asarray(x, np.float64)
+        except (TypeError, ValueError):
+            row = None
+        if row is None or row.shape not in ((self.n_features,), () if self.n_features == 1 else None):
+            raise ValueError(f"x must be a step of {self.n_features} numbers, got {shown(x)}.")
+        with np.errstate(over="ignore"):
+            row = (row - self.mean) / self.scale
+        if not (abs(row) <= _FARTHEST).all():
+            raise ValueError(f"x must be finite, and near the numbers of the training, got {shown(x)}.")
+        return row.astype(np.float32)[np.newaxis]
+
     def _encode(self, parts):
         steps = np.concatenate([np.empty((0, self.n_features)), *parts])
         offsets = np.concatenate([[0], np.cumsum([len(part) for part in parts])]).astype(np.int64)

@@ -121,6 +121,30 @@ class CRF(Layer):
         self.backend.crf_marginals(marginals, emissions, *self._model(self.constrain), lengths, self.n_jobs)
         return np.array(self.backend.to_numpy(marginals))
 
+    def advance(self, emissions, before=None):
+        """Return the probability of each tag given the steps so far, as logarithms: one step of the forward algorithm.
+
+        Scores of the end are left out, because more steps may follow.
+
+        Parameters
+        ----------
+        emissions : float64 ndarray (B, K)
+            Of the step.
+        before : float64 ndarray (B, K) or None, default=None
+            What this method has returned for the step before; None at the first step.
+
+        Returns
+        -------
+        float64 ndarray (B, K)
+            The forward messages (Rabiner 1989), normalized: the sum of their exponentials is 1.
+        """
+        transitions, start, _ = self._model(self.constrain)
+        if before is None:
+            messages = emissions + self.backend.to_numpy(start)
+        else:
+            messages = emissions + _log_sum_exp(before[:, :, np.newaxis] + self.backend.to_numpy(transitions))
+        return messages - _log_sum_exp(messages)[:, np.newaxis]
+
     def decode(self, emissions, lengths=None):
         """Return the most probable path of each sequence (Viterbi 1967).
 
@@ -216,3 +240,10 @@ class CRF(Layer):
                 raise ValueError(
                     f"tags must be allowed paths, but that of sequence {b} is not: {shown(path.tolist())}."
                 )
+
+
+def _log_sum_exp(values):
+    """Return the logarithm of the sum of exponentials over axis 1, float64 (B, ...)."""
+    largest = np.maximum(values.max(axis=1, keepdims=True), np.finfo(np.float64).min)  # finite if all are forbidden
+    with np.errstate(divide="ignore"):
+        return np.log(np.exp(values - largest).sum(axis=1)) + largest[:, 0]

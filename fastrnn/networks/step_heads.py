@@ -33,6 +33,13 @@ class StepHead(Head):
         """Return the outputs of the dense layer, the emissions of a CRF; float64 (T, B, K), 0 behind an end."""
         return without_padding(self.layer.backend.to_numpy(self.layer.forward(h, by_rows=True)), lengths)
 
+    def advance(self, h, before=None):
+        """Return the scores of one more step, for vectors h (1, B, H): by default its outputs, float64 (B, K).
+
+        `before` are the scores of the step before, None at the first one.
+        """
+        return self.outputs(h)[0]
+
 
 def without_padding(values, lengths):
     """Return values (T, B, K) as float64, 0 behind the end of a sequence."""
@@ -137,6 +144,10 @@ class CRFHead(StepHead):
         """Return the loss at prediction; as `fastrnn.networks.heads.Head.loss`."""
         emissions = self.layer.forward(h, by_rows=True)
         return self.crf.loss(emissions, targets.T, _of_sequences(weights, targets, lengths), lengths)
+
+    def advance(self, h, before=None):
+        """Return the log probabilities of the classes given the steps so far, float64 (B, K); as `StepHead.advance`."""
+        return self.crf.advance(self.outputs(h)[0], before)
 
     def predict(self, h, lengths=None):
         """Return the marginal probability of each class at each step, float64 (T, B, K), 0 behind an end."""

@@ -1,8 +1,11 @@
 """The network of estimators with a prediction for each step."""
 
+import numpy as np
+
 from fastrnn.layers import Dropout
 from fastrnn.networks._memory import within_memory
 from fastrnn.networks.recurrent import RecurrentEncoder
+from fastrnn.networks.sequence import Batch
 from fastrnn.networks.step_heads import STEP_HEADS
 from fastrnn.networks.tokens import TokenEncoder
 
@@ -84,6 +87,32 @@ class TaggerNetwork(RecurrentEncoder):
     def _loss(self, batch):
         h, lengths = self.encode(batch)
         return self.head.loss(h, batch.targets, batch.weights, lengths)
+
+    def vectors(self, sequences):
+        """Return the input vectors of the first step of a sequence, (1, D)."""
+        x, _ = self.embed_batch(Batch(sequences, np.zeros(1, np.int64)))
+        return self.backend.reshape(x, (1, -1))
+
+    def advance(self, x, scores, recurrent):
+        """Read one more step of sequences, for networks that read forwards only.
+
+        Parameters
+        ----------
+        x : array of the device (B, D)
+            Vectors of the step.
+        scores : float64 array (B, K) or None
+            That the step before has returned; None at the first step.
+        recurrent : state or None
+            Of the recurrent layers, likewise.
+
+        Returns
+        -------
+        scores : float64 array (B, K)
+            See `fastrnn.networks.step_heads.StepHead.advance`.
+        recurrent : state
+        """
+        h, recurrent = self.recurrent.step(x, recurrent, check_finite=False)
+        return self.head.advance(self.backend.reshape(h, (1, *h.shape)), scores), recurrent
 
     def outputs(self, batch):
         """Return the outputs of the last dense layer, float64 (T, B, K)."""

@@ -45,6 +45,13 @@ class LabelSequences:
         return [self.flat[begin:end] for begin, end in itertools.pairwise(self.offsets.tolist())]
 
 
+def are_indicators(y):
+    """Return whether y has several labels for each element: an array (T, K) for each sequence."""
+    if isinstance(y, list | tuple):
+        return next((part.ndim == 2 for part in y if getattr(part, "ndim", 0) and len(part)), False)
+    return getattr(y, "ndim", 0) == 3
+
+
 def label_sequences(y, name="y"):
     """Return the labels of sequences, checked.
 
@@ -116,7 +123,7 @@ def check_same_lengths(labels, lengths, names, what):
 
     Parameters
     ----------
-    labels : LabelSequences
+    labels : LabelSequences or StepTargets
         Of n sequences.
     lengths : int array (n,)
         Elements of each sequence.

@@ -3,17 +3,17 @@
 import numpy as np
 
 from fastrnn.estimators.tokens import TokenReader
-from fastrnn.metrics import entity_f1
 from fastrnn.networks.tagging import TaggerNetwork
 from fastrnn.networks.tokens import CHAR_ENCODERS, TOKEN_OPTIONS
-from fastrnn.tagging.base import BaseTagger
-from fastrnn.tagging.steps import RecurrentStepEstimator
+from fastrnn.tagging.labels import are_indicators
+from fastrnn.tagging.step_numbers import learn_step_labels
+from fastrnn.tagging.steps import RecurrentTagger
 from fastrnn.tagging.targets import StepTargets, learn_tags
 from fastrnn.text.schemes import SCHEMES
-from fastrnn.utils.checks import check_choice, check_fitted, check_positive_integer
+from fastrnn.utils.checks import check_choice, check_positive_integer
 
 
-class RNNTagger(RecurrentStepEstimator, BaseTagger):
+class RNNTagger(RecurrentTagger):
     """Recurrent tagger: a label for each token of a sentence, or for each step of a series.
 
     Vectors (of tokens: word, characters and shape) → recurrent layers → dense → CRF, or softmax.
@@ -170,7 +170,7 @@ class RNNTagger(RecurrentStepEstimator, BaseTagger):
     """
 
     _inputs = ("tokens", "text", "series")
-    _fixed = (*RecurrentStepEstimator._fixed, "output", "scheme", "constrain_training", *TOKEN_OPTIONS[:-1])
+    _fixed = (*RecurrentTagger._fixed, "output", "scheme", "constrain_training", *TOKEN_OPTIONS[:-1])
     _text_reader = TokenReader
     _auto_steps, _fewest_epochs = 1500, 10
 
@@ -251,11 +251,11 @@ class RNNTagger(RecurrentStepEstimator, BaseTagger):
         return super()._fit(X, y, sample_weight, X_val, y_val, *checkpoint)
 
     def _learn_target(self, y, classes):
-        return learn_tags(y, classes, self.scheme)
+        return learn_step_labels(y) if are_indicators(y) else learn_tags(y, classes, self.scheme)
 
     def _encode_targets(self, target, y, sequences):
         encoded = super()._encode_targets(target, y, sequences)
-        i = target.first_forbidden(encoded) if self.constrain_training else None
+        i = target.first_forbidden(encoded) if self.constrain_training and target.kind == "tags" else None
         if i is not None:
             raise ValueError(
                 f"y must follow the scheme {target.scheme!r} with constrain_training=True, but y[{i}] does not."
@@ -271,10 +271,11 @@ class RNNTagger(RecurrentStepEstimator, BaseTagger):
         tokens = None
         if vectors is not None:
             tokens = {"reader": reader, **{name: getattr(self, name) for name in TOKEN_OPTIONS}}
-        head = {"allowed": target.allowed()}
-        if self.output == "crf":
+        kind = self.output if target.kind == "tags" else "labels"
+        head = {} if kind == "labels" else {"allowed": target.allowed()}
+        if kind == "crf":
             head["constrain"] = self.constrain_training
-        return TaggerNetwork(reader.n_features, vectors, target.n_outputs, self.output, head, tokens,
+        return TaggerNetwork(reader.n_features, vectors, target.n_outputs, kind, head, tokens,
                              random_state=random_state, **self._network_options())  # fmt: skip
 
     def partial_fit(self, X, y, classes=None, sample_weight=None):
@@ -293,33 +294,3 @@ class RNNTagger(RecurrentStepEstimator, BaseTagger):
         self : object
         """
         return self._partial_fit(*self._cut_with_tags(X, y, learning=True), classes, sample_weight)
-
-    def _validate(self, learned, examples):
-        """Return entity F1 or accuracy of held-out examples, as ``validation_scores_`` has them."""
-        network, target, rows = learned.network, learned.target, np.sort(examples.rows)
-        found = self._by_steps(examples.sequences, rows, network.decode, np.int32)
-        true = examples.targets.take(rows)
-        accuracy = float(np.mean(found.values == true.values))
-        y_true = None if target.scheme is None else target.inner_labels(true)
-        if y_true is None or not any(label != "O" for labels in y_true for label in labels):
-            return accuracy
-        return entity_f1(y_true, target.inner_labels(found), scheme=target.scheme) or accuracy - 1
-
-    def _describe(self, score):
-        return {"valid": f"{score:.4f}"}
-
-    def _paths(self, X):
-        check_fitted(self, "network_")
-        return self._steps(X, self.network_.decode, np.int32)
-
-    def _marginals(self, X):
-        check_fitted(self, "network_")
-        return self._steps(X, self.network_.predict, np.float64, self._target.n_outputs)
-
-    def _emissions(self, X):
-        check_fitted(self, "network_")
-        return self._steps(X, self.network_.outputs, np.float64, self._target.n_outputs)
-
-    def _set_fitted(self, learned, optimizer):
-        super()._set_fitted(learned, optimizer)
-        self.classes_, self.scheme_ = self._target.classes, self._target.scheme

@@ -6,9 +6,14 @@ import numpy as np
 
 from fastrnn.estimators.examples import Examples, check_lengths
 from fastrnn.estimators.recurrent import RecurrentSequenceEstimator
+from fastrnn.metrics import entity_f1
 from fastrnn.networks.sequence import Batch
-from fastrnn.tagging.labels import check_same_lengths, label_sequences
-from fastrnn.tagging.targets import STEP_TARGETS, StepTargets
+from fastrnn.tagging.base import BaseTagger
+from fastrnn.tagging.causal import CausalMixin
+from fastrnn.tagging.labels import check_same_lengths
+from fastrnn.tagging.next_step import LabelGenerationMixin
+from fastrnn.tagging.step_numbers import STEP_TARGETS
+from fastrnn.tagging.targets import StepTargets
 from fastrnn.utils.brief import BriefHelpMixin
 from fastrnn.utils.checks import check_fitted
 
@@ -43,9 +48,11 @@ class RecurrentStepEstimator(BriefHelpMixin, RecurrentSequenceEstimator):
         ----------
         X : list of (list of str or int), list of str, list of array (T_i, D), or array (n, T, D) or (n, T)
             The sequences, as `input` says. Empty ones are allowed.
-        y : list of (list of label, or array (T_i,)), or array (n, T)
-            A label for each element of X: strings, or numbers (integers, booleans or whole floats). With
-            ``input="text"``, a list of (begin, end, label) for each text: spans of characters that do not overlap.
+        y : list of (list of label, array (T_i,) or array (T_i, K)), or array (n, T) or (n, T, K)
+            For a tagger, a label for each element of X: strings, or numbers (integers, booleans or whole floats); or
+            several labels for each, as arrays of 0 and 1 with a column for each label. With ``input="text"``, a list of
+            (begin, end, label) for each text: spans of characters that do not overlap. For a regressor, one or several
+            numbers for each step.
         sample_weight : array-like (n,), default=None
             Weight of each sequence: of each of its elements.
         X_val, y_val : as X and y, default=None
@@ -79,10 +86,10 @@ class RecurrentStepEstimator(BriefHelpMixin, RecurrentSequenceEstimator):
         return self._fit(X, y, sample_weight, X_val, y_val, checkpoint, checkpoint_minutes)
 
     def _encode_targets(self, target, y, sequences):
-        labels = label_sequences(y)
-        check_lengths("X and y", None, sequences, labels)
-        check_same_lengths(labels, sequences.full_lengths, ("X", "y"), self._elements)
-        return target.encode(labels).cut(sequences.lengths, self.truncation)
+        targets = target.encode(y)
+        check_lengths("X and y", None, sequences, targets)
+        check_same_lengths(targets, sequences.full_lengths, ("X", "y"), self._elements)
+        return targets.cut(sequences.lengths, self.truncation)
 
     def _target_weights(self, target, encoded):
         """Return 1 for each sequence, and 0 for those without elements."""
@@ -90,10 +97,9 @@ class RecurrentStepEstimator(BriefHelpMixin, RecurrentSequenceEstimator):
 
     def _validation_examples(self, learned, X, y):
         sequences = _whole(learned.reader).read(X)
-        labels = label_sequences(y, "y_val")
-        check_lengths("X_val and y_val", X, sequences, labels)
-        check_same_lengths(labels, sequences.lengths, ("X_val", "y_val"), self._elements)
-        targets = learned.target.encode(labels, "y_val", allow_unknown=True)
+        targets = learned.target.encode(y, "y_val", allow_unknown=True)
+        check_lengths("X_val and y_val", X, sequences, targets)
+        check_same_lengths(targets, sequences.lengths, ("X_val", "y_val"), self._elements)
         rows = np.flatnonzero(targets.lengths)
         if not len(rows):
             raise ValueError("y_val holds no labels: at least one sequence with an element is required.")
@@ -126,6 +132,43 @@ class RecurrentStepEstimator(BriefHelpMixin, RecurrentSequenceEstimator):
     def _set_fitted(self, learned, optimizer):
         super()._set_fitted(learned, optimizer)
         self.n_outputs_ = self._target.n_outputs
+
+
+class RecurrentTagger(CausalMixin, LabelGenerationMixin, RecurrentStepEstimator, BaseTagger):
+    """Base class of recurrent taggers: predictions and validation."""
+
+    def _validate(self, learned, examples):
+        """Return entity F1 or accuracy of held-out examples, as ``validation_scores_`` has them."""
+        if learned.target.kind == "step_labels":
+            return super()._validate(learned, examples)
+        network, target, rows = learned.network, learned.target, np.sort(examples.rows)
+        found = self._by_steps(examples.sequences, rows, network.decode, np.int32)
+        true = examples.targets.take(rows)
+        accuracy = float(np.mean(found.values == true.values))
+        y_true = None if target.scheme is None else target.inner_labels(true)
+        if y_true is None or not any(label != "O" for labels in y_true for label in labels):
+            return accuracy
+        return entity_f1(y_true, target.inner_labels(found), scheme=target.scheme) or accuracy - 1
+
+    def _describe(self, score):
+        return {"valid": f"{score:.4f}"}
+
+    def _paths(self, X):
+        check_fitted(self, "network_")
+        shape = () if self._target.kind == "tags" else (self._target.n_outputs,)
+        return self._steps(X, self.network_.decode, np.int32, *shape)
+
+    def _marginals(self, X):
+        check_fitted(self, "network_")
+        return self._steps(X, self.network_.predict, np.float64, self._target.n_outputs)
+
+    def _emissions(self, X):
+        check_fitted(self, "network_")
+        return self._steps(X, self.network_.outputs, np.float64, self._target.n_outputs)
+
+    def _set_fitted(self, learned, optimizer):
+        super()._set_fitted(learned, optimizer)
+        self.classes_, self.scheme_ = self._target.classes, self._target.scheme
 
 
 def _whole(reader):

@@ -7,6 +7,7 @@ import itertools
 import operator
 
 import numpy as np
+from scipy.special import softmax
 
 from fastrnn.estimators.labels import restored_classes, stored_classes
 from fastrnn.estimators.targets import ClassTarget
@@ -116,6 +117,7 @@ class TagsTarget:
             self.classes = label_classes([*classes.tolist(), *(label for _, label in back)])
         places = {label: k for k, label in enumerate(self.classes.tolist())}
         merged = dict(reversed(back)) if scheme != scheme_of_y else {}
+        self._plain = self.classes.tolist()
         self.merged = np.array([places[merged.get(label, label)] for label in self.inner])  # (K',) of 0 … K - 1
         self._places = {label: k for k, label in enumerate(self.inner)}
 
@@ -181,6 +183,14 @@ class TagsTarget:
         """Return whether each of the labels that `read` returned is predicted, bool (N,)."""
         flat = itertools.chain.from_iterable(predicted)
         return np.fromiter(map(operator.eq, labels.flat, flat), np.bool_, len(labels.flat))
+
+    def step_prediction(self, scores):
+        """Return the best label for the scores of an element, (K',)."""
+        return self._plain[self.merged[scores.argmax()]]
+
+    def step_probabilities(self, scores):
+        """Return the probabilities of the labels of y, (K,), for the scores of an element, (K',)."""
+        return np.bincount(self.merged, softmax(scores), len(self.classes))
 
     def merge(self, scores, add):
         """Return scores of the labels of y: those of all inner labels that are written alike are added.
@@ -301,7 +311,3 @@ def writable_labels(labels, scheme_from, scheme_to):
     converted = to_scheme(written, scheme_from, scheme_to)
     flat = itertools.chain.from_iterable
     return list(dict.fromkeys(zip(flat(written), flat(converted), strict=True)))
-
-
-# By the kind that a file names; targets of several labels, or of numbers, for each element have their place here.
-STEP_TARGETS = {target.kind: target for target in (TagsTarget,)}
