@@ -54,6 +54,8 @@ def folder(tmp_path):
             rows = [("a fine film", "pos"), ("truly fine", "pos"), ("a dull film", "neg"), ("so dull", "neg")] * 25
             csv.writer(file).writerows([("review", "mood"), *rows])
     (tmp_path / "pairs.tsv").write_text("good\tbad\nthe value is found\tthe value are found\n", encoding="utf-8")
+    for name in ("train.conll", "test.conll"):
+        (tmp_path / name).write_text("Ann B-PER\nleft O\nRome B-LOC\n\nShe O\nleft O\n\n" * 5, encoding="utf-8")
     command = tmp_path / "bin/fastrnn"
     command.parent.mkdir()
     command.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m fastrnn "$@"\n')
