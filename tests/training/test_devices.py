@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fastrnn import RNNClassifier, RNNLanguageModel, backends
+from fastrnn import RNNClassifier, RNNLanguageModel, RNNTagger, backends
 from fastrnn.training.averaging import WeightAverage
 from fastrnn.training.clipping import clip_grad_norm, clip_grad_value
 from fastrnn.training.optimizers import make_optimizer
@@ -89,3 +89,15 @@ def test_a_classifier(device):
     on_cpu, model = (RNNClassifier(**options, batch_size=5, device=name).fit(LINES, labels) for name in ("cpu", device))
     np.testing.assert_allclose(model.loss_curve_, on_cpu.loss_curve_, rtol=1e-5)
     np.testing.assert_allclose(model.predict_proba(LINES), on_cpu.predict_proba(LINES), rtol=1e-5)
+
+
+@pytest.mark.parametrize("output", ["crf", "softmax"])
+def test_a_tagger(output, device):
+    X = [line.split()[:5] for line in LINES[:6]]
+    y = [["B-X" if "a" in token else "I-X" if place else "O" for place, token in enumerate(tokens)] for tokens in X]
+    options = {**OPTIONS, **REGULARIZED, "output": output, "class_weight": {"O": 2.0}, "batch_size": 3}
+    on_cpu, model = (RNNTagger(**options, device=name).fit(X, y, None, X, y) for name in ("cpu", device))
+    np.testing.assert_allclose(model.loss_curve_, on_cpu.loss_curve_, rtol=1e-5)
+    assert model.validation_scores_ == on_cpu.validation_scores_
+    assert model.predict(X) == on_cpu.predict(X)
+    np.testing.assert_allclose(model.predict_proba(X), on_cpu.predict_proba(X), rtol=1e-5)
