@@ -1,8 +1,8 @@
 """Weights to and from torch and Keras, and networks as ONNX files.
 
 A layer's `state_dict` and `load_state_dict` are torch's already. Recurrent language models, classifiers and regressors
-have ``to_torch``, ``from_torch``, ``to_keras``, ``from_keras`` and ``to_onnx`` as methods. Only ONNX files need another
-library (package onnx).
+have ``to_torch``, ``from_torch``, ``to_keras``, ``from_keras`` and ``to_onnx`` as methods, taggers and
+`RNNStepRegressor` ``to_onnx``. Only ONNX files need another library (package onnx).
 
 The ONNX graph of a classifier or regressor has the inputs
 
@@ -14,6 +14,19 @@ B and T are open, and T is at least 1. Steps beyond the end of a sequence may ho
 ``probabilities`` (B, K) as from `predict_proba`, or for a regressor ``values``, (B,) or (B, K), as from `predict`; both
 are float32. The metadata holds JSON: ``classes``, a list in the order of the outputs, and ``vocabulary``, the list of
 tokens.
+
+The graph of an `RNNTagger` or `RNNStepRegressor` has the same inputs; it reads all steps. For tokens, further inputs
+of int64 belong to the model's parts: ``characters`` (B, T, C), the ids of each token's characters, 2 for the first of
+``characters`` in the metadata, 1 for others (or of its n-grams), with their numbers ``character_lengths``
+(B, T); ``shapes`` (B, T), 1 for the first of ``shapes`` in the metadata, 0 for others; and ``column_1`` (B, T) and so
+on, places in the list of that name. The output is
+
+- ``emissions`` (B, T, K), in the order of ``classes`` in the metadata, which are labels of the ``scheme`` there; and
+  with a CRF ``transitions`` (K, K), ``start_transitions`` and ``end_transitions`` (K,), minus infinity where the scheme
+  allows none. A `fastrnn.layers.CRF` that has loaded these three finds the best paths:
+  ``layer.decode(emissions.swapaxes(0, 1), lengths)``;
+- ``probabilities`` (B, T, K) for several labels at each step;
+- ``values``, (B, T) or (B, T, K), of an `RNNStepRegressor`.
 
 >>> import json, pathlib, tempfile
 >>> import pytest

@@ -44,10 +44,10 @@ def _write_recurrent(model, path):
     if "embedding" in layers:
         x = graph.add("Gather", graph.constant(layers["embedding"].state_dict()["weight"]), x, axis=0)
     else:
-        x = _standardized(graph, x, model.learned.reader)
+        x = standardized(graph, x, model.learned.reader)
     rows = graph.add("Transpose", x, perm=[1, 0, 2])  # (T, B, D)
     # The runtime refuses sequences without steps: they get one here, which pooling leaves out.
-    steps = graph.add("Cast", graph.add("Max", lengths, _integer(graph, [1])), to=graph.kind(np.int32))
+    steps = graph.add("Cast", graph.add("Max", lengths, integer(graph, [1])), to=graph.kind(np.int32))
     y, _ = add_recurrent(graph, layers["recurrent"], rows, steps)
     _predict(graph, model, _pooled(graph, layers["pooling"], y, lengths, alive), path)
 
@@ -57,15 +57,15 @@ def _write_averaging(model, path):
     network, (fewest, most) = model.network_, model.learned.reader.options["ngram_range"]
     graph = Graph(opset=17 if most == 1 else _OPSET_OF_XOR)
     ids, _, alive = _read(graph, model)
-    known = graph.add("And", alive, graph.add("Not", graph.add("Equal", ids, _integer(graph, UNK_ID))))
+    known = graph.add("And", alive, graph.add("Not", graph.add("Equal", ids, integer(graph, UNK_ID))))
     bags = [(ids, known)] if fewest == 1 else []
     bags += [bag for n, bag in _ngrams(graph, model, ids, known, most) if n >= fewest]
     weight = graph.constant(network.get_arrays()["embedding.weight"])
-    sums, counts = zip(*(_sum_of_vectors(graph, weight, *bag) for bag in bags), strict=True)
+    sums, counts = zip(*(sum_of_vectors(graph, weight, *bag) for bag in bags), strict=True)
     count = graph.add("Max", graph.add("Sum", *counts), graph.constant(np.float32(1)))
     h = graph.add("Div", graph.add("Sum", *sums), count)
-    for dense, _ in network.hidden:
-        h = graph.add("Relu", _dense(graph, h, dense))
+    for layer, _ in network.hidden:
+        h = graph.add("Relu", dense(graph, h, layer))
     _predict(graph, model, h, path)
 
 
@@ -85,19 +85,19 @@ def _ngrams(graph, model, ids, known, most):
                           direction="RIGHT")  # fmt: skip
         bucket = graph.add("Mod", mixed, graph.constant(np.uint64(model.learned.reader.options["n_buckets"])))
         bucket = graph.add("Cast", bucket, to=graph.kind(np.int64))
-        yield n, (graph.add("Add", bucket, _integer(graph, len(model.vocabulary_))), complete)
+        yield n, (graph.add("Add", bucket, integer(graph, len(model.vocabulary_))), complete)
 
 
 def _columns(graph, x, begin, end):
-    return graph.add("Slice", x, *(_integer(graph, [value]) for value in (begin, end, 1)))
+    return graph.add("Slice", x, *(integer(graph, [value]) for value in (begin, end, 1)))
 
 
-def _sum_of_vectors(graph, weight, ids, counts):
+def sum_of_vectors(graph, weight, ids, counts):
     """Return the names of the sum (B, D) of the vectors of the ids (B, T) that count, and of their number."""
     vectors = graph.add("Gather", weight, ids, axis=0)
-    masked = graph.add("Where", _with_axis(graph, counts, 2), vectors, graph.constant(np.float32(0)))
-    number = graph.add("ReduceSum", graph.add("Cast", counts, to=graph.kind(np.float32)), _integer(graph, [1]))
-    return graph.add("ReduceSum", masked, _integer(graph, [1]), keepdims=0), number  # (B, D), (B, 1)
+    masked = graph.add("Where", with_axis(graph, counts, 2), vectors, graph.constant(np.float32(0)))
+    number = graph.add("ReduceSum", graph.add("Cast", counts, to=graph.kind(np.float32)), integer(graph, [1]))
+    return graph.add("ReduceSum", masked, integer(graph, [1]), keepdims=0), number  # (B, D), (B, 1)
 
 
 def _read(graph, model):
@@ -118,33 +118,33 @@ def _read(graph, model):
     else:
         x = graph.input("tokens", np.int64, ("B", "T"))
     lengths = graph.input("lengths", np.int64, ("B",))
-    n_steps, places = _places(graph, x, axis=1)
+    n_steps, places = step_places(graph, x, axis=1)
     most = model.learned.reader.options["max_length"]
     if most is not None:
-        whole, lengths = lengths, graph.add("Min", lengths, _integer(graph, [most]))
+        whole, lengths = lengths, graph.add("Min", lengths, integer(graph, [most]))
         if model.learned.reader.options["truncation"] == "start":
             x = _shifted(graph, x, places, n_steps, graph.add("Sub", whole, lengths), model)
-    alive = graph.add("Less", _with_axis(graph, places, 0), _with_axis(graph, lengths, 1))
-    mask, zero = (_with_axis(graph, alive, 2), np.float32(0)) if is_series else (alive, np.int64(0))
+    alive = graph.add("Less", with_axis(graph, places, 0), with_axis(graph, lengths, 1))
+    mask, zero = (with_axis(graph, alive, 2), np.float32(0)) if is_series else (alive, np.int64(0))
     return graph.add("Where", mask, x, graph.constant(zero)), lengths, alive
 
 
-def _places(graph, x, axis):
+def step_places(graph, x, axis):
     """Return the names of the number of steps of x, and of their indices from 0 on."""
-    n_steps = graph.add("Gather", graph.add("Shape", x), _integer(graph, axis), axis=0)
-    return n_steps, graph.add("Range", _integer(graph, 0), n_steps, _integer(graph, 1))
+    n_steps = graph.add("Gather", graph.add("Shape", x), integer(graph, axis), axis=0)
+    return n_steps, graph.add("Range", integer(graph, 0), n_steps, integer(graph, 1))
 
 
 def _shifted(graph, x, places, n_steps, starts, model):
     """Move each sequence of x so that it begins at its step of `starts` (B,)."""
-    moved = graph.add("Add", _with_axis(graph, places, 0), _with_axis(graph, starts, 1))
-    moved = graph.add("Min", moved, graph.add("Sub", n_steps, _integer(graph, [1])))  # (B, T)
+    moved = graph.add("Add", with_axis(graph, places, 0), with_axis(graph, starts, 1))
+    moved = graph.add("Min", moved, graph.add("Sub", n_steps, integer(graph, [1])))  # (B, T)
     if model.learned.reader.vocabulary is None:
-        moved = graph.add("Expand", _with_axis(graph, moved, 2), graph.add("Shape", x))
+        moved = graph.add("Expand", with_axis(graph, moved, 2), graph.add("Shape", x))
     return graph.add("GatherElements", x, moved, axis=1)
 
 
-def _standardized(graph, x, reader):
+def standardized(graph, x, reader):
     """Standardize series in float64, as the reader does."""
     x = graph.add("Cast", x, to=graph.kind(np.float64))
     x = graph.add("Div", graph.add("Sub", x, graph.constant(reader.mean)), graph.constant(reader.scale))
@@ -153,20 +153,20 @@ def _standardized(graph, x, reader):
 
 def _pooled(graph, pooling, y, lengths, alive):
     """Pool the steps of y (T, B, H); return the name of (B, H)."""
-    alive = _with_axis(graph, graph.add("Transpose", alive, perm=[1, 0]), 2)  # (T, B, 1)
-    zero, over_steps = graph.constant(np.float32(0)), _integer(graph, [0])
+    alive = with_axis(graph, graph.add("Transpose", alive, perm=[1, 0]), 2)  # (T, B, 1)
+    zero, over_steps = graph.constant(np.float32(0)), integer(graph, [0])
     if pooling.pooling == "max":
         most = graph.add("ReduceMax", graph.add("Where", alive, y, graph.constant(np.float32(-np.inf))), axes=[0],
                          keepdims=0)  # fmt: skip
-        is_empty = graph.add("Equal", lengths, _integer(graph, [0]))
-        return graph.add("Where", _with_axis(graph, is_empty, 1), zero, most)
+        is_empty = graph.add("Equal", lengths, integer(graph, [0]))
+        return graph.add("Where", with_axis(graph, is_empty, 1), zero, most)
     if pooling.pooling == "last":
         return graph.add("ReduceSum", _last_steps(graph, pooling, y, lengths, alive), over_steps, keepdims=0)
     y = graph.add("Where", alive, y, zero)
     if pooling.pooling == "mean":
-        counts = graph.add("Cast", graph.add("Max", lengths, _integer(graph, [1])), to=graph.kind(np.float32))
-        return graph.add("Div", graph.add("ReduceSum", y, over_steps, keepdims=0), _with_axis(graph, counts, 1))
-    hidden = graph.add("Tanh", _dense(graph, y, pooling))
+        counts = graph.add("Cast", graph.add("Max", lengths, integer(graph, [1])), to=graph.kind(np.float32))
+        return graph.add("Div", graph.add("ReduceSum", y, over_steps, keepdims=0), with_axis(graph, counts, 1))
+    hidden = graph.add("Tanh", dense(graph, y, pooling))
     scores = graph.add("MatMul", hidden, graph.constant(pooling.state_dict()["context"].T))  # (T, B, 1)
     scores = graph.add("Where", alive, scores, graph.constant(np.float32(-1e30)))
     return graph.add("ReduceSum", graph.add("Mul", y, graph.add("Softmax", scores, axis=0)), over_steps, keepdims=0)
@@ -174,12 +174,12 @@ def _pooled(graph, pooling, y, lengths, alive):
 
 def _last_steps(graph, pooling, y, lengths, alive):
     """Return the outputs (T, B, H) with zeros at all steps but the last that each direction reads."""
-    places = _with_axis(graph, _places(graph, y, axis=0)[1], 1)  # (T, 1)
-    ends = [graph.add("Sub", lengths, _integer(graph, [1])), _integer(graph, [0])][: 1 + pooling.bidirectional]
+    places = with_axis(graph, step_places(graph, y, axis=0)[1], 1)  # (T, 1)
+    ends = [graph.add("Sub", lengths, integer(graph, [1])), integer(graph, [0])][: 1 + pooling.bidirectional]
     sizes = graph.constant(np.full(len(ends), pooling.size // len(ends)))
     parts = graph.add("Split", y, sizes, outputs=len(ends), axis=2)
     chosen = [
-        graph.add("Where", graph.add("And", _with_axis(graph, graph.add("Equal", places, end), 2), alive), part,
+        graph.add("Where", graph.add("And", with_axis(graph, graph.add("Equal", places, end), 2), alive), part,
                   graph.constant(np.float32(0)))
         for end, part in zip(ends, parts, strict=True)
     ]  # fmt: skip
@@ -189,15 +189,10 @@ def _last_steps(graph, pooling, y, lengths, alive):
 def _predict(graph, model, h, path):
     """Add the output layer and the predictions, and write the graph."""
     target, size, metadata = model.learned.target, model.learned.target.n_outputs, {}
-    outputs = _dense(graph, h, model.network_.layers["output"])
+    outputs = dense(graph, h, model.network_.layers["output"])
     if target.kind == "values":
-        outputs = graph.add("Cast", outputs, to=graph.kind(np.float64))
-        outputs = graph.add("Mul", outputs, graph.constant(target.scale))
-        outputs = graph.add("Cast", graph.add("Add", outputs, graph.constant(target.mean)), to=graph.kind(np.float32))
-        shape = ("B", size)
-        if target.n_dims == 1:
-            outputs, shape = graph.add("Squeeze", outputs, _integer(graph, [1])), ("B",)
-        graph.output(outputs, "values", np.float32, shape)
+        shape = ("B",) if target.n_dims == 1 else ("B", size)
+        graph.output(unstandardized(graph, outputs, target, axis=1), "values", np.float32, shape)
     else:
         is_one = target.kind == "classes"
         probabilities = graph.add("Softmax", outputs, axis=1) if is_one else graph.add("Sigmoid", outputs)
@@ -208,14 +203,22 @@ def _predict(graph, model, h, path):
     graph.write(path, metadata)
 
 
-def _dense(graph, x, layer):
+def unstandardized(graph, outputs, target, axis):
+    """Return the values that outputs stand for; those of one dimension lose the axis."""
+    outputs = graph.add("Cast", outputs, to=graph.kind(np.float64))
+    outputs = graph.add("Mul", outputs, graph.constant(target.scale))
+    outputs = graph.add("Cast", graph.add("Add", outputs, graph.constant(target.mean)), to=graph.kind(np.float32))
+    return graph.add("Squeeze", outputs, integer(graph, [axis])) if target.n_dims == 1 else outputs
+
+
+def dense(graph, x, layer):
     arrays = layer.state_dict()
     return graph.dense(x, arrays["weight"], arrays["bias"])
 
 
-def _integer(graph, value):
+def integer(graph, value):
     return graph.constant(np.array(value, np.int64))
 
 
-def _with_axis(graph, x, axis):
-    return graph.add("Unsqueeze", x, _integer(graph, [axis]))
+def with_axis(graph, x, axis):
+    return graph.add("Unsqueeze", x, integer(graph, [axis]))

@@ -7,6 +7,7 @@ import numpy as np
 from fastrnn.layers._layer import Layer
 from fastrnn.utils.checks import shown
 
+_SCORES = ("transitions", "start_transitions", "end_transitions")
 _FIRST_BOUND = 0.1  # of the initial scores, as in pytorch-crf
 
 
@@ -174,6 +175,11 @@ class CRF(Layer):
             )
         return tags, scores
 
+    def decoding_scores(self):
+        """Return what `decode` adds to emissions, as `state_dict` does: minus infinity for what is not allowed."""
+        model = self._model(constrained=True)
+        return {name: np.array(self.backend.to_numpy(scores)) for name, scores in zip(_SCORES, model, strict=True)}
+
     def _loss(self, emissions, tags, weights, lengths, training):
         """Return the loss, and its gradient or None."""
         emissions, lengths = self._read(emissions, lengths)
@@ -191,7 +197,7 @@ class CRF(Layer):
 
     def _model(self, constrained):
         """Return transitions, start and end, minus infinity where they are forbidden and that counts."""
-        scores = [self.parameters[name] for name in ("transitions", "start_transitions", "end_transitions")]
+        scores = [self.parameters[name] for name in _SCORES]
         if self.allowed is None or not constrained:
             return scores
         start, transitions, end = self.allowed

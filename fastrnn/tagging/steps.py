@@ -6,6 +6,7 @@ import numpy as np
 
 from fastrnn.estimators.examples import Examples, check_lengths
 from fastrnn.estimators.recurrent import RecurrentSequenceEstimator
+from fastrnn.exchange._onnx_steps import OnnxStepsMixin
 from fastrnn.metrics import entity_f1
 from fastrnn.networks.sequence import Batch
 from fastrnn.tagging.base import BaseTagger
@@ -18,7 +19,7 @@ from fastrnn.utils.brief import BriefHelpMixin
 from fastrnn.utils.checks import check_fitted
 
 
-class RecurrentStepEstimator(BriefHelpMixin, RecurrentSequenceEstimator):
+class RecurrentStepEstimator(BriefHelpMixin, OnnxStepsMixin, RecurrentSequenceEstimator):
     """Base class of recurrent estimators with a target for each element.
 
     Training cuts sequences that are longer than `max_length`, and their targets with them. Predictions are made for

@@ -7,9 +7,16 @@ import numpy as np
 import pytest
 from scipy.special import expit, softmax
 
-from fastrnn import MeanEmbeddingClassifier, RNNClassifier, RNNLanguageModel, RNNRegressor
+from fastrnn import (
+    MeanEmbeddingClassifier,
+    RNNClassifier,
+    RNNLanguageModel,
+    RNNRegressor,
+    RNNStepRegressor,
+    RNNTagger,
+)
 from fastrnn.exchange import to_onnx
-from fastrnn.layers import GRU, LSTM, RNN, Recurrent
+from fastrnn.layers import CRF, GRU, LSTM, RNN, Recurrent
 
 LINES = ["the cat sat on the mat", "the dog sat on the log", "a cat and a dog"] * 5
 OPTIONS = {"embedding_size": 6, "hidden_size": 7, "max_iter": 1, "early_stopping": False, "random_state": 0}
@@ -357,3 +364,103 @@ def test_averages_in_onnxruntime(ngram_range, onnxruntime, tmp_path):
     properties = pytest.importorskip("onnx").load(tmp_path / "model.onnx").metadata_props
     metadata = {entry.key: json.loads(entry.value) for entry in properties}
     assert metadata == {"classes": ["x", "y", "z"], "vocabulary": model.vocabulary_.tokens}
+
+
+# ----- taggers in onnxruntime ----------------------------------------------------------------------------------------
+
+
+def check_tagger(model, X, feed, lengths, run, metadata):
+    """Compare emissions and best paths, decoded by a layer, with those of the model."""
+    emissions, *scores = run(None, {**feed, "lengths": lengths})
+    for ours, theirs, length in zip(model._emissions(X).parts(), emissions, lengths, strict=True):
+        np.testing.assert_allclose(theirs[:length], ours, atol=1e-5)
+    layer = CRF(emissions.shape[2])
+    layer.load_state_dict(dict(zip(("transitions", "start_transitions", "end_transitions"), scores, strict=True)))
+    paths, _ = layer.decode(emissions.swapaxes(0, 1), lengths)
+    found = [[metadata["classes"][k] for k in path[:length]] for path, length in zip(paths.T, lengths, strict=True)]
+    assert found == [list(labels) for labels in model.predict(X)]
+
+
+def metadata_of(path):
+    properties = pytest.importorskip("onnx").load(path).metadata_props
+    return {entry.key: json.loads(entry.value) for entry in properties}
+
+
+def token_inputs(model, X):
+    """Return the inputs of the graph for tokens: ids with something beyond the ends."""
+    sequences = model.learned.reader.read(X)
+    values, lengths = sequences.padded(np.arange(len(X)))
+    places, forms = values[..., 0].T, sequences.forms
+    inputs = {"tokens": forms.words[places], "shapes": forms.shapes[places]}
+    if forms.characters is not None:
+        ids, counts = forms.characters.padded(places.reshape(-1))
+        inputs["characters"], inputs["character_lengths"] = (
+            ids.T.reshape(*places.shape, -1),
+            counts.reshape(places.shape),
+        )
+    if values.shape[2] > 1:
+        inputs["column_1"] = values[..., 1].T
+    behind = np.arange(values.shape[0]) >= lengths[:, np.newaxis]
+    for array in inputs.values():
+        array[behind] = 10**6
+    return {name: array.astype(np.int64) for name, array in inputs.items()}, lengths
+
+
+SENTENCES = [["Rome", "is", "old"], ["Anna", "Lee", "saw", "Rome", "2x"], [], ["new-York"]]
+TAGS = [["B-LOC", "O", "O"], ["B-PER", "I-PER", "O", "B-LOC", "O"], [], ["B-LOC"]]
+
+
+@pytest.mark.parametrize("char_encoder", ["rnn", "ngrams"])
+@pytest.mark.parametrize("columns", [False, True])
+def test_taggers_of_tokens_in_onnxruntime(char_encoder, columns, onnxruntime, tmp_path):
+    X = [[(token, token[-1]) for token in sentence] if columns else sentence for sentence in SENTENCES]
+    options = {"char_encoder": char_encoder, "cell": "gru" if columns else "lstm", "scheme": "bioes", **SMALL}
+    model = RNNTagger(**options).fit(X, TAGS)
+    randomize(model.network_.all_parameters)
+    inputs, lengths = token_inputs(model, X)
+    run, metadata = onnxruntime(model.to_onnx), metadata_of(tmp_path / "model.onnx")
+    assert metadata["scheme"] == "bioes"
+    assert metadata["vocabulary"] == model.vocabulary_.tokens
+    emissions = run(["emissions"], {**inputs, "lengths": lengths})[0]
+    for ours, theirs, length in zip(model._emissions(X).parts(), emissions, lengths, strict=True):
+        np.testing.assert_allclose(theirs[:length], ours, atol=1e-5)
+
+
+def test_taggers_of_words_alone_in_onnxruntime(onnxruntime, tmp_path):
+    model = RNNTagger(char_encoder=None, shapes=False, num_layers=2, **SMALL).fit(SENTENCES, TAGS)
+    randomize(model.network_.all_parameters)
+    inputs, lengths = token_inputs(model, SENTENCES)
+    run = onnxruntime(model.to_onnx)
+    check_tagger(model, SENTENCES, {"tokens": inputs["tokens"]}, lengths, run, metadata_of(tmp_path / "model.onnx"))
+
+
+@pytest.mark.parametrize("output", ["crf", "softmax"])
+def test_taggers_of_series_in_onnxruntime(output, onnxruntime, tmp_path):
+    X, y = series(), [np.arange(len(part)) % 3 for part in series()]
+    model = RNNTagger(input="series", output=output, bidirectional=False, **SMALL).fit(X, y)
+    randomize(model.network_.all_parameters)
+    batch, lengths = padded(X, 11, np.nan)
+    run = onnxruntime(model.to_onnx)
+    if output == "crf":
+        check_tagger(model, X, {"series": batch}, lengths, run, metadata_of(tmp_path / "model.onnx"))
+    else:
+        (emissions,) = run(None, {"series": batch, "lengths": lengths})
+        for ours, theirs, length in zip(model.decision_function(X), emissions, lengths, strict=True):
+            np.testing.assert_allclose(theirs[:length], ours, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["labels", "values", "value"])
+def test_numbers_of_steps_in_onnxruntime(kind, onnxruntime):
+    X, rng = series(), np.random.default_rng(0)
+    if kind == "labels":
+        model = RNNTagger(input="series", **SMALL).fit(X, [rng.integers(2, size=(len(part), 3)) for part in X])
+        expected = model.predict_proba(X)
+    else:
+        sizes = [(len(part), 2)[: 2 - (kind == "value")] for part in X]
+        model = RNNStepRegressor(hidden_size=8, max_iter=1, random_state=0).fit(X, [1e3 + rng.standard_normal(size) for size in sizes])
+        expected = model.predict(X)
+    batch, lengths = padded(X, 11, np.nan)
+    (found,) = onnxruntime(model.to_onnx)(None, {"series": batch, "lengths": lengths})
+    for ours, theirs, length in zip(expected, found, lengths, strict=True):
+        assert theirs[:length].shape == ours.shape
+        np.testing.assert_allclose(theirs[:length], ours, rtol=1e-6, atol=1e-5)
