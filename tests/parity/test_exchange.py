@@ -457,7 +457,9 @@ def test_numbers_of_steps_in_onnxruntime(kind, onnxruntime):
         expected = model.predict_proba(X)
     else:
         sizes = [(len(part), 2)[: 2 - (kind == "value")] for part in X]
-        model = RNNStepRegressor(hidden_size=8, max_iter=1, random_state=0).fit(X, [1e3 + rng.standard_normal(size) for size in sizes])
+        model = RNNStepRegressor(hidden_size=8, max_iter=1, random_state=0).fit(
+            X, [1e3 + rng.standard_normal(size) for size in sizes]
+        )
         expected = model.predict(X)
     batch, lengths = padded(X, 11, np.nan)
     (found,) = onnxruntime(model.to_onnx)(None, {"series": batch, "lengths": lengths})
