@@ -180,7 +180,7 @@ def _other_input(element, input):
     if input == "text" and kind in ("U", "O", "T") and getattr(element, "shape", ())[1:] == (1,):
         return ": give its one column, X[:, 0]"
     if kind in ("b", "i", "u", "f"):
-        return ": set input='series', which RNNClassifier and RNNRegressor have, for arrays of numbers"
+        return ": set input='series', which RNNClassifier, RNNRegressor and RNNTagger have, for arrays of numbers"
     if kind == "U" and input == "text":
         return ": set input='tokens' for lists of tokens"
     if is_missing(element):

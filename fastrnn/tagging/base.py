@@ -1,6 +1,7 @@
 """What all taggers have: predictions for each element of sequences, and their accuracy."""
 
 import abc
+import collections.abc
 
 import numpy as np
 
@@ -44,6 +45,7 @@ class BaseTagger(GuardedMixin, abc.ABC):
 
     def _cut_with_tags(self, X, y, names=("X", "y"), learning=False):
         """Return X and y; with ``input="text"``, the tokens of the texts, and their tags in place of spans."""
+        y = list(y) if isinstance(y, collections.abc.Iterator) else y  # which is read several times
         if self.input != "text":
             return X, y
         X = self._cut(X, names[0], learning)

@@ -179,8 +179,10 @@ class CRFTagger(CRFFilesMixin, BaseTagger, BaseEstimator):
             last iteration.
         """
         self._check_parameters()
+        if (X_val is None) != (y_val is None):
+            raise ValueError("X_val and y_val must be given both or not at all.")
         X, y = self._cut_with_tags(X, y, learning=True)
-        if X_val is not None and y_val is not None:
+        if X_val is not None:
             X_val, y_val = self._cut_with_tags(X_val, y_val, ("X_val", "y_val"))
         return self._fit(X, y, sample_weight, X_val, y_val)
 

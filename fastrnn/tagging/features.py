@@ -1,6 +1,6 @@
 """Elements of sequences become sparse attributes: from dictionaries, lists of names, or tokens and a template."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
@@ -158,7 +158,7 @@ class AttributeReader:
 
 def _elements(X, features):
     """Return the elements of all sequences, a list, and the offsets of the sequences, int64 (n + 1,)."""
-    if isinstance(X, str | bytes | Mapping) or is_frame(X):
+    if isinstance(X, str | bytes | Mapping) or is_frame(X) or not isinstance(X, Iterable):
         raise ValueError(f"X must be a list of sequences of elements, got {shown(X)}.")
     sequences = [_sequence(sequence, place) for place, sequence in enumerate(X)]
     offsets = np.concatenate([[0], np.cumsum([len(sequence) for sequence in sequences], dtype=np.int64)])
