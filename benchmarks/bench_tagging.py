@@ -58,6 +58,37 @@ class Characters:
         self.model.predict(self.X)
 
 
+class Taggers:
+    """1,600 tokens in 100 sentences, words alone; 2 × 128 units, on one thread."""
+
+    params = ("crf", "softmax")
+    param_names = ("output",)
+
+    def setup(self, output):
+        rng = np.random.default_rng(0)
+        self.X = [[f"w{i}" for i in row] for row in rng.integers(0, 500, (100, 16))]
+        self.y = random_tags(rng, np.full(100, 16))
+        options = {"output": output, "char_encoder": None, "max_iter": 1, "n_jobs": 1, "random_state": 0}
+        self.model = RNNTagger(**options).fit(self.X, self.y)  # compiles
+        self.time_predict(output)
+        self.time_predict_proba(output)
+
+    def time_fit(self, output):
+        self.model.fit(self.X, self.y)
+
+    def peakmem_fit(self, output):
+        self.model.fit(self.X, self.y)
+
+    def time_predict(self, output):
+        self.model.predict(self.X)
+
+    def time_predict_proba(self, output):
+        self.model.predict_proba(self.X)
+
+    def time_predict_one(self, output):
+        self.model.predict(self.X[:1])
+
+
 class ConditionalRandomField:
     """25 steps of 32 sequences, on one thread."""
 

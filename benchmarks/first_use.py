@@ -1,6 +1,6 @@
 """What the first use costs: a `fit` with an empty cache of kernels and with a warm one, in new processes.
 
-python -m benchmarks.first_use [--cell lstm] [--kernels]
+python -m benchmarks.first_use [--model RNNTagger] [--cell lstm] [--kernels]
 
 The work itself is what the same `fit` takes when it is called once more.
 """
@@ -13,12 +13,14 @@ import subprocess
 import sys
 import tempfile
 
+MODELS = ("RNNLanguageModel", "RNNTagger")
 # Runs in a process of its own. A kernel's time is the processor's, without that of kernels compiled within it.
 SCRIPT = """
 import json, sys, time
 begin = time.perf_counter()
-from fastrnn import RNNLanguageModel
-RNNLanguageModel()
+import fastrnn
+cls = getattr(fastrnn, sys.argv[1])
+cls()
 seconds = {"import": time.perf_counter() - begin}
 
 from numba.core import event
@@ -40,17 +42,19 @@ class Kernels(event.Listener):
 
 kernels = Kernels()
 event.register("numba:compile", kernels)
-text = ["the cat sat on the mat", "the dog sat on the log"] * 200
+data = [["the cat sat on the mat", "the dog sat on the log"] * 200]
+if sys.argv[1] == "RNNTagger":
+    data = [[text.split() for text in data[0]], [["DET", "NOUN", "VERB", "ADP", "DET", "NOUN"]] * 400]
 for name in ("first fit", "fit again"):
     begin = time.perf_counter()
-    RNNLanguageModel(sys.argv[1], max_iter=2, random_state=0).fit(text)
+    cls(sys.argv[2], max_iter=2, random_state=0).fit(*data)
     seconds[name] = time.perf_counter() - begin
 seconds["compiling"] = sum(own for _, own in kernels.own)
 print(json.dumps({"seconds": seconds, "kernels": kernels.own}))
 """
 
 
-def measure(cell="lstm"):
+def measure(model="RNNLanguageModel", cell="lstm"):
     """Return what two processes measure that share a cache which is empty at first, a dict each."""
     root = pathlib.Path(__file__).parents[1]
     with tempfile.TemporaryDirectory() as folder:
@@ -59,7 +63,7 @@ def measure(cell="lstm"):
             "NUMBA_CACHE_DIR": folder,
             "PYTHONPATH": os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")]),
         }
-        command = [sys.executable, "-c", SCRIPT, cell]
+        command = [sys.executable, "-c", SCRIPT, model, cell]
         runs = [
             subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True) for _ in range(2)
         ]
@@ -74,10 +78,11 @@ def beyond_the_work(run):
 def main():
     """Read the command line and run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", choices=MODELS, default=MODELS[0])
     parser.add_argument("--cell", default="lstm")
     parser.add_argument("--kernels", action="store_true", help="list the seconds of each kernel")
     arguments = parser.parse_args()
-    runs = measure(arguments.cell)
+    runs = measure(arguments.model, arguments.cell)
     columns = list(runs["empty"]["seconds"])
     print(f"{'cache':8}" + "".join(f"{name:>12}" for name in columns) + f"{'beyond the work':>18}")
     for cache, run in runs.items():
