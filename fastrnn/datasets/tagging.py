@@ -3,7 +3,8 @@
 from sklearn.utils import Bunch
 
 from fastrnn.datasets._folder import ORIGIN, find
-from fastrnn.text.columns import read_conll
+from fastrnn.text.columns import read_columns
+from fastrnn.text.reading import open_lines
 
 _PARTS = ("train", "dev", "test")
 
@@ -48,6 +49,7 @@ def _split(files, loader, **columns):
     parts = {}
     for part, name in files.items():
         path = find(name)
-        tags = {key: read_conll(path, tag=column) for key, column in (columns or {"target": -1}).items()}
-        parts[part] = Bunch(data=tags["target"][0], **{key: y for key, (_, y) in tags.items()})
+        table = read_columns(str(path), open_lines(path))
+        tags = {key: table.tags(column) for key, column in (columns or {"target": -1}).items()}
+        parts[part] = Bunch(data=table.tokens(), **tags)
     return Bunch(**parts, DESCR=f"{loader.__doc__.strip().splitlines()[0]}\n\n{ORIGIN}")

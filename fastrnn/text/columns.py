@@ -12,6 +12,7 @@ from fastrnn.utils.checks import did_you_mean, shown
 
 CONLLU = ("id", "form", "lemma", "upos", "xpos", "feats", "head", "deprel", "deps", "misc")
 _CONLLU_ID = re.compile(r"\d+([-.]\d+)?")  # "3-4" is a token of several words, "3.1" a word that was not written
+_COMMENT = re.compile(r"#\s*(new(doc|par)\b|[\w.:-]+ = )")
 _DOCUMENT = "-DOCSTART-"
 _SPACE = " \t\n\r\f\v"
 
@@ -108,9 +109,10 @@ def read_columns(name, lines):
     lines = list(lines)
     tokens = [line for line in lines if line.strip(_SPACE) and not line.startswith(_DOCUMENT)]
     first = next((line for line in tokens if not line.startswith("#")), tokens[0] if tokens else "")
-    split = (lambda line: line.split("\t")) if "\t" in first else split_whitespace
+    has_tabs = "\t" in first
+    split = (lambda line: line.split("\t")) if has_tabs else split_whitespace
     width = len(split(first)) if first else 0
-    is_conllu = "\t" in first and width == len(CONLLU) and bool(_CONLLU_ID.fullmatch(split(first)[0]))
+    is_conllu = has_tabs and width == len(CONLLU) and bool(_CONLLU_ID.fullmatch(split(first)[0]))
     sentences, rows = [], []
     for number, line in enumerate(lines, start=1):
         if not line.strip(_SPACE):
@@ -119,7 +121,7 @@ def read_columns(name, lines):
         fields = split(line)
         if fields[0] == _DOCUMENT:
             rows = _close(sentences, rows)
-        elif line.startswith("#") and (is_conllu or (len(fields) != width and not rows)):
+        elif line.startswith("#") and (is_conllu or (not rows and _is_comment(line, len(fields) == width, has_tabs))):
             continue
         elif len(fields) != width:
             raise ValueError(f"{name}, line {number}: {len(fields)} columns, where other lines have {width}.")
@@ -127,6 +129,11 @@ def read_columns(name, lines):
             rows.append(fields)
     _close(sentences, rows)
     return Columns(name, sentences, width, is_conllu)
+
+
+def _is_comment(line, has_all_columns, has_tabs):
+    """Return whether a line before a sentence, which begins with "#", is no token."""
+    return not has_all_columns or (not has_tabs and "\t" in line) or bool(_COMMENT.match(line))
 
 
 def _close(sentences, rows):
@@ -141,9 +148,9 @@ def read_conll(source, *, token=None, tag=None, columns=(), encoding="utf-8"):
 
     A line holds the columns of a token, between tabs or, if the first line has none, between spaces. An empty line, or
     one of white space, ends a sentence. Lines that begin with ``-DOCSTART-`` are left out. So are comments: lines
-    before a sentence that begin with ``#`` and have another number of columns. In CoNLL-U, which is recognized by its
-    ten columns, lines of tokens that are several words (``3-4``) and of words that were not written (``3.1``) are left
-    out.
+    before a sentence that begin with ``#`` and have another number of columns, or a name and ``=``. In CoNLL-U, which
+    is recognized by its ten columns, lines of tokens that are several words (``3-4``) and of words that were not
+    written (``3.1``) are left out.
 
     Parameters
     ----------

@@ -46,6 +46,12 @@ def test_hashes_are_tokens_and_comments():
     assert y == [["B-LOC", "O"], ["O", "O", "B-X"]]
 
 
+def test_comments_that_have_as_many_columns():
+    text = "# id 5239\tdomain=en\nthe _ _ O\n\n# sent_id = 4\n# _ _ O\n# newpar x y\n"
+    assert read_conll(io.StringIO(text))[0] == [["the"], ["#", "#"]]
+    assert read_conll(io.StringIO("# newdoc\nthe O\n"))[0] == [["the"]]
+
+
 def test_only_hashes():
     assert read_conll(io.StringIO("#a O\n# O\n"))[0] == [["#a", "#"]]
 
