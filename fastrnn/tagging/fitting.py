@@ -63,7 +63,7 @@ class Fitting:
 
     def minimize(self, start, c1, stop, n_jobs):
         """Minimize the objective and the penalty `c1`, from the parameters `start` on."""
-        l1 = c1 * self.objective.design.l1_factors if c1 else None
+        l1 = c1 * self.objective.design.scales if c1 else None
         has_converged = False
         with np.errstate(all="ignore"), Progress("CRF", self.verbose, "iterations") as progress:
             try:

@@ -71,21 +71,27 @@ class History:
         self._partial = np.empty((self.n_blocks, 3, 2 * memory + 1))
         self._ranges = split(self.n_blocks, min(effective_n_jobs(n_jobs), 1 + size // (16 * _BLOCK)))
 
-    def update(self, step, change):
-        """Keep a step (P,) and the change of the gradient (P,), unless the curvature along it is not positive."""
-        slot = self.n_steps % self.memory
-        self.vectors[slot, : self.size] = step
-        self.vectors[self.memory + slot, : self.size] = change
-        self._multiply(np.array([slot, self.memory + slot]))
-        if not self.gram[slot, self.memory + slot] > 1e-16 * self.gram[self.memory + slot, self.memory + slot]:
-            return
-        self.n_steps += 1
+    def update(self, gradient, step=None, change=None):
+        """Set the gradient (P,), and keep the last step (P,) and change of the gradient (P,).
 
-    def direction(self, gradient):
-        """Return minus the product of the inverse Hessian's approximation with a gradient, float64 (P,)."""
+        Where the curvature along a step is not positive, all steps are forgotten.
+        """
+        slot, rows = self.n_steps % self.memory, [2 * self.memory]
+        self.vectors[-1, : self.size] = gradient
+        if step is not None:
+            rows += [slot, self.memory + slot]
+            self.vectors[slot, : self.size] = step
+            self.vectors[self.memory + slot, : self.size] = change
+        run(_inner_products, [(self._partial, self.vectors, np.array(rows), *blocks) for blocks in self._ranges])
+        self.gram[rows] = self._partial[:, : len(rows)].sum(axis=0)
+        self.gram[:, rows] = self.gram[rows].T
+        curvature, square = self.gram[self.memory + slot, [slot, self.memory + slot]]
+        if step is not None:
+            self.n_steps = self.n_steps + 1 if curvature > 1e-16 * square else 0
+
+    def direction(self):
+        """Return minus the product of the inverse Hessian's approximation with the gradient, float64 (P,)."""
         last, memory = 2 * self.memory, self.memory
-        self.vectors[last, : self.size] = gradient
-        self._multiply(np.array([last]))
         gram, coefficients = self.gram, np.zeros(last + 1)
         coefficients[last] = -1.0
         kept = [k % memory for k in range(max(0, self.n_steps - memory), self.n_steps)]
@@ -101,12 +107,6 @@ class History:
         result = np.empty(self.n_blocks * _BLOCK)
         run(_combine, [(result, self.vectors, coefficients, *blocks) for blocks in self._ranges])
         return result[: self.size]
-
-    def _multiply(self, rows):
-        """Update the rows and columns of the Gram matrix that belong to some vectors."""
-        run(_inner_products, [(self._partial, self.vectors, rows, *blocks) for blocks in self._ranges])
-        self.gram[rows] = self._partial[:, : len(rows)].sum(axis=0)
-        self.gram[:, rows] = self.gram[rows].T
 
 
 @kernel
@@ -138,7 +138,7 @@ def _combine(result, vectors, coefficients, begin, end):
             store(result, k, total)
 
 
-def minimize(function, start, l1, stop, memory=6, n_jobs=None):
+def minimize(function, start, l1, stop, memory=10, n_jobs=None):
     """Minimize a function, and yield each iterate.
 
     Parameters
@@ -149,7 +149,7 @@ def minimize(function, start, l1, stop, memory=6, n_jobs=None):
     l1 : float64 array (P,) or None
         Factors of the absolute values of the parameters, which are added to the function.
     stop : Stop
-    memory : int, default=6
+    memory : int, default=10
         Number of steps that approximate the Hessian.
     n_jobs : int or None
 
@@ -163,18 +163,20 @@ def minimize(function, start, l1, stop, memory=6, n_jobs=None):
     values = collections.deque([point.value], stop.period)
     has_converged = problem.is_flat(point, stop.gradient_tol)
     yield Iterate(point.parameters, point.value, problem.n_evaluations, has_converged)
+    history.update(problem.steepest(point))
     for iteration in range(0 if has_converged else stop.max_iter):
-        direction = problem.project(point, history.direction(problem.steepest(point)))
+        direction = problem.project(point, history.direction())
         step = 1.0 if iteration else 1.0 / norm(direction)
         following = problem.search(point, direction, step)
         if following is None and history.n_steps:  # rounding errors prevail: begin again from the gradient
             history.n_steps = 0
-            direction = problem.project(point, history.direction(problem.steepest(point)))
+            direction = problem.project(point, history.direction())
             following = problem.search(point, direction, 1.0 / norm(direction))
         if following is None:
             yield Iterate(point.parameters, point.value, problem.n_evaluations, True)
             return
-        history.update(following.parameters - point.parameters, following.gradient - point.gradient)
+        steepest = problem.steepest(following)
+        history.update(steepest, following.parameters - point.parameters, following.gradient - point.gradient)
         point = following
         is_level = len(values) == stop.period and values[0] - point.value < stop.tol * abs(point.value)
         has_converged = problem.is_flat(point, stop.gradient_tol) or is_level

@@ -38,13 +38,14 @@ class Objective:
     """
 
     def __init__(self, design, offsets, tags, weights, c2, n_jobs=None):
-        self.design, self.offsets, self.tags, self.weights, self.c2 = design, offsets, tags, weights, c2
+        self.design, self.offsets, self.tags, self.weights = design, offsets, tags, weights
         n_labels, width = design.n_labels, padded(design.n_labels)
         self.n_jobs = min(effective_n_jobs(n_jobs), 1 + design.n_elements // _FEW_ELEMENTS)
         first_single = design.starts[design.n_wide]
         self._floor = floor(n_labels)
         self._rows = aligned_zeros(design.n_wide, width)
         self._pair_weights = np.empty(design.n_column_parameters - first_single)
+        self._penalty = c2 * design.scales * design.units  # of the square of each parameter
         self._pair_labels = design.labels[first_single:]
         self._entry_labels = self._pair_labels[design.single_rows.places]
         self._excess = aligned_zeros(design.n_elements, width)
@@ -68,9 +69,9 @@ class Objective:
         """Write the gradient (P,) at some parameters (P,); return the value."""
         design, n = self.design, self.design.n_column_parameters
         first_single = design.starts[design.n_wide]
-        transitions = parameters[n:].reshape(design.n_labels, design.n_labels)
+        transitions = (parameters[n:] * design.scales[n:]).reshape(design.n_labels, design.n_labels)
         factors = TransitionFactors(transitions)
-        np.multiply(parameters[first_single:n], design.scales[first_single:], out=self._pair_weights)
+        np.multiply(parameters[first_single:n], design.scales[first_single:n], out=self._pair_weights)
         columns = design.starts, design.labels, design.scales
         self._run("columns", _spread, self._rows, parameters, *columns)
         self._run_pieces(factors)
@@ -79,10 +80,13 @@ class Objective:
         self._run("pairs", _finish_pairs, gradient, self._excess, design.single_columns, first_single, *columns[1:])
         products, direct = self._expected[..., : design.n_labels].sum(axis=0)
         expected = products * factors.forward[:, : design.n_labels] + direct
-        gradient[n:] = (expected - self._observed).reshape(-1)
-        gradient += 2 * self.c2 * parameters
+        gradient[n:] = design.scales[n:] * (expected - self._observed).reshape(-1)
+        penalty = self._penalty * parameters
         likelihood = np.sum(self._observed * transitions) - self._losses.sum()
-        return float(self.c2 * np.sum(parameters * parameters) - likelihood)
+        value = float(np.sum(penalty * parameters) - likelihood)
+        penalty *= 2
+        gradient += penalty
+        return value
 
     def _run(self, ranges, function, *arguments):
         run(function, [(*arguments, begin, end) for begin, end in self._ranges[ranges]])
