@@ -27,6 +27,8 @@ class TaggerNetwork(RecurrentEncoder):
         Further parameters of the head.
     tokens : dict or None, default=None
         Parameters of `TokenEncoder`, which then makes the vectors of tokens; None for ids of a single table.
+    input_dropout : float or None, default=None
+        Probability of dropout on the vectors of tokens; None takes half of `dropout`.
     random_state, n_jobs, device, precision, dtype
         Of every layer.
     bidirectional, dropout, locked_dropout, activity_penalty, temporal_activity_penalty, **encoder
@@ -34,8 +36,9 @@ class TaggerNetwork(RecurrentEncoder):
     """
 
     def __init__(self, input_size, vectors, n_outputs, kind, head=None, tokens=None, *, bidirectional, dropout,
-                 locked_dropout, embedding_dropout, freeze_embedding, activity_penalty, temporal_activity_penalty,
-                 random_state, n_jobs, device="cpu", precision="highest", dtype="float32", **encoder):  # fmt: skip
+                 input_dropout=None, locked_dropout, embedding_dropout, freeze_embedding, activity_penalty,
+                 temporal_activity_penalty, random_state, n_jobs, device="cpu", precision="highest", dtype="float32",
+                 **encoder):  # fmt: skip
         super().__init__()
         options = {"random_state": random_state, "n_jobs": n_jobs, "device": device,
                    "precision": precision, "dtype": dtype}  # fmt: skip
@@ -49,7 +52,7 @@ class TaggerNetwork(RecurrentEncoder):
                          locked_dropout=locked_dropout, penalties=(activity_penalty, temporal_activity_penalty),
                          options=options, **embedding, **encoder)  # fmt: skip
         self.embedding = self.tokens or self.embedding
-        self.add_input_dropout(dropout, locked_dropout, options)
+        self.add_input_dropout(dropout / 2 if input_dropout is None else input_dropout, locked_dropout, options)
         self.output_dropout = self.add_layer("output_dropout", Dropout(dropout, locked_dropout, **options))
         self.add_head(STEP_HEADS[kind](self.recurrent.output_size, n_outputs, **(head or {}), **options))
 

@@ -3,6 +3,7 @@
 import numpy as np
 
 from fastrnn.estimators.tokens import TokenReader
+from fastrnn.layers.dropout import check_probability
 from fastrnn.networks.tagging import TaggerNetwork
 from fastrnn.networks.tokens import CHAR_ENCODERS, TOKEN_OPTIONS
 from fastrnn.tagging.labels import are_indicators
@@ -45,7 +46,9 @@ class RNNTagger(RecurrentTagger):
     constrain_training : bool, default=False
         Whether the CRF gives what the scheme rules out no probability in training and in `predict_proba` either.
     dropout : float, default=0.5
-        Probability of dropout on embeddings, between layers and before the output in training.
+        Probability of dropout between layers and before the output in training.
+    input_dropout : float or None, default=None
+        Probability of dropout on the vectors of tokens; None takes half of `dropout`.
     embedding_dropout : float, default=0.0
         Probability that all occurrences of a word are zeroed in a batch.
     locked_dropout : bool, default=True
@@ -172,6 +175,7 @@ class RNNTagger(RecurrentTagger):
     _inputs = ("tokens", "text", "series")
     _fixed = (*RecurrentTagger._fixed, "output", "scheme", "constrain_training", *TOKEN_OPTIONS[:-1])
     _text_reader = TokenReader
+    _network_parameters = (*RecurrentTagger._network_parameters, "input_dropout")
     _auto_steps, _fewest_epochs = 1500, 10
 
     def __init__(
@@ -185,6 +189,7 @@ class RNNTagger(RecurrentTagger):
         scheme="auto",
         constrain_training=False,
         dropout=0.5,
+        input_dropout=None,
         embedding_dropout=0.0,
         locked_dropout=True,
         recurrent_dropout=0.0,
@@ -237,6 +242,7 @@ class RNNTagger(RecurrentTagger):
         check_choice("scheme", self.scheme, ("auto", *SCHEMES, None))
         check_choice("constrain_training", self.constrain_training, (False, True))
         check_choice("char_encoder", self.char_encoder, (*CHAR_ENCODERS, None))
+        check_probability("input_dropout", self.input_dropout or 0.0)
         for name in ("char_embedding_size", "char_hidden_size"):
             check_positive_integer(name, getattr(self, name))
 

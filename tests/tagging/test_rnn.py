@@ -115,6 +115,7 @@ def test_data_that_differ_in_their_forms_only_are_other_data(tmp_path):
 @pytest.mark.parametrize(("options", "message"), [
     ({"char_encoder": "cnn"}, "char_encoder must be .*, got 'cnn'"),
     ({"char_hidden_size": 0}, "char_hidden_size must be .*, got 0"),
+    ({"input_dropout": 1.0}, "input_dropout must be .*, got 1.0"),
     ({"word_dropout": -0.1}, "word_dropout must be .*, got -0.1"),
 ])  # fmt: skip
 def test_bad_parameters_of_tokens_are_named(options, message):
