@@ -7,10 +7,9 @@ is too far from the largest, the functions say so, and the same recursions on lo
 
 import math
 
-import numpy as np
-
 from fastrnn._jit import kernel
-from fastrnn.simd import exp, lanes, load, store, sum_lanes, zero
+from fastrnn.kernels.cross_entropy import maximum
+from fastrnn.simd import exp, lanes, load, max_lanes, store, sum_lanes, zero
 
 # The factors of a step differ by at most e^230 = 1e100, and no scaled sum but 0 is below 1e-50. Numbers are then 0 or
 # above 1e-150, and the inverses of the divisors of marginals below 1e250.
@@ -43,7 +42,10 @@ def compute_factors(factors, largest, scores):
                 if scores[i, j] > -math.inf:
                     low = min(low, scores[i, j])
         largest[kind] = high
-        largest[3] = max(largest[3], math.inf if high == -math.inf else high - low)
+        if high == -math.inf:
+            largest[3] = math.inf  # scaled sums cannot be used
+            continue
+        largest[3] = max(largest[3], high - low)
         for i in range(first, last):
             for j in range(size):
                 factors[i, j] = math.exp(scores[i, j] - high)
@@ -56,20 +58,27 @@ def compute_factors(factors, largest, scores):
 
 
 @kernel(cache=False)
-def _chances(chances, emissions, t, b, width):
-    """Compute exp(emission − largest of the step); return the largest, and the range of those that are finite."""
+def _chances(chances, emissions, t, b, width, lowest):
+    """Compute exp(emission − largest of the step); return the largest, and whether all finite ones are near it.
+
+    `lowest` is the smallest difference that is near, a negative number.
+    """
     size, row = emissions.shape[2], t * width
-    high, low = -math.inf, math.inf
     for j in range(size):
-        value = np.float64(emissions[t, b, j])
-        chances[row + j] = value
-        high = max(high, value)
-        low = min(low, value if value > -math.inf else math.inf)
+        chances[row + j] = emissions[t, b, j]
     for j in range(size, width):
         chances[row + j] = -math.inf
+    largest = load(chances, row)
+    for j in range(row, row + width, lanes(chances)):
+        largest = maximum(load(chances, j), largest)
+    high, far = max_lanes(largest), 0
+    if not high > -math.inf:
+        return high, False
+    for j in range(row, row + size):
+        far += (chances[j] - high < lowest) & (chances[j] > -math.inf)
     for j in range(row, row + width, lanes(chances)):
         store(chances, j, exp(load(chances, j) - high))
-    return high, high - low
+    return high, far == 0
 
 
 @kernel(cache=False)
@@ -105,11 +114,13 @@ def _normalize(values, row, size, width):
 def scaled_forward(alpha, chances, sums, emissions, b, factors, largest, length):
     """Compute α divided by its sum at each step, and these sums; return log Z, NaN where logarithms are needed."""
     size, width = emissions.shape[2], factors.shape[1]
+    if not largest[3] <= _WIDEST:
+        return math.nan
     log_z = largest[0] + largest[1] + (length - 1) * largest[2]
     for t in range(length):
         row = t * width
-        high, spread = _chances(chances, emissions, t, b, width)
-        if not spread + largest[3] <= _WIDEST:
+        high, is_near = _chances(chances, emissions, t, b, width, largest[3] - _WIDEST)
+        if not is_near:
             return math.nan
         if t == 0:
             for j in range(0, width, lanes(alpha)):
