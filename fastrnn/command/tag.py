@@ -140,6 +140,7 @@ def _add_evaluate(actions):
     parser.add_argument("file", metavar="FILE", help=_FILE)
     _add_format(parser, ("columns", "spans"), tagged=True)
     add_device_of_use(parser)
+    parser.add_argument("--errors", action="store_true", help="count errors by their type too")
     parser.add_argument("--strict", action="store_true", help="count only entities with tags as the scheme demands")
 
 
@@ -194,7 +195,7 @@ def _label(label):
 
 def predict(arguments):
     """Carry out ``fastrnn tag predict``."""
-    model = _load(arguments)
+    model = placed(load_tagger, arguments.model, arguments)
     sentences = _read(arguments, arguments.file, is_text=_reads_text(model))
     if not sentences.X:
         return
@@ -209,11 +210,16 @@ def predict(arguments):
 
 def evaluate(arguments):
     """Carry out ``fastrnn tag evaluate``."""
-    model = _load(arguments)
+    model = placed(load_tagger, arguments.model, arguments)
     sentences = _read_tagged(arguments, arguments.file)
     X = _matching(model, arguments, sentences)
     _report_unknown(sentences, model)
-    print(_figures(sentences, _predicted(model, X), arguments.strict))
+    predicted = _predicted(model, X)
+    print(_figures(sentences, predicted, arguments.strict))
+    if arguments.errors:
+        from fastrnn.inspection import tag_errors
+
+        print(f"\n{tag_errors(sentences.y, predicted)}")
 
 
 def _predicted(model, X):
@@ -253,11 +259,6 @@ def _report_unknown(sentences, model):
         classes = some_of(sorted(known))
         raise UserError(f"{sentences.name}: no tag is a class of the model: tags are {shown}; classes are {classes}")
     note(f"{sentences.name}: {sum(unknown.values()):,} of {counts.total():,} tags are no class of the model: {shown}")
-
-
-def _load(arguments):
-    model = placed(load_tagger, arguments.model, arguments)
-    return model
 
 
 def load_tagger(path, device=None):

@@ -58,8 +58,8 @@ def count_entities(y_true, y_pred, scheme="auto", strict=False):
     if _has_spans(y_true) or _has_spans(y_pred):
         return _count_spans(y_true, y_pred)
     check_lengths(y_true, y_pred)
-    if scheme == "auto":
-        scheme = find_scheme(y_true) or find_scheme(y_pred) or "iob2"
+    if scheme == "auto":  # all prefixes are read alike: only strict reading asks for the scheme
+        scheme = (strict and (find_scheme(y_true) or find_scheme(y_pred))) or "iob2"
     true, predicted = read_tags(y_true, scheme, "y_true"), read_tags(y_pred, scheme, "y_pred")
     names = sorted({*true.names, *predicted.names}, key=str)
     place = {name: place for place, name in enumerate(names)}
