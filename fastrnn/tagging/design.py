@@ -152,11 +152,7 @@ def make_design(sequences, n_attributes, tags, n_labels, min_count=1):
     _list_labels(columns, chosen, tags, n_labels, min_count, starts, labels)
     place = np.full(n_attributes, -1, np.int32)
     place[chosen] = np.arange(len(chosen), dtype=np.int32)
-    sizes = np.append(np.repeat(multiplicities[chosen], counts[chosen]), np.ones(n_labels**2))
-    entries = np.append(
-        np.repeat((lengths * multiplicities[chosen]), counts[chosen]), np.full(n_labels**2, n_elements / n_labels**2)
-    )
-    factors = np.maximum(entries, 1) ** _POWER
+    factors, sizes = _scaling(lengths, multiplicities[chosen], counts[chosen], n_elements, n_labels)
 
     wide = _selected(columns, chosen[:n_wide])
     segments, segment_starts = _segments(wide.starts)
@@ -176,6 +172,13 @@ def make_design(sequences, n_attributes, tags, n_labels, min_count=1):
         single_rows=transposed(single, n_elements),
         single_columns=single,
     )
+
+
+def _scaling(lengths, multiplicities, counts, n_elements, n_labels):
+    """Return the factors of parameters by their frequency, and how many parameters each one stands for, (P,) both."""
+    sizes = np.append(np.repeat(multiplicities, counts), np.ones(n_labels**2))
+    entries = np.append(np.repeat(lengths * multiplicities, counts), np.full(n_labels**2, n_elements / n_labels**2))
+    return np.maximum(entries, 1) ** _POWER, sizes
 
 
 def transposed(rows, n_columns):
