@@ -16,6 +16,7 @@ import pytest
 
 from fastrnn import (
     CacheLanguageModel,
+    CRFTagger,
     DynamicEvaluation,
     InterpolatedLanguageModel,
     MeanEmbeddingClassifier,
@@ -24,6 +25,7 @@ from fastrnn import (
     RNNClassifier,
     RNNLanguageModel,
     RNNRegressor,
+    RNNTagger,
     _memory,
     inspection,
     layers,
@@ -181,6 +183,11 @@ def fitted_classifiers():
     yield "text", RNNClassifier(embedding_size=8, pooling="attention", **options).fit(LINES, labels)
     yield "series", RNNClassifier("gru", pooling="max", bidirectional=False, **read).fit(steps, labels)
     yield "regressor", RNNRegressor("gru", **read).fit(steps, values)
+    del options["early_stopping"]
+    spans = [[(0, line.index(" "), "X")] for line in LINES]
+    yield "crf tagger", CRFTagger(input="text").fit(LINES, spans)
+    yield "tagger", RNNTagger(input="text", embedding_size=8, char_hidden_size=8, **options).fit(LINES, spans)
+    yield "series tagger", RNNTagger("gru", input="series", **options).fit(steps, [part[:, 0] > 0 for part in steps])
 
 
 @pytest.fixture(scope="module")
@@ -200,7 +207,7 @@ def classifier_calls(model):
     ]
 
 
-@pytest.mark.parametrize("name", ["mean", "text", "series", "regressor"])
+@pytest.mark.parametrize("name", ["mean", "text", "series", "regressor", "crf tagger", "tagger", "series tagger"])
 def test_classifiers_give_serial_bits(classifiers, name):
     model = classifiers[name]
     model = copy.deepcopy(model)  # so that the threads come to weights that nobody has prepared
