@@ -8,7 +8,7 @@ words_best        War and Peace, the best recipe for about half an hour on two c
 characters        tinyshakespeare, 2x128 LSTM without regularizers, 13 epochs
 characters_best   tinyshakespeare, the best recipe for about half an hour on two cores
 mr-mean mr-rnn …  accuracy of classifiers, see `quality_classifiers`
-btc-rnn …         entity F1 and accuracy of taggers, see `quality_tagging`
+btc-crf btc-rnn … entity F1 and accuracy of taggers, see `quality_tagging`
 
 With `--checkpoint` a network's training writes this file once a minute and, started again, goes on from it.
 """

@@ -7,7 +7,7 @@ import time
 
 import numpy as np
 
-from fastrnn import RNNTagger
+from fastrnn import CRFTagger, RNNTagger
 from fastrnn.datasets import load_btc, load_glove, load_ud_ewt
 from fastrnn.metrics import entity_f1, tag_accuracy
 
@@ -22,6 +22,8 @@ def with_glove(seed, **options):
 
 # What is measured: the data, the metric, the model for a seed, and the number of seeds. Options were chosen on dev.
 BENCHMARKS = {
+    "btc-crf": (load_btc, entity_f1, lambda seed: CRFTagger(), 1),  # nothing is drawn
+    "ud-ewt-crf": (load_ud_ewt, tag_accuracy, lambda seed: CRFTagger(), 1),
     "btc-rnn": (load_btc, entity_f1, with_glove, N_SEEDS),
     "ud-ewt-rnn": (load_ud_ewt, tag_accuracy, with_glove, N_SEEDS),
 }
