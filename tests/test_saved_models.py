@@ -16,6 +16,7 @@ from fastrnn import (
     RNNClassifier,
     RNNLanguageModel,
     RNNRegressor,
+    RNNStepRegressor,
     RNNTagger,
     persistence,
 )
@@ -25,7 +26,8 @@ LINES = [f"the cat sat on the mat {HALF}", "the dog sat on the log"] * 5
 LABELS = [f"cat {HALF}", "dog"] * 5
 TOKENS = [line.split()[-6:] for line in LINES]
 TAGS = [[HALF if token == HALF else "word" for token in tokens] for tokens in TOKENS]
-X = {"RNNTagger": TOKENS, "CRFTagger": TOKENS}  # of the models that do not read lines
+SERIES = [[[float(step), float(i)] for step in range(3)] for i in range(5)]
+X = {"RNNTagger": TOKENS, "CRFTagger": TOKENS, "RNNStepRegressor": SERIES}  # of the models that do not read lines
 Y = {"RNNLanguageModel": None, "RNNRegressor": [1.0, 2.5] * 5, "RNNTagger": TAGS}  # where they are not `LABELS`
 
 
@@ -45,6 +47,7 @@ def _models():
         RNNRegressor("rnn", 5, 5, max_iter=1, bidirectional=False, random_state=0).fit(LINES, [1.0, 2.5] * 5),
         MeanEmbeddingClassifier(5, n_buckets=20, max_iter=1, random_state=0).fit(LINES, LABELS),
         CRFTagger().fit(TOKENS, TAGS),
+        RNNStepRegressor("rnn", 5, max_iter=1, bidirectional=False, random_state=0).fit(SERIES, SERIES),
         RNNTagger("rnn", 5, 5, max_iter=1, char_encoder="ngrams", random_state=0).fit(TOKENS, TAGS),
     ]
     return {type(model).__name__: model for model in models}
@@ -57,7 +60,7 @@ def models():
 
 @pytest.fixture(params=["RNNLanguageModel", "NGramLanguageModel", "CacheLanguageModel", "InterpolatedLanguageModel",
                         "NeuralCacheLanguageModel", "DynamicEvaluation", "RNNClassifier", "RNNRegressor",
-                        "MeanEmbeddingClassifier", "RNNTagger", "CRFTagger"])  # fmt: skip
+                        "MeanEmbeddingClassifier", "RNNTagger", "CRFTagger", "RNNStepRegressor"])  # fmt: skip
 def model(request, models):
     return models[request.param]
 

@@ -21,6 +21,7 @@ import numpy as np
 
 from fastrnn import (
     CacheLanguageModel,
+    CRFTagger,
     DynamicEvaluation,
     InterpolatedLanguageModel,
     MeanEmbeddingClassifier,
@@ -29,6 +30,8 @@ from fastrnn import (
     RNNClassifier,
     RNNLanguageModel,
     RNNRegressor,
+    RNNStepRegressor,
+    RNNTagger,
     Vocabulary,
 )
 from fastrnn.text import train_subwords
@@ -45,6 +48,7 @@ IDS = [[len(token) for token in tokens] for tokens in TOKENS]
 LENGTHS = [len(line) for line in LINES]
 PLACES = ["boat", "gull", "café"] * 4
 DATES = np.array(["2024-02-29", "2025-12-24", "1999-01-01"] * 4, "M8[D]")
+TAGS = [["I-THING" if token in ("old", "boat", "gull", "café") else "O" for token in tokens] for tokens in TOKENS]
 SERIES = [[[round(np.sin(i + t), 3), float(t % 3)] for t in range(3 + i % 3)] for i in range(12)]
 
 SMALL = {"embedding_size": 3, "hidden_size": 4, "max_iter": 2, "learning_rate_init": 0.02, "random_state": 0}
@@ -96,6 +100,10 @@ def regressor(X=LINES, y=LENGTHS, **options):
     return RNNRegressor("lstm", **{**CLASSIFIER, **options}).fit(X, y)
 
 
+def tagger(X=TOKENS, y=TAGS, cell="lstm", **options):
+    return RNNTagger(cell, **{**CLASSIFIER, **options}).fit(X, y)
+
+
 # ---------------------------------------------------------------------------------------------------------- the models
 
 # What models are given when they are asked; they keep these names in `EXPECTED`, and must not be changed.
@@ -104,6 +112,7 @@ INPUTS = {
     "contexts": ["The old"],
     "tokens": [["The", "old", "whale"], ["boat", "."]],
     "ids": [[3, 5, 99], [4]],
+    "columns": [[["The", "T"], ["whale", "w"]], [["boat", "b"], [".", "."], ["A", "?"]]],
     "series": [[[0.5, 1.0], [0.25, 2.0]], [[-1.0, 0.0]] * 6],
 }
 # What they are asked for: methods with the name of what they are given, and attributes (None). Rare cells have SCORE
@@ -160,6 +169,23 @@ MODELS = {
     "regressor_series": (
         lambda: regressor(SERIES, [[len(rows), rows[0][0]] for rows in SERIES], input="series", bidirectional=True),
         {"predict": "series"}),
+    # Taggers, and numbers for each step
+    "tagger_tokens": (
+        lambda: tagger(scheme="bioes", bidirectional=True, class_weight="balanced", char_hidden_size=3,
+                       char_embedding_size=3), classes("tokens")),
+    "tagger_columns": (
+        lambda: tagger([[(token, token[:1]) for token in tokens] for tokens in TOKENS], char_encoder="ngrams",
+                       char_embedding_size=1, output="softmax", freeze_embedding=True,
+                       embedding={"boat": [1, 0, 0], "ship": [0.9, 0.1, 0]}), classes("columns")),
+    "tagger_series": (
+        lambda: tagger(SERIES, [[step[0] > 0.5 for step in rows] for rows in SERIES], "gru", input="series",
+                       early_stopping=True, validation_fraction=0.25), classes("series")),
+    "tagger_labels": (
+        lambda: tagger(SERIES, [np.array(rows) > 0.5 for rows in SERIES], "rnn", input="series"), classes("series")),
+    "crf_tagger": (lambda: CRFTagger(scheme="iob1").fit(TOKENS, TAGS), classes("tokens")),
+    "step_regressor": (
+        lambda: RNNStepRegressor("gru", hidden_size=4, max_iter=2, random_state=0).fit(SERIES, SERIES),
+        {"predict": "series"}),
     # Means of vectors
     "means_strings": (
         lambda: means(PLACES, hidden_layer_sizes=(6, 5), lowercase=False, class_weight="balanced",
@@ -191,8 +217,9 @@ CHECKPOINTS = {
 
 
 def plain(values):
-    """Return a result as JSON holds it: numbers, of ten digits, and labels as text."""
-    values = np.asarray(values)
+    """Return a result as JSON holds it: numbers, of ten digits, and labels as text; those of steps in one list."""
+    is_ragged = isinstance(values, list) and len({np.shape(part) for part in values}) > 1
+    values = np.concatenate(values) if is_ragged else np.asarray(values)
     if values.dtype.kind == "f":
         return np.array([float(f"{value:.10g}") for value in values.flat]).reshape(values.shape).tolist()
     return (values if values.dtype.kind in "iu" else values.astype(str)).tolist()
