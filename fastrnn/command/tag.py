@@ -224,7 +224,10 @@ def evaluate(arguments):
 
 def _predicted(model, X):
     """Return predictions; labels that are no strings as they are shown."""
-    predicted = model.predict(X)
+    try:
+        predicted = model.predict(X)
+    except ValueError as error:  # a token is a string wherever it comes from: only its columns can be wrong
+        raise UserError(f"{error} Are --columns as they were for fit?") from error
     if _reads_text(model):
         return predicted
     return [[label if isinstance(label, str) else label_text(label) for label in labels] for labels in predicted]

@@ -78,6 +78,8 @@ def test_other_columns(run, tmp_path):
     options = ["--token-column", 1, "--columns", 2]
     assert run("fit", data, "-o", path, *options, "--tag-column", -1)[0] == 0
     assert "accuracy 1.0000" in run("evaluate", path, data, *options)[1]
+    status, out, err = run("predict", path, data)
+    assert (status, out, err.endswith("got 'Ann'. Are --columns as they were for fit?\n")) == (2, "", True)
     assert run("fit", data, "-o", path, "--tag-column", 2)[0] == 0
     status, out, _ = run("evaluate", path, data, "--tag-column", 2)
     assert (status, out) == (0, "24 sentences, 104 tokens, accuracy 1.0000\n")  # parts of speech are no entities
