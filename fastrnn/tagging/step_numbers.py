@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.special import expit
 
-from fastrnn.estimators.series import mean_and_deviation
+from fastrnn.estimators.series import mean_and_deviation, read_series
 from fastrnn.estimators.targets import ValuesTarget
 from fastrnn.tagging.labels import sequences_of
 from fastrnn.tagging.targets import StepTargets, TagsTarget
@@ -57,6 +57,26 @@ def read_step_numbers(y, name="y", n_columns=None):
             raise ValueError(f"{name}[{i}] must have {n_columns} columns, got {part.shape[1]}.")
     offsets = np.concatenate([[0], np.cumsum([len(part) for part in parts])]).astype(np.int64)
     return np.concatenate([np.empty((0, n_columns)), *(part for part in parts if len(part))]), offsets, n_dims
+
+
+def without_padding(X, y):
+    """Return y of series X, a list, without its entries for the padding at the end of the series.
+
+    Examples
+    --------
+    >>> without_padding([[0.5, 0.1, np.nan], [0.2, 0.3, 0.4]], [["a", "b", ""], ["a", "a", "b"]])
+    [['a', 'b'], ['a', 'a', 'b']]
+    """
+    X, y = list(X), sequences_of(y)
+    lengths = [len(part) for part in read_series(X, "pad")]
+    return (
+        [
+            part[:n] if hasattr(part, "__len__") and len(part) == len(series) else part
+            for part, series, n in zip(y, X, lengths, strict=True)
+        ]
+        if len(X) == len(y)
+        else y
+    )
 
 
 def place_of(n, offsets):

@@ -13,7 +13,7 @@ from fastrnn.tagging.base import BaseTagger
 from fastrnn.tagging.causal import CausalMixin
 from fastrnn.tagging.labels import check_same_lengths
 from fastrnn.tagging.next_step import LabelGenerationMixin
-from fastrnn.tagging.step_numbers import STEP_TARGETS
+from fastrnn.tagging.step_numbers import STEP_TARGETS, without_padding
 from fastrnn.tagging.targets import StepTargets
 from fastrnn.utils.brief import BriefHelpMixin
 from fastrnn.utils.checks import check_fitted
@@ -53,7 +53,8 @@ class RecurrentStepEstimator(BriefHelpMixin, OnnxStepsMixin, RecurrentSequenceEs
             For a tagger, a label for each element of X: strings, or numbers (integers, booleans or whole floats); or
             several labels for each, as arrays of 0 and 1 with a column for each label. With ``input="text"``, a list of
             (begin, end, label) for each text: spans of characters that do not overlap. For a regressor, one or several
-            numbers for each step.
+            numbers for each step. With ``missing="pad"``, y may go on as long as X: what stands there for the padding
+            of a series is left out.
         sample_weight : array-like (n,), default=None
             Weight of each sequence: of each of its elements.
         X_val, y_val : as X and y, default=None
@@ -85,6 +86,10 @@ class RecurrentStepEstimator(BriefHelpMixin, OnnxStepsMixin, RecurrentSequenceEs
             The checkpoint cannot be written.
         """
         return self._fit(X, y, sample_weight, X_val, y_val, checkpoint, checkpoint_minutes)
+
+    def _without_padding(self, X, y):
+        """Return y without the entries for padding: steps of nothing but NaN at the end of series in X."""
+        return without_padding(X, y) if self.input == "series" and self.missing == "pad" else y
 
     def _encode_targets(self, target, y, sequences):
         targets = target.encode(y)
@@ -137,6 +142,10 @@ class RecurrentStepEstimator(BriefHelpMixin, OnnxStepsMixin, RecurrentSequenceEs
 
 class RecurrentTagger(CausalMixin, LabelGenerationMixin, RecurrentStepEstimator, BaseTagger):
     """Base class of recurrent taggers: predictions and validation."""
+
+    def _cut_with_tags(self, X, y, names=("X", "y"), learning=False):
+        X, y = super()._cut_with_tags(X, y, names, learning)
+        return X, self._without_padding(X, y)
 
     def _validate(self, learned, examples):
         """Return entity F1 or accuracy of held-out examples, as ``validation_scores_`` has them."""

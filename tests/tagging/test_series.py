@@ -88,6 +88,23 @@ def test_several_labels_have_no_class_weight():
         tagger(class_weight="balanced").fit(X, LABELS)
 
 
+@pytest.mark.parametrize(("y", "padding"), [(TAGS, ""), (LABELS, False), (SUMS, np.nan)])
+def test_labels_of_padding_are_left_out(y, padding):
+    """X and y as arrays, all series as long as the longest."""
+    model = RNNStepRegressor(**OPTIONS) if y is SUMS else tagger()
+    model.set_params(max_iter=1)
+    plain = clone(model).fit(X, y, X_val=X, y_val=y)
+    model.set_params(missing="pad").fit(padded(X, np.nan), padded(y, padding), X_val=X, y_val=y)
+    assert model.score(padded(X, np.nan), padded(y, padding)) == plain.score(X, y)
+    further = model.partial_fit(padded(X, np.nan), padded(y, padding))
+    assert further.loss_curve_ == plain.partial_fit(X, y).loss_curve_
+
+
+def padded(parts, value):
+    longest = max(map(len, parts))
+    return np.array([np.concatenate([part, np.full((longest - len(part), *part.shape[1:]), value)]) for part in parts])
+
+
 # ------------------------------------------------------------------------------------------------------------- numbers
 
 
