@@ -9,6 +9,7 @@ characters        tinyshakespeare, 2x128 LSTM without regularizers, 13 epochs
 characters_best   tinyshakespeare, the best recipe for about half an hour on two cores
 mr-mean mr-rnn …  accuracy of classifiers, see `quality_classifiers`
 btc-crf btc-rnn … entity F1 and accuracy of taggers, see `quality_tagging`
+vowels-joined     who speaks? utterances of JapaneseVowels joined, a speaker for every frame
 
 With `--checkpoint` a network's training writes this file once a minute and, started again, goes on from it.
 """
@@ -102,7 +103,7 @@ def main():
     """Read the command line and run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", nargs="+", choices=[
-        "ngrams", *NETWORKS, *quality_classifiers.BENCHMARKS, *quality_tagging.BENCHMARKS,
+        "ngrams", *NETWORKS, *quality_classifiers.BENCHMARKS, *quality_tagging.BENCHMARKS, "vowels-joined",
     ])  # fmt: skip
     parser.add_argument("--parts", type=int, help="take only so many folds or seeds of a classifier or tagger")
     parser.add_argument("--checkpoint", metavar="FILE")
@@ -117,6 +118,8 @@ def main():
             quality_classifiers.accuracy(name, arguments.parts)
         elif name in quality_tagging.BENCHMARKS:
             quality_tagging.figures(name, arguments.parts)
+        elif name == "vowels-joined":
+            quality_tagging.vowels(arguments.parts)
         elif name == "ngrams":
             ngrams(folder)
         else:

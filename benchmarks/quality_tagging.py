@@ -1,4 +1,4 @@
-"""Entity F1 and accuracy of the taggers on real data, for `benchmarks.quality`.
+"""Entity F1 and accuracy of the taggers on real data, and speakers of frames, for `benchmarks.quality`.
 
 Models are seeded by fixed numbers: a figure comes out again to the last digit on the same machine.
 """
@@ -8,7 +8,7 @@ import time
 import numpy as np
 
 from fastrnn import CRFTagger, RNNTagger
-from fastrnn.datasets import load_btc, load_glove, load_ud_ewt
+from fastrnn.datasets import load_btc, load_glove, load_japanese_vowels, load_ud_ewt
 from fastrnn.metrics import entity_f1, tag_accuracy
 
 N_SEEDS = 3  # models of a recurrent tagger; the median counts
@@ -43,3 +43,43 @@ def figures(name, n_parts=None):
               flush=True)  # fmt: skip
     dev, test, seconds = np.median(found, axis=0)
     print(f"{name}: median {metric.__name__} dev {dev:.2%}, test {test:.2%} of {len(found)}, fit {seconds:.1f} s")
+
+
+def joined(utterances, speakers, n, random):
+    """Return n series, each of 3 to 5 utterances of different speakers, and the speaker of every frame."""
+    X, y, names = [], [], np.unique(speakers)
+    for _ in range(n):
+        chosen = random.choice(names, random.integers(3, 6), replace=False)
+        rows = [random.choice(np.flatnonzero(speakers == name)) for name in chosen]
+        X.append(np.concatenate([utterances[row] for row in rows]))
+        y.append(np.concatenate([np.repeat(speakers[row], len(utterances[row])) for row in rows]))
+    return X, y
+
+
+def boundary_f1(y_true, y_pred, tolerance):
+    """Return the F1 of the frames at which the label changes; a found one is right up to `tolerance` frames away."""
+    true, found, hits, covered = 0, 0, 0, 0
+    for labels, guess in zip(y_true, y_pred, strict=True):
+        right, guessed = (np.flatnonzero(part[1:] != part[:-1]) for part in (labels, guess))
+        near = abs(right[:, None] - guessed) <= tolerance
+        true, found = true + len(right), found + len(guessed)
+        hits, covered = hits + near.any(axis=0).sum(), covered + near.any(axis=1).sum()
+    precision, recall = hits / max(found, 1), covered / max(true, 1)
+    return 2 * precision * recall / max(precision + recall, 1e-30)
+
+
+def vowels(n_seeds=None):
+    """Print how many frames of joined utterances have the right speaker: training and test data stay apart."""
+    train, test = load_japanese_vowels("train"), load_japanese_vowels("test")
+    random, found = np.random.default_rng(0), []
+    X, y = joined(train.data, train.target, 400, random)
+    X_test, y_test = joined(test.data, test.target, 200, random)
+    for seed in range(n_seeds or N_SEEDS):
+        begin = time.perf_counter()
+        model = RNNTagger(input="series", max_iter=30, random_state=seed).fit(X, y)
+        seconds, predicted = time.perf_counter() - begin, model.predict(X_test)
+        found.append(np.mean(np.concatenate(predicted) == np.concatenate(y_test)))
+        exact, near = (boundary_f1(y_test, predicted, tolerance) for tolerance in (0, 1))
+        print(f"vowels-joined {seed}: {found[-1]:.2%} of the frames, F1 of boundaries {exact:.2%}, up to a frame away "
+              f"{near:.2%}, fit {seconds:.1f} s", flush=True)  # fmt: skip
+    print(f"vowels-joined: median {np.median(found):.2%} of the frames")

@@ -20,7 +20,7 @@ OPENING = 8  # quarters that a drawn piece begins with
 
 
 def read_chorales(most):
-    """Return chorales as lists of (first quarter, length in quarters, MIDI number), transposed to no sharps or flats."""
+    """Return chorales as lists of (begin in quarters, length, MIDI number), transposed to no sharps or flats."""
     try:
         corpus = importlib.import_module("music21.corpus")
     except ImportError:

@@ -37,11 +37,11 @@ random = np.random.default_rng(0)
 X, y = draw(80, random)
 X_test, y_test = draw(20, random)
 
-options = {"cell": "gru", "hidden_size": 32, "input": "series", "max_iter": 12, "random_state": 0}
-whole = RNNTagger(**options).fit(X, y)
+options = {"cell": "gru", "hidden_size": 32, "learning_rate_init": 0.01, "max_iter": 30, "random_state": 0}
+whole = RNNTagger(input="series", **options).fit(X, y)
 print(f"both directions, a CRF: {right(y_test, whole.predict(X_test)):.1%} of the steps have the right label")
 
-live = RNNTagger(bidirectional=False, **options).fit(X, y)
+live = RNNTagger(bidirectional=False, input="series", **options).fit(X, y)
 labels, state = [], live.initial_state()
 for measured in X_test[0]:
     label, state = live.advance(state, measured)
