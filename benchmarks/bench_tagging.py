@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fastrnn import RNNTagger
+from fastrnn import RNNStepRegressor, RNNTagger
 from fastrnn.layers import CRF
 from fastrnn.metrics import entity_f1, entity_report
 
@@ -110,3 +110,45 @@ class ConditionalRandomField:
 
     def time_decode(self, tags):
         self.layer.decode(self.emissions)
+
+
+class SingleSteps:
+    """100 steps of one series of 12 numbers, 128 units; labels one by one, and sets of labels that are drawn."""
+
+    params = ("softmax", "crf", "labels")
+    param_names = ("output",)
+
+    def setup(self, output):
+        rng = np.random.default_rng(0)
+        X = rng.standard_normal((20, 30, 12))
+        self.model = RNNTagger(output="softmax" if output == "labels" else output, bidirectional=False, input="series",
+                               max_iter=1, random_state=0)  # fmt: skip
+        self.model.fit(X, X > 0 if output == "labels" else (X[:, :, :9].argmax(axis=2)))
+        self.steps = list(rng.standard_normal((100, 12)))
+        self.time_advance(output)  # compiles
+
+    def time_advance(self, output):
+        state = self.model.initial_state()
+        for step in self.steps:
+            _, state = self.model.advance(state, step)
+
+
+class Series:
+    """An epoch, and predictions, of 64 series of 100 steps of 12 numbers; 128 units in both directions."""
+
+    params = ("crf", "labels", "values")
+    param_names = ("output",)
+
+    def setup(self, output):
+        X = self.X = np.random.default_rng(0).standard_normal((64, 100, 12))
+        self.y = {"crf": X[:, :, :9].argmax(axis=2), "labels": X > 0, "values": X}[output]
+        self.model = (
+            RNNStepRegressor(random_state=0) if output == "values" else RNNTagger(input="series", random_state=0)
+        )
+        self.model.partial_fit(self.X, self.y).predict(self.X)  # compiles
+
+    def time_partial_fit(self, output):
+        self.model.partial_fit(self.X, self.y)
+
+    def time_predict(self, output):
+        self.model.predict(self.X)
