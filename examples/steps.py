@@ -34,10 +34,10 @@ def right(y, predicted):
 
 
 random = np.random.default_rng(0)
-X, y = draw(80, random)
+X, y = draw(60, random)
 X_test, y_test = draw(20, random)
 
-options = {"cell": "gru", "hidden_size": 32, "learning_rate_init": 0.01, "max_iter": 30, "random_state": 0}
+options = {"cell": "gru", "hidden_size": 32, "learning_rate_init": 0.01, "max_iter": 25, "random_state": 0}
 whole = RNNTagger(input="series", **options).fit(X, y)
 print(f"both directions, a CRF: {right(y_test, whole.predict(X_test)):.1%} of the steps have the right label")
 

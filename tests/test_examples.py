@@ -98,8 +98,52 @@ def test_the_tasks_of_vanishing_gradients():
         assert words[-2] == ("are" if words[1].endswith("s") else "is")
 
 
+def test_steps():
+    content = runpy.run_path(EXAMPLES / "steps.py")
+    assert content["whole"].score(content["X_test"], content["y_test"]) > 0.9
+    assert content["right"](content["y_test"][:1], [content["labels"]]) > 0.7
+    assert content["following"].score(content["X_next"], content["y_next"]) > 0.4
+
+
+def test_chorales(monkeypatch, capsys):
+    """Its chorales are made up here: music21 need not be installed."""
+    random = np.random.default_rng(0)
+    content = runpy.run_path(EXAMPLES / "chorales.py")
+    scale = [48, 52, 55, 60]
+    pieces = [[(0.5 * t, 1.0, scale[(t + k) % 4]) for t in range(20)] for k in random.integers(4, size=10)]
+    monkeypatch.setitem(content["main"].__globals__, "read_chorales", lambda most: pieces[:most])
+    monkeypatch.setattr(sys, "argv", ["chorales.py", "--chorales", "10", "--max-iter", "30", "--quarters", "3"])
+    content["main"]()
+    out = capsys.readouterr().out
+    assert "10 chorales, 2 of them to test on" in out
+    f1_learned, f1_stayed = (float(number) for number in re.findall(r"F1 .* (0\.\d+|1\.0+)", out))
+    assert f1_learned > f1_stayed
+    assert out.count("\ngiven  ") == 8
+    assert out.count("\ndrawn  ") == 3
+
+
+def test_the_notes_of_chorales(monkeypatch):
+    content = runpy.run_path(EXAMPLES / "chorales.py")
+    roll = content["piano_roll"]([(0.0, 1.5, 60), (0.5, 1.0, 64), (1.0, 2.0, 70)])
+    assert [content["spelled"](chord) for chord in roll] == ["C4", "C4 E4 Bb4", "Bb4"]
+    assert content["spelled"](roll[0] * 0) == "rest"
+    monkeypatch.setitem(sys.modules, "music21", None)
+    with pytest.raises(SystemExit, match="pip install music21"):
+        content["read_chorales"](1)
+
+
+def test_chorales_of_music21():
+    pytest.importorskip("music21")
+    pieces = runpy.run_path(EXAMPLES / "chorales.py")["read_chorales"](2)
+    assert len(pieces) == 2
+    assert {number % 12 for _, _, number in pieces[0]} >= {0, 4, 7}  # C major, whatever its key was
+
+
 def test_every_example_is_tested():
     tested = {
+        "chorales.py",
+        "dna.py",
+        "steps.py",
         "hello.py",
         "compare_language_models.py",
         "custom_cell.py",
@@ -151,3 +195,10 @@ def test_parts_of_speech(monkeypatch, capsys, tmp_path):
     crf, *_ = figures("parts_of_speech.py", monkeypatch, capsys, "--small", "--plot", str(picture))
     assert crf > 88
     assert imread(picture).std() > 0
+
+
+@needs_data
+def test_dna(monkeypatch, capsys):
+    bases, borders, *_ = figures("dna.py", monkeypatch, capsys, "--max-iter", "8")
+    assert bases > 80
+    assert borders > 40
