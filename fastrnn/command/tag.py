@@ -164,7 +164,7 @@ def fit(arguments):
     print(f"{len(train.X):,} {what}, {counts.total():,} {'spans' if train.rows is None else 'tokens'} ({common})")
     print(f"{model.n_iter_} {'iterations' if arguments.model == 'crf' else 'epochs'}, loss {model.loss_curve_[-1]:.4g}")
     if dev:
-        print(_figures(dev, _predicted(model, dev.X)))
+        print(f"{dev.name}: {_figures(dev, _predicted(model, dev.X))}")
     print(f"written to {arguments.output}")
 
 

@@ -61,7 +61,7 @@ def test_fit_predict_and_evaluate(run, tmp_path, ending):
     data, path = columns(tmp_path / f"a.{ending}"), tmp_path / "model"
     status, out, err = run("fit", data, "-o", path, "--dev", data, "--c2", 0.01)
     assert (status, out.splitlines()[0]) == (0, "24 sentences, 104 tokens (O 56, B-LOC 24, B-PER 16, I-PER 8)"), err
-    assert "accuracy 1.0000" in out
+    assert f"\n{data}: 24 sentences, 104 tokens, accuracy 1.0000\n" in out
     assert out.splitlines()[-1] == f"written to {path}"
     status, out, _ = run("predict", path, data)
     assert status == 0
