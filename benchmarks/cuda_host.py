@@ -18,6 +18,7 @@ from benchmarks.cuda import SHAPES
 from benchmarks.cuda_sides import OurLayer
 from fastrnn.cuda.arrays import asarray, empty
 from fastrnn.cuda.blas import gemm
+from fastrnn.cuda.compiler import matrix_shape
 from fastrnn.cuda.gpu import device
 from fastrnn.cuda.rows import _gather, gather
 
@@ -40,20 +41,21 @@ def microseconds(function, calls=CALLS, rounds=5):
 
 def operations():
     """Return functions of single operations, by name."""
-    found, small, numbers = device(), asarray(np.zeros((64, 64), np.float32)), np.zeros(32, np.int32)
-    other, target = asarray(np.zeros((64, 64), np.float32)), asarray(np.zeros((64, 64), np.float32))
-    prepared = _gather.prepare(2, 64, target, small, None, 0, 0, 0, 64)
-    graph = found.graph(lambda: [prepared() for _ in range(50)])
+    found, numbers = device(), np.zeros(32, np.int32)
+    small, other, target = (asarray(np.zeros((16, 16), np.float32)) for _ in range(3))
+    prepared = _gather.prepare(*matrix_shape(16, 16), target, small, None, 0, 0, 0, 16)
+    prepared()  # loads it, which a capture must not
+    graph = found.graph(lambda: [prepared() for _ in range(10)])
     return {
         "make_current": found.make_current,
-        "an array": functools.partial(empty, (64, 64), np.float32),
+        "an array": functools.partial(empty, (16, 16), np.float32),
         "clear": functools.partial(found.clear, target),
         "copy": functools.partial(found.copy, target, small),
         "upload of 128 bytes": functools.partial(asarray, numbers),
         "a product": functools.partial(gemm, target, small, other, precision="high"),
         "a prepared launch": prepared,
         "a launch": functools.partial(gather, target, small, None),
-        "a graph of 50 launches": graph,
+        "a graph of 10 launches": graph,
     }
 
 

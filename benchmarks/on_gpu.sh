@@ -17,7 +17,7 @@ out=${2:-${OUT:-on_gpu}}
 mkdir -p "$out" && out=$(realpath "$out")
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 python=${PYTHON:-python3}
-parts=" ${PARTS:-smoke tests exchange benchmark memcheck} "
+parts=" ${PARTS:-smoke tests exchange benchmark host memcheck} "
 began=$SECONDS
 
 say() { echo "[$((SECONDS - began)) s] $*" | tee -a "$out/summary.log"; }
@@ -78,6 +78,7 @@ if [ -n "$compiling" ]; then
     tail -n 5 "$site/log" | tee -a "$out/summary.log"
 fi
 run benchmark 235 160 "$python" -m benchmarks.cuda --parts rates,layers,sampling,training,crf,fit --out "$out"
+run host 40 110 "$python" -m benchmarks.cuda_host --profile
 
 sanitizer=$(command -v compute-sanitizer || ls /usr/local/cuda/bin/compute-sanitizer 2> /dev/null)
 if [ -n "$sanitizer" ]; then

@@ -16,7 +16,7 @@ from fastrnn.cuda.row_statistics import MOST_SUMS, Statistics, shared_elements
 class PersistentLoop:
     """Runs all steps of one direction of a layer in one launch, forward and backward.
 
-    It is made for a batch's packing, and can be repeated. Launches are prepared once while the arrays stay the same.
+    It is made for a batch's packing, and can be repeated.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ class PersistentLoop:
         self._offsets = None
         if len(packing.lengths) and (packing.lengths != packing.lengths[0]).any():
             self._offsets = arrays.asarray(np.asarray(packing.offsets, np.int64))
-        self._exchanges, self._prepared = {}, {}
+        self._exchanges = {}
         self._kernels = forward_steps, backward_steps
         if declared(cell, "gated_slots"):
             self._kernels = gated_forward_steps, gated_backward_steps
@@ -67,19 +67,12 @@ class PersistentLoop:
         steps = len(self._packing.offsets) - 1
         if not steps:
             return
-        key, places = (function, *numbers), _places(arguments)
-        last = self._prepared.get(key)
-        if last is None or last[0] != places:
-            exchange, tilings = self._exchange(function, cut), cut.tilings
-            first = start.prepare(device().blocks, device().threads, exchange, initial, tilings[0], cut.sizes)
-            grid = cut.blocks, cut.groups
-            main = function.prepare(
-                grid, cut.threads, *arguments, exchange, self.cell, *tilings, cut.sizes, *numbers,
-                shared=cut.shared, cooperative=tilings[0] is not None,
-            )  # fmt: skip
-            self._prepared[key] = last = places, (first, main)
-        for launch in last[1]:
-            launch()
+        exchange, tilings = self._exchange(function, cut), cut.tilings
+        start.launch(device().blocks, device().threads, exchange, initial, tilings[0], cut.sizes)
+        function.launch(
+            (cut.blocks, cut.groups), cut.threads, *arguments, exchange, self.cell, *tilings, cut.sizes, *numbers,
+            shared=cut.shared, cooperative=tilings[0] is not None,
+        )  # fmt: skip
 
     def _exchange(self, function, cut):
         """Return the exchange buffer of a kernel."""
@@ -105,9 +98,3 @@ class PersistentLoop:
             arrays.empty(shape, self._dtype) if is_backward else None,
             shared_elements(cut.tilings[0], sizes, cut.threads)[0],
         )
-
-
-def _places(arguments):
-    """Return where the arrays of named tuples are: the same places need no new launches."""
-    arrays_ = [array for part in arguments for array in part]
-    return [None if array is None else (array.memory, array.offset, array.shape) for array in arrays_]

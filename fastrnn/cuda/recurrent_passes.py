@@ -128,10 +128,19 @@ class Direction:
         drawn = draw(regularizers, weights, packing, room)
         memory = self._new_memory(packing, drawn, room)
         prepared = weights.prepared(room, drawn) if held is None else held.prepared
-        rows = self._write_inputs(memory, x, prepared, held, room)
-        self._set_initial(memory, initial, packing, drawn)
+        rows = self._write_products(memory, x, prepared, held, room)
+        if initial is not None:
+            for plane, state in zip(self._planes(memory.states), initial, strict=True):
+                packing.read_states(plane.part(0, packing.batch), self._own(state))
         loop = workspace.loop(packing, drawn)
-        loop.forward(memory, prepared.loop, drawn.masks, keep=keep)
+
+        def run():
+            if rows is not None:
+                weights.add_biases(memory.gates, prepared)
+            self._begin(memory, initial is None, packing, drawn)
+            loop.forward(memory, prepared.loop, drawn.masks, keep=keep)
+
+        loop.repeat(("forward", keep, rows is None, initial is None), lambda: [memory, prepared, drawn], run)
         planes = self._planes(memory.states)
         gather(y, planes[0], packing.uploaded("source_rows", self.reverse, padded), columns=weights.output,
                out_column=self._column, source_row=packing.batch)  # fmt: skip
@@ -189,33 +198,34 @@ class Direction:
             scales=room.take("scales", rows, 3) if weights.normalized or weights.standardizes else None,
         )
 
-    def _write_inputs(self, memory, x, prepared, held, room):
-        """Write the input's part of the pre-activations; return the vectors of all rows, or None if a table served."""
+    def _write_products(self, memory, x, prepared, held, room):
+        """Write the products of the inputs to gates; return the vectors of all rows.
+
+        Where a table has the products, with all biases, nothing else is to be added: None is returned.
+        """
         weights, (vectors, ids), gates = self.weights, x, memory.gates
         tabulated = ids is not None and (len(vectors) <= len(ids) or (held is not None and len(vectors) <= TABLE_ROWS))
-        rows = None if tabulated else vectors
         if tabulated:
             table = weights.input_table(vectors, prepared, room) if held is None else held.table(vectors)
             copy_rows(gates, table, asarray(ids))
-        elif ids is not None:
+            return None
+        rows = vectors
+        if ids is not None:
             rows = room.take("rows", len(ids), weights.columns)
             copy_rows(rows, vectors, asarray(ids))
-        if rows is not None:
-            weights.write_inputs(gates, rows, prepared)
-        if weights.normalized and len(gates):
-            threads, layout = row_threads(weights.hidden), normalized_layout(weights.cell, weights.hidden)
-            stages.standardize_inputs.launch(min(len(gates), device().blocks), threads, gates, memory.scales, layout,
-                                             weights.hidden, shared=threads * gates.dtype.itemsize)  # fmt: skip
+        weights.multiply_inputs(gates, rows, prepared)
         return rows
 
-    def _set_initial(self, memory, initial, packing, drawn):
-        """Write the initial states, zeros if None, to the memory."""
-        for k, plane in enumerate(self._planes(memory.states)):
-            own = plane.part(0, packing.batch)
-            if initial is None:
-                device().clear(own)
-            else:
-                packing.read_states(own, self._own(initial[k]))
+    def _begin(self, memory, from_zeros, packing, drawn):
+        """Standardize pre-activations, set initial states to zeros and mask them, where that is asked for."""
+        gates, hidden = memory.gates, self.weights.hidden
+        if self.weights.normalized and len(gates):
+            threads, layout = row_threads(hidden), normalized_layout(self.weights.cell, hidden)
+            stages.standardize_inputs.launch(min(len(gates), device().blocks), threads, gates, memory.scales, layout,
+                                             hidden, shared=threads * gates.dtype.itemsize)  # fmt: skip
+        if from_zeros:
+            for plane in self._planes(memory.states):
+                device().clear(plane.part(0, packing.batch))
         if memory.masked is not None:
             mask = drawn.masks.recurrent
             stages.mask_states.over_matrix(*mask.shape, memory.masked, memory.states, mask)
@@ -226,13 +236,18 @@ class Direction:
         """Run back through all steps; see `fastrnn.kernels.recurrent_passes.Direction.backward`."""
         (vectors, ids), rows, memory, prepared, drawn, packing, loop = forward
         weights, room, gates = self.weights, self._training.room, memory.gates
-        gradients = self._new_gradients(packing, dy, d_final, padded, room)
-        loop.backward(gradients, memory, prepared.loop, drawn.masks)
-        weights.add_recurrent_gradients(memory, gradients, self._previous(memory, packing, room), drawn, room)
+        gradients = self._read_gradients(packing, dy, d_final, padded, room)
+        from_zeros, grads = d_final is None, weights.own_grads()
+        loop.repeat(
+            ("backward", rows is None, from_zeros),
+            lambda: [gradients, memory, prepared, drawn, grads, room.changes],
+            lambda: self._run_back(gradients, from_zeros, forward),
+        )
         if rows is None:
             sums = room.zeros("sums", len(vectors), weights.width)
             embedding_backward(sums, gates, ids, -1)
             gates, rows = sums, vectors
+            weights.add_bias_gradients(gates, room)
         weights.add_input_gradients(gates, rows)
         dx = weights.input_gradient(gates, prepared)
         for state, plane in zip(d_initial, self._planes(gradients.states), strict=True):
@@ -243,19 +258,30 @@ class Direction:
             return d_table
         return packing.taken(Inputs(dx), "reverse").vectors if self.reverse and ids is None else dx
 
-    def _new_gradients(self, packing, dy, d_final, padded, room):
-        """Return the arrays of the backward loop, with the gradients of the output and of the final states in place."""
+    def _read_gradients(self, packing, dy, d_final, padded, room):
+        """Return the arrays of the backward loop, with the gradients of the output and of the final states, if any."""
         weights, rows, batch = self.weights, int(packing.offsets[-1]), packing.batch
         d_output = room.take("d_output", rows, weights.output)
         gather(d_output, dy, packing.uploaded("target_rows", self.reverse, padded), source_column=self._column)
         d_states = room.take("d_states", len(weights.cell.states), batch, weights.hidden)
-        if d_final is None:
-            device().clear(d_states)
-        else:
+        if d_final is not None:
             for plane, state in zip(self._planes(d_states), d_final, strict=True):
                 packing.read_states(plane, self._own(state))
-        units = room.zeros("d_units", batch, weights.n_units, weights.hidden) if weights.n_units else None
+        units = room.take("d_units", batch, weights.n_units, weights.hidden) if weights.n_units else None
         return Gradients(d_output, d_states, units)
+
+    def _run_back(self, gradients, from_zeros, forward):
+        """Run back through all steps, and add to the gradients of all parameters but those of the inputs."""
+        weights, room, memory, packing = self.weights, self._training.room, forward.memory, forward.packing
+        if from_zeros:
+            device().clear(gradients.states)
+        if gradients.units is not None:
+            device().clear(gradients.units)
+        forward.loop.backward(gradients, memory, forward.prepared.loop, forward.drawn.masks)
+        previous = self._previous(memory, packing, room)
+        weights.add_recurrent_gradients(memory, gradients, previous, forward.drawn, room)
+        if forward.rows is not None:
+            weights.add_bias_gradients(memory.gates, room)
 
     def _previous(self, memory, packing, room):
         """Return h as the recurrent product read it for each row: (R, P)."""

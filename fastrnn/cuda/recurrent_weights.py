@@ -140,26 +140,31 @@ class DirectionWeights:
             first += len(part)
         return units
 
-    def write_inputs(self, gates, x, prepared):
-        """Write the input's part of the pre-activations, and all biases, to gates; zeros to other slots."""
+    def multiply_inputs(self, gates, x, prepared):
+        """Write the products of the inputs to their slots of gates."""
         # gates (R, S · H), x (R, D)
-        _write_biases.over_matrix(len(gates), self.hidden, gates, *prepared.biases, self._slot_gates(), self.hidden)
         for block in self._input:
             own, weight = block_parts(block, gates, prepared.input, self.hidden)
-            gemm(own, x, weight, transpose_b=True, add=True, precision=self.precision)
+            gemm(own, x, weight, transpose_b=True, precision=self.precision)
+
+    def add_biases(self, gates, prepared):
+        """Add all biases to gates with products of the inputs; slots without are overwritten."""
+        _add_biases.over_matrix(len(gates), self.hidden, gates, *prepared.biases, self._slot_gates(), self.hidden)
 
     def input_table(self, vectors, prepared, room):
-        """Return what `write_inputs` writes for each vector: (V, S · H)."""
+        """Return the products of each vector with all biases: (V, S · H)."""
         table = room.take("input table", len(vectors), self.width)
-        self.write_inputs(table, vectors, prepared)
+        self.multiply_inputs(table, vectors, prepared)
+        self.add_biases(table, prepared)
         return table
 
     def _slot_gates(self):
-        """Return the gate in either bias whose part is added to each slot, -1 for none: (2, S) of int32."""
+        """Return the gate of the input and of either bias that each slot has, -1 for none: (3, S) of int32."""
         found, known = device(), self._gates_of_slots
         if known is None or known[0] is not found:
-            gates = np.full((2, len(self.cell.slots)), -1, np.int32)
-            for row, slots, name in zip(gates, self._bias_slots, self._bias_names, strict=True):
+            gates = np.full((3, len(self.cell.slots)), -1, np.int32)
+            kinds = self.cell.input_slots, *self._bias_slots
+            for row, slots, name in zip(gates, kinds, ("input", *self._bias_names), strict=True):
                 if name is not None:
                     row[list(slots)] = np.arange(len(slots))
             self._gates_of_slots = known = found, asarray(gates)
@@ -169,6 +174,7 @@ class DirectionWeights:
 
     def input_gradient(self, gates, prepared):
         """Return the gradient of x: (R, D)."""
+        # gates (R, S · H) with gradients
         dx, add = empty((len(gates), self.columns), self.dtype), False
         for block in self._input:
             own, weight = block_parts(block, gates, prepared.input, self.hidden)
@@ -177,15 +183,22 @@ class DirectionWeights:
         return dx
 
     def add_input_gradients(self, gates, x):
-        """Add to the gradients of W_ih and of both biases."""
+        """Add to the gradient of W_ih."""
         # gates (R, S · H) with gradients, x (R, D)
         self._add_products(self.grads[self._name("weight_ih")], self._input, gates, x)
+
+    def add_bias_gradients(self, gates, room):
+        """Add to the gradients of both biases."""
+        # gates (R, S · H) with gradients
         grads = [None if name is None else self.grads[name] for name in self._bias_names]
         if any(gradient is not None for gradient in grads):
-            sums = empty(self.width, self.dtype)
-            device().clear(sums)
+            sums = room.zeros("bias sums", self.width)
             add_columns(sums, gates)
-            _add_biases.over(self.hidden, *grads, sums, self._slot_gates(), self.hidden)
+            _add_bias_sums.over(self.hidden, *grads, sums, self._slot_gates(), self.hidden)
+
+    def own_grads(self):
+        """Return the gradients of this direction's parameters."""
+        return [gradient for name, gradient in self.grads.items() if name.endswith(f"_{self._suffix}")]
 
     def add_recurrent_gradients(self, memory, gradients, previous, drawn, room):
         """Add to the gradients of W_hh, of the projection and of the parameters of the units.
@@ -223,27 +236,29 @@ class DirectionWeights:
 
 
 @kernel
-def _write_biases(gates, bias_ih, bias_hh, slot_gates, hidden):
-    # gates (R, S · hidden), biases (·,) or None, slot_gates (2, S)
+def _add_biases(gates, bias_ih, bias_hh, slot_gates, hidden):
+    # gates (R, S · hidden), biases (·,) or None, slot_gates (3, S)
     x, y = cuda.grid(2)
     width, height = cuda.gridsize(2)
     for row in range(y, gates.shape[0], height):
         for slot in range(slot_gates.shape[1]):
             for j in range(x, hidden, width):
                 value = gates.dtype.type(0)
-                if bias_ih is not None and slot_gates[0, slot] >= 0:
-                    value += bias_ih[slot_gates[0, slot] * hidden + j]
-                if bias_hh is not None and slot_gates[1, slot] >= 0:
-                    value += bias_hh[slot_gates[1, slot] * hidden + j]
+                if bias_ih is not None and slot_gates[1, slot] >= 0:
+                    value += bias_ih[slot_gates[1, slot] * hidden + j]
+                if bias_hh is not None and slot_gates[2, slot] >= 0:
+                    value += bias_hh[slot_gates[2, slot] * hidden + j]
+                if slot_gates[0, slot] >= 0:
+                    value += gates[row, slot * hidden + j]
                 gates[row, slot * hidden + j] = value
 
 
 @kernel
-def _add_biases(d_bias_ih, d_bias_hh, sums, slot_gates, hidden):
-    # gradients of biases (·,) or None, sums (S · hidden,), slot_gates (2, S)
+def _add_bias_sums(d_bias_ih, d_bias_hh, sums, slot_gates, hidden):
+    # gradients of biases (·,) or None, sums (S · hidden,), slot_gates (3, S)
     for j in range(cuda.grid(1), hidden, cuda.gridsize(1)):
         for slot in range(slot_gates.shape[1]):
-            if d_bias_ih is not None and slot_gates[0, slot] >= 0:
-                d_bias_ih[slot_gates[0, slot] * hidden + j] += sums[slot * hidden + j]
-            if d_bias_hh is not None and slot_gates[1, slot] >= 0:
-                d_bias_hh[slot_gates[1, slot] * hidden + j] += sums[slot * hidden + j]
+            if d_bias_ih is not None and slot_gates[1, slot] >= 0:
+                d_bias_ih[slot_gates[1, slot] * hidden + j] += sums[slot * hidden + j]
+            if d_bias_hh is not None and slot_gates[2, slot] >= 0:
+                d_bias_hh[slot_gates[2, slot] * hidden + j] += sums[slot * hidden + j]

@@ -16,10 +16,15 @@ class Room:
     Parameters
     ----------
     dtype : dtype
+
+    Attributes
+    ----------
+    changes : int
+        Number of arrays that were in no memory before, or in another one.
     """
 
     def __init__(self, dtype):
-        self.dtype, self._arrays = dtype, {}
+        self.dtype, self._arrays, self.changes = dtype, {}, 0
 
     @property
     def nbytes(self):
@@ -32,6 +37,7 @@ class Room:
         if array is None or array.size < math.prod(shape):
             self._arrays[name] = None  # the smaller one is free for the pool
             array = self._arrays[name] = empty(shape, self.dtype)
+            self.changes += 1
         return Array(array.memory, array.offset, shape, array.dtype)
 
     def zeros(self, name, *shape):

@@ -1,7 +1,4 @@
-"""The time loop of every recurrent cell, a step after the other: products by cuBLAS, and a kernel between two of them.
-
-A pass with the same arrays as the one before is a captured graph: one launch for all steps.
-"""
+"""The time loop of every recurrent cell, a step after the other: products by cuBLAS, a kernel between two of them."""
 
 from itertools import pairwise
 
@@ -40,20 +37,17 @@ class StepwiseLoop:
         self._recurrent = slot_blocks(cell.recurrent_slots)
         self._gated = slot_blocks(declared(cell, "gated_slots"))
         self._row_sums = bool(declared(cell, "normalized")) or declared(cell, "standardized_state") is not None
-        self._forward, self._backward = {keep: Repeated() for keep in (False, True)}, Repeated()
         self._scratch = None
 
     def forward(self, memory, weights, masks, *, keep=True):
         """Run all steps, from the initial states in `memory` on; with `keep`, gates become what backward needs."""
-        keep, arrays = bool(keep), (memory, weights, masks)
-        self._forward[keep](arrays, lambda: self._run(*arrays, int(keep)))
+        self._run(memory, weights, masks, int(keep))
 
     def backward(self, gradients, memory, weights, masks):
         """Run back through all steps."""
         if self._scratch is None:
             self._scratch = self._new_scratch(gradients, weights, masks)
-        arrays = gradients, memory, weights, masks
-        self._backward(arrays, lambda: self._run_back(*arrays))
+        self._run_back(gradients, memory, weights, masks)
 
     # ---------------------------------------------------------------------------------------------------- forward
 
@@ -194,21 +188,3 @@ def normalized_layout(cell, hidden):
         first = min(slots, default=0)
         columns += [first * hidden, (first + (len(slots) if normalized else 0)) * hidden]
     return stages.NormalizedLayout(*columns, -1 if state is None else state)
-
-
-class Repeated:
-    """Launches that are captured as a graph when the same arrays come for the second time."""
-
-    def __init__(self):
-        self._key = self._graph = None
-
-    def __call__(self, arrays, run):
-        """Launch what `run` launches; `arrays` are named tuples of those that it uses."""
-        key = [array if array is None else (array.memory, array.offset) for part in arrays for array in part]
-        if key != self._key:
-            self._key, self._graph = key, None
-            run()
-            return
-        if self._graph is None:
-            self._graph = device().graph(run)
-        self._graph()

@@ -91,7 +91,8 @@ def _with_cuda(function, _):
     """Put `_CUDA` for `cuda` into the module of a function; return a context that does nothing."""
     names = function.__globals__
     if "__simulated__" not in names:
-        names.update({name: _CUDA for name, value in names.items() if value is cuda}, __simulated__=True)
+        known = dict(names)  # another thread may add to them meanwhile
+        names.update({name: _CUDA for name, value in known.items() if value is cuda}, __simulated__=True)
     return contextlib.nullcontext()
 
 

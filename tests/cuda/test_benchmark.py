@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from benchmarks import bench_cuda, cuda
+from benchmarks import bench_cuda, cuda, cuda_host
 
 
 @pytest.fixture(autouse=True)
@@ -50,6 +50,14 @@ def test_the_history_of_speed_has_a_row_for_each_layer(monkeypatch):
     benchmark.setup("RNN", "35x20x650", "high")
     benchmark.time_forward("RNN", "35x20x650", "high")
     benchmark.time_training("RNN", "35x20x650", "high")
+
+
+def test_the_cost_of_passes_is_told_in_parts(monkeypatch, capsys):
+    monkeypatch.setattr(cuda_host, "SHAPES", ((3, 2, 4),))
+    cuda_host.main(["--cells", "RNN", "--calls", "1"])
+    out = capsys.readouterr().out
+    assert "a prepared launch" in out
+    assert "RNN 3x2x4 training" in out
 
 
 @pytest.mark.cpu

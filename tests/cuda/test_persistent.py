@@ -61,7 +61,7 @@ def test_a_batch_larger_than_a_tile_of_columns_and_units_than_one_of_depth():
     assert_close(problem.results(loop_for(problem)), problem.expected(), 1e-10)
 
 
-def test_launches_are_prepared_again_for_other_arrays():
+def test_a_loop_runs_on_other_arrays():
     problem, other = (Problem(CELLS["gru_simple"], 4, [2, 1], "float64", seed=seed) for seed in (0, 1))
     loop = loop_for(problem)
     for given in (problem, other, problem):

@@ -1,4 +1,4 @@
-"""The time loop a step after the other: what is launched, and when it is a graph."""
+"""What a pass launches a step after the other, and when it is a graph."""
 
 from unittest import mock
 
@@ -38,6 +38,31 @@ def test_the_second_pass_with_the_same_arrays_is_a_graph(graphs):
         train(layer, steps)
         counts.append(graphs.call_count)
     assert counts == [0, 2, 2, 2, 4, 4]  # forward and backward are a graph each
+
+
+@pytest.mark.parametrize("cell", ["indrnn", "gru"])
+@pytest.mark.parametrize("is_given", [False, True])
+def test_a_pass_is_a_graph_between_what_differs_from_pass_to_pass(cell, is_given, graphs, ops):
+    """Whatever its time loop is: the graphs of two passes are enough for inputs, outputs and states in other places."""
+    layer = Recurrent(cell, 3, 4, random_state=0, device="cuda", recurrent_dropout=0.2)
+    other, kept = Recurrent(cell, 3, 4, random_state=0, device="cuda", recurrent_dropout=0.2), []
+    for number in range(5):
+        x, h, dy, dh = (
+            np.random.default_rng(number).standard_normal(s) for s in ((3, 2, 3), (1, 2, 4), (3, 2, 4), (1, 2, 4))
+        )
+        results = []
+        for one in (layer, other):
+            one.zero_grad()
+            y, last = one.forward(x, h if is_given else None, training=True)
+            dx, first = one.backward(dy, dh if is_given else None)
+            predicted, _ = one.forward(x, h if is_given else None)
+            results.append([y, last, dx, first, predicted, *one.grads.values()])
+            if one is other:
+                one.forget()
+        kept.append(results)  # so that the next ones are elsewhere
+        for own, expected in zip(*results, strict=True):
+            np.testing.assert_array_equal(ops.to_numpy(own), ops.to_numpy(expected))
+    assert graphs.call_count == 3  # forward, backward, prediction
 
 
 @pytest.mark.usefixtures("step_by_step")

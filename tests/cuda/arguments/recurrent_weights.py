@@ -10,10 +10,10 @@ def arguments(number):
     matrix = array(number, 2)
     places = array("int32", 2)
     return {
-        recurrent_weights._add_biases: [(vector, vector, vector, places, 0), (vector, None, vector, places, 0)],
-        recurrent_weights._write_biases: [
+        recurrent_weights._add_biases: [
             (matrix, vector, vector, places, 0),
             (matrix, vector, None, places, 0),
             (matrix, None, None, places, 0),
         ],
+        recurrent_weights._add_bias_sums: [(vector, vector, vector, places, 0), (vector, None, vector, places, 0)],
     }
