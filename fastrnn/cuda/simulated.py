@@ -42,6 +42,9 @@ class SimulatedDevice:
     def _free(self, raw):
         self._allocated -= raw.size
 
+    def make_current(self):
+        """Do nothing: the device belongs to all threads."""
+
     def upload(self, array, values):
         """Copy a contiguous ndarray to the device."""
         array.values[...] = values
