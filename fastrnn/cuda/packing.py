@@ -111,6 +111,13 @@ class Packing(PackedOrder):
         """Write a state (batch, n) to the first columns of a plane (batch, n or more), in packed order."""
         gather(plane, state, self.uploaded("order"), columns=state.shape[1])
 
+    def write_final(self, state, plane):
+        """Write to a state (batch, n) the rows after the last steps, of a plane that begins with the initial ones."""
+        if self.is_full and self.order is None:
+            gather(state, plane, None, source_row=int(self.offsets[-1]))
+        else:
+            gather(state, plane, self.uploaded("final_rows"))
+
     def write_states(self, state, plane):
         """Write the first columns of a plane (batch, n or more) in packed order to a state (batch, n)."""
         gather(state, plane, self.uploaded("places"))

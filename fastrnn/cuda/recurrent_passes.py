@@ -145,7 +145,7 @@ class Direction:
         gather(y, planes[0], packing.uploaded("source_rows", self.reverse, padded), columns=weights.output,
                out_column=self._column, source_row=packing.batch)  # fmt: skip
         for state, plane in zip(final, planes, strict=True):
-            gather(self._own(state), plane, packing.uploaded("final_rows"))
+            packing.write_final(self._own(state), plane)
         if all_states is not None:
             numbers = packing.uploaded("source_rows", self.reverse, True)
             for state, plane in zip(all_states, planes, strict=True):

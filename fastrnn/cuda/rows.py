@@ -8,6 +8,7 @@ from numba import cuda
 from fastrnn.cuda.array import Array
 from fastrnn.cuda.arrays import asarray, check_shape, empty, zeros
 from fastrnn.cuda.compiler import kernel
+from fastrnn.cuda.gpu import device
 
 
 def upload_rows(rows, count):
@@ -87,6 +88,9 @@ def gather(out, source, rows, *, columns=None, out_column=0, source_row=0, sourc
     source_row : int, default=0
     """
     columns = out.shape[1] if columns is None else columns
+    if rows is None and columns == out.shape[1] == source.shape[1] and out.dtype == source.dtype:
+        device().copy(out, source.part(source_row, source_row + len(out)))  # a fifth of a launch's time on the host
+        return
     _gather.over_matrix(len(out), columns, out, source, rows, out_column, source_row, source_column, columns)
 
 
