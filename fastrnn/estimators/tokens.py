@@ -9,6 +9,7 @@ import numpy as np
 from fastrnn.estimators.sequences import Sequences, add_ngrams
 from fastrnn.estimators.texts import TextReader, read_cut
 from fastrnn.text.forms import CodePoints, shapes, with_zeros, word_ids
+from fastrnn.text.reading import is_file_object
 from fastrnn.text.tokens import SPECIAL_TOKENS, UNK_ID
 from fastrnn.text.vocabulary import Vocabulary
 from fastrnn.utils.checks import shown
@@ -135,7 +136,7 @@ class TokenReader(TextReader):
     def read(self, X):
         """Return sequences of tokens as `TokenSequences`."""
         tokens, columns, full_lengths = _read(X, self.options)
-        if tokens and len(columns) != len(self.columns):
+        if any(tokens) and len(columns) != len(self.columns):
             raise ValueError(
                 f"X must have tokens with {len(self.columns)} further columns, as in fit, got {len(columns)}."
             )
@@ -238,7 +239,9 @@ def _read(X, options, learning=False):
     """Return tokens, further columns and lengths before anything was cut."""
     columns = []
     if options["input"] == "tokens":
-        X = list(X) if isinstance(X, collections.abc.Iterator | tuple) else X
+        is_list = isinstance(X, collections.abc.Iterator | tuple) and not is_file_object(X)
+        if is_list or getattr(getattr(X, "dtype", None), "kind", None) == "O":
+            X = list(X)
         X, columns = split_columns(X) if isinstance(X, list) else (X, [])
     tokens, full_lengths = read_cut(X, {**options, "lowercase": False}, learning)
     most = options["max_length"]

@@ -113,6 +113,11 @@ def test_further_columns():
     assert reader.columns[0].decode(sequences.values[:, 1]) == ["DET", "NOUN", "DET", "NOUN", "<unk>"]
     assert reader.columns[0].decode(reader.read([[("x", "NOUN"), ("y", "X")]]).values[:, 1]) == ["NOUN", "<unk>"]
     assert reader.read_tokens(tagged) == [["a", "dog"], [], ["the", "dog", "ran"]]
+    assert len(reader.read([[], []])) == 2
+    given = np.empty(3, object)
+    given[:] = tagged
+    for same in (given, iter(tagged), tuple(tagged)):
+        np.testing.assert_array_equal(reader.read(same).values, sequences.values)
     with pytest.raises(ValueError, match=r"X must have tokens with 1 further columns, as in fit, got 0"):
         reader.read([["a"]])
 
