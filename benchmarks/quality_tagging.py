@@ -24,8 +24,18 @@ def with_glove(seed, **options):
 BENCHMARKS = {
     "btc-crf": (load_btc, entity_f1, lambda seed: CRFTagger(), 1),  # nothing is drawn
     "ud-ewt-crf": (load_ud_ewt, tag_accuracy, lambda seed: CRFTagger(), 1),
-    "btc-rnn": (load_btc, entity_f1, with_glove, N_SEEDS),
-    "ud-ewt-rnn": (load_ud_ewt, tag_accuracy, with_glove, N_SEEDS),
+    "btc-rnn": (
+        load_btc,
+        entity_f1,
+        lambda seed: with_glove(seed, hidden_size=200, dropout=0.6, input_dropout=0.5, max_iter=12),
+        N_SEEDS,
+    ),
+    "ud-ewt-rnn": (
+        load_ud_ewt,
+        tag_accuracy,
+        lambda seed: with_glove(seed, hidden_size=200, dropout=0.4, input_dropout=0.1, char_hidden_size=50),
+        1,
+    ),
 }
 
 
