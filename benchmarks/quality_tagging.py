@@ -33,7 +33,7 @@ BENCHMARKS = {
     "ud-ewt-rnn": (
         load_ud_ewt,
         tag_accuracy,
-        lambda seed: with_glove(seed, hidden_size=200, dropout=0.4, input_dropout=0.1, char_hidden_size=50),
+        lambda seed: with_glove(seed, hidden_size=200, dropout=0.4, input_dropout=0.1, word_dropout=0.5),
         1,
     ),
 }

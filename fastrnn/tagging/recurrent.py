@@ -65,7 +65,7 @@ class RNNTagger(RecurrentTagger):
         n-grams, which trains faster; see `fastrnn.networks.tokens`. Characters keep their case.
     char_embedding_size : int, default=25
         Length of the vectors of characters, or of n-grams.
-    char_hidden_size : int, default=25
+    char_hidden_size : int, default=50
         Hidden units of each direction that reads characters.
     shapes : bool, default=True
         Whether each token has a vector of its shape, as Xx for "Rome" and d-x for "17-year".
@@ -201,7 +201,7 @@ class RNNTagger(RecurrentTagger):
         temporal_activity_penalty=0.0,
         char_encoder="rnn",
         char_embedding_size=25,
-        char_hidden_size=25,
+        char_hidden_size=50,
         shapes=True,
         word_dropout=0.25,
         input="tokens",
