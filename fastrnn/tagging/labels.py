@@ -162,7 +162,7 @@ def _check_labels(labels, kinds, name):
         return
     first = labels.flat[0]
     for n, label in enumerate(labels.flat):
-        problem = None
+        problem, advice = None, ""
         if is_missing(label):
             problem = f"holds {'NaN' if label is not None else 'None'}"
         elif not isinstance(label, str | int | float):
@@ -171,6 +171,7 @@ def _check_labels(labels, kinds, name):
             problem = f"must have labels of one type, got {shown(first)} before and {shown(label)}"
         elif isinstance(label, float) and not (math.isfinite(label) and label.is_integer()):
             problem = f"must have strings or whole numbers as labels, got {shown(label)}"
+            advice = ": RNNStepRegressor learns other numbers"
         if problem:
             i, step = labels.place(n)
-            raise ValueError(f"{name} {problem} as label {step} of {name}[{i}].")
+            raise ValueError(f"{name} {problem} as label {step} of {name}[{i}]{advice}.")
