@@ -15,7 +15,8 @@ class LearningCurveDisplay(Display):
     loss_curve : list of float
         Mean training loss of each epoch, in nats.
     validation_scores : list of float
-        Score of each epoch, higher is better; empty without validation.
+        Score of each epoch, higher is better; empty without validation. Where a score is above 0, the scores are shares
+        (accuracy, F1), and 1 - score is drawn.
     name : str
         The model's name in the legend.
 
@@ -80,7 +81,9 @@ class LearningCurveDisplay(Display):
 
     def _draw(self, ax, perplexity, **kwargs):
         ax = new_axes(ax)
-        curves = {"training": (np.array(self.loss_curve), "--"), "validation": (-np.array(self.validation_scores), "-")}
+        scores = np.array(self.validation_scores)
+        name, losses = ("validation, 1 - score", 1 - scores) if (scores > 0).any() else ("validation", -scores)
+        curves = {"training": (np.array(self.loss_curve), "--"), name: (losses, "-")}
         lines = [
             (
                 np.arange(1, len(losses) + 1),

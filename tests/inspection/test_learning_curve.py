@@ -29,6 +29,12 @@ def test_perplexities_and_several_models_on_one_chart(pyplot):
     assert len(display.ax_.lines) == 3
 
 
+def test_scores_that_are_shares_are_drawn_as_errors(pyplot):
+    display = LearningCurveDisplay([2.0, 1.0, 0.5], [-0.4, 0.25, 0.75], "tagger").plot()
+    np.testing.assert_array_equal(display.lines_[1].get_ydata(), [1.4, 0.75, 0.25])
+    assert display.ax_.get_legend().get_texts()[1].get_text() == "tagger, validation, 1 - score"
+
+
 def test_before_fit():
     with pytest.raises(NotFittedError):
         LearningCurveDisplay.from_estimator(RNNLanguageModel())
