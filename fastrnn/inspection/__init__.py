@@ -1,13 +1,14 @@
 """Inspection of recurrent networks: reach of gradients, weights, gates and states, as numbers and as charts.
 
 Everything takes a fitted `RNNLanguageModel`, `RNNClassifier` or `RNNRegressor` with texts or series, or a recurrent
-layer with arrays. `minimal_pairs` and `surprisal` take any language model, `explain` any classifier, regressor or
-tagger, `tag_marginals` and `transitions` taggers, and `tag_errors` labels and predictions. The charts need matplotlib,
-which is imported when one is drawn.
+layer with arrays. `minimal_pairs` and `surprisal` take any language model; `explain` any classifier, regressor or
+tagger; `tag_marginals`, `transitions` and `feature_weights` taggers; `tag_errors` labels and predictions. The charts
+need matplotlib, which is imported when one is drawn.
 """
 
 from fastrnn.inspection._explain import Explanation, explain
 from fastrnn.inspection._explain_tags import TagExplanation
+from fastrnn.inspection._feature_weights import FeatureWeights, FeatureWeightsDisplay, feature_weights
 from fastrnn.inspection._gate_activations import GateActivations, GateActivationsDisplay, gate_activations
 from fastrnn.inspection._gradient_flow import GradientFlow, GradientFlowDisplay, gradient_flow
 from fastrnn.inspection._hidden_states import HiddenStates, HiddenStatesDisplay, hidden_states
@@ -21,6 +22,8 @@ from fastrnn.inspection._transitions import Transitions, TransitionsDisplay, tra
 
 __all__ = [
     "Explanation",
+    "FeatureWeights",
+    "FeatureWeightsDisplay",
     "GateActivations",
     "GateActivationsDisplay",
     "GradientFlow",
@@ -43,6 +46,7 @@ __all__ = [
     "Transitions",
     "TransitionsDisplay",
     "explain",
+    "feature_weights",
     "gate_activations",
     "gradient_flow",
     "hidden_states",

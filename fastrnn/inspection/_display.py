@@ -93,6 +93,35 @@ def draw_reference(ax, name, draw, value):
     return True
 
 
+def draw_bars(ax, names, values, xlabel, **options):
+    """Draw named numbers as bars, the first one on top: blue above 0, red below.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes or None
+        None makes a new figure of the height that the bars need.
+    names : list of str
+    values : ndarray (n,)
+    xlabel : str
+        What the numbers are.
+    **options
+        Options of matplotlib's ``barh``.
+
+    Returns
+    -------
+    ax : matplotlib Axes
+    bars : matplotlib BarContainer
+    """
+    ax = new_axes(ax, figsize=(6.4, 1.2 + 0.25 * len(names)))
+    colors = ["tab:blue" if value > 0 else "tab:red" for value in values]
+    bars = ax.barh(range(len(names)), values, **{"color": colors, **options})
+    ax.set_yticks(range(len(names)), names, parse_math=False)
+    ax.invert_yaxis()
+    ax.axvline(0, color="0.4", linewidth=1)
+    ax.set_xlabel(xlabel)
+    return ax, bars
+
+
 def finish(ax, xlabel, ylabel="", grid="both"):
     """Label the axes of a chart of lines, and add a grid and a legend in which a "$" begins no formula."""
     ax.set(xlabel=xlabel, ylabel=ylabel)

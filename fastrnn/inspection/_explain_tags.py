@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastrnn.inspection._coloured_text import draw_text, printable, separator
-from fastrnn.inspection._display import new_axes, set_title
+from fastrnn.inspection._display import draw_bars, set_title
 from fastrnn.inspection._taggers import read_sequence
 from fastrnn.inspection._transitions import transition_weights
 from fastrnn.networks.sequence import Batch
@@ -106,13 +106,7 @@ class TagExplanation(NamedTuple):
         if self.of_elements:
             return draw_text(ax, self.names, self.contributions, self._title(), width=width, cmap=cmap)[0]
         rows = self._rows()[:_SHOWN]
-        ax = new_axes(ax, figsize=(6.4, 1.2 + 0.25 * len(rows)))
-        values = np.array([value for _, value in rows])
-        ax.barh(range(len(rows)), values, color=np.where(values > 0, "tab:blue", "tab:red"))
-        ax.set_yticks(range(len(rows)), [name for name, _ in rows], parse_math=False)
-        ax.invert_yaxis()
-        ax.axvline(0, color="0.4", linewidth=1)
-        ax.set_xlabel("contribution")
+        ax, _ = draw_bars(ax, *zip(*rows, strict=True), "contribution")
         set_title(ax, self._title())
         return ax
 

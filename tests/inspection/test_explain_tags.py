@@ -1,10 +1,10 @@
-"""Explanations of one label of one element, and weights of transitions."""
+"""Explanations of one label of one element, and weights of transitions and of attributes."""
 
 import numpy as np
 import pytest
 
 from fastrnn import CRFTagger, RNNClassifier, RNNTagger
-from fastrnn.inspection import TransitionsDisplay, explain, transitions
+from fastrnn.inspection import FeatureWeightsDisplay, TransitionsDisplay, explain, feature_weights, transitions
 
 X = [["the", "dog", "barks"], ["a", "cat", "sleeps"], ["Rex", "barks"], ["we", "see", "Rex", "Miller"]] * 5
 Y = [["O", "O", "O"], ["O", "O", "O"], ["B-PER", "O"], ["O", "O", "B-PER", "I-PER"]] * 5
@@ -134,3 +134,24 @@ def test_transitions(crf, rnn, pyplot):
     assert display.ax_.get_title(loc="left") == "RNNTagger"
     assert display.image_.get_array().mask.sum() == 3  # what is ruled out, and start to end
     assert transitions(crf).plot(display.ax_, cmap="PuOr").figure_ is display.figure_
+
+
+def test_weights_of_a_label(crf, rnn, pyplot):
+    result = feature_weights(crf, "B-PER", n=3)
+    weights = {name: weight for weight, name, label in crf.top_features(10**6) if label == "B-PER"}
+    ordered = sorted(weights.values(), reverse=True)
+    np.testing.assert_array_equal(result.weights, [*ordered[:3], *ordered[-3:]])
+    assert [weights[name] for name in result.names] == result.weights.tolist()
+    assert ordered[-1] < 0 < ordered[0]
+    assert str(result).splitlines()[1] == f"{result.names[0]:<{max(map(len, result.names))}} {ordered[0]:+.3f}"
+    assert result._repr_html_().count("<tr>") == 7
+    every = feature_weights(crf, "B-PER", n=10**6)
+    np.testing.assert_array_equal(every.weights, [weight for weight in ordered if weight])
+    display = FeatureWeightsDisplay.from_estimator(crf, "B-PER", n=3)
+    assert [bar.get_width() for bar in display.bars_] == result.weights.tolist()
+    assert display.ax_.get_title(loc="left") == "CRFTagger, B-PER"
+    assert result.plot(display.ax_, color="black").figure_ is display.figure_
+    with pytest.raises(ValueError, match=r"label must be one of \['B-PER', 'I-PER', 'O'\], got 'b-per': did you mean"):
+        feature_weights(crf, "b-per")
+    with pytest.raises(TypeError, match="model must be a CRFTagger, got RNNTagger"):
+        feature_weights(rnn, "O")
