@@ -11,6 +11,7 @@ over the batch.
 
 import argparse
 import statistics
+import time
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -116,10 +117,18 @@ def print_training(data, target, threads, rounds):
     glove, tokens = load_glove(), sum(map(len, data))
     for name, embedding, frozen in (("frozen", (glove.words, glove.vectors), True), ("trained", None, False)):
         ours, theirs = epochs(make(data, target, embedding, frozen, threads), data, target, frozen, threads)
-        times = [(seconds(ours), seconds(theirs)) for _ in range(rounds + 1)][1:]  # the first round is not counted
-        own, other = map(statistics.median, zip(*times, strict=True))
+        times = [(*spent(ours), *spent(theirs)) for _ in range(rounds + 1)][1:]  # the first round is not counted
+        own, own_cores, other, other_cores = np.median(times, axis=0)
         print(f"training, vectors {name}: {tokens / own:,.0f} tokens/s, torch {tokens / other:,.0f}, "
-              f"ratio {other / own:.1f}", flush=True)  # fmt: skip
+              f"ratio {other / own:.1f}; per second of a core {tokens / own_cores:,.0f}, torch "
+              f"{tokens / other_cores:,.0f}, ratio {other_cores / own_cores:.1f}", flush=True)  # fmt: skip
+
+
+def spent(function):
+    """Return the seconds of a call, and those that its threads have had a core: other programs do not count there."""
+    begin, on_cores = time.perf_counter(), time.process_time()
+    function()
+    return time.perf_counter() - begin, time.process_time() - on_cores
 
 
 def epochs(model, data, target, frozen, threads):

@@ -75,7 +75,8 @@ def crf_loss(d_emissions, d_transitions, d_start, d_end, emissions, transitions,
     ...                np.ones(1)), 4)  # log 4
     1.3863
     """
-    tags, weights = np.ascontiguousarray(tags, np.int64), np.asarray(weights, np.float64)
+    # Copies, because kernels are compiled once more for arrays that are read-only or not contiguous.
+    tags, weights = np.array(tags, np.int64, order="C"), np.array(weights, np.float64, order="C")
     losses, counts = _run(d_emissions, emissions, (transitions, start, end), tags, lengths, weights, n_jobs)
     if d_emissions is not None:
         size, total = emissions.shape[2], counts.sum(axis=0)
@@ -172,7 +173,7 @@ def _run(out, emissions, model, tags, lengths, weights, n_jobs):
 
 
 def _lengths(lengths, steps, batch):
-    return np.full(batch, steps, np.int64) if lengths is None else np.asarray(lengths, np.int64)
+    return np.full(batch, steps, np.int64) if lengths is None else np.array(lengths, np.int64)
 
 
 def _scores(room, transitions, start, end):

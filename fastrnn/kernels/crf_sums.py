@@ -206,11 +206,12 @@ def _add_product(counts, place, vector, factors):
 @kernel(cache=False)
 def _log_of_sum(values, first, last):
     """Return log Σ exp(values[first:last])."""
-    high = -math.inf
+    high, total = -math.inf, 0.0
     for j in range(first, last):
         high = max(high, values[j])
+        total += values[j]
     if high == -math.inf:
-        return values[first:last].max()  # NaN where one is
+        return total  # minus infinity, or NaN where one is
     total = 0.0
     for j in range(first, last):
         total += math.exp(values[j] - high)
