@@ -124,15 +124,22 @@ class TemplateAttributes:
 
     def _names(self, part, keys):
         """Return the names of the attributes of one part of the template."""
-        values = []
-        for view, _ in reversed(part):
-            keys, numbers = np.divmod(keys, len(self._tables[view]))
-            strings = list(self._tables[view])
-            values.insert(0, [strings[number] for number in numbers.tolist()])
         if not part:
             return ["bias"] * len(keys)
+        values = []
+        for (view, _), numbers in zip(part, self._numbers(part, keys), strict=True):
+            strings = list(self._tables[view])
+            values.append([strings[number] for number in numbers.tolist()])
         places = "|".join(f"{_view_name(view)}[{place}]" for view, place in part)
         return [f"{places}={'|'.join(joined)}" for joined in zip(*values, strict=True)]
+
+    def _numbers(self, part, keys):
+        """Return the numbers of values that keys were joined from, an array for each view of the part."""
+        numbers = []
+        for view, _ in reversed(part):
+            keys, last = np.divmod(keys, len(self._tables[view]))
+            numbers.insert(0, last)
+        return numbers
 
     @classmethod
     def learn(cls, columns, offsets, min_count):
@@ -184,10 +191,22 @@ class TemplateAttributes:
         return np.where(known[places] == keys, places + self._first_ids[column], -1)
 
     def keep(self, kept):
-        """Return the table of the attributes for which `kept`, a bool array, is True."""
-        parts = np.split(kept, self._first_ids[1:-1])
-        keys = [keys[part] for keys, part in zip(self._keys, parts, strict=True)]
-        return TemplateAttributes([list(table) for table in self._tables], keys)
+        """Return the table of the attributes for which `kept`, a bool array, is True, and of their values."""
+        used = [np.arange(len(table)) == 0 for table in self._tables]
+        parts = [(part, keys[of_part]) for part, keys, of_part in
+                 zip(self._template, self._keys, np.split(kept, self._first_ids[1:-1]), strict=True)]  # fmt: skip
+        for part, keys in parts:
+            for (view, _), numbers in zip(part, self._numbers(part, keys), strict=True):
+                used[view][numbers] = True
+        values = [list(itertools.compress(table, of_view)) for table, of_view in zip(self._tables, used, strict=True)]
+        renumbered = [np.cumsum(of_view) - 1 for of_view in used]  # values keep their order, and so do keys
+        kept_keys = []
+        for part, keys in parts:
+            new_keys = np.zeros(len(keys), np.int64)
+            for (view, _), numbers in zip(part, self._numbers(part, keys), strict=True):
+                new_keys = new_keys * len(values[view]) + renumbered[view][numbers]
+            kept_keys.append(new_keys)
+        return TemplateAttributes(values, kept_keys)
 
     def get_learned(self):
         """Return the plain values and the arrays that a file keeps."""

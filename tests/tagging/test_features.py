@@ -152,6 +152,21 @@ def test_unknown_words_keep_what_is_known_of_them():
     assert "w[0]=trome" not in element
 
 
+def test_a_reader_keeps_some_attributes():
+    tagged = [[(word, f"T{len(word) % 3}") for word in words] for words in TEXTS]
+    for X in (TEXTS, tagged, [[{"a": "b", "c": 2.5}, {"a": "d"}]]):
+        reader, sequences = learned(X)
+        kept = np.random.default_rng(0).random(len(reader)) < 0.3
+        smaller = reader.keep(kept)
+        assert smaller.attributes == list(itertools.compress(reader.attributes, kept))
+        names = {*smaller.attributes}
+        expected = [[{n: v for n, v in e.items() if n in names} for e in part] for part in read_back(reader, sequences)]
+        assert read_back(smaller, smaller.read(X)) == expected
+    reader = learned(TEXTS)[0].keep(np.zeros(len(learned(TEXTS)[0]), bool))
+    assert reader.attributes == []
+    assert {len(values) for values in reader.get_learned()[0]["values"]} == {1}
+
+
 def test_a_function_makes_features():
     def features(words, i):
         return {"word": words[i], "place": i}
