@@ -3,6 +3,7 @@
 import collections.abc
 import itertools
 import math
+import numbers
 
 import numpy as np
 import scipy.sparse
@@ -46,10 +47,14 @@ class LabelSequences:
 
 
 def are_indicators(y):
-    """Return whether y has several labels for each element: an array (T, K) for each sequence."""
-    if isinstance(y, list | tuple):
-        return next((part.ndim == 2 for part in y if getattr(part, "ndim", 0) and len(part)), False)
-    return getattr(y, "ndim", 0) == 3
+    """Return whether y has several labels for each element: an array (T, K) of numbers for each sequence."""
+    if not isinstance(y, list | tuple):
+        return getattr(y, "ndim", 0) == 3
+    first = next((part for part in y if hasattr(part, "__len__") and len(part)), ())
+    if hasattr(first, "ndim"):
+        return first.ndim == 2
+    lists = [part for part in first if isinstance(part, list)] if isinstance(first, list | tuple) else []
+    return 0 < len(lists) == len(first) and all(isinstance(value, numbers.Real) for part in lists for value in part)
 
 
 def label_sequences(y, name="y"):

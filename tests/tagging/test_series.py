@@ -61,8 +61,18 @@ def test_validation_with_several_labels_is_by_the_loss(several):
 
 def test_arrays_of_equal_lengths_are_several_labels_too():
     series = RANDOM.standard_normal((12, 5, 1))
-    model = tagger(max_iter=1).fit(series, np.concatenate([series > 0, series < 1], axis=2).astype(int))
+    labels = np.concatenate([series > 0, series < 1], axis=2).astype(int)
+    model = tagger(max_iter=1).fit(series, labels)
     assert model.predict(series[:1])[0].shape == (5, 2)
+    assert clone(model).fit(series, labels.tolist()).loss_curve_ == model.loss_curve_
+
+
+def test_tokens_may_have_several_labels():
+    words = [["a", "b"], [], ["c"]] * 8
+    y = [np.array([[word == "a", word < "c"] for word in sentence], int).reshape(-1, 2) for sentence in words]
+    model = RNNTagger(**{**OPTIONS, "embedding_size": 6, "char_encoder": None, "max_iter": 60}).fit(words, y)
+    for found, labels in zip(model.predict(words[:3]), y, strict=False):
+        np.testing.assert_array_equal(found, labels)
 
 
 @pytest.mark.parametrize(
