@@ -102,6 +102,10 @@ class BaseSequenceEstimator(PlacedMixin, FilesMixin, BaseEstimator, abc.ABC):
         """Return factors of the weights for each step, or None; see `Examples`."""
         return None
 
+    def _auto_batches(self, target):
+        """Return the number of batches that ``max_iter="auto"`` trains on at least."""
+        return self._auto_steps
+
     def _check_targets(self, target, encoded, sequences, y):
         """Raise ValueError if the targets that are learned do not fit the sequences."""
 
@@ -160,7 +164,7 @@ class BaseSequenceEstimator(PlacedMixin, FilesMixin, BaseEstimator, abc.ABC):
         max_iter = self.max_iter
         if max_iter == "auto":
             batches = -(-len(examples.rows) // self.batch_size)
-            max_iter = max(self._fewest_epochs, -(-self._auto_steps // batches))
+            max_iter = max(self._fewest_epochs, -(-self._auto_batches(learned.target) // batches))
         return self._train(learned, examples, held_out, self._new_optimizer(), max_iter, random_state, self._schedule,
                            checkpoint)  # fmt: skip
 

@@ -7,7 +7,7 @@ float32 (B, T, K). T is that of the vectors. Weights are one for each sequence, 
 import math
 
 import numpy as np
-from scipy.special import expit, softmax
+from scipy.special import expit, logit, softmax
 
 from fastrnn.layers import CRF, Dense, Softmax
 from fastrnn.networks.heads import FIRST_SCALE, Head
@@ -211,9 +211,25 @@ class DenseStepHead(StepHead):
 
 
 class StepLabelsHead(DenseStepHead):
-    """Any number of K labels at each step: a sigmoid each. Targets are 0 and 1, float32 (B, T, K)."""
+    """Any number of K labels at each step: a sigmoid each. Targets are 0 and 1, float32 (B, T, K).
+
+    Parameters
+    ----------
+    in_features, n_outputs : int
+        H and K.
+    rates : ndarray (K,) or None, default=None
+        Probabilities of the labels that the training begins with, between 0 and 1. It would else spend its first
+        epochs on learning that labels are rare.
+    **options
+        Of every layer, see `fastrnn.layers.Layer`.
+    """
 
     _loss = "binary_cross_entropy"
+
+    def __init__(self, in_features, n_outputs, rates=None, **options):
+        super().__init__(in_features, n_outputs, **options)
+        if rates is not None:
+            self.layer.backend.assign(self.layer.parameters["bias"], logit(rates).astype(self.layer.dtype))
 
     def predict(self, h, lengths=None):
         """Return the probability of each label at each step, float64 (T, B, K), 0 behind an end."""

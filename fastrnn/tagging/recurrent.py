@@ -15,7 +15,7 @@ from fastrnn.utils.checks import check_choice, check_positive_integer
 
 
 class RNNTagger(RecurrentTagger):
-    """Recurrent tagger: a label for each token of a sentence, or for each step of a series.
+    """Recurrent tagger: a label, or several, for each token of a sentence or each step of a series.
 
     Vectors (of tokens: word, characters and shape) → recurrent layers → dense → CRF, or softmax.
 
@@ -35,10 +35,10 @@ class RNNTagger(RecurrentTagger):
         Number of recurrent layers.
     bidirectional : bool, default=True
         Whether a second direction reads the sequences backwards. Without it, a label depends on the elements up to its
-        own only.
+        own only, and `advance` labels step by step.
     output : {"crf", "softmax"}, default="crf"
         Distribution of the labels: a linear-chain conditional random field, which knows what label follows what, or
-        labels that are independent of each other.
+        labels that are independent of each other. If y has several labels for each element, each has a sigmoid.
     scheme : {"auto", "iob1", "iob2", "bioes", "bilou", "bmes", None}, default="auto"
         Scheme of spans in which labels are learned, see `fastrnn.text.schemes`. That of y is recognised, and
         predictions have it. "auto" learns labels as they are, but "iob1" as "iob2". Sequences of labels that the scheme
@@ -107,7 +107,7 @@ class RNNTagger(RecurrentTagger):
     batch_size : int, default=16
         Number of sequences, of similar lengths, that are computed together.
     max_iter : int or "auto", default="auto"
-        Most epochs; "auto" takes 10, or as many as make 1,500 batches on small data.
+        Most epochs; "auto" takes 10, or as many as make 1,500 batches on small data (700 with several labels).
     alpha : float, default=0.0
         Weight decay.
     clip_norm : float or None, default=1.0
@@ -140,7 +140,8 @@ class RNNTagger(RecurrentTagger):
     Attributes
     ----------
     classes_ : ndarray (K,)
-        The labels of y, sorted. In "iob1", and if another scheme is learned, labels are added that y could have.
+        The labels of y, sorted. In "iob1", and if another scheme is learned, labels are added that y could have. If y
+        has several labels for each element: 0 to K - 1.
     scheme_ : str or None
         The scheme in which labels are learned.
     vocabulary_ : Vocabulary
@@ -154,8 +155,13 @@ class RNNTagger(RecurrentTagger):
     validation_scores_ : list of float
         Score of the validation data after each epoch. If labels follow a scheme, and the data have entities, this is
         their F1 (as `fastrnn.metrics.entity_f1`); as long as none is found, it is the accuracy minus 1. Otherwise it
-        is the accuracy.
+        is the accuracy, and with several labels for each element minus the mean loss.
     n_parameters_, nbytes_ : int
+
+    See Also
+    --------
+    RNNStepRegressor : Numbers for each step.
+    fastrnn.tagging.next_step_examples : Examples for a model of the next step, from which `generate` draws.
 
     References
     ----------
@@ -278,7 +284,7 @@ class RNNTagger(RecurrentTagger):
         if vectors is not None:
             tokens = {"reader": reader, **{name: getattr(self, name) for name in TOKEN_OPTIONS}}
         kind = self.output if target.kind == "tags" else "labels"
-        head = {} if kind == "labels" else {"allowed": target.allowed()}
+        head = {"rates": target.rates} if kind == "labels" else {"allowed": target.allowed()}
         if kind == "crf":
             head["constrain"] = self.constrain_training
         return TaggerNetwork(reader.n_features, vectors, target.n_outputs, kind, head, tokens,

@@ -116,12 +116,14 @@ class StepLabelsTarget:
     ----------
     n_outputs : int
         Number of labels, K.
+    rates : ndarray (K,) or None, default=None
+        How often each label holds in the training data, for a new network.
     """
 
     kind, scheme = "step_labels", None
 
-    def __init__(self, n_outputs):
-        self.n_outputs = n_outputs
+    def __init__(self, n_outputs, rates=None):
+        self.n_outputs, self.rates = n_outputs, rates
         self.classes = np.arange(n_outputs)
 
     def encode(self, y, name="y", allow_unknown=False):
@@ -205,7 +207,8 @@ def learn_step_labels(y):
     values, _, _ = read_step_numbers(y)
     if not len(values):
         raise ValueError("y holds no labels: at least one sequence with a step is required.")
-    return StepLabelsTarget(values.shape[1])
+    rates = (values.sum(axis=0) + 0.5) / (len(values) + 1)  # neither 0 nor 1
+    return StepLabelsTarget(values.shape[1], rates)
 
 
 def learn_step_values(y):

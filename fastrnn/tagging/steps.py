@@ -18,6 +18,8 @@ from fastrnn.tagging.targets import StepTargets
 from fastrnn.utils.brief import BriefHelpMixin
 from fastrnn.utils.checks import check_fitted
 
+_LABELS_BATCHES = 700  # of a training with max_iter="auto" and several labels for each step, which soon overfits
+
 
 class RecurrentStepEstimator(BriefHelpMixin, OnnxStepsMixin, RecurrentSequenceEstimator):
     """Base class of recurrent estimators with a target for each element.
@@ -146,6 +148,9 @@ class RecurrentTagger(CausalMixin, LabelGenerationMixin, RecurrentStepEstimator,
     def _cut_with_tags(self, X, y, names=("X", "y"), learning=False):
         X, y = super()._cut_with_tags(X, y, names, learning)
         return X, self._without_padding(X, y)
+
+    def _auto_batches(self, target):
+        return self._auto_steps if target.kind == "tags" else _LABELS_BATCHES
 
     def _validate(self, learned, examples):
         """Return entity F1 or accuracy of held-out examples, as ``validation_scores_`` has them."""
