@@ -11,9 +11,10 @@ from fastrnn._jit import kernel
 from fastrnn.kernels.cross_entropy import maximum
 from fastrnn.simd import exp, lanes, load, max_lanes, store, sum_lanes, zero
 
-# The factors of a step differ by at most e^230 = 1e100, and no scaled sum but 0 is below 1e-50. Numbers are then 0 or
-# above 1e-150, and the inverses of the divisors of marginals below 1e250.
-_WIDEST, _SMALLEST = 230.0, 1e-50
+# The factors of a step differ by at most e^345 = 1e150, and no scaled sum but 0 is below 1e-140. What a step makes of
+# them is then 0 or above 1e-290, a normal number: nothing that is allowed becomes 0.
+_WIDEST, _SMALLEST = 345.0, 1e-140
+_LARGEST = 1e280  # of the divisors' inverses, so that sums over the steps are finite
 
 
 @kernel
@@ -160,6 +161,8 @@ def scaled_backward(out, counts, alpha, chances, sums, rows, b, factors, weight,
             store(rows, width + j, load(chances, row + j) * load(rows, j))
             total += load(rows, 2 * width + j)
         share = weight / sum_lanes(total)
+        if not abs(share / sums[t]) < _LARGEST:
+            return False
         for j in range(0, width, lanes(rows)):
             store(rows, 2 * width + j, load(rows, 2 * width + j) * share)
             store(chances, row + j, load(rows, width + j) * (share / sums[t]))

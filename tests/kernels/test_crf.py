@@ -112,7 +112,7 @@ def test_float32(forbidden):
     assert_equal_to_reference(emissions, model, tags, LENGTHS, weights, 1e-6)
 
 
-@pytest.mark.parametrize("scale", [30, 1e4])
+@pytest.mark.parametrize("scale", [30, 100, 1e4])
 @pytest.mark.parametrize("forbidden", [False, True])
 def test_large_scores(scale, forbidden):
     emissions, model, tags, weights = problem(5, steps=6, scale=scale)
