@@ -138,7 +138,7 @@ def _combine(result, vectors, coefficients, begin, end):
             store(result, k, total)
 
 
-def minimize(function, start, l1, stop, memory=10, n_jobs=None):
+def minimize(function, start, l1, stop, n_jobs=None):
     """Minimize a function, and yield each iterate.
 
     Parameters
@@ -149,8 +149,6 @@ def minimize(function, start, l1, stop, memory=10, n_jobs=None):
     l1 : float64 array (P,) or None
         Factors of the absolute values of the parameters, which are added to the function.
     stop : Stop
-    memory : int, default=10
-        Number of steps that approximate the Hessian.
     n_jobs : int or None
 
     Yields
@@ -158,7 +156,7 @@ def minimize(function, start, l1, stop, memory=10, n_jobs=None):
     Iterate
     """
     problem = _Smooth(function) if l1 is None else _Sparse(function, l1)
-    history = History(len(start), memory, n_jobs)
+    history = History(len(start), problem.memory, n_jobs)
     point = problem.evaluate(start)
     values = collections.deque([point.value], stop.period)
     has_converged = problem.is_flat(point, stop.gradient_tol)
@@ -204,6 +202,8 @@ def dot(a, b):
 
 class _Smooth:
     """A differentiable function; its line search fulfils the strong Wolfe conditions [4]_."""
+
+    memory = 10  # steps that approximate the Hessian
 
     def __init__(self, function):
         self.function, self.n_evaluations = function, 0
@@ -258,11 +258,17 @@ def _between(low, high):
 
 
 class _Sparse(_Smooth):
-    """A differentiable function and a penalty on absolute values; steps stay in one orthant [3]_."""
+    """A differentiable function and a penalty on absolute values; steps stay in one orthant [3]_.
+
+    Directions are mostly too long, because they end in another orthant than the function was measured in. A search
+    begins with twice the last step therefore, and older steps help little.
+    """
+
+    memory = 6
 
     def __init__(self, function, l1):
         super().__init__(function)
-        self.l1 = l1
+        self.l1, self.last_step = l1, 1.0
 
     def evaluate(self, parameters):
         """Return the point with some parameters."""
@@ -283,11 +289,16 @@ class _Sparse(_Smooth):
         """Return a point along a direction whose elements stop at zero, or None if there is no lower one."""
         x, steepest = point.parameters, self.steepest(point)
         orthant = np.where(x != 0, np.sign(x), -np.sign(steepest))
+        slope, is_scaled = dot(steepest, direction), step == 1  # not so the first direction
+        step = min(step, 2 * self.last_step)
         for _ in range(_MOST_EVALUATIONS):
             parameters = x + step * direction
             parameters[parameters * orthant <= 0] = 0
             trial = self.evaluate(parameters)
             if trial.value <= point.value + _DECREASE * dot(steepest, parameters - x):
+                self.last_step = step if is_scaled else 1.0
                 return trial if trial.value < point.value else None
-            step /= 2
+            bend = trial.value - point.value - slope * step  # NaN and infinity shorten the step most
+            best = -slope * step * step / (2 * bend) if bend > 0 else 0.0
+            step = min(max(best, 0.1 * step), 0.7 * step)
         return None
