@@ -25,6 +25,7 @@ from fastrnn import (
     RNNClassifier,
     RNNLanguageModel,
     RNNRegressor,
+    RNNStepRegressor,
     RNNTagger,
     _memory,
     inspection,
@@ -188,6 +189,7 @@ def fitted_classifiers():
     yield "crf tagger", CRFTagger(input="text").fit(LINES, spans)
     yield "tagger", RNNTagger(input="text", embedding_size=8, char_hidden_size=8, **options).fit(LINES, spans)
     yield "series tagger", RNNTagger("gru", input="series", **options).fit(steps, [part[:, 0] > 0 for part in steps])
+    yield "step regressor", RNNStepRegressor("gru", bidirectional=False, **options).fit(steps, steps)
 
 
 @pytest.fixture(scope="module")
@@ -207,13 +209,26 @@ def classifier_calls(model):
     ]
 
 
-@pytest.mark.parametrize("name", ["mean", "text", "series", "regressor", "crf tagger", "tagger", "series tagger"])
+def step_by_step(model, steps):
+    """Return what a model predicts for a series that it reads step by step."""
+    state, predicted = model.initial_state(), []
+    for x in steps:
+        prediction, state = model.advance(state, x)
+        predicted.append(prediction)
+    return np.array(predicted)
+
+
+@pytest.mark.parametrize("name", ["mean", "text", "series", "regressor", "crf tagger", "tagger", "series tagger",
+                                  "step regressor"])  # fmt: skip
 def test_classifiers_give_serial_bits(classifiers, name):
     model = classifiers[name]
     model = copy.deepcopy(model)  # so that the threads come to weights that nobody has prepared
     calls = classifier_calls(model)
     if name in ("mean", "text"):
         calls += [lambda text=text: inspection.explain(model, text).contributions for text in TEXTS[:2]]
+    if name == "step regressor":
+        calls += [lambda part=part: step_by_step(model, part) for part in series(1, [4, 7])]
+        calls.append(lambda: model.generate(series(1, [4])[0], 3))
     check_calls(calls)
 
 

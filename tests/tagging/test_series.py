@@ -75,6 +75,14 @@ def test_tokens_may_have_several_labels():
         np.testing.assert_array_equal(found, labels)
 
 
+def test_a_training_with_several_labels_begins_with_their_rates():
+    y = [np.stack([part[:, 0] > 1.5, part[:, 0] > -1, part[:, 0] > 9], axis=1) for part in X]
+    steps = np.concatenate(y)
+    model = tagger(learning_rate_init=1e-9, max_iter=1).fit(X, y)
+    expected = (steps.sum(axis=0) + 0.5) / (len(steps) + 1)
+    np.testing.assert_allclose(np.concatenate(model.predict_proba(X)).mean(axis=0), expected, rtol=0.05)
+
+
 @pytest.mark.parametrize(
     ("y", "message"),
     [
