@@ -8,6 +8,7 @@ from fastrnn.networks.recurrent import RecurrentEncoder
 from fastrnn.networks.sequence import Batch
 from fastrnn.networks.step_heads import STEP_HEADS
 from fastrnn.networks.tokens import TokenEncoder
+from fastrnn.utils.shared import Held
 
 
 class TaggerNetwork(RecurrentEncoder):
@@ -52,6 +53,7 @@ class TaggerNetwork(RecurrentEncoder):
                          locked_dropout=locked_dropout, penalties=(activity_penalty, temporal_activity_penalty),
                          options=options, **embedding, **encoder)  # fmt: skip
         self.embedding = self.tokens or self.embedding
+        self._held = Held(dict, self._held)  # vectors of tokens, for predictions token by token
         self.add_input_dropout(dropout / 2 if input_dropout is None else input_dropout, locked_dropout, options)
         self.output_dropout = self.add_layer("output_dropout", Dropout(dropout, locked_dropout, **options))
         self.add_head(STEP_HEADS[kind](self.recurrent.output_size, n_outputs, **(head or {}), **options))

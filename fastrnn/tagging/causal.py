@@ -7,6 +7,8 @@ import numpy as np
 from fastrnn.utils.checks import check_fitted, shown
 from fastrnn.utils.use import GuardedMixin
 
+_MOST_TOKENS = 4096  # whose vectors are kept
+
 
 class StepState(NamedTuple):
     """The state of an estimator after some steps of a sequence. It is never changed.
@@ -110,7 +112,16 @@ class CausalMixin(GuardedMixin):
             raise ValueError(f"{name} needs a model that reads forwards only: fit one with bidirectional=False.")
 
     def _vector(self, x):
-        """Return the vector of a step as the recurrent layers read it, (1, D)."""
+        """Return the vector of a step as the recurrent layers read it, (1, D).
+
+        Vectors of tokens are kept as long as the weights are held: a text repeats its words.
+        """
         if self.input == "series":
             return self._reader.read_step(x)
-        return self.network_.vectors(self._read([[x]]))
+        known, key = self.network_.held_weights().value, tuple(map(str, x)) if isinstance(x, tuple) else x
+        vector = known.get(key) if isinstance(key, str | tuple) else None
+        if vector is None:
+            vector = self.network_.vectors(self._read([[x]]))
+            if isinstance(key, str | tuple) and len(known) < _MOST_TOKENS:
+                known[key] = vector
+        return vector

@@ -209,14 +209,28 @@ def test_a_crf_predicts_the_most_probable_label_given_the_steps_so_far():
 def test_tokens_are_read_one_by_one():
     words = [[f"w{n}" for n in RANDOM.integers(6, size=length)] for length in (3, 5, 2, 7)] * 5
     y = [["odd" if word[-1] in "135" else "even" for word in sentence] for sentence in words]
-    model = RNNTagger(**{**OPTIONS, "embedding_size": 6, "char_hidden_size": 4, "output": "softmax"}).fit(words, y)
-    for sentence in (*words[:2], ["w1", "unknown", "w2"]):
-        state, labels = model.initial_state(), []
-        for token in sentence:
-            label, state = model.advance(state, token)
-            labels.append(label)
-        assert [labels] == model.predict([sentence])
-        np.testing.assert_allclose(state.probabilities, model.predict_proba([sentence])[0][-1], rtol=1e-6)
+    model = RNNTagger(**{**OPTIONS, "embedding_size": 6, "char_hidden_size": 4, "output": "softmax"})
+    for _ in range(2):  # what was kept of the tokens is let go when the model is trained further
+        model.partial_fit(words, y)
+        for sentence in (*words[:2], ["w1", "unknown", "w2"]):
+            state, labels = model.initial_state(), []
+            for token in sentence:
+                label, state = model.advance(state, token)
+                labels.append(label)
+            assert [labels] == model.predict([sentence])
+            np.testing.assert_allclose(state.probabilities, model.predict_proba([sentence])[0][-1], rtol=1e-6)
+
+
+def test_tokens_with_further_columns_are_read_one_by_one():
+    words = [[(word, "odd" if word in "13" else "even") for word in RANDOM.choice(list("1234"), 4)] for _ in range(8)]
+    y = [[column for _, column in sentence] for sentence in words]
+    model = RNNTagger(**{**OPTIONS, "char_encoder": None, "max_iter": 2, "output": "softmax"}).fit(words, y)
+    state = model.initial_state()
+    for t, token in enumerate(words[0]):
+        _, state = model.advance(state, token)
+        np.testing.assert_allclose(state.probabilities, model.predict_proba(words[:1])[0][t], rtol=1e-6)
+    with pytest.raises(ValueError, match="column"):
+        model.advance(state, "1")
 
 
 def test_labels_of_another_scheme_are_returned_as_given():
