@@ -102,6 +102,10 @@ class BaseSequenceEstimator(PlacedMixin, FilesMixin, BaseEstimator, abc.ABC):
         """Return factors of the weights for each step, or None; see `Examples`."""
         return None
 
+    def _patience(self, n_batches):
+        """Return the epochs without improvement after which a training stops, for a number of batches in each."""
+        return self.n_iter_no_change
+
     def _auto_batches(self, target):
         """Return the number of batches that ``max_iter="auto"`` trains on at least."""
         return self._auto_steps
@@ -232,7 +236,7 @@ class BaseSequenceEstimator(PlacedMixin, FilesMixin, BaseEstimator, abc.ABC):
             max_iter=max_iter,
             clip_norm=self.clip_norm,
             validate=None if held_out is None else lambda: self._validate(learned, held_out),
-            n_iter_no_change=self.n_iter_no_change,
+            n_iter_no_change=self._patience(-(-len(examples.rows) // self.batch_size)),
             tol=self.tol if held_out is not None else -np.inf,  # a fluctuating training loss is no reason to slow down
             is_finite=lambda n_batches: self._is_finite(network, examples, n_batches),
             restore_on_error=is_known,
@@ -328,8 +332,9 @@ class BaseSequenceEstimator(PlacedMixin, FilesMixin, BaseEstimator, abc.ABC):
         else:
             get_tokenizer(self.tokenizer)
             check_preprocessing(self.normalize, self.encoding)
-        for name in ("embedding_size", "batch_size", "n_iter_no_change"):
+        for name in ("embedding_size", "batch_size"):
             check_positive_integer(name, getattr(self, name))
+        check_positive_integer("n_iter_no_change", self._patience(1))
         if self.max_iter != "auto":
             check_positive_integer("max_iter", self.max_iter)
         if self._most_steps() is not None:

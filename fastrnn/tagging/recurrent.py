@@ -118,8 +118,9 @@ class RNNTagger(RecurrentTagger):
         Whether to set a part of the training data aside for validation and to keep the weights that predict it best.
     validation_fraction : float, default=0.1
         Share of the sequences that is set aside.
-    n_iter_no_change : int, default=5
-        Epochs without improvement of the validation score after which the training stops.
+    n_iter_no_change : int or "auto", default="auto"
+        Epochs without improvement of the validation score after which the training stops; "auto" takes 5, or as many as
+        make 500 batches on small data.
     tol : float, default=1e-4
         Increase of the score that counts as improvement.
     warm_start : bool, default=False
@@ -231,7 +232,7 @@ class RNNTagger(RecurrentTagger):
         class_weight=None,
         early_stopping=False,
         validation_fraction=0.1,
-        n_iter_no_change=5,
+        n_iter_no_change="auto",
         tol=1e-4,
         warm_start=False,
         random_state=None,

@@ -85,7 +85,7 @@ class RNNStepRegressor(CausalMixin, NextStepMixin, RecurrentStepEstimator):
         clip_norm=1.0,
         early_stopping=False,
         validation_fraction=0.1,
-        n_iter_no_change=3,
+        n_iter_no_change="auto",
         tol=1e-4,
         warm_start=False,
         random_state=None,

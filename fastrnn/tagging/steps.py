@@ -18,6 +18,7 @@ from fastrnn.tagging.targets import StepTargets
 from fastrnn.utils.brief import BriefHelpMixin
 from fastrnn.utils.checks import check_fitted
 
+_FEWEST_EPOCHS_WAITED, _BATCHES_WAITED = 5, 500  # with n_iter_no_change="auto"
 _LABELS_BATCHES = 700  # of a training with max_iter="auto" and several labels for each step, which soon overfits
 
 
@@ -92,6 +93,11 @@ class RecurrentStepEstimator(BriefHelpMixin, OnnxStepsMixin, RecurrentSequenceEs
     def _without_padding(self, X, y):
         """Return y without the entries for padding: steps of nothing but NaN at the end of series in X."""
         return without_padding(X, y) if self.input == "series" and self.missing == "pad" else y
+
+    def _patience(self, n_batches):
+        if self.n_iter_no_change != "auto":
+            return self.n_iter_no_change
+        return max(_FEWEST_EPOCHS_WAITED, -(-_BATCHES_WAITED // n_batches))
 
     def _encode_targets(self, target, y, sequences):
         targets = target.encode(y)

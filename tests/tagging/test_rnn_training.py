@@ -13,6 +13,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 from fastrnn import RNNTagger
 from fastrnn.metrics import entity_f1, entity_f1_scorer
+from fastrnn.tagging import steps
 from fastrnn.text.schemes import allowed, to_scheme
 
 RANDOM = np.random.default_rng(1)
@@ -98,6 +99,16 @@ def test_early_stopping_keeps_the_weights_with_the_best_entity_f1():
     lost = tagger(max_iter=1, learning_rate_init=1e-6).fit(X, Y, None, [["the", "bob"]], [["O", "B-NEW"]])
     assert lost.validation_scores_ == [lost.score([["the", "bob"]], [["O", "B-NEW"]]) - 1]
     assert len(tagger(early_stopping=True, max_iter=2).fit(X, Y).validation_scores_) == 2
+
+
+def test_patience_follows_the_size_of_the_data(monkeypatch):
+    monkeypatch.setattr(steps, "_BATCHES_WAITED", 48)
+    options = {"max_iter": 20, "learning_rate_init": 0.0}  # nothing improves
+    assert tagger(**options).fit(X, Y, None, X, Y).n_iter_ == 1 + 6  # epochs of eight batches
+    assert tagger(**options, batch_size=1).fit(X, Y, None, X, Y).n_iter_ == 1 + 5
+    assert tagger(**options, n_iter_no_change=2).fit(X, Y, None, X, Y).n_iter_ == 1 + 2
+    with pytest.raises(ValueError, match="n_iter_no_change must be an integer of at least 1, got 'never'"):
+        tagger(n_iter_no_change="never").fit(X, Y)
 
 
 @pytest.mark.parametrize("output", ["crf", "softmax"])
