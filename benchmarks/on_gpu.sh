@@ -49,7 +49,7 @@ PYTHON
 export PYTHONPATH="$site:$PWD" PYTHONUNBUFFERED=1 PYTHONFAULTHANDLER=1 OPENBLAS_THREAD_TIMEOUT=4
 nvidia-smi --query-gpu=name,driver_version,memory.used,clocks.sm --format=csv,noheader | tee -a "$out/summary.log"
 
-run smoke 75 400 "$python" -m tests.cuda.smoke
+run smoke 100 400 "$python" -m tests.cuda.smoke --seconds 95
 
 # Kernels for the benchmark are compiled by processes of their own, beside the tests.
 compiling=
@@ -77,7 +77,7 @@ if [ -n "$compiling" ]; then
     wait "$compiling"
     tail -n 5 "$site/log" | tee -a "$out/summary.log"
 fi
-run benchmark 235 160 "$python" -m benchmarks.cuda --parts rates,layers,sampling,training,crf,fit --out "$out"
+run benchmark 215 160 "$python" -m benchmarks.cuda --parts rates,layers,sampling,training,crf,fit --out "$out"
 run host 40 110 "$python" -m benchmarks.cuda_host --profile
 
 sanitizer=$(command -v compute-sanitizer || ls /usr/local/cuda/bin/compute-sanitizer 2> /dev/null)
