@@ -9,6 +9,7 @@ from fastrnn.utils.checks import shown
 
 _SCORES = ("transitions", "start_transitions", "end_transitions")
 _FIRST_BOUND = 0.1  # of the initial scores, as in pytorch-crf
+_LOWEST = np.finfo(np.float64).min
 
 
 class CRF(Layer):
@@ -123,7 +124,7 @@ class CRF(Layer):
         return np.array(self.backend.to_numpy(marginals))
 
     def advance(self, emissions, before=None):
-        """Return the probability of each tag given the steps so far, as logarithms: one step of the forward algorithm.
+        """Go one step of the forward algorithm (Rabiner 1989): the probability of each tag given the steps so far.
 
         Scores of the end are left out, because more steps may follow.
 
@@ -137,14 +138,17 @@ class CRF(Layer):
         Returns
         -------
         float64 ndarray (B, K)
-            The forward messages (Rabiner 1989), normalized: the sum of their exponentials is 1.
+            Logarithms of the forward messages, the largest of a sequence 0: a softmax makes probabilities of them.
         """
         transitions, start, _ = self._model(self.constrain)
         if before is None:
             messages = emissions + self.backend.to_numpy(start)
         else:
-            messages = emissions + _log_sum_exp(before[:, :, np.newaxis] + self.backend.to_numpy(transitions))
-        return messages - _log_sum_exp(messages)[:, np.newaxis]
+            paths = before[:, :, np.newaxis] + self.backend.to_numpy(transitions)  # (B, K, K)
+            largest = np.maximum(paths.max(axis=1, keepdims=True), _LOWEST)
+            with np.errstate(divide="ignore"):
+                messages = emissions + largest[:, 0] + np.log(np.exp(paths - largest).sum(axis=1))
+        return messages - messages.max(axis=1, keepdims=True)
 
     def decode(self, emissions, lengths=None):
         """Return the most probable path of each sequence (Viterbi 1967).
@@ -246,10 +250,3 @@ class CRF(Layer):
                 raise ValueError(
                     f"tags must be allowed paths, but that of sequence {b} is not: {shown(path.tolist())}."
                 )
-
-
-def _log_sum_exp(values):
-    """Return the logarithm of the sum of exponentials over axis 1, float64 (B, ...)."""
-    largest = np.maximum(values.max(axis=1, keepdims=True), np.finfo(np.float64).min)  # finite if all are forbidden
-    with np.errstate(divide="ignore"):
-        return np.log(np.exp(values - largest).sum(axis=1)) + largest[:, 0]

@@ -146,7 +146,7 @@ class CRFHead(StepHead):
         return self.crf.loss(emissions, targets.T, _of_sequences(weights, targets, lengths), lengths)
 
     def advance(self, h, before=None):
-        """Return the log probabilities of the classes given the steps so far, float64 (B, K); as `StepHead.advance`."""
+        """Return the forward messages of the CRF, float64 (B, K); as `StepHead.advance`, see `layers.CRF.advance`."""
         return self.crf.advance(self.outputs(h)[0], before)
 
     def predict(self, h, lengths=None):

@@ -18,8 +18,8 @@ class StepState(NamedTuple):
     recurrent : array or tuple of array
         State of the recurrent layers; None before the first step.
     scores : float64 array (K,)
-        Outputs of the last step; None before the first one. With a CRF: the logarithms of its forward messages,
-        normalized, which are the log probabilities of the labels given the steps so far.
+        Outputs of the last step; None before the first one. With a CRF: the logarithms of its forward messages, the
+        largest 0. Their softmax are the probabilities of the labels given the steps so far.
     target : target
         Kind and values of y.
     """
@@ -98,7 +98,7 @@ class CausalMixin(GuardedMixin):
         check_fitted(self, "network_")
         self._check_causal("advance")
         target = self._target
-        if not isinstance(state, StepState) or np.shape(state.scores) not in ((), (target.n_outputs,)):
+        if not isinstance(state, StepState) or (state.scores is not None and len(state.scores) != target.n_outputs):
             raise ValueError(f"state must be what initial_state or advance of this model returned, got {shown(state)}.")
         network = self.network_
         network.held_weights().keep()

@@ -19,7 +19,8 @@ def next_step_examples(X):
     Returns
     -------
     X : list of array (T_i - 1, D) or (T_i - 1,)
-        All steps but the last one. Series of less than two steps are left out.
+        All steps but the last one. Padding of nothing but NaN at the end is left out, and so are series of less than
+        two steps.
     y : list of array (T_i - 1, D) or (T_i - 1,)
         All steps but the first one.
 
@@ -30,8 +31,17 @@ def next_step_examples(X):
     >>> X[0].tolist(), y[0].tolist()
     ([1.0, 2.0], [2.0, 4.0])
     """
-    series = [part for part in map(to_array, X) if len(part) > 1]
+    series = [part for part in map(_without_padding, X) if len(part) > 1]
     return [part[:-1] for part in series], [part[1:] for part in series]
+
+
+def _without_padding(series):
+    """Return a series as an array, without the steps of nothing but NaN at its end."""
+    series = to_array(series)
+    if series.dtype.kind != "f":
+        return series
+    used = np.flatnonzero(~np.isnan(series).all(axis=tuple(range(1, series.ndim))))
+    return series[: used.max(initial=-1) + 1]
 
 
 class NextStepMixin(GuardedMixin):

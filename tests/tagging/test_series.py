@@ -274,7 +274,7 @@ def test_models_of_both_directions_have_no_single_steps():
 
 
 def test_examples_of_the_next_step():
-    series = [np.arange(6).reshape(3, 2), np.zeros((1, 2)), [1, 2]]
+    series = [np.arange(6).reshape(3, 2), np.zeros((1, 2)), [1, 2], np.full((3, 2), np.nan), np.array([[3], [np.nan]])]
     inputs, following = next_step_examples(series)
     np.testing.assert_array_equal(inputs[0], series[0][:2])
     np.testing.assert_array_equal(following[0], series[0][1:])
