@@ -5,7 +5,7 @@ from scipy.special import expit
 from sklearn.utils import check_random_state
 
 from fastrnn.utils.arrays import to_array
-from fastrnn.utils.checks import check_fitted, check_not_negative, check_positive_integer
+from fastrnn.utils.checks import check_fitted, check_not_negative, check_positive_integer, shown
 from fastrnn.utils.use import GuardedMixin
 
 
@@ -58,10 +58,10 @@ class NextStepMixin(GuardedMixin):
                 f"generate needs a model whose outputs are its next inputs, got {self._target.n_outputs} outputs and "
                 f"{inputs} as inputs."
             )
-        start, state = to_array(start), self.initial_state()
-        if not len(start):
-            raise ValueError("start must have at least one step, got none.")
-        for step in start:
+        steps, state = to_array(start), self.initial_state()
+        if steps.ndim not in (1, 2) or not len(steps):
+            raise ValueError(f"start must be an array (T, D) of numbers with at least one step, got {shown(start)}.")
+        for step in steps:
             _, state = self.advance(state, step)
         drawn = np.empty((n_steps, self._target.n_outputs))
         for step in drawn:

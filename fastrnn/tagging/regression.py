@@ -156,6 +156,8 @@ class RNNStepRegressor(CausalMixin, NextStepMixin, RecurrentStepEstimator):
         lengths = np.diff(offsets)
         check_lengths("X and y", X, predicted, lengths)
         check_same_lengths(StepTargets(values, offsets), [len(part) for part in predicted], ("X", "y"), self._elements)
+        if not len(values):
+            raise ValueError("y holds no numbers: R² of no steps is not defined.")
         if sample_weight is not None:
             sample_weight = np.repeat(check_sample_weight(sample_weight, len(lengths)), lengths)
         return r2_score(values, np.concatenate(predicted).reshape(values.shape), sample_weight=sample_weight)

@@ -148,6 +148,11 @@ def test_a_number_for_each_step_without_an_axis_of_its_own(regressor):
     assert one.score(X, y, sample_weight=weights) == pytest.approx(expected)
 
 
+def test_no_numbers_have_no_score(regressor):
+    with pytest.raises(ValueError, match="R² of no steps"):
+        regressor.score([X[0][:0]], [SUMS[0][:0]])
+
+
 def test_regressors_are_cloned_trained_further_and_cross_validated(regressor):
     model = clone(regressor).set_params(max_iter=1)
     assert cross_validate(model, X, SUMS, cv=3)["test_score"].shape == (3,)
@@ -171,6 +176,20 @@ def test_regressors_are_cloned_trained_further_and_cross_validated(regressor):
 def test_bad_numbers_are_named(y, message):
     with pytest.raises(ValueError, match=message):
         RNNStepRegressor(**OPTIONS).fit(X, y)
+
+
+@pytest.mark.parametrize("truncation", ["end", "start"])
+@pytest.mark.parametrize("y", [LABELS, SUMS])
+def test_targets_are_cut_as_the_series_are(y, truncation):
+    model = (RNNStepRegressor(**OPTIONS) if y is SUMS else tagger()).set_params(max_iter=2, truncation=truncation)
+    part = slice(3) if truncation == "end" else slice(-3, None)
+    cut = clone(model).set_params(max_length=3).partial_fit([series[:3] for series in X], [v[:3] for v in y])
+    with pytest.warns(UserWarning, match="longer than max_length"):
+        cut.partial_fit(X, y)
+    expected = clone(model).partial_fit([series[:3] for series in X], [v[:3] for v in y])
+    expected.partial_fit([series[part] for series in X], [values[part] for values in y])
+    assert cut.loss_curve_ == expected.loss_curve_
+    assert len(cut.predict(X[:1])[0]) == len(X[0]) > 3
 
 
 # -------------------------------------------------------------------------------------------------------- step by step
@@ -296,7 +315,8 @@ def test_sets_of_labels_are_drawn_and_fed_back():
     certain = model.generate(series[0][:3], 5, temperature=0)
     assert certain[0, 1] == series[0][2, 0]
     np.testing.assert_array_equal(certain[0], model.predict([series[0][:3]])[0][-1])
-    for arguments, message in (((series[0][:0], 3), "at least one step"), ((series[0], 0), "n_steps must be"),
+    for arguments, message in (((series[0][:0], 3), "at least one step"), (("CEG", 3), "got 'CEG'"),
+                               ((series[0], 0), "n_steps must be"),
                                ((series[0], 1, None, -1), "temperature must")):  # fmt: skip
         with pytest.raises(ValueError, match=message):
             model.generate(*arguments)
