@@ -121,12 +121,13 @@ def _sequences(losses, out, counts, alpha, left, right, scales, emissions, trans
             if counts is not None and length == 0:
                 _clear(counts, b)
             if length > 0:
-                _backward(out, counts, alpha, right, scales, emissions, transitions, end, factors, largest[0], tags, b,
-                          batch, length, divisor, weights[b], shared)  # fmt: skip
+                scaled = _backward(out, counts, alpha, right, scales, emissions, transitions, end, factors, largest[0],
+                                   tags, b, batch, length, divisor, weights[b], shared)  # fmt: skip
                 if counts is not None:
                     cuda.syncthreads()
-                    _count_neighbours(counts, alpha, left, right, scales, transitions, factors, tags, b, batch, length,
-                                      divisor, weights[b])  # fmt: skip
+                    _count_neighbours(counts, alpha, left, right, scales, transitions, factors, b, batch, length,
+                                      divisor, weights[b], scaled)  # fmt: skip
+                    _subtract_path(counts, tags, b, length, weights[b])
         cuda.syncthreads()
 
 
@@ -151,9 +152,7 @@ def _forward(alpha, left, scales, emissions, transitions, start, end, factors, l
         if scales is not None and cuda.threadIdx.x == 0:
             scales[row - batch] = high
         for j in range(cuda.threadIdx.x, size, cuda.blockDim.x):
-            total = float64(0.0)
-            for i in range(size):
-                total += shared[values + i] * factors[i, j]
+            total = _product(shared, values, factors, 0, j, size)
             if total >= _SMALLEST:
                 total = high + largest + math.log(total)
             else:
@@ -171,14 +170,34 @@ def _forward(alpha, left, scales, emissions, transitions, start, end, factors, l
 def _scaled(shared, logs, values, size):
     """Write exp(log − the largest) of each tag, and return the largest."""
     cuda.syncthreads()
-    high = float64(-math.inf)
-    for i in range(size):
-        high = max(high, shared[logs + i])
+    first, second, third, fourth = shared[logs], float64(-math.inf), float64(-math.inf), float64(-math.inf)
+    whole = size - size % 4  # four at a time: one alone waits for each number
+    for i in range(logs, logs + whole, 4):
+        first, second = max(first, shared[i]), max(second, shared[i + 1])
+        third, fourth = max(third, shared[i + 2]), max(fourth, shared[i + 3])
+    for i in range(logs + whole, logs + size):
+        first = max(first, shared[i])
+    high = max(max(first, second), max(third, fourth))
     divisor = float64(0.0) if high == -math.inf else high
     for i in range(cuda.threadIdx.x, size, cuda.blockDim.x):
         shared[values + i] = math.exp(shared[logs + i] - divisor)
     cuda.syncthreads()
     return high
+
+
+@device_function
+def _product(shared, values, factors, row, column, size):
+    """Return the sum of values times the elements of a column of the factors, from a row on."""
+    first, second, third, fourth = float64(0.0), float64(0.0), float64(0.0), float64(0.0)
+    whole = size - size % 4
+    for i in range(0, whole, 4):
+        first += shared[values + i] * factors[row + i, column]
+        second += shared[values + i + 1] * factors[row + i + 1, column]
+        third += shared[values + i + 2] * factors[row + i + 2, column]
+        fourth += shared[values + i + 3] * factors[row + i + 3, column]
+    for i in range(whole, size):
+        first += shared[values + i] * factors[row + i, column]
+    return (first + second) + (third + fourth)
 
 
 @device_function
@@ -199,10 +218,11 @@ def _log_of_column(shared, logs, transitions, j):
     high, total = float64(-math.inf), float64(0.0)
     for i in range(transitions.shape[0]):
         high = max(high, shared[logs + i] + float64(transitions[i, j]))
-    divisor = float64(0.0) if high == -math.inf else high
+    if high == -math.inf:
+        return high
     for i in range(transitions.shape[0]):
-        total += math.exp(shared[logs + i] + float64(transitions[i, j]) - divisor)
-    return float64(-math.inf) if total == 0.0 else divisor + math.log(total)
+        total += math.exp(shared[logs + i] + float64(transitions[i, j]) - high)
+    return high + math.log(total)
 
 
 @device_function
@@ -211,10 +231,11 @@ def _log_of_row(shared, logs, transitions, i):
     high, total = float64(-math.inf), float64(0.0)
     for j in range(transitions.shape[0]):
         high = max(high, shared[logs + j] + float64(transitions[i, j]))
-    divisor = float64(0.0) if high == -math.inf else high
+    if high == -math.inf:
+        return high
     for j in range(transitions.shape[0]):
-        total += math.exp(shared[logs + j] + float64(transitions[i, j]) - divisor)
-    return float64(-math.inf) if total == 0.0 else divisor + math.log(total)
+        total += math.exp(shared[logs + j] + float64(transitions[i, j]) - high)
+    return high + math.log(total)
 
 
 @device_function
@@ -236,9 +257,11 @@ def _backward(out, counts, alpha, right, scales, emissions, transitions, end, fa
     """Write the weighted marginals of a sequence, less those of its tags.
 
     Of `right`, each step has the factors of the marginals of neighbours, in which it is the second, that are in neither
-    `left` nor `factors`. If they are too large, it has the logarithms, and a 1 in `scales`.
+    `left` nor `factors`. If they are too large, it has the logarithms, and a 1 in `scales`. Returns whether they never
+    are.
     """
-    size, now, after = transitions.shape[0], cuda.blockDim.x, cuda.blockDim.x + transitions.shape[0]
+    scaled, size = True, transitions.shape[0]
+    now, after = cuda.blockDim.x, cuda.blockDim.x + size
     values, first = after + size, b * (2 + size)
     for i in range(cuda.threadIdx.x, size, cuda.blockDim.x):
         shared[now + i] = float64(end[i])
@@ -259,43 +282,58 @@ def _backward(out, counts, alpha, right, scales, emissions, transitions, end, fa
             if counts is not None:
                 exponent = scales[row - batch] + high + largest - divisor
                 is_safe = exponent <= _LARGEST_EXPONENT
+                scaled = scaled and is_safe
                 factor = weight * math.exp(exponent) if is_safe else float64(0.0)
                 for j in range(cuda.threadIdx.x, size, cuda.blockDim.x):
                     right[row, j] = shared[values + j] * factor if is_safe else shared[now + j]
                 if cuda.threadIdx.x == 0:
                     scales[row] = float64(0.0) if is_safe else float64(1.0)
             for i in range(cuda.threadIdx.x, size, cuda.blockDim.x):
-                total = float64(0.0)
-                for j in range(size):
-                    total += factors[size + j, i] * shared[values + j]
+                total = _product(shared, values, factors, size, i, size)
                 if total >= _SMALLEST:
                     shared[after + i] = high + largest + math.log(total)
                 else:
                     shared[after + i] = _log_of_row(shared, now, transitions, i)
             now, after = after, now
+    return scaled
 
 
 @device_function
-def _count_neighbours(counts, alpha, left, right, scales, transitions, factors, tags, b, batch, length, divisor,
-                      weight):  # fmt: skip
-    """Write the weighted marginals of neighbours, summed over the steps, less those of the sequence's tags."""
+def _count_neighbours(counts, alpha, left, right, scales, transitions, factors, b, batch, length, divisor, weight,
+                      scaled):  # fmt: skip
+    """Write the weighted marginals of neighbours, summed over the steps."""
     size = transitions.shape[0]
-    first = b * (2 + size) + 2
+    first, last = b * (2 + size) + 2, (length - 1) * batch + b
     for place in range(cuda.threadIdx.x, size * size, cuda.blockDim.x):
         i = place // size
         j = place - i * size
-        total, direct, tag = float64(0.0), float64(0.0), tags[0, b]
-        for t in range(1, length):
-            row, before = t * batch + b, tag
-            tag = tags[t, b]
-            if scales[row] == 0.0:
-                total += left[row - batch, i] * right[row, j]
-            else:
-                exponent = alpha[row - batch, i] + float64(transitions[i, j]) + right[row, j] - divisor
-                direct += weight * math.exp(exponent)
-            if before == i and tag == j:
-                direct -= weight
-        counts[first + i, j] = total * factors[i, j] + direct
+        total, other = float64(0.0), float64(0.0)
+        if scaled:
+            for row in range(b, last - batch, 2 * batch):
+                total += left[row, i] * right[row + batch, j]
+                other += left[row + batch, i] * right[row + 2 * batch, j]
+            if length % 2 == 0:
+                total += left[last - batch, i] * right[last, j]
+            counts[first + i, j] = (total + other) * factors[i, j]
+        else:
+            for row in range(b + batch, last + 1, batch):
+                if scales[row] == 0.0:
+                    total += left[row - batch, i] * right[row, j]
+                else:
+                    exponent = alpha[row - batch, i] + float64(transitions[i, j]) + right[row, j] - divisor
+                    other += weight * math.exp(exponent)
+            counts[first + i, j] = total * factors[i, j] + other
+
+
+@device_function
+def _subtract_path(counts, tags, b, length, weight):
+    """Subtract the neighbours among the tags of a sequence; each thread changes what it wrote."""
+    size, tag = counts.shape[1], tags[0, b]
+    for t in range(1, length):
+        before = tag
+        tag = tags[t, b]
+        if (before * size + tag) & (cuda.blockDim.x - 1) == cuda.threadIdx.x:
+            counts[b * (2 + size) + 2 + before, tag] -= weight
 
 
 @device_function
