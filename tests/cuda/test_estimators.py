@@ -25,6 +25,7 @@ from fastrnn import (
     RNNClassifier,
     RNNLanguageModel,
     RNNRegressor,
+    RNNStepRegressor,
     RNNTagger,
     inspection,
 )
@@ -51,6 +52,10 @@ def tagger(device, **options):
     defaults = {"embedding_size": 3, "hidden_size": 4, "char_hidden_size": 2, "batch_size": 2, "max_iter": 1,
                 "early_stopping": False, "random_state": 0}  # fmt: skip
     return RNNTagger(**{**defaults, **options}, device=device)
+
+
+def step_regressor(device, **options):
+    return RNNStepRegressor("gru", hidden_size=3, bidirectional=False, random_state=0, device=device, **options)
 
 
 def classifier(device, **options):
@@ -85,6 +90,10 @@ FITS = {
     "tags of series": lambda device: tagger(
         device, output="softmax", input="series", hidden_size=3, bidirectional=False
     ).fit(SERIES, [[0, 1], [1, 1, 0], [0]]),
+    "several labels": lambda device: tagger(
+        device, input="series", max_iter=2
+    ).fit(SERIES, [part > 0 for part in SERIES]),
+    "numbers for each step": lambda device: step_regressor(device, max_iter=2).fit(SERIES, SERIES),
 }  # fmt: skip
 
 
@@ -109,6 +118,8 @@ def models():
         "series": RNNRegressor("rnn", hidden_size=3, input="series", max_iter=1, random_state=0).fit(SERIES, [1, 2, 3]),
         "means": MeanEmbeddingClassifier(3, n_buckets=5, max_iter=1, random_state=0).fit(TEXTS, LABELS),
         "tags": tagger("cpu").fit(SENTENCES, TAGS),
+        "causal": tagger("cpu", bidirectional=False).fit(SENTENCES, TAGS),
+        "steps": step_regressor("cpu", max_iter=1).fit(SERIES, SERIES),
     }
     return {
         "cpu": fitted,
@@ -144,6 +155,8 @@ USES = {
     "numbers": lambda of: [of["series"].predict(SERIES)],
     "tags": lambda of: [np.searchsorted(of["tags"].classes_, path) for path in of["tags"].predict(SENTENCES)],
     "marginals": lambda of: of["tags"].predict_proba(SENTENCES),
+    "step by step": lambda of: [step_by_step(of["causal"], SENTENCES[1]), step_by_step(of["steps"], SERIES[1])],
+    "what follows": lambda of: [of["steps"].generate(SERIES[1], 2)],
     "explanations": lambda of: [inspection.explain(of[name], "a b").contributions for name in ("texts", "means")],
     "gradient flow": lambda of: [inspection.gradient_flow(of["texts"], TEXTS[:2]).norms],
     "hidden states": lambda of: [inspection.hidden_states(of["lm"], TEXTS[:1]).values["h"]],
@@ -159,6 +172,15 @@ USES = {
         joblib.delayed(of["texts"].predict_proba)(TEXTS) for _ in range(4)
     ),
 }
+
+
+def step_by_step(model, sequence):
+    """Return what a model says about the steps of a sequence that it reads one by one, (T, K)."""
+    state, scores = model.initial_state(), []
+    for x in sequence:
+        _, state = model.advance(state, x)
+        scores.append(state.scores)
+    return np.array(scores)
 
 
 def mapped(model):
@@ -237,6 +259,15 @@ def test_states_and_unfinished_texts_follow_a_model(device, other, ops):
     np.testing.assert_allclose(model.advance(state, "b")[0], expected.advance(expected.read("a"), "b")[0], **TOLERANCE)
     wanted = [completion.probability for completion in expected.complete("b c", state=expected.read("a"))]
     np.testing.assert_allclose([c.probability for c in model.complete("b c", state=state)], wanted, **TOLERANCE)
+
+
+@MOVES
+def test_a_state_of_a_series_follows_a_model(device, other, ops):
+    model, expected = (step_regressor(name, max_iter=1).fit(SERIES, SERIES) for name in (device, "cpu"))
+    _, state = model.advance(model.initial_state(), SERIES[0][0])
+    model.set_params(device=other)
+    wanted = expected.advance(expected.advance(expected.initial_state(), SERIES[0][0])[1], SERIES[0][1])[0]
+    np.testing.assert_allclose(model.advance(state, SERIES[0][1])[0], wanted, **TOLERANCE)
 
 
 @MOVES
