@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastrnn.estimators.sequences import Sequences
-from fastrnn.networks.sequence import Batch
+from fastrnn.networks.sequence import Batch, StepBatch
 from fastrnn.text.corpus import digest
 from fastrnn.utils.checks import shown, warn_caller
 
@@ -38,7 +38,8 @@ class Examples(NamedTuple):
         weights = self.weights[rows]
         if self.step_weights is not None:
             weights = weights[:, None] * self.step_weights[rows]  # (B, T)
-        return Batch(self.sequences, rows, self.targets[rows], weights)
+        kind = Batch if isinstance(self.targets, np.ndarray) else StepBatch
+        return kind(self.sequences, rows, self.targets[rows], weights)
 
 
 class Epoch:

@@ -42,6 +42,19 @@ class Batch(NamedTuple):
         return Batch(self.sequences, *cut)
 
 
+class StepBatch(Batch):
+    """Some sequences with a target for each step, (B, T) or (B, T, K)."""
+
+    __slots__ = ()
+
+    def first(self, n):
+        """Return the batch of the first `n` sequences, with as many steps as they have."""
+        part = super().first(n)
+        steps = max(part.extent[1], 1)
+        weights = part.weights if part.weights.ndim == 1 else part.weights[:, :steps]
+        return StepBatch(part.sequences, part.rows, part.targets[:, :steps], weights)
+
+
 class SequenceNetwork(Network):
     """Base class of networks whose encoder makes one vector of each sequence.
 

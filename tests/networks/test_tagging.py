@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fastrnn.estimators.sequences import Sequences
-from fastrnn.networks.sequence import Batch
+from fastrnn.networks.sequence import Batch, StepBatch
 from fastrnn.networks.tagging import TaggerNetwork
 from fastrnn.tagging.targets import StepTargets
 from tests.reference import central_difference
@@ -26,7 +26,7 @@ def problem(kind, **options):
     )  # fmt: skip
     targets = StepTargets(np.array([0, 1, 2, 1, 0, 1, 1, 0]), offsets)
     rows = np.arange(4)
-    return network, Batch(Sequences(values, offsets), rows, targets[rows], np.array([1.0, 1.0, 0.5, 2.0]))
+    return network, StepBatch(Sequences(values, offsets), rows, targets[rows], np.array([1.0, 1.0, 0.5, 2.0]))
 
 
 @pytest.mark.parametrize("weighs_steps", [False, True])
@@ -70,3 +70,14 @@ def test_predictions_do_not_depend_on_the_batch(kind):
         np.testing.assert_array_equal(network.predict(alone)[:length, 0], p[:length, b])
         np.testing.assert_array_equal(network.outputs(alone)[:length, 0], outputs[:length, b])
         np.testing.assert_array_equal(network.decode(alone)[:length, 0], tags[:length, b])
+
+
+@pytest.mark.parametrize("weighs_steps", [False, True])
+def test_the_first_sequences_of_a_batch_have_their_own_steps(weighs_steps):
+    network, batch = problem("crf")
+    if weighs_steps:
+        batch = batch._replace(weights=np.ones(batch.targets.shape))
+    part = batch.first(2)
+    assert part.targets.shape == (2, 3)
+    expected = network.train_step(StepBatch(batch.sequences, batch.rows[:2], part.targets, np.ones(2)))
+    assert network.train_step(part) == expected
