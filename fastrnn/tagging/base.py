@@ -66,7 +66,9 @@ class BaseTagger(GuardedMixin, abc.ABC):
         Returns
         -------
         list of (list of label), of array (T_i,) for series, or of list of (begin, end, label) for texts
-            With a CRF: the most probable sequence of labels, which need not have the most probable label everywhere.
+            With a CRF: the most probable sequence of labels, which need not have the most probable label everywhere. If
+            y had several labels for each element: list of int64 array (T_i, K), 1 where a label is more probable than
+            not.
         """
         X = self._cut(X)
         return X.spans(self._labels(X)) if self.input == "text" else self._labels(X)
@@ -81,10 +83,11 @@ class BaseTagger(GuardedMixin, abc.ABC):
         Returns
         -------
         list of float64 array (T_i, K)
-            In the order of ``classes_``; rows sum to 1. Texts have a row for each token, see `fastrnn.text.tokenize`.
-            With a CRF these are the marginals: sums over all sequences of labels. If the model learned labels of
-            another scheme than that of y, the probability of a label is the sum of those that stand for it: ``B-PER``
-            has that of ``S-PER`` and ``B-PER``. In "iob1" all beginnings count as ``I-``.
+            In the order of ``classes_``; rows sum to 1, unless y had several labels for each element. Texts have a row
+            for each token, see `fastrnn.text.tokenize`. With a CRF these are the marginals: sums over all sequences of
+            labels. If the model learned labels of another scheme than that of y, the probability of a label is the sum
+            of those that stand for it: ``B-PER`` has that of ``S-PER`` and ``B-PER``. In "iob1" all beginnings count
+            as ``I-``.
         """
         marginals = self._marginals(self._cut(X))
         return self._target.merge(marginals, np.add).parts()
@@ -121,7 +124,7 @@ class BaseTagger(GuardedMixin, abc.ABC):
         return self._target.merge(emissions, np.logaddexp).parts()
 
     def score(self, X, y, sample_weight=None):
-        """Return the accuracy: the share of elements (tokens of texts) with the right label.
+        """Return the accuracy: the share of elements (tokens of texts) with the right label, or all labels right.
 
         Parameters
         ----------

@@ -64,7 +64,8 @@ class CausalMixin(GuardedMixin):
         state : StepState
             From `initial_state`, or from this method.
         x : array-like (D,), number or token
-            The step: the vector of a series, a number if D is 1; or the token as it stands in X.
+            The step: the vector of a series, a number if D is 1; or the token as it stands in X, one of a text for
+            ``input="text"``, whose labels are then tags.
 
         Returns
         -------
