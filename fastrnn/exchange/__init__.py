@@ -17,13 +17,13 @@ tokens.
 
 The graph of an `RNNTagger` or `RNNStepRegressor` has the same inputs; it reads all steps. For tokens, further inputs
 of int64 belong to the model's parts: ``characters`` (B, T, C), the ids of each token's characters, 2 for the first of
-``characters`` in the metadata, 1 for others (or of its n-grams), with their numbers ``character_lengths``
-(B, T); ``shapes`` (B, T), 1 for the first of ``shapes`` in the metadata, 0 for others; and ``column_1`` (B, T) and so
-on, places in the list of that name. The output is
+``characters`` in the metadata, 1 for others (or of its n-grams), with their numbers ``character_lengths`` (B, T);
+``shapes`` (B, T), 1 for the first of ``shapes`` in the metadata, 0 for others; and ``column_1`` (B, T) and so on,
+places in the list of that name. The output is
 
 - ``emissions`` (B, T, K), in the order of ``classes`` in the metadata, which are labels of the ``scheme`` there; and
-  with a CRF ``transitions`` (K, K), ``start_transitions`` and ``end_transitions`` (K,), minus infinity where the scheme
-  allows none. A `fastrnn.layers.CRF` that has loaded these three finds the best paths:
+  with a CRF or a scheme ``transitions`` (K, K), ``start_transitions`` and ``end_transitions`` (K,), minus infinity
+  where the scheme allows none. A `fastrnn.layers.CRF` that has loaded these three finds the best paths:
   ``layer.decode(emissions.swapaxes(0, 1), lengths)``;
 - ``probabilities`` (B, T, K) for several labels at each step;
 - ``values``, (B, T) or (B, T, K), of an `RNNStepRegressor`.

@@ -24,8 +24,8 @@ class OnnxStepsMixin(GuardedMixin):
     def to_onnx(self, path):
         """Write the fitted model to an ONNX file (needs the package onnx); see `fastrnn.exchange` for its graph.
 
-        The graph of a tagger computes emissions. With a CRF its transitions are outputs too, and the best path is found
-        outside the graph, by `fastrnn.layers.CRF.decode` for instance.
+        The graph of a tagger computes emissions. With a CRF or a scheme, scores of transitions are outputs too, and the
+        best path is found outside the graph, by `fastrnn.layers.CRF.decode` for instance.
 
         Parameters
         ----------
@@ -53,7 +53,7 @@ class OnnxStepsMixin(GuardedMixin):
 
 def _predict(graph, model, outputs):
     """Add the outputs of the graph; return metadata."""
-    target, crf = model.learned.target, model.network_.layers.get("crf")
+    target = model.learned.target
     shape = ("B", "T", target.n_outputs)
     if target.kind == "step_values":
         if target.n_dims == 1:
@@ -64,7 +64,7 @@ def _predict(graph, model, outputs):
         graph.output(graph.add("Sigmoid", outputs), "probabilities", np.float32, shape)
         return {"classes": json.dumps(target.classes.tolist())}
     graph.output(outputs, "emissions", np.float32, shape)
-    for name, scores in ({} if crf is None else crf.decoding_scores()).items():
+    for name, scores in model.network_.head.decoding_scores().items():
         graph.output(graph.constant(scores), name, np.float32, scores.shape)
     return {"classes": json.dumps(target.inner), "scheme": json.dumps(target.scheme)}
 

@@ -40,6 +40,10 @@ class StepHead(Head):
         """
         return self.outputs(h)[0]
 
+    def decoding_scores(self):
+        """Return what best paths depend on besides outputs, host arrays by the names of `fastrnn.layers.CRF`, or {}."""
+        return {}
+
 
 def without_padding(values, lengths):
     """Return values (T, B, K) as float64, 0 behind the end of a sequence."""
@@ -97,14 +101,19 @@ class StepClassHead(StepHead):
     def _decode_allowed(self, h, lengths):
         """Return the most probable allowed paths, int32 (T, B)."""
         backend, (steps, batch, _) = self.layer.backend, h.shape
-        start, transitions, end = (
-            backend.asarray(np.where(part, 0, -np.inf), self.layer.dtype) for part in self.allowed
-        )
+        transitions, start, end = map(backend.asarray, self.decoding_scores().values())
         tags, scores = np.empty((steps, batch), np.int32), np.empty(batch)
         lengths = np.full(batch, steps) if lengths is None else np.asarray(lengths)
         backend.crf_viterbi(tags, scores, self.layer.forward(h, by_rows=True), transitions, start, end,
                             lengths.astype(np.int64), self.layer.n_jobs)  # fmt: skip
         return tags
+
+    def decoding_scores(self):
+        """Return 0 for what is allowed, minus infinity for what is not; as `StepHead.decoding_scores`."""
+        if self.allowed is None:
+            return {}
+        start, transitions, end = (np.where(part, 0, -np.inf).astype(self.layer.dtype) for part in self.allowed)
+        return {"transitions": transitions, "start_transitions": start, "end_transitions": end}
 
 
 def _of_steps(weights, targets):
@@ -148,6 +157,10 @@ class CRFHead(StepHead):
     def advance(self, h, before=None):
         """Return the forward messages of the CRF, float64 (B, K); as `StepHead.advance`, see `layers.CRF.advance`."""
         return self.crf.advance(self.outputs(h)[0], before)
+
+    def decoding_scores(self):
+        """Return the scores of the CRF, minus infinity for what is not allowed; as `StepHead.decoding_scores`."""
+        return self.crf.decoding_scores()
 
     def predict(self, h, lengths=None):
         """Return the marginal probability of each class at each step, float64 (T, B, K), 0 behind an end."""

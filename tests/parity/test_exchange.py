@@ -426,8 +426,10 @@ def test_taggers_of_tokens_in_onnxruntime(char_encoder, columns, onnxruntime, tm
         np.testing.assert_allclose(theirs[:length], ours, atol=1e-5)
 
 
-def test_taggers_of_words_alone_in_onnxruntime(onnxruntime, tmp_path):
-    model = RNNTagger(char_encoder=None, shapes=False, num_layers=2, **SMALL).fit(SENTENCES, TAGS)
+@pytest.mark.parametrize("output", ["crf", "softmax"])
+def test_taggers_of_words_alone_in_onnxruntime(output, onnxruntime, tmp_path):
+    options = {"char_encoder": None, "shapes": False, "num_layers": 2, "scheme": "iob2", **SMALL}
+    model = RNNTagger(output=output, **options).fit(SENTENCES, TAGS)
     randomize(model.network_.all_parameters)
     inputs, lengths = token_inputs(model, SENTENCES)
     run = onnxruntime(model.to_onnx)
