@@ -6,12 +6,11 @@ FASTRNN_DATA names. With --small a small network on a part of the tweets.
 
 import argparse
 
-import numpy as np
-
 from fastrnn import CRFTagger, RNNTagger
 from fastrnn.datasets import load_btc, load_glove
 from fastrnn.inspection import explain, tag_errors
 from fastrnn.metrics import entity_f1, entity_report
+from fastrnn.tagging import predict_together
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--small", action="store_true", help="learn from every fifth tweet only")
@@ -26,17 +25,10 @@ options = {"hidden_size": 32, "char_encoder": None, "max_iter": 8, "learning_rat
 network = RNNTagger(embedding=(glove.words, glove.vectors), random_state=0, **options).fit(X, y)
 
 
-def of_both(sentences):
-    """Return the labels with the largest mean of the probabilities that both models give them."""
-    pairs = zip(crf.predict_proba(sentences), network.predict_proba(sentences), strict=True)
-    return [crf.classes_[np.argmax(a + b, axis=1)].tolist() for a, b in pairs]
+labels = predict_together([crf, network], X_test)
+for name, found in (("CRF", crf.predict(X_test)), ("network", network.predict(X_test)), ("both", labels)):
+    print(f"{name}: F1 of entities {entity_f1(y_test, found):.1%}")
 
-
-assert crf.classes_.tolist() == network.classes_.tolist()
-for name, labels in (("CRF", crf.predict(X_test)), ("network", network.predict(X_test)), ("both", of_both(X_test))):
-    print(f"{name}: F1 of entities {entity_f1(y_test, labels):.1%}")
-
-labels = of_both(X_test)
 print(entity_report(y_test, labels))
 print(tag_errors(y_test, labels))
 tweet = "Just landed in Heathrow with @anna and Mark Ronson".split()

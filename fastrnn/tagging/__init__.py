@@ -4,5 +4,6 @@ from fastrnn.tagging.crf import CRFTagger
 from fastrnn.tagging.next_step import next_step_examples
 from fastrnn.tagging.recurrent import RNNTagger
 from fastrnn.tagging.regression import RNNStepRegressor
+from fastrnn.tagging.together import predict_together
 
-__all__ = ["CRFTagger", "RNNStepRegressor", "RNNTagger", "next_step_examples"]
+__all__ = ["CRFTagger", "RNNStepRegressor", "RNNTagger", "next_step_examples", "predict_together"]
