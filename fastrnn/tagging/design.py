@@ -25,7 +25,7 @@ from fastrnn.tagging.scores import Weights
 
 _MULTIPLIER, _SEED = 0x9E3779B97F4A7C15, 0xD1B54A32D192ED03
 _POWER = -0.125  # of entries in the factor r
-_SEGMENT = 1 << 11  # elements of a wide column that are summed at a time
+_BLOCK_BYTES = 1 << 20  # of the rows of a block of elements, which stay in the second-level cache
 
 
 class Incidence(typing.NamedTuple):
@@ -34,6 +34,17 @@ class Incidence(typing.NamedTuple):
     starts: np.ndarray  # int64 (n_rows + 1,)
     places: np.ndarray  # int32 (M,): columns
     values: np.ndarray  # float64 (M,), or (0,) where all are 1
+
+
+class Blocks(typing.NamedTuple):
+    """The entries of wide columns, block after block of neighbouring elements.
+
+    The rows of a block's elements stay in the cache while all columns add what they need of them.
+    """
+
+    starts: np.ndarray  # int64 (n_blocks + 1,): the segments of each block
+    columns: np.ndarray  # int32 (n_segments,): a segment has the entries of one column in one block; these ascend
+    segments: Incidence  # segments × elements
 
 
 class Design(typing.NamedTuple):
@@ -51,8 +62,7 @@ class Design(typing.NamedTuple):
     labels: np.ndarray  # int32 (P,)
     n_wide: int  # the first columns are wide
     wide_rows: Incidence  # elements × wide columns
-    wide_columns: Incidence  # segments of wide columns × elements
-    segment_starts: np.ndarray  # int64 (n_wide + 1,): segments of each wide column
+    wide_blocks: Blocks
     single_rows: Incidence  # elements × single pairs
     single_columns: Incidence  # single pairs × elements
 
@@ -155,7 +165,6 @@ def make_design(sequences, n_attributes, tags, n_labels, min_count=1):
     factors, sizes = _scaling(lengths, multiplicities[chosen], counts[chosen], n_elements, n_labels)
 
     wide = _selected(columns, chosen[:n_wide])
-    segments, segment_starts = _segments(wide.starts)
     single = _single_pairs(columns, chosen[n_wide:], starts[n_wide:] - starts[n_wide])
     return Design(
         n_elements=n_elements,
@@ -167,8 +176,7 @@ def make_design(sequences, n_attributes, tags, n_labels, min_count=1):
         labels=labels,
         n_wide=n_wide,
         wide_rows=transposed(wide, n_elements),
-        wide_columns=Incidence(segments, wide.places, wide.values),
-        segment_starts=segment_starts,
+        wide_blocks=_blocks(wide, max(1, _BLOCK_BYTES // (8 * padded(n_labels)))),
         single_rows=transposed(single, n_elements),
         single_columns=single,
     )
@@ -291,9 +299,19 @@ def _single_pairs(columns, chosen, starts):
     return _selected(columns, np.repeat(chosen, np.diff(starts)))
 
 
-def _segments(starts):
-    """Cut columns into segments of a limited length; return their starts, and the segments where columns begin."""
-    counts = -(-np.diff(starts) // _SEGMENT)
-    first = np.concatenate([[0], np.cumsum(counts)])
-    within = np.arange(first[-1]) - np.repeat(first[:-1], counts)
-    return np.append(np.repeat(starts[:-1], counts) + within * _SEGMENT, starts[-1]), first
+def _blocks(columns, size):
+    """Return the entries of columns in `Blocks` of `size` elements."""
+    blocks = columns.places // size
+    n_blocks = int(blocks.max(initial=-1)) + 1
+    blocks = blocks.astype(np.min_scalar_type(n_blocks))  # small numbers are sorted faster
+    order = np.argsort(blocks, kind="stable")
+    blocks, column = blocks[order], np.repeat(np.arange(len(columns.starts) - 1), np.diff(columns.starts))[order]
+    is_first = np.ones(len(order), bool)
+    is_first[1:] = (column[1:] != column[:-1]) | (blocks[1:] != blocks[:-1])
+    first = np.flatnonzero(is_first)
+    values = columns.values[order] if len(columns.values) else columns.values
+    return Blocks(
+        starts=np.searchsorted(blocks[first], np.arange(n_blocks + 1)),
+        columns=column[first].astype(np.int32),
+        segments=Incidence(np.append(first, len(order)), columns.places[order], values),
+    )

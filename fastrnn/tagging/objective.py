@@ -15,7 +15,7 @@ import numpy as np
 from fastrnn._jit import kernel
 from fastrnn._memory import aligned
 from fastrnn.kernels.threads import effective_n_jobs, run, split
-from fastrnn.simd import lanes, load, store, zero
+from fastrnn.simd import lanes, load, store
 from fastrnn.tagging.chains import TransitionFactors, floor, padded, sequence_marginals
 
 _N_PIECES = 64  # of the sequences
@@ -49,7 +49,7 @@ class Objective:
         self._pair_labels = design.labels[first_single:]
         self._entry_labels = self._pair_labels[design.single_rows.places]
         self._excess = aligned_zeros(design.n_elements, width)
-        self._sums = aligned_zeros(len(design.wide_columns.starts) - 1, width)
+        self._sums = aligned_zeros(design.n_wide, width)
         self._observed = _count_transitions(tags, offsets, weights, n_labels)
 
         cuts = np.searchsorted(offsets, np.linspace(0, design.n_elements, _N_PIECES + 1)[1:-1])
@@ -61,7 +61,7 @@ class Objective:
         self._ranges = {
             "pieces": split(n_pieces, self.n_jobs),
             "columns": split(design.n_wide, self.n_jobs),
-            "segments": _equal_ranges(design.wide_columns.starts, self.n_jobs),
+            "entries": _equal_ranges(_entry_starts(design), self.n_jobs),
             "pairs": _equal_ranges(design.single_columns.starts, self.n_jobs),
         }
 
@@ -75,9 +75,8 @@ class Objective:
         columns = design.starts, design.labels, design.scales
         self._run("columns", _spread, self._rows, parameters, *columns)
         self._run_pieces(factors)
-        self._run("segments", _sum_segments, self._sums, self._excess, design.wide_columns)
-        self._run("columns", _finish_columns, gradient, self._sums, design.segment_starts, *columns)
-        self._run("pairs", _finish_pairs, gradient, self._excess, design.single_columns, first_single, *columns[1:])
+        self._run("entries", _sum_columns, gradient, self._sums, self._excess, design.wide_blocks, *columns)
+        self._run("pairs", _sum_pairs, gradient, self._excess, design.single_columns, first_single, *columns[1:])
         products, direct = self._expected[..., : design.n_labels].sum(axis=0)
         expected = products * factors.forward[:, : design.n_labels] + direct
         gradient[n:] = design.scales[n:] * (expected - self._observed).reshape(-1)
@@ -118,6 +117,12 @@ def _count_transitions(tags, offsets, weights, n_labels):
         tags[to - 1] * np.int64(n_labels) + tags[to], np.repeat(weights, np.diff(offsets))[to], n_labels**2
     )
     return counts.reshape(n_labels, n_labels)
+
+
+def _entry_starts(design):
+    """Return where the entries of each wide column begin, int64 (n_wide + 1,)."""
+    counts = np.bincount(design.wide_blocks.columns, np.diff(design.wide_blocks.segments.starts), design.n_wide)
+    return np.concatenate([[0], np.cumsum(counts.astype(np.int64))])
 
 
 def _equal_ranges(starts, parts):
@@ -201,42 +206,46 @@ def _evaluate_pieces(
 
 
 @kernel
-def _sum_segments(
-    sums,  # float64 (n_segments, width): output
+def _sum_columns(
+    gradient,  # float64 (P,): output
+    sums,  # float64 (n_wide, width): workspace
     excess,  # float64 (N, width)
-    segments,  # Incidence: segments of wide columns × elements
-    begin,  # segments begin:end
+    blocks,  # Blocks
+    starts,  # parameters of each column, see `Design`
+    labels,
+    scales,
+    begin,  # columns begin:end
     end,
 ):
-    """Sum the excess of the elements of some segments."""
+    """Write the gradient of some wide columns: the sums of the excess of their elements."""
     width = excess.shape[1]
-    starts, places, values = segments.starts, segments.places, segments.values
-    for segment in range(begin, end):
-        for b in range(0, width, lanes(excess)):
-            total = zero(load(excess, b))
-            if len(values):
-                for entry in range(starts[segment], starts[segment + 1]):
-                    total = total + values[entry] * load(excess, places[entry] * width + b)
-            else:
-                for entry in range(starts[segment], starts[segment + 1]):
-                    total = total + load(excess, places[entry] * width + b)
-            store(sums, segment * width + b, total)
-
-
-@kernel
-def _finish_columns(gradient, sums, segment_starts, starts, labels, scales, begin, end):
-    """Write the gradient of some wide columns from the sums of their segments."""
+    block_starts, columns = blocks.starts, blocks.columns
+    entries, places, values = blocks.segments.starts, blocks.segments.places, blocks.segments.values
+    sums[begin:end] = 0.0
+    for block in range(len(block_starts) - 1):
+        first, last = block_starts[block], block_starts[block + 1]
+        first += np.searchsorted(columns[first:last], begin)
+        for segment in range(first, last):
+            column = columns[segment]
+            if column >= end:
+                break
+            for b in range(0, width, lanes(excess)):
+                total = load(sums, column * width + b)
+                if len(values):
+                    for entry in range(entries[segment], entries[segment + 1]):
+                        total = total + values[entry] * load(excess, places[entry] * width + b)
+                else:
+                    for entry in range(entries[segment], entries[segment + 1]):
+                        total = total + load(excess, places[entry] * width + b)
+                store(sums, column * width + b, total)
     for column in range(begin, end):
         for p in range(starts[column], starts[column + 1]):
-            total = 0.0
-            for segment in range(segment_starts[column], segment_starts[column + 1]):
-                total += sums[segment, labels[p]]
-            gradient[p] = scales[p] * total
+            gradient[p] = scales[p] * sums[column, labels[p]]
 
 
 @kernel
-def _finish_pairs(gradient, excess, pairs, first_pair, labels, scales, begin, end):
-    """Write the gradient of some single pairs."""
+def _sum_pairs(gradient, excess, pairs, first_pair, labels, scales, begin, end):
+    """Write the gradient of some single pairs: sums of the excess of their elements."""
     starts, places, values = pairs.starts, pairs.places, pairs.values
     for pair in range(begin, end):
         p = first_pair + pair
