@@ -72,8 +72,8 @@ def sequence_marginals(emissions, begin, end, n_labels, forward, backward, shift
     emissions : float64 (N, width)
     begin, end : int
         The elements of the sequence, at least one.
-    variables : float64 (length + 2, width)
-        Workspace: forward variables.
+    variables : float64 (2 · length + 1, width)
+        Workspace.
     room : float64 (length)
         Workspace: scales.
     expected : float64 (2, K, width)
@@ -89,7 +89,8 @@ def sequence_marginals(emissions, begin, end, n_labels, forward, backward, shift
     if not fits:
         return _log_marginals(emissions, begin, end, n_labels, scores, variables, expected[1], weight)
     total = _forward(emissions, begin, end, n_labels, forward, variables, room) + (end - begin - 1) * shift
-    _backward(emissions, begin, end, n_labels, backward, variables, room, expected[0], weight)
+    _backward(emissions, begin, end, n_labels, backward, variables, room, weight)
+    _count_transitions(variables, end - begin, n_labels, expected[0], weight)
     return total
 
 
@@ -124,30 +125,50 @@ def _forward(emissions, begin, end, n_labels, factors, variables, scales):
 
 
 @kernel(cache=False)
-def _backward(emissions, begin, end, n_labels, factors, variables, scales, expected, weight):
+def _backward(emissions, begin, end, n_labels, factors, variables, scales, weight):
     """Compute scaled backward variables; exponentials become marginals."""
     width, step = emissions.shape[1], lanes(emissions)
-    last = (end - begin) * width  # rows behind the forward variables: the backward variable, and its product
-    after = last + width
+    last = (end - begin) * width  # the row behind the forward variables is the backward variable
     for b in range(0, width, step):
         store(variables, last + b, zero(load(variables, b)) + 1.0)
     for t in range(end - 1, begin - 1, -1):
         row, here = t * width, (t - begin) * width
+        after = last + width + here  # the backward variable times its exponentials, for each element
         for b in range(0, width, step):
             beta = load(variables, last + b)
             store(variables, after + b, scales[t - begin] * beta * load(emissions, row + b))
             store(emissions, row + b, weight * beta * load(variables, here + b))
         if t == begin:
             break
-        for i in range(n_labels):
-            share = weight * variables[t - begin - 1, i]
-            for b in range(0, width, step):
-                store(expected, i * width + b, load(expected, i * width + b) + share * load(variables, after + b))
         for b in range(0, width, step):
             beta = zero(load(variables, last + b))
             for j in range(n_labels):
-                beta = beta + variables[end - begin + 1, j] * load(factors, j * width + b)
+                beta = beta + variables[end - begin + 1 + t - begin, j] * load(factors, j * width + b)
             store(variables, last + b, beta)
+
+
+@kernel(cache=False)
+def _count_transitions(variables, n, n_labels, expected, weight):
+    """Add products of forward variables and of what `_backward` leaves behind them, for neighbouring elements."""
+    width = expected.shape[1]
+    for b in range(0, width, lanes(expected)):
+        for i in range(0, n_labels, 4):  # four at a time: their sums stay in registers
+            j, k, m = min(i + 1, n_labels - 1), min(i + 2, n_labels - 1), min(i + 3, n_labels - 1)
+            one = two = three = four = zero(load(expected, b))
+            for t in range(1, n):
+                after, before = load(variables, (n + 1 + t) * width + b), variables[t - 1]
+                one = one + before[i] * after
+                two = two + before[j] * after
+                three = three + before[k] * after
+                four = four + before[m] * after
+            at = i * width + b
+            store(expected, at, load(expected, at) + weight * one)
+            if i + 1 < n_labels:
+                store(expected, at + width, load(expected, at + width) + weight * two)
+            if i + 2 < n_labels:
+                store(expected, at + 2 * width, load(expected, at + 2 * width) + weight * three)
+            if i + 3 < n_labels:
+                store(expected, at + 3 * width, load(expected, at + 3 * width) + weight * four)
 
 
 @kernel(cache=False)
@@ -249,7 +270,7 @@ def find_paths(paths, emissions, offsets, transitions, start, end, most, begin, 
 def find_marginals(emissions, offsets, forward, backward, shift, scores, is_scaled, most, begin, stop):
     """Replace the emissions (N, width) of some sequences by the marginal probabilities of labels."""
     n_labels, width = forward.shape
-    variables, room, expected = np.empty((most + 2, width)), np.empty(most), np.zeros((2, n_labels, width))
+    variables, room, expected = np.empty((2 * most + 1, width)), np.empty(most), np.zeros((2, n_labels, width))
     for i in range(begin, stop):
         if offsets[i] < offsets[i + 1]:
             sequence_marginals(emissions, offsets[i], offsets[i + 1], n_labels, forward, backward, shift, scores,

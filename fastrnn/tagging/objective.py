@@ -57,7 +57,7 @@ class Objective:
         n_pieces, longest = len(self._pieces) - 1, int(np.diff(offsets).max(initial=0))
         self._losses = np.empty(n_pieces)
         self._expected = np.empty((n_pieces, 2, n_labels, width))
-        self._rooms = [(aligned_zeros(longest + 2, width), np.empty(longest)) for _ in range(self.n_jobs)]
+        self._rooms = [(aligned_zeros(2 * longest + 1, width), np.empty(longest)) for _ in range(self.n_jobs)]
         self._ranges = {
             "pieces": split(n_pieces, self.n_jobs),
             "columns": split(design.n_wide, self.n_jobs),
