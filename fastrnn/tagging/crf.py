@@ -45,7 +45,7 @@ class CRFTagger(CRFFilesMixin, BaseTagger, BaseEstimator):
         takes tuples for lists of attributes.
     c1 : float, default=0.0
         Factor of the sum of the weights' absolute values, which makes weights 0. As CRFsuite's ``c1``.
-    c2 : float, default=0.1
+    c2 : float, default=0.5
         Factor of the sum of the weights' squares. As CRFsuite's ``c2``, whose default is 1.
     min_count : int, default=1
         Least number of elements in which an attribute occurs with a label for the two to have a weight. As CRFsuite's
@@ -118,7 +118,7 @@ class CRFTagger(CRFFilesMixin, BaseTagger, BaseEstimator):
         self,
         features="default",
         c1=0.0,
-        c2=0.1,
+        c2=0.5,
         min_count=1,
         max_iter=1000,
         tol=1e-5,

@@ -117,6 +117,27 @@ def test_the_template_is_that_of_a_plain_loop():
     assert np.array_equal(again.element_offsets, sequences.element_offsets)
 
 
+@pytest.mark.parametrize(
+    ("word", "names"),
+    [
+        ("@Anna12", "form=@Anna12 bare=anna00 kind=@ shape=@Xxxxdd short_shape=@Xxd prefix6=@anna1 suffix6=anna12"),
+        ("WWW.a.b", "w=www.a.b kind=url"),
+        ("2024", "bare=0000 kind=digits4 suffix4=2024"),
+        ("...", "kind=punctuation short_shape=."),
+        ("U", "kind=letter prefix1=u"),
+        ("UN", "kind=upper"),
+        ("Rome", "kind=title"),
+        ("well-known", "kind=hyphen"),
+        ("ΑΘΉΝΑ", "w=αθήνα shape=XXXXX suffix2=να"),
+    ],
+)
+def test_views_of_a_word(word, names):
+    reader, _ = learned([[word]])
+    names = {"{}[0]={}".format(*name.split("=")) for name in names.split()}
+    assert names <= {*reader.attributes}
+    assert not any(f"fix{len(word) + 1}[0]" in name for name in reader.attributes)
+
+
 def test_further_columns_have_their_windows():
     tagged = [[(word, f"T{len(word) % 3}") for word in words] for words in TEXTS]
     reader, sequences = learned(tagged)
