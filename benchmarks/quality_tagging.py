@@ -10,6 +10,7 @@ import numpy as np
 from fastrnn import CRFTagger, RNNTagger
 from fastrnn.datasets import load_btc, load_glove, load_japanese_vowels, load_ud_ewt
 from fastrnn.metrics import entity_f1, tag_accuracy
+from fastrnn.tagging import predict_together
 
 N_SEEDS = 3  # models of a recurrent tagger; the median counts
 # Chosen on dev: NER has few labels that say something, and needs more dropout.
@@ -23,11 +24,29 @@ def with_glove(seed, **options):
     return RNNTagger(embedding=(glove.words, glove.vectors), random_state=seed, **options)
 
 
+class Both:
+    """A conditional random field and a recurrent tagger together."""
+
+    def __init__(self, seed):
+        self.taggers = CRFTagger(), with_glove(seed, **FOR_TWEETS)
+
+    def fit(self, X, y):
+        """Fit both; return self."""
+        for tagger in self.taggers:
+            tagger.fit(X, y)
+        return self
+
+    def predict(self, X):
+        """Return the labels of both together."""
+        return predict_together(self.taggers, X)
+
+
 # What is measured: the data, the metric, the model for a seed, and the number of seeds.
 BENCHMARKS = {
     "btc-crf": (load_btc, entity_f1, lambda seed: CRFTagger(), 1),  # nothing is drawn
     "ud-ewt-crf": (load_ud_ewt, tag_accuracy, lambda seed: CRFTagger(), 1),
     "btc-rnn": (load_btc, entity_f1, lambda seed: with_glove(seed, **FOR_TWEETS), N_SEEDS),
+    "btc-both": (load_btc, entity_f1, Both, N_SEEDS),
     "ud-ewt-rnn": (load_ud_ewt, tag_accuracy, lambda seed: with_glove(seed, **FOR_PARTS_OF_SPEECH), N_SEEDS),
 }
 
