@@ -144,7 +144,8 @@ def make_design(sequences, n_attributes, tags, n_labels, min_count=1):
     columns = transposed(rows, n_attributes)
     representatives = np.empty(n_attributes, np.int32)
     digests = np.empty(n_attributes, np.uint64)
-    _digest_columns(columns, digests)
+    with np.errstate(over="ignore"):  # Python would warn of what compiled code does not
+        _digest_columns(columns, digests)
     order = np.argsort(digests, kind="stable").astype(np.int32)
     _find_equal_columns(columns, digests, order, representatives)
     counts = np.zeros(n_attributes, np.int32)  # labels of each column
