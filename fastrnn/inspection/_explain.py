@@ -159,7 +159,9 @@ def explain(model, text, target=None, n_steps=64, *, place=None):
     check_one(model, text)
     model, (text,) = last_step(model, [text])
     if not isinstance(model, BaseSequenceEstimator):
-        raise TypeError(f"model must be a classifier, regressor or tagger of fastrnn, got {type(model).__name__}.")
+        raise TypeError(
+            f"model must be a classifier or regressor of fastrnn, got {type(model).__name__}, no tagger either."
+        )
     check_is_fitted(model, "network_")
     return _explain_whole(model, text, target, n_steps)
 

@@ -41,8 +41,9 @@ class RNNTagger(RecurrentTagger):
         labels that are independent of each other. If y has several labels for each element, each has a sigmoid.
     scheme : {"auto", "iob1", "iob2", "bioes", "bilou", "bmes", None}, default="auto"
         Scheme of spans in which labels are learned, see `fastrnn.text.schemes`. That of y is recognised, and
-        predictions have it. "auto" learns labels as they are, but "iob1" as "iob2". Sequences of labels that the scheme
-        rules out are never predicted. None takes all labels for plain ones.
+        predictions have it. "auto" learns labels as they are, but "iob1" as "iob2"; "bioes" may find a few more of the
+        entities. Sequences of labels that the scheme rules out are never predicted. None takes all labels for plain
+        ones.
     constrain_training : bool, default=False
         Whether the CRF gives what the scheme rules out no probability in training and in `predict_proba` either.
     dropout : float, default=0.5
