@@ -8,6 +8,7 @@ from sklearn.exceptions import ConvergenceWarning
 from fastrnn import CRFTagger, RNNStepRegressor, RNNTagger
 from fastrnn.layers import CRF
 from fastrnn.metrics import entity_f1, entity_report
+from fastrnn.tagging.features import AttributeReader
 
 N_SENTENCES, N_TOKENS = 2000, 47_000
 
@@ -155,6 +156,31 @@ class Series:
 
     def time_predict(self, output):
         self.model.predict(self.X)
+
+
+class Attributes:
+    """20,000 tokens in 1,000 sentences, as attributes: 44 of each by the template, or 12 of a dictionary."""
+
+    params = ("tokens", "tuples", "dictionaries")
+    param_names = ("elements",)
+
+    def setup(self, elements):
+        random = np.random.default_rng(0)
+        words = [f"Word{place}" for place in range(5000)]
+        places = np.minimum(random.zipf(1.3, (1000, 20)), len(words)) - 1
+        self.X = [[words[place] for place in row] for row in places]
+        if elements == "tuples":
+            self.X = [[(word, f"T{len(word)}") for word in sentence] for sentence in self.X]
+        elif elements == "dictionaries":
+            names = [f"name{k}" for k in range(12)]
+            self.X = [[{name: word for name in names} for word in sentence] for sentence in self.X]
+        self.reader, _ = AttributeReader.learn(self.X, {"features": "default"})
+
+    def time_learn(self, elements):
+        AttributeReader.learn(self.X, {"features": "default"})
+
+    def time_read(self, elements):
+        self.reader.read(self.X)
 
 
 class SparseFeatures:
