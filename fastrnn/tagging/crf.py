@@ -91,7 +91,8 @@ class CRFTagger(CRFFilesMixin, BaseTagger, BaseEstimator):
     loss_curve_ : list of float
         Negative log-likelihood of the training data with the penalties, at first and after each iteration.
     validation_scores_ : list of float
-        With validation data, their score after each iteration.
+        With validation data, their score at first and after each iteration: as of `RNNTagger`, the F1 of entities if
+        there are any, and else the accuracy.
     n_parameters_ : int
         Number of weights; with `c1`, of those other than 0 and of all transitions.
     nbytes_ : int
@@ -160,8 +161,8 @@ class CRFTagger(CRFFilesMixin, BaseTagger, BaseEstimator):
         sample_weight : array-like (n,), default=None
             Weight of each sequence: factor of its log-likelihood.
         X_val, y_val : as X and y, default=None
-            Validation data, predicted after each iteration: the weights with the best score are kept. The score is the
-            F1 of entities if labels write spans, and else the accuracy.
+            Validation data, predicted after each iteration: the weights with the best score are kept. Labels that y
+            does not have count as wrong.
 
         Returns
         -------

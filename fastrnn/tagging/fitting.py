@@ -4,7 +4,6 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from fastrnn.estimators.examples import check_lengths
-from fastrnn.metrics import entity_f1
 from fastrnn.tagging.labels import check_same_lengths, label_sequences
 from fastrnn.tagging.lbfgs import minimize
 from fastrnn.tagging.targets import StepTargets
@@ -34,12 +33,9 @@ class Validation:
         self.tags = target.encode(self.labels, "y_val", allow_unknown=True)
 
     def score(self, weights):
-        """Return the F1 of entities, and without a scheme the accuracy."""
+        """Return entity F1 or accuracy of the sequences, as ``validation_scores_`` has them."""
         paths = weights.paths(self.sequences, self.target.allowed(), self.n_jobs)
-        if self.target.scheme is None:
-            return float(np.mean(paths == self.tags.values))
-        true, found = (self.target.inner_labels(tags) for tags in (self.tags, StepTargets(paths, self.tags.offsets)))
-        return entity_f1(true, found, scheme=self.target.scheme)
+        return self.target.validation_score(self.tags, StepTargets(paths, self.tags.offsets))
 
 
 class Fitting:

@@ -7,7 +7,6 @@ import numpy as np
 from fastrnn.estimators.examples import Examples, check_lengths
 from fastrnn.estimators.recurrent import RecurrentSequenceEstimator
 from fastrnn.exchange._onnx_steps import OnnxStepsMixin
-from fastrnn.metrics import entity_f1
 from fastrnn.networks.sequence import Batch
 from fastrnn.tagging.base import BaseTagger
 from fastrnn.tagging.causal import CausalMixin
@@ -164,12 +163,7 @@ class RecurrentTagger(CausalMixin, LabelGenerationMixin, RecurrentStepEstimator,
             return super()._validate(learned, examples)
         network, target, rows = learned.network, learned.target, np.sort(examples.rows)
         found = self._by_steps(examples.sequences, rows, network.decode, np.int32)
-        true = examples.targets.take(rows)
-        accuracy = float(np.mean(found.values == true.values))
-        y_true = None if target.scheme is None else target.inner_labels(true)
-        if y_true is None or not any(label != "O" for labels in y_true for label in labels):
-            return accuracy
-        return entity_f1(y_true, target.inner_labels(found), scheme=target.scheme) or accuracy - 1
+        return target.validation_score(examples.targets.take(rows), found)
 
     def _describe(self, score):
         return {"valid": f"{score:.4f}"}

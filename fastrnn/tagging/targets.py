@@ -11,6 +11,7 @@ from scipy.special import softmax
 
 from fastrnn.estimators.labels import restored_classes, stored_classes
 from fastrnn.estimators.targets import ClassTarget
+from fastrnn.metrics import entity_f1
 from fastrnn.tagging.labels import label_classes, label_sequences, learn_labels
 from fastrnn.text.schemes import allowed, find_scheme, read_tags, to_scheme
 from fastrnn.utils.checks import shown
@@ -213,6 +214,22 @@ class TagsTarget:
         for column, k in zip(scores.values.T, self.merged, strict=True):
             values[:, k] = add(values[:, k], column)
         return StepTargets(values, scores.offsets)
+
+    def validation_score(self, true, found):
+        """Return the F1 of entities, where a scheme and the true labels have any, and else the accuracy.
+
+        As long as no entity is found, it is the accuracy minus 1.
+
+        Parameters
+        ----------
+        true, found : StepTargets
+            As from `encode`.
+        """
+        accuracy = float(np.mean(found.values == true.values))
+        y_true = None if self.scheme is None else self.inner_labels(true)
+        if y_true is None or not any(label != "O" for labels in y_true for label in labels):
+            return accuracy
+        return entity_f1(y_true, self.inner_labels(found), scheme=self.scheme) or accuracy - 1
 
     def first_forbidden(self, encoded):
         """Return the first sequence of `StepTargets` whose labels the scheme rules out, or None."""
