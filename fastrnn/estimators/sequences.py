@@ -4,6 +4,7 @@ import numpy as np
 
 from fastrnn.text.batching import sentence_groups
 from fastrnn.text.tokens import NGRAM_MULTIPLIER, UNK_ID
+from fastrnn.utils.ragged import offsets_of, slices
 
 _MOST_STEPS = 1 << 15  # padded steps of a batch: bounds the memory that a batch of long sequences takes
 
@@ -66,8 +67,8 @@ class Sequences:
 
     def _slices(self, first, lengths):
         """Return slices of values joined, and their offsets; slice i has lengths[i] values from first[i] on."""
-        offsets = np.concatenate([[0], np.cumsum(lengths)])
-        return self.values[np.arange(offsets[-1]) + np.repeat(first - offsets[:-1], lengths)], offsets
+        places, offsets = slices(first, lengths)
+        return self.values[places], offsets
 
     def groups(self, rows, batch_size, random_state=None):
         """Group sequences of similar lengths into batches.
@@ -87,7 +88,7 @@ class Sequences:
         """
         lengths = self.lengths[rows]
         groups = []
-        for group in sentence_groups(np.concatenate([[0], np.cumsum(lengths)]), batch_size, random_state):
+        for group in sentence_groups(offsets_of(lengths), batch_size, random_state):
             most = max(1, _MOST_STEPS // max(lengths[group].max(initial=0), 1))
             groups += [rows[group[i : i + most]] for i in range(0, len(group), most)]
         return groups
@@ -136,4 +137,4 @@ def add_ngrams(sequences, ngram_range, n_words, n_buckets):
     owner = np.concatenate(owners)
     order = np.argsort(owner, kind="stable")
     counts = np.bincount(owner, minlength=len(sequences))
-    return Sequences(np.concatenate(parts)[order], np.concatenate([[0], np.cumsum(counts)]))
+    return Sequences(np.concatenate(parts)[order], offsets_of(counts))

@@ -9,6 +9,7 @@ from sklearn.utils import check_array
 from fastrnn.estimators.sequences import Sequences
 from fastrnn.utils.arrays import to_array
 from fastrnn.utils.checks import is_frame, is_missing, shown
+from fastrnn.utils.ragged import offsets_of, place_of
 
 _EXPECTED = "X must be a list of arrays (T, D) of numbers with input='series'"
 _FARTHEST = 1e30  # deviations from the mean, so that products with weights stay finite in float32
@@ -71,16 +72,16 @@ class SeriesReader:
 
     def _encode(self, parts):
         steps = np.concatenate([np.empty((0, self.n_features)), *parts])
-        offsets = np.concatenate([[0], np.cumsum([len(part) for part in parts])]).astype(np.int64)
+        offsets = offsets_of([len(part) for part in parts])
         with np.errstate(over="ignore"):
             rows = (steps - self.mean) / self.scale
         far = (abs(rows) > _FARTHEST).any(axis=1)
         if far.any():
-            step = int(far.argmax())
-            i = int(np.searchsorted(offsets, step, side="right")) - 1
+            n = int(far.argmax())
+            i, step = place_of(n, offsets)
             raise ValueError(
-                f"X[{i}] must have numbers near those of the training, got {shown(abs(steps[step]).max())} at step "
-                f"{step - offsets[i]}, which is no finite number in float32 when it is standardised."
+                f"X[{i}] must have numbers near those of the training, got {shown(abs(steps[n]).max())} at step "
+                f"{step}, which is no finite number in float32 when it is standardised."
             )
         sequences = Sequences(rows.astype(np.float32), offsets)
         return sequences.truncated(self.options["max_length"], _OTHER_END[self.options["truncation"]])

@@ -13,6 +13,7 @@ from fastrnn.text.reading import is_file_object
 from fastrnn.text.tokens import SPECIAL_TOKENS, UNK_ID
 from fastrnn.text.vocabulary import Vocabulary
 from fastrnn.utils.checks import shown
+from fastrnn.utils.ragged import offsets_of
 
 N_BUCKETS = 20_000  # of n-grams of characters
 _NGRAM_RANGE = (2, 4)
@@ -259,7 +260,7 @@ def _distinct(tokens):
     numbers = collections.defaultdict(itertools.count().__next__, {})
     numbers[""]
     flat = itertools.chain.from_iterable(tokens)
-    offsets = np.concatenate([[0], np.cumsum(np.fromiter(map(len, tokens), np.int64, len(tokens)))])
+    offsets = offsets_of(np.fromiter(map(len, tokens), np.int64, len(tokens)))
     ids = np.fromiter((numbers[token or " "] for token in flat), np.int32, offsets[-1])
     return list(numbers), ids, offsets
 

@@ -7,10 +7,11 @@ import numpy as np
 from fastrnn.inspection._display import Display, set_title
 from fastrnn.inspection._inputs import last_step
 from fastrnn.inspection._matrix import draw_matrix
-from fastrnn.metrics.tags import check_lengths, check_pairs
+from fastrnn.metrics.tags import check_lengths, check_pairs, have_spans
 from fastrnn.text.schemes import SCHEMES, find_scheme, spans
 from fastrnn.utils.checks import check_choice
 from fastrnn.utils.html import table
+from fastrnn.utils.tables import text_table
 
 KINDS = ("correct", "wrong type", "wrong boundary", "wrong type and boundary", "missed", "spurious")
 
@@ -58,12 +59,7 @@ class TagErrors(NamedTuple):
     of_entities: bool
 
     def __str__(self):
-        rows = self._table()
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        return "\n".join(
-            "  ".join(cell.rjust(width) if place else cell.ljust(width)
-                      for place, (cell, width) in enumerate(zip(row, widths, strict=True))) for row in rows
-        )  # fmt: skip
+        return text_table(self._table())
 
     def _repr_html_(self):
         return table(self._table(), self._title())
@@ -122,7 +118,7 @@ def tag_errors(y_true, y_pred, *, scheme="auto"):
     """
     y_true, y_pred = check_pairs(y_true, y_pred)
     check_choice("scheme", scheme, ("auto", None, *SCHEMES))
-    if any(isinstance(tags[0], list | tuple) for y in (y_true, y_pred) for tags in y if len(tags)):
+    if have_spans(y_true) or have_spans(y_pred):
         y_true, y_pred = ([[tuple(span) for span in spans] for spans in y] for y in (y_true, y_pred))
     else:
         check_lengths(y_true, y_pred)

@@ -9,6 +9,7 @@ from fastrnn.inspection._inputs import last_step
 from fastrnn.inspection._matrix import draw_matrix
 from fastrnn.inspection._taggers import last_tagger
 from fastrnn.utils.html import table
+from fastrnn.utils.tables import text_table
 from fastrnn.utils.use import reads
 
 _START, _END = "(start)", "(end)"
@@ -56,11 +57,7 @@ class Transitions(NamedTuple):
         return [["from \\ to", *columns], *body]
 
     def __str__(self):
-        rows = self._table()
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        return "\n".join(
-            " ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip() for row in rows
-        )
+        return text_table(self._table())
 
     def _repr_html_(self):
         return table(self._table())

@@ -15,6 +15,7 @@ from fastrnn.utils.files import replaced_file
 from fastrnn.utils.html import table
 from fastrnn.utils.optional import optional_module
 from fastrnn.utils.progress import Progress
+from fastrnn.utils.tables import text_table
 
 
 @dataclasses.dataclass(frozen=True)
@@ -199,12 +200,7 @@ def format_results(results, characters=False):
     model  n-grams or parameters  memory  fit seconds  valid perplexity  test perplexity  tokens/s
     LSTM                  51,280  205 kB        12.25              8.10             8.00    90,000
     """
-    rows = _rows(results, characters)
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join([row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))])
-        for row in rows
-    )
+    return text_table(_rows(results, characters))
 
 
 def _rows(results, characters):

@@ -12,6 +12,12 @@ _FIRST_BOUND = 0.1  # of the initial scores, as in pytorch-crf
 _LOWEST = np.finfo(np.float64).min
 
 
+def is_allowed(path, allowed):
+    """Return whether a path of tags, int (T,), is allowed; `allowed` has arrays of bool (K,), (K, K) and (K,)."""
+    start, transitions, end = allowed
+    return not len(path) or bool(start[path[0]] and transitions[path[:-1], path[1:]].all() and end[path[-1]])
+
+
 class CRF(Layer):
     """Linear-chain conditional random field: scores of neighbouring tags join the emissions of a network.
 
@@ -242,11 +248,10 @@ class CRF(Layer):
         return tags.astype(np.int64)
 
     def _check_allowed(self, tags, lengths):
-        """Raise for the first path that is not allowed."""
-        start, transitions, end = self.allowed
+        """Raise ValueError for the first path that is not allowed."""
         for b, length in enumerate(lengths):
             path = tags[:length, b]
-            if length and not (start[path[0]] and transitions[path[:-1], path[1:]].all() and end[path[-1]]):
+            if not is_allowed(path, self.allowed):
                 raise ValueError(
                     f"tags must be allowed paths, but that of sequence {b} is not: {shown(path.tolist())}."
                 )

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastrnn.metrics.tags import check_lengths, check_pairs
+from fastrnn.metrics.tags import check_lengths, check_pairs, have_spans
 from fastrnn.text.schemes import SCHEMES, find_scheme, read_tags, span_arrays
 from fastrnn.utils.checks import check_choice, shown
 
@@ -55,7 +55,7 @@ def count_entities(y_true, y_pred, scheme="auto", strict=False):
     """
     check_choice("scheme", scheme, ("auto", None, *SCHEMES))
     y_true, y_pred = check_pairs(y_true, y_pred)
-    if _has_spans(y_true) or _has_spans(y_pred):
+    if have_spans(y_true) or have_spans(y_pred):
         return _count_spans(y_true, y_pred)
     check_lengths(y_true, y_pred)
     if scheme == "auto":  # all prefixes are read alike: only strict reading asks for the scheme
@@ -74,10 +74,6 @@ def count_entities(y_true, y_pred, scheme="auto", strict=False):
     is_right = (ends[0] >= 0) & (ends[0] == ends[1]) & (types[0] == types[1])
     correct = np.bincount(types[0][is_right], minlength=len(names))
     return _of_present_types(EntityCounts(names, correct, counts[1], counts[0]))
-
-
-def _has_spans(y):
-    return any(isinstance(tags[0], list | tuple) for tags in y if len(tags))
 
 
 def _count_spans(y_true, y_pred):

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from fastrnn.metrics.entities import count_entities
 from fastrnn.utils.html import table
+from fastrnn.utils.tables import text_table
 
 _AVERAGES = ("micro", "macro", "weighted")
 _SCORES = ("precision", "recall", "f1")
@@ -54,14 +55,7 @@ class EntityReport(Mapping):
         return len(self._rows)
 
     def __str__(self):
-        rows = self._table()
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        return "\n".join(
-            "  ".join(
-                [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
-            )
-            for row in rows
-        )
+        return text_table(self._table())
 
     __repr__ = __str__
 

@@ -25,6 +25,11 @@ def check_lengths(y_true, y_pred):
             )
 
 
+def have_spans(y):
+    """Return whether sequences are lists of spans (begin, end, type) rather than of tags."""
+    return any(isinstance(tags[0], list | tuple) for tags in y if len(tags))
+
+
 def tag_accuracy(y_true, y_pred):
     """Return the share of elements whose tag was predicted.
 

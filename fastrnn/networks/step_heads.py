@@ -26,12 +26,13 @@ class StepHead(Head):
         if weights.ndim == 1:
             total = float(weights @ lengths)
         else:
-            total = float(weights[np.arange(weights.shape[1]) < lengths[:, np.newaxis]].sum())
+            total = float(weights[_within(*weights.shape[::-1], lengths).T].sum())
         return weights * (scale / max(total, 1e-30)), total
 
     def outputs(self, h, lengths=None):
         """Return the outputs of the dense layer, the emissions of a CRF; float64 (T, B, K), 0 behind an end."""
-        return without_padding(self.layer.backend.to_numpy(self.layer.forward(h, by_rows=True)), lengths)
+        outputs = self.layer.backend.to_numpy(self.layer.forward(h, by_rows=True))
+        return _filled(np.array(outputs, np.float64), lengths, 0)
 
     def advance(self, h, before=None):
         """Return the scores of one more step, for vectors h (1, B, H): by default its outputs, float64 (B, K).
@@ -45,11 +46,14 @@ class StepHead(Head):
         return {}
 
 
-def without_padding(values, lengths):
-    """Return values (T, B, K) as float64, 0 behind the end of a sequence."""
-    values = np.array(values, np.float64)
-    if lengths is not None:
-        values[np.arange(len(values))[:, np.newaxis] >= lengths] = 0
+def _within(steps, batch, lengths):
+    """Return whether each step is before the end of its sequence, bool (T, B)."""
+    return np.arange(steps)[:, np.newaxis] < (np.full(batch, steps) if lengths is None else np.asarray(lengths))
+
+
+def _filled(values, lengths, filling):
+    """Return values (T, B) or (T, B, K) with `filling` after the end of each sequence, written in place."""
+    values[~_within(*values.shape[:2], lengths)] = filling
     return values
 
 
@@ -87,16 +91,13 @@ class StepClassHead(StepHead):
 
     def predict(self, h, lengths=None):
         """Return the probability of each class at each step, float64 (T, B, K), 0 behind an end."""
-        return without_padding(softmax(self.outputs(h), axis=-1), lengths)
+        return _filled(softmax(self.outputs(h), axis=-1), lengths, 0)
 
     def decode(self, h, lengths=None):
         """Return the class of each step, or the best allowed paths, int32 (T, B), -1 behind an end."""
         if self.allowed is not None:
             return self._decode_allowed(h, lengths)
-        classes = self.outputs(h).argmax(axis=-1).astype(np.int32)
-        if lengths is not None:
-            classes[np.arange(len(classes))[:, np.newaxis] >= lengths] = -1
-        return classes
+        return _filled(self.outputs(h).argmax(axis=-1).astype(np.int32), lengths, -1)
 
     def _decode_allowed(self, h, lengths):
         """Return the most probable allowed paths, int32 (T, B)."""
@@ -145,14 +146,14 @@ class CRFHead(StepHead):
     def loss_and_gradient(self, h, targets, weights, lengths=None):
         """Return the loss and its gradient by h; as `fastrnn.networks.heads.Head.loss_and_gradient`."""
         emissions = self.layer.forward(h, training=True)
-        weights = _of_sequences(weights, targets, lengths)
+        weights = _of_sequences(weights, lengths)
         loss, d_emissions = self.crf.loss_and_gradient(emissions, targets.T, weights, lengths)
         return loss, self.layer.backward(d_emissions)
 
     def loss(self, h, targets, weights, lengths=None):
         """Return the loss at prediction; as `fastrnn.networks.heads.Head.loss`."""
         emissions = self.layer.forward(h, by_rows=True)
-        return self.crf.loss(emissions, targets.T, _of_sequences(weights, targets, lengths), lengths)
+        return self.crf.loss(emissions, targets.T, _of_sequences(weights, lengths), lengths)
 
     def advance(self, h, before=None):
         """Return the forward messages of the CRF, float64 (B, K); as `StepHead.advance`, see `layers.CRF.advance`."""
@@ -171,15 +172,13 @@ class CRFHead(StepHead):
         return self.crf.decode(self.layer.forward(h, by_rows=True), lengths)[0]
 
 
-def _of_sequences(weights, targets, lengths):
+def _of_sequences(weights, lengths):
     """Return weights for each sequence, (B,): those of steps as their mean."""
     weights = np.asarray(weights, np.float64)
     if weights.ndim < 2:
         return weights
-    batch, steps = targets.shape
-    lengths = np.full(batch, steps) if lengths is None else np.asarray(lengths)
-    within = np.arange(steps) < lengths[:, np.newaxis]
-    return (weights * within).sum(axis=1) / np.maximum(lengths, 1)
+    within = _within(*weights.shape[::-1], lengths).T  # (B, T)
+    return (weights * within).sum(axis=1) / np.maximum(within.sum(axis=1), 1)
 
 
 class DenseStepHead(StepHead):
@@ -216,8 +215,7 @@ class DenseStepHead(StepHead):
         """Return the backend, the places of the steps within their sequences, and their vectors, targets, weights."""
         backend, (steps, batch, size) = self.layer.backend, h.shape
         h = backend.asarray(h, self.layer.dtype)
-        within = np.arange(steps)[:, np.newaxis] < (np.full(batch, steps) if lengths is None else np.asarray(lengths))
-        used = np.flatnonzero(within)
+        used = np.flatnonzero(_within(steps, batch, lengths))
         weights = _of_steps(weights, targets).reshape(-1)[used]
         targets = np.swapaxes(targets, 0, 1).reshape(steps * batch, -1)[used]
         return backend, used, backend.take_rows(backend.reshape(h, (steps * batch, size)), used), targets, weights
@@ -246,14 +244,11 @@ class StepLabelsHead(DenseStepHead):
 
     def predict(self, h, lengths=None):
         """Return the probability of each label at each step, float64 (T, B, K), 0 behind an end."""
-        return without_padding(expit(self.outputs(h)), lengths)
+        return _filled(expit(self.outputs(h)), lengths, 0)
 
     def decode(self, h, lengths=None):
         """Return whether each label holds at each step, int32 (T, B, K), -1 behind an end."""
-        labels = (self.outputs(h) > 0).astype(np.int32)
-        if lengths is not None:
-            labels[np.arange(len(labels))[:, np.newaxis] >= lengths] = -1
-        return labels
+        return _filled((self.outputs(h) > 0).astype(np.int32), lengths, -1)
 
 
 class StepValuesHead(DenseStepHead):

@@ -1,21 +1,21 @@
-"""What all taggers have: predictions for each element of sequences, and their accuracy."""
+"""The base class of all taggers: predictions for each element of sequences, and their accuracy."""
 
 import abc
 import collections.abc
 
 import numpy as np
 
-from fastrnn.estimators.examples import check_sample_weight
+from fastrnn.estimators.examples import check_lengths, check_sample_weight
 from fastrnn.tagging.labels import check_same_lengths
 from fastrnn.text.offsets import CutTexts
 from fastrnn.utils.use import GuardedMixin
 
 
 class BaseTagger(GuardedMixin, abc.ABC):
-    """Mixin of taggers: labels, marginal probabilities, accuracy.
+    """Base class of taggers: labels, marginal probabilities, accuracy.
 
-    A tagger is no classifier for scikit-learn, which refuses labels of different numbers for each sequence: it carries
-    no such tag, and scikit-learn splits its data with `KFold`.
+    A tagger carries no classifier tag, because scikit-learn's classifiers need one label for each sample. scikit-learn
+    therefore splits its data with `KFold`.
 
     A subclass has `_target`, a `TagsTarget`, and writes `_paths`, `_marginals` and `_emissions`, which return
     `StepTargets`.
@@ -53,7 +53,7 @@ class BaseTagger(GuardedMixin, abc.ABC):
 
     def _labels(self, X):
         """Return the labels of X, which is cut."""
-        paths = self._paths(X)
+        paths = self._paths(X)  # which raises if nothing is fitted
         return self._target.decode(paths, self._returns_arrays)
 
     def predict(self, X):
@@ -149,11 +149,7 @@ class BaseTagger(GuardedMixin, abc.ABC):
         X, y = self._cut_with_tags(X, y)
         predicted = self._labels(X)
         labels = self._target.read(y)
-        if len(labels) != len(predicted):
-            raise ValueError(
-                f"X and y must have the same number of samples: found input variables with inconsistent numbers of "
-                f"samples: [{len(predicted)}, {len(labels)}]."
-            )
+        check_lengths("X and y", X, predicted, labels)
         check_same_lengths(labels, [len(part) for part in predicted], ("X", "y"), self._elements)
         if not labels.lengths.any():
             raise ValueError("y holds no labels: the accuracy of no elements is not defined.")

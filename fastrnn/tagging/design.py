@@ -22,6 +22,7 @@ from fastrnn._jit import kernel
 from fastrnn.simd import lanes_of
 from fastrnn.tagging.chains import padded
 from fastrnn.tagging.scores import Weights
+from fastrnn.utils.ragged import offsets_of, slices
 
 _MULTIPLIER, _SEED = 0x9E3779B97F4A7C15, 0xD1B54A32D192ED03
 _POWER = -0.125  # of entries in the factor r
@@ -80,7 +81,7 @@ class Design(typing.NamedTuple):
         """Return the `Weights` that parameters (P,) stand for, without those that are 0."""
         n = self.n_column_parameters
         values, is_kept = parameters * self.units, parameters[:n] != 0
-        ends = np.concatenate([[0], np.cumsum(is_kept)])[self.starts]
+        ends = offsets_of(is_kept)[self.starts]
         has_weights = np.append(np.diff(ends) > 0, False)  # the last one stands for no column
         rows = np.where(has_weights, np.cumsum(has_weights) - 1, -1)
         return Weights(
@@ -158,7 +159,7 @@ def make_design(sequences, n_attributes, tags, n_labels, min_count=1):
     chosen = chosen[order]  # wide columns first, the longest before others
     lengths = np.diff(columns.starts)[chosen]
     n_wide = int(is_wide.sum())
-    starts = np.concatenate([[0], np.cumsum(counts[chosen], dtype=np.int64)])
+    starts = offsets_of(counts[chosen])
     labels = np.empty(starts[-1], np.int32)
     _list_labels(columns, chosen, tags, n_labels, min_count, starts, labels)
     place = np.full(n_attributes, -1, np.int32)
@@ -192,8 +193,7 @@ def _scaling(lengths, multiplicities, counts, n_elements, n_labels):
 
 def transposed(rows, n_columns):
     """Return the transpose of an incidence; the entries of a column ascend."""
-    starts = np.zeros(n_columns + 1, np.int64)
-    np.cumsum(np.bincount(rows.places, minlength=n_columns), out=starts[1:])
+    starts = offsets_of(np.bincount(rows.places, minlength=n_columns))
     columns = Incidence(starts, np.empty(len(rows.places), np.int32), np.empty(len(rows.values)))
     _transpose(rows, columns, starts[:-1].copy())
     return columns
@@ -290,8 +290,7 @@ def _list_labels(columns, chosen, tags, n_labels, min_count, starts, labels):
 def _selected(columns, chosen):
     """Return some columns of an incidence."""
     lengths = np.diff(columns.starts)[chosen]
-    starts = np.concatenate([[0], np.cumsum(lengths)])
-    entries = np.repeat(columns.starts[chosen] - starts[:-1], lengths) + np.arange(starts[-1])
+    entries, starts = slices(columns.starts[chosen], lengths)
     return Incidence(starts, columns.places[entries], columns.values[entries] if len(columns.values) else np.empty(0))
 
 

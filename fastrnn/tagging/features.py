@@ -7,6 +7,7 @@ import numpy as np
 from fastrnn.tagging.named import NamedAttributes, located
 from fastrnn.tagging.template import TemplateAttributes
 from fastrnn.utils.checks import check_choice, is_frame, shown
+from fastrnn.utils.ragged import offsets_of, slices
 
 _TABLES = {"names": NamedAttributes, "tokens": TemplateAttributes}
 _KINDS = {"tokens": "a token", "tuples": "a tuple", "dicts": "a dictionary", "lists": "a list of attributes"}
@@ -40,17 +41,10 @@ class SparseSequences:
 
     def take(self, rows):
         """Return the sequences `rows`, an int array (B,)."""
-        elements, offsets = _slices(self.offsets, rows)
-        places, element_offsets = _slices(self.element_offsets, elements)
+        elements, offsets = slices(self.offsets[rows], self.lengths[rows])
+        places, element_offsets = slices(self.element_offsets[elements], np.diff(self.element_offsets)[elements])
         values = None if self.values is None else self.values[places]
         return SparseSequences(self.attributes[places], values, element_offsets, offsets)
-
-
-def _slices(offsets, rows):
-    """Return the places of some slices, one slice after another, and the offsets of the slices among them."""
-    lengths = offsets[rows + 1] - offsets[rows]
-    new_offsets = np.concatenate([[0], np.cumsum(lengths)])
-    return np.arange(new_offsets[-1]) + np.repeat(offsets[rows] - new_offsets[:-1], lengths), new_offsets
 
 
 class AttributeReader:
@@ -161,7 +155,7 @@ def _elements(X, features):
     if isinstance(X, str | bytes | Mapping) or is_frame(X) or not isinstance(X, Iterable):
         raise ValueError(f"X must be a list of sequences of elements, got {shown(X)}.")
     sequences = [_sequence(sequence, place) for place, sequence in enumerate(X)]
-    offsets = np.concatenate([[0], np.cumsum([len(sequence) for sequence in sequences], dtype=np.int64)])
+    offsets = offsets_of([len(sequence) for sequence in sequences])
     if callable(features):
         return [features(sequence, i) for sequence in sequences for i in range(len(sequence))], offsets
     return [element for sequence in sequences for element in sequence], offsets

@@ -10,6 +10,7 @@ import scipy.sparse
 
 from fastrnn.utils.arrays import to_array
 from fastrnn.utils.checks import is_frame, is_missing, shown
+from fastrnn.utils.ragged import offsets_of, parts_of, place_of
 
 _EXPECTED = "a list of labels for each sequence, a label (a string or a whole number) for each of its elements"
 
@@ -38,12 +39,11 @@ class LabelSequences:
 
     def place(self, n):
         """Return sequence and element of the label ``flat[n]``."""
-        i = int(np.searchsorted(self.offsets, n, side="right")) - 1
-        return i, n - int(self.offsets[i])
+        return place_of(n, self.offsets)
 
     def lists(self):
         """Return a list of labels for each sequence."""
-        return [self.flat[begin:end] for begin, end in itertools.pairwise(self.offsets.tolist())]
+        return parts_of(self.flat, self.offsets)
 
 
 def are_indicators(y):
@@ -86,8 +86,7 @@ def label_sequences(y, name="y"):
         return y
     parts = [_one(part, i, name) for i, part in enumerate(sequences_of(y, name))]
     flat = list(itertools.chain.from_iterable(parts))
-    offsets = np.concatenate([[0], np.cumsum([len(part) for part in parts], dtype=np.int64)])
-    labels = LabelSequences(flat, offsets)
+    labels = LabelSequences(flat, offsets_of([len(part) for part in parts]))
     if any(issubclass(kind, np.generic) for kind in set(map(type, flat))):
         labels.flat = flat = [label.item() if isinstance(label, np.generic) else label for label in flat]
     _check_labels(labels, set(map(type, flat)), name)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from fastrnn.utils.checks import shown
+from fastrnn.utils.ragged import offsets_of, place_of
 
 _NO_NAME = "must have names of attributes that are strings, got "
 
@@ -79,15 +80,15 @@ class NamedAttributes:
 
 def located(place, offsets):
     """Return the name of an element in messages: X[sequence][element]."""
-    sequence = int(np.searchsorted(offsets, place, side="right")) - 1
-    return f"X[{sequence}][{place - offsets[sequence]}]"
+    sequence, element = place_of(place, offsets)
+    return f"X[{sequence}][{element}]"
 
 
 def _known(attributes, values, element_offsets):
     """Return attributes, weights and offsets without unknown attributes, which are -1."""
     known = attributes >= 0
     if not known.all():
-        element_offsets = np.concatenate([[0], np.cumsum(known)])[element_offsets]
+        element_offsets = offsets_of(known)[element_offsets]
         attributes, values = attributes[known], None if values is None else values[known]
     return attributes, None if values is None or (values == 1).all() else values, element_offsets
 
@@ -108,7 +109,7 @@ def _encoded(elements, offsets, known=None):
 
 
 def _encode_entries(entries, are_pairs, ids):
-    element_offsets = np.concatenate([[0], np.cumsum([len(e) for e in entries], dtype=np.int64)])
+    element_offsets = offsets_of([len(e) for e in entries])
     joined, count = itertools.chain.from_iterable(entries), int(element_offsets[-1])
     if not are_pairs:
         return ids, ids.of(joined, count), None, element_offsets

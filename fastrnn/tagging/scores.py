@@ -7,6 +7,7 @@ import numpy as np
 from fastrnn._jit import kernel
 from fastrnn.kernels.threads import effective_n_jobs, run, split
 from fastrnn.tagging.chains import TransitionFactors, find_marginals, find_paths, floor
+from fastrnn.utils.ragged import offsets_of, slices
 
 _ENOUGH = 1 << 9  # elements that pay for a thread
 
@@ -50,13 +51,13 @@ class Weights(typing.NamedTuple):
     @classmethod
     def from_packed(cls, arrays):
         """Return the weights that had this result of `packed`."""
-        starts = np.concatenate([[0], np.cumsum(arrays["row_sizes"], dtype=np.int64)])
+        starts = offsets_of(arrays["row_sizes"])
         return cls(arrays["rows"], starts, arrays["labels"].astype(np.int32), arrays["weights"], arrays["transitions"])
 
     def pairs(self):
         """Return attribute, label and weight of all pairs, three arrays; the attributes ascend."""
         counts = np.diff(self.starts)[self.rows]
-        entries = np.repeat(self.starts[self.rows] - np.cumsum(counts) + counts, counts) + np.arange(counts.sum())
+        entries, _ = slices(self.starts[self.rows], counts)
         return np.repeat(np.arange(len(self.rows)), counts), self.labels[entries], self.values[entries]
 
     def emissions(self, sequences, n_jobs=None):

@@ -9,6 +9,7 @@ from fastrnn.tagging.labels import sequences_of
 from fastrnn.tagging.targets import StepTargets, TagsTarget
 from fastrnn.utils.arrays import to_array
 from fastrnn.utils.checks import is_missing, shown
+from fastrnn.utils.ragged import offsets_of, place_of
 
 _EXPECTED = "an array (T,) or (T, K) of numbers for each sequence"
 
@@ -55,7 +56,7 @@ def read_step_numbers(y, name="y", n_columns=None):
     for i, part in enumerate(parts):
         if len(part) and part.shape[1] != n_columns:
             raise ValueError(f"{name}[{i}] must have {n_columns} columns, got {part.shape[1]}.")
-    offsets = np.concatenate([[0], np.cumsum([len(part) for part in parts])]).astype(np.int64)
+    offsets = offsets_of([len(part) for part in parts])
     return np.concatenate([np.empty((0, n_columns)), *(part for part in parts if len(part))]), offsets, n_dims
 
 
@@ -77,12 +78,6 @@ def without_padding(X, y):
         if len(X) == len(y)
         else y
     )
-
-
-def place_of(n, offsets):
-    """Return the sequence and the step of the value `n` of all, see `read_step_numbers`."""
-    i = int(np.searchsorted(offsets, n, side="right")) - 1
-    return i, int(n - offsets[i])
 
 
 def _read_one(part, name):

@@ -16,6 +16,7 @@ from fastrnn.tagging.step_numbers import STEP_TARGETS, without_padding
 from fastrnn.tagging.targets import StepTargets
 from fastrnn.utils.brief import BriefHelpMixin
 from fastrnn.utils.checks import check_fitted
+from fastrnn.utils.ragged import offsets_of
 
 _FEWEST_EPOCHS_WAITED, _BATCHES_WAITED = 5, 500  # with n_iter_no_change="auto"
 _LABELS_BATCHES = 700  # of a training with max_iter="auto" and several labels for each step, which soon overfits
@@ -132,7 +133,7 @@ class RecurrentStepEstimator(BriefHelpMixin, OnnxStepsMixin, RecurrentSequenceEs
 
     def _by_steps(self, sequences, rows, compute, dtype, *shape):
         """Return `compute(batch)`, arrays (T, B, *shape), for the sequences `rows` as `StepTargets`."""
-        offsets = np.concatenate([[0], np.cumsum(sequences.lengths[rows])])
+        offsets = offsets_of(sequences.lengths[rows])
         values = np.empty((offsets[-1], *shape), dtype)
         for group in self._groups(sequences, rows):
             places = np.searchsorted(rows, group)
@@ -158,7 +159,7 @@ class RecurrentTagger(CausalMixin, LabelGenerationMixin, RecurrentStepEstimator,
         return self._auto_steps if target.kind == "tags" else _LABELS_BATCHES
 
     def _validate(self, learned, examples):
-        """Return entity F1 or accuracy of held-out examples, as ``validation_scores_`` has them."""
+        """Return the score of held-out examples, as ``validation_scores_`` has it."""
         if learned.target.kind == "step_labels":
             return super()._validate(learned, examples)
         network, target, rows = learned.network, learned.target, np.sort(examples.rows)

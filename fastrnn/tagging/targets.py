@@ -11,10 +11,13 @@ from scipy.special import softmax
 
 from fastrnn.estimators.labels import restored_classes, stored_classes
 from fastrnn.estimators.targets import ClassTarget
+from fastrnn.layers.crf import is_allowed
 from fastrnn.metrics import entity_f1
 from fastrnn.tagging.labels import label_classes, label_sequences, learn_labels
-from fastrnn.text.schemes import allowed, find_scheme, read_tags, to_scheme
+from fastrnn.text import schemes
+from fastrnn.text.schemes import find_scheme, read_tags, to_scheme
 from fastrnn.utils.checks import shown
+from fastrnn.utils.ragged import parts_of, slices
 
 
 class StepTargets:
@@ -69,7 +72,7 @@ class StepTargets:
 
     def parts(self):
         """Return the values of each sequence, a list of (T_i,) or (T_i, K)."""
-        return [self.values[begin:end] for begin, end in itertools.pairwise(self.offsets.tolist())]
+        return parts_of(self.values, self.offsets)
 
     def cut(self, lengths, truncation):
         """Return the targets of sequences of which the `truncation` ("end" or "start") is cut off, up to `lengths`."""
@@ -81,9 +84,8 @@ class StepTargets:
 
     def _slices(self, begins, lengths):
         """Return targets with lengths[i] values, from begins[i] on, for sequence i."""
-        offsets = np.concatenate([[0], np.cumsum(lengths)])
-        chosen = np.arange(offsets[-1]) + np.repeat(begins - offsets[:-1], lengths)
-        return StepTargets(self.values[chosen], offsets, self.unknown)
+        places, offsets = slices(begins, lengths)
+        return StepTargets(self.values[places], offsets, self.unknown)
 
 
 class TagsTarget:
@@ -133,7 +135,7 @@ class TagsTarget:
 
     def allowed(self):
         """Return which inner labels may begin, follow one another, and end, as `layers.CRF` takes it, or None."""
-        return None if self.scheme is None else allowed(self.inner, self.scheme)
+        return None if self.scheme is None else schemes.allowed(self.inner, self.scheme)
 
     def encode(self, y, name="y", allow_unknown=False):
         """Return the inner label of each element as `StepTargets`, int64.
@@ -167,8 +169,7 @@ class TagsTarget:
     def inner_labels(self, paths):
         """Return the inner labels of `StepTargets` as from `encode`, a list for each sequence."""
         names = [*self.inner, *paths.unknown]
-        labels = [names[k] for k in paths.values.tolist()]
-        return [labels[begin:end] for begin, end in itertools.pairwise(paths.offsets.tolist())]
+        return parts_of([names[k] for k in paths.values.tolist()], paths.offsets)
 
     def decode(self, paths, as_arrays=False):
         """Return the labels of `StepTargets` in the scheme of y, a list or an array for each sequence."""
@@ -235,11 +236,8 @@ class TagsTarget:
         """Return the first sequence of `StepTargets` whose labels the scheme rules out, or None."""
         if self.scheme is None:
             return None
-        start, transitions, end = self.allowed()
-        for i, part in enumerate(encoded.parts()):
-            if len(part) and not (start[part[0]] and transitions[part[:-1], part[1:]].all() and end[part[-1]]):
-                return i
-        return None
+        allowed = self.allowed()
+        return next((i for i, path in enumerate(encoded.parts()) if not is_allowed(path, allowed)), None)
 
     def weights(self, encoded, class_weight):
         """Return the weight of each element's label in the scheme of y, float64 (N,)."""

@@ -1,12 +1,11 @@
 """Labels by several taggers together."""
 
-import itertools
-
 import numpy as np
 
 from fastrnn.tagging.chains import find_paths
 from fastrnn.text.schemes import allowed
 from fastrnn.utils.checks import check_fitted, shown
+from fastrnn.utils.ragged import offsets_of, parts_of
 
 _LEAST = 1e-12  # probability of what no tagger expects
 
@@ -67,11 +66,10 @@ def predict_together(taggers, X, weights=None):
 def _best_labels(taggers, X, weights, classes):
     """Return the best allowed labels by the mean of probabilities."""
     found = [tagger.predict_proba(X) for tagger in taggers]
-    offsets = np.concatenate([[0], np.cumsum([len(part) for part in found[0]], dtype=np.int64)])
+    offsets = offsets_of([len(part) for part in found[0]])
     mean = sum(weight * np.concatenate([np.empty((0, len(classes))), *parts])
                for weight, parts in zip(weights, found, strict=True))  # fmt: skip
     start, follows, end = (np.where(part, 0.0, -np.inf) for part in allowed(classes, taggers[0]._target.scheme_of_y))
     paths, most = np.empty(len(mean), np.int32), int(np.diff(offsets).max(initial=0))
     find_paths(paths, np.log(np.maximum(mean, _LEAST)), offsets, follows, start, end, most, 0, len(offsets) - 1)
-    labels = [classes[k] for k in paths.tolist()]
-    return [labels[begin:stop] for begin, stop in itertools.pairwise(offsets.tolist())]
+    return parts_of([classes[k] for k in paths.tolist()], offsets)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastrnn.text.tokens import SPECIAL_TOKENS, UNK_ID
+from fastrnn.utils.ragged import offsets_of
 
 _DIGIT = re.compile(r"\d")
 _KINDS = (  # words of GloVe's vectors for tweets, and the forms that they stand for
@@ -37,7 +38,7 @@ class CodePoints(NamedTuple):
         """Return the characters of a list of strings."""
         lengths = np.fromiter(map(len, forms), np.int64, len(forms))
         values = np.frombuffer("".join(forms).encode("utf-32-le", errors="surrogatepass"), np.uint32)
-        return cls(values, np.concatenate([[0], np.cumsum(lengths)]))
+        return cls(values, offsets_of(lengths))
 
     def cut(self, most):
         """Return the first and the last characters of each form, `most` (even) in all at most.
@@ -55,7 +56,7 @@ class CodePoints(NamedTuple):
         place = np.arange(len(self.values)) - np.repeat(self.offsets[:-1], lengths)
         is_kept = (place < most // 2) | (place >= np.repeat(lengths, lengths) - most // 2)
         is_kept |= np.repeat(lengths <= most, lengths)
-        return CodePoints(self.values[is_kept], np.concatenate([[0], np.cumsum(np.minimum(lengths, most))]))
+        return CodePoints(self.values[is_kept], offsets_of(np.minimum(lengths, most)))
 
 
 def word_ids(forms, vocabulary):
@@ -135,7 +136,7 @@ def shapes(forms):
     begins = np.ones(len(values), bool)  # whether a character begins a run
     begins[1:] = kinds[1:] != kinds[:-1]
     begins[offsets[:-1][offsets[:-1] < len(values)]] = True
-    ends = np.concatenate([[0], np.cumsum(begins)])[offsets].tolist()
+    ends = offsets_of(begins)[offsets].tolist()
     runs = kinds[begins].tobytes().decode("utf-32-le", errors="surrogatepass")
     return [runs[first : min(last, first + _LONGEST_SHAPE)] for first, last in itertools.pairwise(ends)]
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastrnn.utils.checks import check_choice, shown
+from fastrnn.utils.ragged import offsets_of, parts_of, place_of
 
 OUTSIDE, BEGIN, INSIDE, END, SINGLE = range(5)
 _LETTERS = {"iob1": "OBI", "iob2": "OBI", "bioes": "OBIES", "bilou": "OBILU", "bmes": "OBMES"}  # in the order above
@@ -165,9 +166,7 @@ def lists_of_tags(y, name="y"):
 def _flat(y, name):
     """Return the tags of all sequences in one list, and the offsets of the sequences (n + 1,)."""
     sequences = lists_of_tags(y, name)
-    offsets = np.zeros(len(sequences) + 1, np.int64)
-    np.cumsum([len(tags) for tags in sequences], out=offsets[1:])
-    return list(itertools.chain.from_iterable(sequences)), offsets
+    return list(itertools.chain.from_iterable(sequences)), offsets_of([len(tags) for tags in sequences])
 
 
 def _parse(flat, labels, offsets, name):
@@ -176,10 +175,9 @@ def _parse(flat, labels, offsets, name):
     for label in labels:
         letter, dash, type_ = label.partition("-") if isinstance(label, str) else ("", "", "")
         if letter not in _PREFIXES or (letter == "O" and dash):
-            place = flat.index(label)
-            sequence = int(np.searchsorted(offsets, place, side="right")) - 1
+            sequence, place = place_of(flat.index(label), offsets)
             raise ValueError(
-                f"{name}[{sequence}][{place - offsets[sequence]}] must be a tag as 'O', 'B-PER' or 'I-PER', got "
+                f"{name}[{sequence}][{place}] must be a tag as 'O', 'B-PER' or 'I-PER', got "
                 f"{shown(label)}: scheme=None makes spans of runs of equal tags."
             )
         prefixes.append(_PREFIXES[letter])
@@ -341,8 +339,7 @@ def to_scheme(y, scheme_from, scheme_to):
     for prefix, letter in enumerate(letters[1:], start=1):
         for type_, name in enumerate(tags.names):
             labels[prefix, type_] = name if scheme_to is None else f"{letter}-{name}" if name else letter
-    flat = labels[prefixes, tags.types].tolist()
-    return [flat[begin:end] for begin, end in itertools.pairwise(tags.offsets.tolist())]
+    return parts_of(labels[prefixes, tags.types].tolist(), tags.offsets)
 
 
 def allowed(classes, scheme):
