@@ -160,7 +160,7 @@ def explain(model, text, target=None, n_steps=64, *, place=None):
     model, (text,) = last_step(model, [text])
     if not isinstance(model, BaseSequenceEstimator):
         raise TypeError(
-            f"model must be a classifier or regressor of fastrnn, got {type(model).__name__}, no tagger either."
+            f"model must be a classifier or regressor of fastrnn, got {type(model).__name__}: a tagger will do too."
         )
     check_is_fitted(model, "network_")
     return _explain_whole(model, text, target, n_steps)
