@@ -114,7 +114,8 @@ class RNNTagger(RecurrentTagger):
     clip_norm : float or None, default=1.0
         Largest global norm of the gradient.
     class_weight : "balanced", dict or None, default=None
-        Weight of the elements with each label; "balanced" gives all labels the same total weight.
+        Weight of the elements with each label; "balanced" gives all labels the same total weight. A CRF learns whole
+        sequences, and weighs them by the means over their elements.
     early_stopping : bool, default=False
         Whether to set a part of the training data aside for validation and to keep the weights that predict it best.
     validation_fraction : float, default=0.1
