@@ -1,8 +1,6 @@
 """Memory of the device that is used again: an allocation costs a hundred launches, and waits for all of them."""
 
 import gc
-import math
-import weakref
 
 
 class Pool:
@@ -34,9 +32,7 @@ class Pool:
             raw = blocks.pop() if blocks else self._new(size)
             self.used += size
             self.peak = max(self.peak, self.used)
-        block = Block(raw)
-        weakref.finalize(block, self._give_back, raw, size).atexit = False
-        return block
+        return Block(raw, size, self._give_back)
 
     def _new(self, size):
         try:
@@ -61,15 +57,28 @@ class Pool:
 
 
 class Block:
-    """Memory that belongs to arrays; it goes back to its pool with the last of them."""
+    """Memory that belongs to arrays; it goes back to its pool with the last of them.
 
-    __slots__ = ("__weakref__", "_raw")
+    Parameters
+    ----------
+    raw : int or ndarray
+        An address on a device, and an ndarray of uint8 in the simulator.
+    size : int
+        Bytes.
+    give_back : callable
+        Takes both when nobody holds the block any more, in the middle of anything.
+    """
 
-    def __init__(self, raw):
-        self._raw = raw
+    __slots__ = ("_give_back", "_raw", "_size")
 
-    address = property(lambda self: self._raw)  # on a device: an integer
-    bytes = property(lambda self: self._raw)  # in the simulator: an ndarray of uint8
+    def __init__(self, raw, size, give_back):
+        self._raw, self._size, self._give_back = raw, size, give_back
+
+    def __del__(self):
+        self._give_back(self._raw, self._size)
+
+    address = property(lambda self: self._raw)
+    bytes = property(lambda self: self._raw)
 
 
 def rounded(nbytes):
@@ -80,5 +89,5 @@ def rounded(nbytes):
     >>> rounded(1), rounded(1025), rounded(100_000)
     (256, 1280, 106496)
     """
-    step = max(256, 1 << max(math.ceil(math.log2(max(nbytes, 1))) - 4, 0))
+    step = max(256, 1 << max((max(nbytes, 1) - 1).bit_length() - 4, 0))
     return -(-max(nbytes, 1) // step) * step

@@ -5,7 +5,6 @@ import enum
 import functools
 import math
 import threading
-import weakref
 
 import numpy as np
 
@@ -175,10 +174,8 @@ class _Pool:
         with self._lock:
             self.collect()
             address = self._memory.allocate(nbytes)
-        block = Block(address)
         self.used += nbytes
-        weakref.finalize(block, self._give_back, address, nbytes).atexit = False
-        return block
+        return Block(address, nbytes, self._give_back)
 
     def _give_back(self, address, nbytes):
         self._freed.append(address)  # it may be in the middle of anything
