@@ -61,11 +61,11 @@ class TransitionFactors:
 
 @kernel(cache=False)
 def sequence_marginals(emissions, begin, end, n_labels, forward, backward, shift, scores, is_scaled, variables, room,
-                       expected, weight):  # fmt: skip
+                       expected, weight, counted):  # fmt: skip
     """Replace the emissions of one sequence by marginals times a weight; return log Z.
 
-    The weighted expected counts of transitions are added to ``expected[0]``, where they still lack the factor
-    `forward`, or, in log space, to ``expected[1]``.
+    If they are `counted`, the weighted expected counts of transitions are added to ``expected[0]``, where they still
+    lack the factor `forward`, or, in log space, to ``expected[1]``.
 
     Parameters
     ----------
@@ -90,7 +90,8 @@ def sequence_marginals(emissions, begin, end, n_labels, forward, backward, shift
         return _log_marginals(emissions, begin, end, n_labels, scores, variables, expected[1], weight)
     total = _forward(emissions, begin, end, n_labels, forward, variables, room) + (end - begin - 1) * shift
     _backward(emissions, begin, end, n_labels, backward, variables, room, weight)
-    _count_transitions(variables, end - begin, n_labels, expected[0], weight)
+    if counted:
+        _count_transitions(variables, end - begin, n_labels, expected[0], weight)
     return total
 
 
@@ -274,4 +275,4 @@ def find_marginals(emissions, offsets, forward, backward, shift, scores, is_scal
     for i in range(begin, stop):
         if offsets[i] < offsets[i + 1]:
             sequence_marginals(emissions, offsets[i], offsets[i + 1], n_labels, forward, backward, shift, scores,
-                               is_scaled, variables, room, expected, 1.0)  # fmt: skip
+                               is_scaled, variables, room, expected, 1.0, False)  # fmt: skip

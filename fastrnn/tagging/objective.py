@@ -18,7 +18,8 @@ from fastrnn.kernels.threads import effective_n_jobs, run, split
 from fastrnn.simd import lanes, load, store
 from fastrnn.tagging.chains import TransitionFactors, floor, padded, sequence_marginals
 
-_N_PIECES = 64  # of the sequences
+_N_PIECES = 64  # of the sequences, at most
+_MOST_EXPECTED = 1 << 22  # expected transitions of all pieces: with many labels, there are fewer pieces
 _FEW_ELEMENTS = 1 << 9  # elements whose evaluation does not pay for a second thread
 
 
@@ -52,7 +53,8 @@ class Objective:
         self._sums = aligned_zeros(design.n_wide, width)
         self._observed = _count_transitions(tags, offsets, weights, n_labels)
 
-        cuts = np.searchsorted(offsets, np.linspace(0, design.n_elements, _N_PIECES + 1)[1:-1])
+        n_pieces = min(_N_PIECES, max(8, _MOST_EXPECTED // (2 * n_labels * width)))
+        cuts = np.searchsorted(offsets, np.linspace(0, design.n_elements, n_pieces + 1)[1:-1])
         self._pieces = np.unique([0, *cuts, len(offsets) - 1])
         n_pieces, longest = len(self._pieces) - 1, int(np.diff(offsets).max(initial=0))
         self._losses = np.empty(n_pieces)
@@ -199,7 +201,7 @@ def _evaluate_pieces(
                     excess[t, entry_labels[entry]] += value * pair_weights[places[entry]]
                 gold += excess[t, tags[t]]
             total = sequence_marginals(excess, offsets[i], offsets[i + 1], n_labels, forward, backward, shift, scores,
-                                       is_scaled, variables, scales, expected[piece], weight)  # fmt: skip
+                                       is_scaled, variables, scales, expected[piece], weight, True)  # fmt: skip
             losses[piece] += weight * (total - gold)
             for t in range(offsets[i], offsets[i + 1]):
                 excess[t, tags[t]] -= weight
