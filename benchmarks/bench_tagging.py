@@ -8,7 +8,7 @@ from sklearn.exceptions import ConvergenceWarning
 from fastrnn import CRFTagger, RNNStepRegressor, RNNTagger
 from fastrnn.layers import CRF
 from fastrnn.metrics import entity_f1, entity_report
-from fastrnn.tagging.features import AttributeReader
+from fastrnn.tagging.sparse.features import AttributeReader
 
 N_SENTENCES, N_TOKENS = 2000, 47_000
 

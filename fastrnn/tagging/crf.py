@@ -7,13 +7,13 @@ from sklearn.base import BaseEstimator
 
 from fastrnn.estimators.examples import check_lengths, check_sample_weight
 from fastrnn.tagging.base import BaseTagger
-from fastrnn.tagging.crf_files import CRFFilesMixin
-from fastrnn.tagging.design import make_design
-from fastrnn.tagging.features import AttributeReader
-from fastrnn.tagging.fitting import Fitting, Validation
 from fastrnn.tagging.labels import check_same_lengths, label_classes, label_sequences
-from fastrnn.tagging.lbfgs import Stop
-from fastrnn.tagging.objective import Objective
+from fastrnn.tagging.sparse.design import make_design
+from fastrnn.tagging.sparse.features import AttributeReader
+from fastrnn.tagging.sparse.files import CRFFilesMixin
+from fastrnn.tagging.sparse.fitting import Fitting, Validation
+from fastrnn.tagging.sparse.lbfgs import Stop
+from fastrnn.tagging.sparse.objective import Objective
 from fastrnn.tagging.targets import StepTargets, learn_tags
 from fastrnn.text.reading import check_encoding
 from fastrnn.text.schemes import SCHEMES

@@ -7,8 +7,8 @@ from fastrnn.layers.dropout import check_probability
 from fastrnn.networks.tagging import TaggerNetwork
 from fastrnn.networks.tokens import CHAR_ENCODERS, TOKEN_OPTIONS
 from fastrnn.tagging.labels import are_indicators
-from fastrnn.tagging.step_numbers import learn_step_labels
-from fastrnn.tagging.steps import RecurrentTagger
+from fastrnn.tagging.numeric_targets import learn_step_labels
+from fastrnn.tagging.recurrent_base import RecurrentTagger
 from fastrnn.tagging.targets import StepTargets, learn_tags
 from fastrnn.text.schemes import SCHEMES
 from fastrnn.utils.checks import check_choice, check_positive_integer

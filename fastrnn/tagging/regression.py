@@ -8,8 +8,8 @@ from fastrnn.networks.tagging import TaggerNetwork
 from fastrnn.tagging.causal import CausalMixin
 from fastrnn.tagging.labels import check_same_lengths
 from fastrnn.tagging.next_step import NextStepMixin
-from fastrnn.tagging.step_numbers import learn_step_values, read_step_numbers
-from fastrnn.tagging.steps import RecurrentStepEstimator
+from fastrnn.tagging.numeric_targets import learn_step_values, read_step_numbers
+from fastrnn.tagging.recurrent_base import RecurrentStepEstimator
 from fastrnn.tagging.targets import StepTargets
 from fastrnn.utils.checks import check_fitted
 

@@ -13,11 +13,11 @@ from sklearn.pipeline import make_pipeline
 
 from fastrnn import CRFTagger, load
 from fastrnn.metrics import entity_f1_scorer
-from fastrnn.tagging.chains import MOST_RANGE
-from fastrnn.tagging.design import make_design
-from fastrnn.tagging.features import AttributeReader
-from fastrnn.tagging.lbfgs import Stop, minimize
-from fastrnn.tagging.objective import Objective
+from fastrnn.tagging.sparse.chains import MOST_RANGE
+from fastrnn.tagging.sparse.design import make_design
+from fastrnn.tagging.sparse.features import AttributeReader
+from fastrnn.tagging.sparse.lbfgs import Stop, minimize
+from fastrnn.tagging.sparse.objective import Objective
 from fastrnn.tagging.targets import learn_tags
 
 RANDOM = np.random.default_rng(0)
@@ -96,7 +96,7 @@ def test_loss_and_gradient(valued, scale):
 
 
 def test_scaled_sums_equal_those_in_log_space(monkeypatch):
-    from fastrnn.tagging import chains
+    from fastrnn.tagging.sparse import chains
 
     X, y = random_problem(60, n_labels=9)
     objective, *_ = objective_of(X, y)

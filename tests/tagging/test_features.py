@@ -6,8 +6,8 @@ import json
 import numpy as np
 import pytest
 
-from fastrnn.tagging.features import AttributeReader, SparseSequences
-from fastrnn.tagging.template import TEMPLATE, column_template
+from fastrnn.tagging.sparse.features import AttributeReader, SparseSequences
+from fastrnn.tagging.sparse.template import TEMPLATE, column_template
 
 TEXTS = [["Rome", "is", "in", "Italy", "."], [], ["@anna", "#Rome", "http://a.b", "12", "Ümläut-Ärger", "USA"], ["Is"]]
 
@@ -157,7 +157,7 @@ def test_further_columns_have_their_windows():
 def test_other_sequences_and_blocks_change_nothing(monkeypatch):
     reader, sequences = learned(TEXTS)
     whole = read_back(reader, sequences)
-    monkeypatch.setattr("fastrnn.tagging.template._BLOCK", 3)
+    monkeypatch.setattr("fastrnn.tagging.sparse.template._BLOCK", 3)
     assert read_back(reader, reader.read(TEXTS)) == whole
     for i, words in enumerate(TEXTS):
         assert read_back(reader, reader.read([words])) == [whole[i]]

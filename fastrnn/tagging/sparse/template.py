@@ -17,7 +17,7 @@ import re
 
 import numpy as np
 
-from fastrnn.tagging.named import Ids
+from fastrnn.tagging.sparse.named_attributes import Ids
 
 _BEGIN, _END = "<s>", "</s>"  # the words before and behind a sequence
 _REACH = 2  # elements on each side that an attribute may look at

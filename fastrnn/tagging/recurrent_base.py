@@ -12,7 +12,7 @@ from fastrnn.tagging.base import BaseTagger
 from fastrnn.tagging.causal import CausalMixin
 from fastrnn.tagging.labels import check_same_lengths
 from fastrnn.tagging.next_step import LabelGenerationMixin
-from fastrnn.tagging.step_numbers import STEP_TARGETS, without_padding
+from fastrnn.tagging.numeric_targets import STEP_TARGETS, without_padding
 from fastrnn.tagging.targets import StepTargets
 from fastrnn.utils.brief import BriefHelpMixin
 from fastrnn.utils.checks import check_fitted

@@ -3,8 +3,8 @@
 An evaluation is a sequence of steps. Each cuts its work into pieces that do not depend on the number of threads, and
 adds the pieces' sums in their order: any number of threads gives the same bits.
 
-1. Parameters become weights: rows of wide columns, numbers of single pairs (`fastrnn.tagging.design`).
-2. For each piece of the sequences: emissions, and from these marginals (`fastrnn.tagging.chains`).
+1. Parameters become weights: rows of wide columns, numbers of single pairs (`fastrnn.tagging.sparse.design`).
+2. For each piece of the sequences: emissions, and from these marginals (`fastrnn.tagging.sparse.chains`).
 3. Each column sums what its elements have too much of each label: the marginal, less 1 for the true label.
 """
 
@@ -16,7 +16,7 @@ from fastrnn._jit import kernel
 from fastrnn._memory import aligned
 from fastrnn.kernels.threads import effective_n_jobs, run, split
 from fastrnn.simd import lanes, load, store
-from fastrnn.tagging.chains import TransitionFactors, floor, padded, sequence_marginals
+from fastrnn.tagging.sparse.chains import TransitionFactors, floor, padded, sequence_marginals
 
 _N_PIECES = 64  # of the sequences, at most
 _MOST_EXPECTED = 1 << 22  # expected transitions of all pieces: with many labels, there are fewer pieces

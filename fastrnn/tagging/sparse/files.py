@@ -2,8 +2,8 @@
 
 from fastrnn.backends import place_loaded
 from fastrnn.persistence import load_model, plain_parameter, rebuilt, save_model
-from fastrnn.tagging.features import AttributeReader
-from fastrnn.tagging.scores import Weights
+from fastrnn.tagging.sparse.features import AttributeReader
+from fastrnn.tagging.sparse.weights import Weights
 from fastrnn.tagging.targets import TagsTarget
 from fastrnn.text.subwords import tokenizer_from_plain, tokenizer_to_plain
 from fastrnn.utils.checks import check_fitted

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from fastrnn.tagging.named import NamedAttributes, located
-from fastrnn.tagging.template import TemplateAttributes
+from fastrnn.tagging.sparse.named_attributes import NamedAttributes, located
+from fastrnn.tagging.sparse.template import TemplateAttributes
 from fastrnn.utils.checks import check_choice, is_frame, shown
 from fastrnn.utils.ragged import offsets_of, slices
 
@@ -57,7 +57,7 @@ class AttributeReader:
       theirs;
     - a list or a set of names of attributes, each of weight 1;
     - a token, or a tuple of a token and further columns, from which ``features="default"`` makes attributes by
-      `fastrnn.tagging.template`.
+      `fastrnn.tagging.sparse.template`.
 
     With a function as `features`, elements are anything, and the function makes a dictionary or a list of each. With
     ``features=None``, a tuple is a list of names.

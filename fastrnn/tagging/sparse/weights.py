@@ -6,7 +6,7 @@ import numpy as np
 
 from fastrnn._jit import kernel
 from fastrnn.kernels.threads import effective_n_jobs, run, split
-from fastrnn.tagging.chains import TransitionFactors, find_marginals, find_paths, floor
+from fastrnn.tagging.sparse.chains import TransitionFactors, find_marginals, find_paths, floor
 from fastrnn.utils.ragged import offsets_of, slices
 
 _ENOUGH = 1 << 9  # elements that pay for a thread
@@ -61,7 +61,7 @@ class Weights(typing.NamedTuple):
         return np.repeat(np.arange(len(self.rows)), counts), self.labels[entries], self.values[entries]
 
     def emissions(self, sequences, n_jobs=None):
-        """Return the scores of the labels of each element, float64 (N, width), padded as `fastrnn.tagging.chains` says.
+        """Return the scores of the labels of each element, float64 (N, width), padded as in `tagging.sparse.chains`.
 
         Parameters
         ----------

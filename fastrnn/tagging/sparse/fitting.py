@@ -5,7 +5,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from fastrnn.estimators.examples import check_lengths
 from fastrnn.tagging.labels import check_same_lengths, label_sequences
-from fastrnn.tagging.lbfgs import minimize
+from fastrnn.tagging.sparse.lbfgs import minimize
 from fastrnn.tagging.targets import StepTargets
 from fastrnn.utils.checks import warn_caller
 from fastrnn.utils.progress import Progress

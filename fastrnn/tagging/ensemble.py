@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fastrnn.tagging.chains import find_paths
+from fastrnn.tagging.sparse.chains import find_paths
 from fastrnn.text.schemes import allowed
 from fastrnn.utils.checks import check_fitted, shown
 from fastrnn.utils.ragged import offsets_of, parts_of

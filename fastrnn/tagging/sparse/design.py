@@ -20,8 +20,8 @@ import numpy as np
 
 from fastrnn._jit import kernel
 from fastrnn.simd import lanes_of
-from fastrnn.tagging.chains import padded
-from fastrnn.tagging.scores import Weights
+from fastrnn.tagging.sparse.chains import padded
+from fastrnn.tagging.sparse.weights import Weights
 from fastrnn.utils.ragged import offsets_of, slices
 
 _MULTIPLIER, _SEED = 0x9E3779B97F4A7C15, 0xD1B54A32D192ED03

@@ -1,0 +1,1 @@
+"""The parts of `CRFTagger`: attributes, the objective and its minimization, weights."""
