@@ -309,6 +309,7 @@ def test_one_label_and_unknown_labels(fitted):
         ({}, [], [], "at least one"),
         ({}, [[]], [[]], "y holds no labels"),
         ({}, [[{"a": float("nan")}]], [["O"]], r"X\[0\]\[0\] must give 'a' a string, a finite number"),
+        ({}, [[{"a": 1e300}, {}]], [["A", "B"]], "no finite gradient: scale the weights of attributes in X down"),
         ({"c2": -1}, X, Y, "c2 must be a number of at least 0, got -1"),
         ({"c1": "x"}, X, Y, "c1 must be a number of at least 0, got 'x'"),
         ({"min_count": 0}, X, Y, "min_count must be an integer of at least 1, got 0"),

@@ -154,11 +154,18 @@ def minimize(function, start, l1, stop, n_jobs=None):
     Yields
     ------
     Iterate
+
+    Raises
+    ------
+    ValueError
+        The gradient is infinite or NaN at first.
     """
     problem = _Smooth(function) if l1 is None else _Sparse(function, l1)
     history = History(len(start), problem.memory, n_jobs)
     point = problem.evaluate(start)
     values = collections.deque([point.value], stop.period)
+    if not np.isfinite(norm(problem.steepest(point))):
+        raise ValueError("The loss has no finite gradient: scale the weights of attributes in X down.")
     has_converged = problem.is_flat(point, stop.gradient_tol)
     yield Iterate(point.parameters, point.value, problem.n_evaluations, has_converged)
     history.update(problem.steepest(point))
