@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 
+from fastrnn.tagging.sparse import template
 from fastrnn.tagging.sparse.features import AttributeReader, SparseSequences
 from fastrnn.tagging.sparse.template import TEMPLATE, column_template
 
@@ -185,7 +186,7 @@ def test_a_reader_keeps_some_attributes():
         assert read_back(smaller, smaller.read(X)) == expected
     reader = learned(TEXTS)[0].keep(np.zeros(len(learned(TEXTS)[0]), bool))
     assert reader.attributes == []
-    assert {len(values) for values in reader.get_learned()[0]["values"]} == {1}
+    assert {len(values) for values in reader.get_learned()[0]["values"].values()} == {1}
 
 
 def test_a_function_makes_features():
@@ -217,6 +218,18 @@ def test_a_reader_is_what_its_file_says(X):
     again = AttributeReader.from_learned(json.loads(json.dumps(content)), arrays, options())
     assert again.attributes == reader.attributes
     assert read_back(again, again.read(X)) == read_back(reader, sequences)
+
+
+def test_a_file_has_its_own_template(monkeypatch):
+    reader, sequences = learned(TEXTS)
+    content, arrays = reader.get_learned()
+    content = json.loads(json.dumps(content))
+    monkeypatch.setattr(template, "TEMPLATE", TEMPLATE[::-1][:9])
+    again = AttributeReader.from_learned(content, arrays, options())
+    assert read_back(again, again.read(TEXTS)) == read_back(reader, sequences)
+    monkeypatch.setattr(template, "VIEWS", tuple(view for view in template.VIEWS if view != "suffix3"))
+    with pytest.raises(ValueError, match="this version of fastrnn does not know 'suffix3', which the attributes are"):
+        AttributeReader.from_learned(content, arrays, options())
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,11 @@ TEMPLATE = (
 )
 
 
+def template(n_columns):
+    """Return the template for tokens and further columns, `n_columns` in all."""
+    return [*TEMPLATE, *(part for column in range(1, n_columns) for part in column_template(f"column{column}"))]
+
+
 def column_template(view):
     """Return the parts of the template for a further column: its window, and neighbours joined."""
     singles = [((view, place),) for place in range(-2, 3)]
@@ -102,8 +107,9 @@ def _views(word):
 
 
 def _all_views(words):
-    """Return the values of each of `VIEWS` for all words, a list of tuples."""
-    return list(zip(*map(_views, words), strict=True)) if words else [()] * len(VIEWS)
+    """Return the values of each of `VIEWS` for all words, a dict of tuples."""
+    values = zip(*map(_views, words), strict=True) if words else [()] * len(VIEWS)
+    return dict(zip(VIEWS, values, strict=True))
 
 
 class TemplateAttributes:
@@ -111,15 +117,17 @@ class TemplateAttributes:
 
     Parameters
     ----------
-    values : list of list of str
-        The values of each view, the empty one first: it makes no attribute.
+    values : dict of str to list of str
+        The values of each view, the empty one first: it makes no attribute. "column1" is the view of the first further
+        column.
+    template : list of tuple of (str, int)
+        For each part its views and their places.
     keys : list of int64 array
         For each part of the template the numbers of its values, joined to one number, in rising order.
     """
 
-    def __init__(self, values, keys):
-        self._tables, self._keys = [Ids(part) for part in values], keys
-        self._template = _template(len(values))
+    def __init__(self, values, template, keys):
+        self._tables, self._template, self._keys = {view: Ids(part) for view, part in values.items()}, template, keys
         self._first_ids = np.concatenate([[0], np.cumsum([len(part) for part in keys])])
 
     def __len__(self):
@@ -138,7 +146,7 @@ class TemplateAttributes:
         for (view, _), numbers in zip(part, self._numbers(part, keys), strict=True):
             strings = list(self._tables[view])
             values.append([strings[number] for number in numbers.tolist()])
-        places = "|".join(f"{_view_name(view)}[{place}]" for view, place in part)
+        places = "|".join(f"{view}[{place}]" for view, place in part)
         return [f"{places}={'|'.join(joined)}" for joined in zip(*values, strict=True)]
 
     def _numbers(self, part, keys):
@@ -160,12 +168,13 @@ class TemplateAttributes:
         offsets : int64 array (n + 1,)
         min_count : int
         """
-        tables = [Ids([""], growing=True) for _ in range(len(VIEWS) + len(columns) - 1)]
+        parts = template(len(columns))
+        tables = {view: Ids([""], growing=True) for part in parts for view, _ in part}
         texts, keys = _Texts(columns, offsets, tables), []
-        for part in _template(len(tables)):
+        for part in parts:
             found, counts = texts.counts(part)
             keys.append(found[counts >= min_count])
-        table = cls([list(values) for values in tables], keys)
+        table = cls({view: list(values) for view, values in tables.items()}, parts, keys)
         return table, *table._read(texts)
 
     def read(self, columns, offsets):
@@ -200,45 +209,36 @@ class TemplateAttributes:
 
     def keep(self, kept):
         """Return the table of the attributes for which `kept`, a bool array, is True, and of their values."""
-        used = [np.arange(len(table)) == 0 for table in self._tables]
+        used = {view: np.arange(len(table)) == 0 for view, table in self._tables.items()}
         parts = [(part, keys[of_part]) for part, keys, of_part in
                  zip(self._template, self._keys, np.split(kept, self._first_ids[1:-1]), strict=True)]  # fmt: skip
         for part, keys in parts:
             for (view, _), numbers in zip(part, self._numbers(part, keys), strict=True):
                 used[view][numbers] = True
-        values = [list(itertools.compress(table, of_view)) for table, of_view in zip(self._tables, used, strict=True)]
-        renumbered = [np.cumsum(of_view) - 1 for of_view in used]  # values keep their order, and so do keys
+        values = {view: list(itertools.compress(table, used[view])) for view, table in self._tables.items()}
+        renumbered = {view: np.cumsum(used[view]) - 1 for view in used}  # values keep their order, and so do keys
         kept_keys = []
         for part, keys in parts:
             new_keys = np.zeros(len(keys), np.int64)
             for (view, _), numbers in zip(part, self._numbers(part, keys), strict=True):
                 new_keys = new_keys * len(values[view]) + renumbered[view][numbers]
             kept_keys.append(new_keys)
-        return TemplateAttributes(values, kept_keys)
+        return TemplateAttributes(values, self._template, kept_keys)
 
     def get_learned(self):
         """Return the plain values and the arrays that a file keeps."""
         arrays = {"attribute_keys": np.concatenate(self._keys), "attribute_key_offsets": self._first_ids}
-        return {"values": [list(table) for table in self._tables]}, arrays
+        values = {view: list(table) for view, table in self._tables.items()}
+        return {"values": values, "template": self._template}, arrays
 
     @classmethod
     def from_learned(cls, content, arrays):
         """Return the table that had this result of `get_learned`."""
+        unknown = [view for view in content["values"] if view not in VIEWS and not view.startswith("column")]
+        if unknown:
+            raise ValueError(f"this version of fastrnn does not know {unknown[0]!r}, which the attributes are made of")
         keys = np.split(arrays["attribute_keys"], arrays["attribute_key_offsets"][1:-1])
-        return cls(content["values"], keys)
-
-
-def _view_name(view):
-    return VIEWS[view] if view < len(VIEWS) else f"column{view - len(VIEWS) + 1}"
-
-
-def _template(n_views):
-    """Return the parts of the template: for each, the numbers of its views and their places."""
-    numbers = {_view_name(view): view for view in range(n_views)}
-    parts = [*TEMPLATE]
-    for view in range(len(VIEWS), n_views):
-        parts += column_template(_view_name(view))
-    return [tuple((numbers[view], place) for view, place in part) for part in parts]
+        return cls(content["values"], [tuple(map(tuple, part)) for part in content["template"]], keys)
 
 
 class _Texts:
@@ -250,7 +250,7 @@ class _Texts:
     ----------
     columns : list of sequences of str (N,)
     offsets : int64 array (n + 1,)
-    tables : list of Ids
+    tables : dict of str to Ids
         The values of each view. The value 0, an empty string, stands for none.
     """
 
@@ -259,15 +259,15 @@ class _Texts:
         shifts = _REACH * (2 * np.arange(len(lengths)) + 1)
         self._places = np.arange(offsets[-1]) + np.repeat(shifts, lengths)  # (N,) of the elements in such an array
         self._ends = (offsets[1:] + shifts)[:, None] + np.arange(_REACH)
-        self._views = []  # for each, its value for every different string of its column, and the column of strings
+        self._views = {}  # for each, its value for every different string of its column, and the column of strings
         for column, strings in enumerate(columns):
             distinct, standing = self._distinct(strings)
-            views = _all_views(distinct) if column == 0 else [distinct]
-            for place, values in enumerate(views):
-                marks = (_BEGIN, _END) if place == 0 else ("", "")
-                table = tables[len(self._views)]
-                self._views.append((table.of((*values, *marks), len(distinct) + 2), standing))
-        self._sizes = [len(table) for table in tables]
+            views = _all_views(distinct) if column == 0 else {f"column{column}": distinct}
+            for view, values in views.items():
+                marks = ("", "") if column == 0 and view != "w" else (_BEGIN, _END)
+                if view in tables:  # those of a model from a file may be fewer
+                    self._views[view] = tables[view].of((*values, *marks), len(distinct) + 2), standing
+        self._sizes = {view: len(table) for view, table in tables.items()}
 
     def _distinct(self, strings):
         """Return the F different strings, and an array of their numbers; F is a begin and F + 1 an end."""
