@@ -10,6 +10,7 @@ from fastrnn.inspection._coloured_text import draw_text, printable, separator
 from fastrnn.inspection._display import new_axes, set_title
 from fastrnn.inspection._explain_tags import explain_tag
 from fastrnn.inspection._inputs import check_one, last_step
+from fastrnn.inspection._integrated_gradients import mean_gradient, path_shares
 from fastrnn.networks.sequence import Batch, MeanEmbeddingNetwork
 from fastrnn.tagging.base import BaseTagger
 from fastrnn.text.tokens import UNK_ID
@@ -18,7 +19,6 @@ from fastrnn.utils.html import coloured_text
 from fastrnn.utils.use import reads
 
 _ANSI = {True: "\x1b[42m", False: "\x1b[41m"}  # backgrounds: green for, red against
-_MOST_STEPS = 1 << 14  # of copies of the text in one batch: bounds the memory
 _FAINT = 0.1  # below this share of the largest contribution a word has no background
 
 
@@ -203,11 +203,6 @@ def _place(classes, target):
     return int(found[0])
 
 
-def _shares(n_steps):
-    """Return the middles of `n_steps` equal pieces of the interval from 0 to 1."""
-    return (np.arange(n_steps) + 0.5) / n_steps
-
-
 def _gradient(network, h, place, backward):
     """Return the gradient of the sum of one output over a batch with the encodings h (B, H), on the host."""
     output = network.layers["output"].forward(h, training=True)
@@ -228,12 +223,12 @@ def _recurrent_contributions(model, network, sequences, place, n_steps):
     if not lengths[0]:
         return np.zeros((0, x.shape[2])), float(network.outputs(Batch(sequences, np.zeros(1, int)))[0, place])
     baseline = _output(network, network.encode_steps(0 * x, lengths), place)
-    slope = np.zeros(x[:, 0].shape)  # (T, D)
-    for shares in np.array_split(_shares(n_steps), -(-n_steps * len(x) // _MOST_STEPS)):
-        scaled = np.ascontiguousarray(x * shares[None, :, None], x.dtype)  # (T, len(shares), D)
-        h = network.encode_steps(scaled, np.repeat(lengths, len(shares)), training=True)
-        slope += _gradient(network, h, place, network.steps_backward).sum(axis=1, dtype=np.float64) / n_steps
-    return slope * x[:, 0], baseline
+
+    def gradient(scaled, lengths):
+        h = network.encode_steps(scaled, lengths, training=True)
+        return _gradient(network, h, place, network.steps_backward)
+
+    return mean_gradient(x, lengths, n_steps, gradient) * x[:, 0], baseline
 
 
 def _bag_contributions(model, network, sequences, place, n_steps):
@@ -244,7 +239,7 @@ def _bag_contributions(model, network, sequences, place, n_steps):
     weight = network.get_arrays()["embedding.weight"]
     mean = network.backend.to_numpy(network.embedding.forward(bag.values, bag.offsets))  # (1, D)
     baseline = _output(network, network.encode_means(0 * mean), place)
-    scaled = (mean * _shares(n_steps)[:, None]).astype(np.float32)
+    scaled = (mean * path_shares(n_steps)[:, None]).astype(np.float32)
     h = network.encode_means(scaled, training=True)
     slope = _gradient(network, h, place, network.means_backward).mean(axis=0, dtype=np.float64)
     contributions = np.zeros(len(ids))

@@ -6,13 +6,13 @@ import numpy as np
 
 from fastrnn.inspection._coloured_text import draw_text, printable, separator
 from fastrnn.inspection._display import draw_bars, set_title
+from fastrnn.inspection._integrated_gradients import mean_gradient
 from fastrnn.inspection._taggers import read_sequence
 from fastrnn.inspection._transitions import transition_weights
 from fastrnn.networks.sequence import Batch
 from fastrnn.utils.checks import did_you_mean, shown
 from fastrnn.utils.html import coloured_text, table
 
-_MOST_STEPS = 1 << 14  # of copies of the sequence in one batch: bounds the memory
 _SHOWN = 20  # attributes in a table or chart
 
 
@@ -159,17 +159,16 @@ def _of_elements(tagger, read, place, k, n_steps):
     x, lengths = network.embed_batch(Batch(tagger._read(read.X), np.zeros(1, int)))
     x = network.backend.to_numpy(x)  # (T, 1, D)
     baseline = float(network.head.outputs(network.read(0 * x, lengths), lengths)[place, 0, k])
-    slope, weight = np.zeros(x[:, 0].shape), None
-    shares = (np.arange(n_steps) + 0.5) / n_steps  # middles of equal pieces of the path
-    for part in np.array_split(shares, -(-n_steps * len(x) // _MOST_STEPS)):
-        h = network.read(np.ascontiguousarray(x * part[None, :, None], x.dtype), np.repeat(lengths, len(part)), True)
-        weight = _row(network, h.shape[2], k, h.dtype) if weight is None else weight
+
+    def gradient(scaled, lengths):
+        h = network.read(scaled, lengths, True)
         dh = np.zeros(h.shape, h.dtype)
         dh[place] = weight
-        dx = network.backend.to_numpy(network.read_backward(network.backend.asarray(dh, h.dtype), 0.0))
-        slope += dx.sum(axis=1, dtype=np.float64) / n_steps
+        return network.backend.to_numpy(network.read_backward(network.backend.asarray(dh, h.dtype), 0.0))
+
+    weight = _row(network, network.recurrent.output_size, k, x.dtype)
     names = list(map(str, range(len(x)))) if read.tokens is None else read.tokens
-    return names, (slope * x[:, 0]).sum(axis=1), baseline
+    return names, (mean_gradient(x, lengths, n_steps, gradient) * x[:, 0]).sum(axis=1), baseline
 
 
 def _row(network, size, k, dtype):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from fastrnn import MeanEmbeddingClassifier, RNNClassifier
-from fastrnn.inspection import _explain, explain
+from fastrnn.inspection import _integrated_gradients, explain
 
 TEXTS, LABELS = ["a fine film", "truly fine", "a dull film", "so dull"] * 10, ["pos", "pos", "neg", "neg"] * 10
 
@@ -34,7 +34,7 @@ def test_contributions_add_up_and_name_the_word_that_counts(kind):
 def test_a_long_text_is_explained_in_parts(monkeypatch):
     model = fitted("recurrent")
     whole = explain(model, "a fine film").contributions
-    monkeypatch.setattr(_explain, "_MOST_STEPS", 30)
+    monkeypatch.setattr(_integrated_gradients, "_MOST_STEPS", 30)
     np.testing.assert_allclose(explain(model, "a fine film").contributions, whole, rtol=1e-5, atol=1e-7)
 
 

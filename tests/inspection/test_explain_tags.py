@@ -61,7 +61,7 @@ def test_elements_add_up_to_the_score(rnn):
 
 def test_a_long_sequence_is_explained_in_parts(rnn, monkeypatch):
     whole = explain(rnn, SENTENCE, place=1).contributions
-    monkeypatch.setattr("fastrnn.inspection._explain_tags._MOST_STEPS", 30)
+    monkeypatch.setattr("fastrnn.inspection._integrated_gradients._MOST_STEPS", 30)
     np.testing.assert_allclose(explain(rnn, SENTENCE, place=1).contributions, whole, rtol=1e-5, atol=1e-7)
 
 
