@@ -7,10 +7,10 @@ import numpy as np
 from fastrnn.inspection._coloured_text import draw_text, printable, separator
 from fastrnn.inspection._display import draw_bars, set_title
 from fastrnn.inspection._integrated_gradients import mean_gradient
-from fastrnn.inspection._taggers import read_sequence
+from fastrnn.inspection._taggers import number_of, read_sequence
 from fastrnn.inspection._transitions import transition_weights
 from fastrnn.networks.sequence import Batch
-from fastrnn.utils.checks import did_you_mean, shown
+from fastrnn.utils.checks import shown
 from fastrnn.utils.html import coloured_text, table
 
 _SHOWN = 20  # attributes in a table or chart
@@ -39,7 +39,7 @@ class TagExplanation(NamedTuple):
     probability : float
         The probability of the label at this element; with a CRF its marginal.
     before, after : (object, float) or None
-        With a CRF, the label that is predicted for the element before or behind this one, and the weight of the
+        With a CRF, the label that is predicted for the element before or after this one, and the weight of the
         transition from or to it. None at the ends of the sequence.
     of_elements : bool
         Whether `names` are the elements of the sequence.
@@ -119,7 +119,7 @@ def explain_tag(model, sequence, place, target, n_steps):
         raise ValueError(f"place must be the number of an element, an integer from 0 to {n - 1}, got {shown(place)}.")
     place = int(place) % n
     labels, path = tagger._target.inner, tagger._paths(read.X).values
-    k = int(path[place]) if target is None else _number(labels, target)
+    k = int(path[place]) if target is None else number_of(target, labels, "target")
     transitions = transition_weights(tagger)
     before = after = None
     if transitions is not None:
@@ -130,13 +130,6 @@ def explain_tag(model, sequence, place, target, n_steps):
     names, values, baseline = contributions(tagger, read, place, k, n_steps)
     output, probability = (float(scores(read.X).values[place, k]) for scores in (tagger._emissions, tagger._marginals))
     return TagExplanation(names, values, place, labels[k], output, baseline, probability, before, after, is_network)
-
-
-def _number(labels, target):
-    if target not in labels:
-        near = did_you_mean(target, [label for label in labels if isinstance(label, str)])
-        raise ValueError(f"target must be one of {shown(labels)}, got {shown(target)}{near}")
-    return labels.index(target)
 
 
 def _of_attributes(tagger, read, place, k, n_steps):

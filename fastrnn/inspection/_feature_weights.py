@@ -7,8 +7,9 @@ import numpy as np
 from fastrnn.inspection._coloured_text import printable
 from fastrnn.inspection._display import Display, draw_bars, set_title
 from fastrnn.inspection._inputs import last_step
+from fastrnn.inspection._taggers import number_of
 from fastrnn.tagging import CRFTagger
-from fastrnn.utils.checks import check_positive_integer, did_you_mean, shown
+from fastrnn.utils.checks import check_positive_integer
 from fastrnn.utils.html import table
 from fastrnn.utils.use import reads
 
@@ -78,12 +79,9 @@ def feature_weights(model, label, n=10):
     if not isinstance(model, CRFTagger):
         raise TypeError(f"model must be a CRFTagger, got {type(model).__name__}.")
     check_positive_integer("n", n)
-    labels = model.inner_classes_.tolist()
-    if label not in labels:
-        near = did_you_mean(label, [known for known in labels if isinstance(known, str)])
-        raise ValueError(f"label must be one of {shown(labels)}, got {shown(label)}{near}")
+    number = number_of(label, model.inner_classes_.tolist(), "label")
     attributes, owners, weights = model._weights.pairs()
-    own = owners == labels.index(label)
+    own = owners == number
     attributes, weights = attributes[own], weights[own]
     order = np.argsort(-weights, kind="stable")
     chosen = [*order[:n][weights[order[:n]] > 0], *order[-n:][weights[order[-n:]] < 0]]

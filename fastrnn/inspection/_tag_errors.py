@@ -25,7 +25,7 @@ class TagError(NamedTuple):
     kind : str
         One of "wrong type", "wrong boundary", "wrong type and boundary", "missed" and "spurious".
     true, predicted : (int, int, str) or None
-        First element, the one behind the last, and type; None where there is nothing.
+        First element, the one after the last, and type; None where there is nothing.
     """
 
     sequence: int

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from fastrnn.inspection._inputs import check_one, last_step
 from fastrnn.tagging.base import BaseTagger
+from fastrnn.utils.checks import check_fitted, did_you_mean, shown
 
 
 class TaggedSequence(NamedTuple):
@@ -28,11 +29,30 @@ class TaggedSequence(NamedTuple):
 
 
 def last_tagger(model):
-    """Return the tagger at the end of a pipeline or search; raise TypeError if it is none."""
+    """Return the fitted tagger at the end of a pipeline or search.
+
+    Raises
+    ------
+    TypeError
+        The model is no tagger.
+    ValueError
+        It predicts several labels for each element.
+    """
     model, _ = last_step(model)
     if not isinstance(model, BaseTagger):
         raise TypeError(f"model must be a CRFTagger or an RNNTagger, got {type(model).__name__}.")
+    check_fitted(model, "classes_")
+    if model._target.kind != "tags":
+        raise ValueError("model must predict one label for each element, got a tagger of several labels.")
     return model
+
+
+def number_of(label, labels, name):
+    """Return the number of a label among the inner labels of a tagger; `name` is the argument's name in messages."""
+    if label not in labels:
+        near = did_you_mean(label, [known for known in labels if isinstance(known, str)])
+        raise ValueError(f"{name} must be one of {shown(labels)}, got {shown(label)}{near}")
+    return labels.index(label)
 
 
 def read_sequence(model, sequence):

@@ -30,7 +30,7 @@ class CRF(Layer):
     num_tags : int
         K.
     allowed : tuple of three bool arrays or None, default=None
-        Whether a path may start with a tag (K,), may have tag j behind tag i (K, K), and may end with a tag (K,).
+        Whether a path may start with a tag (K,), may have tag j after tag i (K, K), and may end with a tag (K,).
         `decode` finds allowed paths only. None allows all.
     constrain : bool, default=False
         Whether the loss and the marginals, too, count allowed paths only.
@@ -40,7 +40,7 @@ class CRF(Layer):
     Attributes
     ----------
     parameters : dict
-        ``transitions`` (K, K), where (i, j) is the score of tag j behind tag i, ``start_transitions`` (K,) and
+        ``transitions`` (K, K), where (i, j) is the score of tag j after tag i, ``start_transitions`` (K,) and
         ``end_transitions`` (K,): the names of pytorch-crf. Drawn uniformly from ±0.1.
 
     References
@@ -80,7 +80,7 @@ class CRF(Layer):
         ----------
         emissions : array-like (T, B, K)
         tags : array-like of int (T, B)
-            From 0 to K − 1; what comes behind the end of a sequence is ignored.
+            From 0 to K − 1; what comes after the end of a sequence is ignored.
         weights : float or array-like (B,), default=1.0
             Of the sequences.
         lengths : array-like (B,) of int or None, default=None
@@ -108,7 +108,7 @@ class CRF(Layer):
         -------
         loss : float
         d_emissions : array of the device (T, B, K)
-            0 behind the end of a sequence.
+            0 after the end of a sequence.
         """
         return self._loss(emissions, tags, weights, lengths, training=True)
 
@@ -122,7 +122,7 @@ class CRF(Layer):
         Returns
         -------
         ndarray of float64 (T, B, K)
-            0 behind the end of a sequence.
+            0 after the end of a sequence.
         """
         emissions, lengths = self._read(emissions, lengths)
         marginals = self.backend.empty(emissions.shape, "float64")
@@ -166,7 +166,7 @@ class CRF(Layer):
         Returns
         -------
         tags : int32 ndarray (T, B)
-            -1 behind the end of a sequence.
+            -1 after the end of a sequence.
         scores : float64 ndarray (B,)
             The sums of scores of the paths.
 
@@ -238,7 +238,7 @@ class CRF(Layer):
         return emissions, lengths.astype(np.int64)
 
     def _read_tags(self, tags, shape, lengths):
-        """Return tags as int64 (T, B), 0 behind the end of a sequence."""
+        """Return tags as int64 (T, B), 0 after the end of a sequence."""
         tags = np.asarray(tags)
         if tags.shape != shape[:2] or (tags.size and tags.dtype.kind not in "iu"):
             raise ValueError(f"tags must be integers of shape {shape[:2]}, got {tags.dtype} of shape {tags.shape}.")

@@ -29,12 +29,7 @@ class EntityReport(Mapping):
     def __init__(self, counts):
         self.types = list(counts.names)
         total = counts.total()
-        rows = [
-            (name, scores, true, predicted)
-            for name, scores, true, predicted in zip(
-                counts.names, counts.scores().T, counts.true, counts.predicted, strict=True
-            )
-        ]
+        rows = list(zip(counts.names, counts.scores().T, counts.true, counts.predicted, strict=True))
         rows += [(f"{name} avg", counts.averaged(name), total.true[0], total.predicted[0]) for name in _AVERAGES]
         self._rows = {
             name: {

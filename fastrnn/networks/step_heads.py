@@ -1,6 +1,6 @@
 """Heads of taggers: a prediction for each step of each sequence, from the vectors (T, B, H) that an encoder makes.
 
-Targets of a batch have the sequence first, as the batch slices them: int64 (B, T), -1 behind the end of a sequence, or
+Targets of a batch have the sequence first, as the batch slices them: int64 (B, T), -1 after the end of a sequence, or
 float32 (B, T, K). T is that of the vectors. Weights are one for each sequence, (B,), or for each step, (B, T).
 """
 
@@ -30,7 +30,7 @@ class StepHead(Head):
         return weights * (scale / max(total, 1e-30)), total
 
     def outputs(self, h, lengths=None):
-        """Return the outputs of the dense layer, the emissions of a CRF; float64 (T, B, K), 0 behind an end."""
+        """Return the outputs of the dense layer, the emissions of a CRF; float64 (T, B, K), 0 after an end."""
         outputs = self.layer.backend.to_numpy(self.layer.forward(h, by_rows=True))
         return _filled(np.array(outputs, np.float64), lengths, 0)
 
@@ -90,11 +90,11 @@ class StepClassHead(StepHead):
         return self.layer.loss(h, targets.T, _of_steps(weights, targets))
 
     def predict(self, h, lengths=None):
-        """Return the probability of each class at each step, float64 (T, B, K), 0 behind an end."""
+        """Return the probability of each class at each step, float64 (T, B, K), 0 after an end."""
         return _filled(softmax(self.outputs(h), axis=-1), lengths, 0)
 
     def decode(self, h, lengths=None):
-        """Return the class of each step, or the best allowed paths, int32 (T, B), -1 behind an end."""
+        """Return the class of each step, or the best allowed paths, int32 (T, B), -1 after an end."""
         if self.allowed is not None:
             return self._decode_allowed(h, lengths)
         return _filled(self.outputs(h).argmax(axis=-1).astype(np.int32), lengths, -1)
@@ -164,11 +164,11 @@ class CRFHead(StepHead):
         return self.crf.decoding_scores()
 
     def predict(self, h, lengths=None):
-        """Return the marginal probability of each class at each step, float64 (T, B, K), 0 behind an end."""
+        """Return the marginal probability of each class at each step, float64 (T, B, K), 0 after an end."""
         return self.crf.marginals(self.layer.forward(h, by_rows=True), lengths)
 
     def decode(self, h, lengths=None):
-        """Return the classes of the most probable paths, int32 (T, B), -1 behind an end."""
+        """Return the classes of the most probable paths, int32 (T, B), -1 after an end."""
         return self.crf.decode(self.layer.forward(h, by_rows=True), lengths)[0]
 
 
@@ -243,11 +243,11 @@ class StepLabelsHead(DenseStepHead):
             self.layer.backend.assign(self.layer.parameters["bias"], logit(rates).astype(self.layer.dtype))
 
     def predict(self, h, lengths=None):
-        """Return the probability of each label at each step, float64 (T, B, K), 0 behind an end."""
+        """Return the probability of each label at each step, float64 (T, B, K), 0 after an end."""
         return _filled(expit(self.outputs(h)), lengths, 0)
 
     def decode(self, h, lengths=None):
-        """Return whether each label holds at each step, int32 (T, B, K), -1 behind an end."""
+        """Return whether each label holds at each step, int32 (T, B, K), -1 after an end."""
         return _filled((self.outputs(h) > 0).astype(np.int32), lengths, -1)
 
 
@@ -257,7 +257,7 @@ class StepValuesHead(DenseStepHead):
     _loss = "half_squared_error"
 
     def predict(self, h, lengths=None):
-        """Return the numbers at each step, float64 (T, B, K), 0 behind an end."""
+        """Return the numbers at each step, float64 (T, B, K), 0 after an end."""
         return self.outputs(h, lengths)
 
 

@@ -128,5 +128,5 @@ class TaggerNetwork(RecurrentEncoder):
         return within_memory(self, batch, lambda part: self.head.predict(*self.encode(part)))
 
     def decode(self, batch):
-        """Return the best classes of all steps, int32 (T, B); -1 behind the end of a sequence."""
+        """Return the best classes of all steps, int32 (T, B); -1 after the end of a sequence."""
         return within_memory(self, batch, lambda part: self.head.decode(*self.encode(part)))

@@ -58,16 +58,16 @@ class StepTargets:
         return self.values.reshape(-1), self.offsets
 
     def __getitem__(self, rows):
-        """Return the values of the sequences `rows` (B,), (B, T) or (B, T, K); -1 or 0.0 behind the ends.
+        """Return the values of the sequences `rows` (B,), (B, T) or (B, T, K); -1 or 0.0 after the ends.
 
         T is the length of the longest of these sequences, and at least 1.
         """
         begins, ends = self.offsets[rows][:, None], self.offsets[rows + 1][:, None]
         places = begins + np.arange(max((ends - begins).max(initial=0), 1))  # (B, T)
-        is_behind = places >= ends
+        is_after = places >= ends
         values = self.values if len(self.values) else np.zeros((1, *self.values.shape[1:]), self.values.dtype)
         padded = values[np.minimum(places, len(values) - 1)]
-        padded[is_behind] = -1 if self.values.dtype.kind in "iu" else 0
+        padded[is_after] = -1 if self.values.dtype.kind in "iu" else 0
         return padded
 
     def parts(self):
@@ -120,7 +120,7 @@ class TagsTarget:
             self.classes = label_classes([*classes.tolist(), *(label for _, label in back)])
         places = {label: k for k, label in enumerate(self.classes.tolist())}
         merged = dict(reversed(back)) if scheme != scheme_of_y else {}
-        self._plain = self.classes.tolist()
+        self._labels = self.classes.tolist()
         self.merged = np.array([places[merged.get(label, label)] for label in self.inner])  # (K',) of 0 … K - 1
         self._places = {label: k for k, label in enumerate(self.inner)}
 
@@ -188,7 +188,7 @@ class TagsTarget:
 
     def step_prediction(self, scores):
         """Return the best label for the scores of an element, (K',)."""
-        return self._plain[self.merged[scores.argmax()]]
+        return self._labels[self.merged[scores.argmax()]]
 
     def step_probabilities(self, scores):
         """Return the probabilities of the labels of y, (K,), for the scores of an element, (K',)."""

@@ -167,10 +167,10 @@ def _write(found, offsets):
     tags, moved, taken = ["O"] * len(offsets), [], 0
     begins, ends = [begin for begin, _ in offsets], [end for _, end in offsets]
     for begin, end, label in found:
-        first, behind = max(taken, bisect.bisect_right(ends, begin)), bisect.bisect_left(begins, end)
-        if first < behind:
-            tags[first:behind] = [f"B-{label}", *[f"I-{label}"] * (behind - first - 1)]
-            taken = behind
-        if first >= behind or (begins[first], ends[behind - 1]) != (begin, end):
+        first, stop = max(taken, bisect.bisect_right(ends, begin)), bisect.bisect_left(begins, end)
+        if first < stop:
+            tags[first:stop] = [f"B-{label}", *[f"I-{label}"] * (stop - first - 1)]
+            taken = stop
+        if first >= stop or (begins[first], ends[stop - 1]) != (begin, end):
             moved.append((begin, end, label))
     return tags, moved

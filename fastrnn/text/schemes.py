@@ -1,6 +1,6 @@
 """Schemes that write spans as tags: a tag says whether its token is outside, or the first or last of a span of a type.
 
-"iob2" begins each span with ``B-``, "iob1" only a span behind another one of its type. "bioes" also marks the last
+"iob2" begins each span with ``B-``, "iob1" only a span that follows one of its type. "bioes" also marks the last
 token (``E-``) and a span of one token (``S-``); "bilou" (``L-``, ``U-``) and "bmes" (``M-`` for ``I-``) spell the same.
 Tags that follow no scheme are read by the rules of ``conlleval``, the script of the CoNLL shared tasks: they are the
 same for all schemes.
@@ -22,7 +22,7 @@ _WITH_ENDS = ("bioes", "bilou", "bmes")
 
 
 class TagArrays(NamedTuple):
-    """Sequences of tags as arrays, one behind the other.
+    """Sequences of tags as arrays, one after the other.
 
     Attributes
     ----------
@@ -48,7 +48,7 @@ class SpanArrays(NamedTuple):
     Attributes
     ----------
     begins, ends : int64 array (S,)
-        First token, and the one behind the last, as places among the tokens of all sequences.
+        First token, and the one after the last, as places among the tokens of all sequences.
     types : int32 array (S,)
         Places in `TagArrays.names`.
     """
@@ -188,7 +188,7 @@ def _parse(flat, labels, offsets, name):
 
 
 def _starts(tags):
-    """Return which tokens begin a span (N,), and which stand behind one of the same type (N,)."""
+    """Return which tokens begin a span (N,), and which follow one of the same type (N,)."""
     prefixes, types = tags.prefixes, tags.types
     after = np.zeros(len(prefixes), bool)
     after[1:] = (types[1:] == types[:-1]) & (types[1:] >= 0)
@@ -248,12 +248,12 @@ def spans(y, scheme="auto", strict=False):
         None makes a span of each run of equal tags other than "O"; "auto" is `find_scheme`.
     strict : bool, default=False
         Whether to leave out spans that are not as the scheme would write them. By default, ``conlleval`` is followed:
-        a span begins at any tag behind another type, behind "O", or behind an end, and at each ``B-`` and ``S-``.
+        a span begins at any tag after another type, after "O", or after an end, and at each ``B-`` and ``S-``.
 
     Returns
     -------
     list of lists of (begin, end, type)
-        ``begin`` is the first token, ``end`` the one behind the last.
+        ``begin`` is the first token, ``end`` the one after the last.
 
     Raises
     ------
@@ -377,7 +377,7 @@ def allowed(classes, scheme):
     if scheme == "iob1":
         start, end, transitions = prefixes != BEGIN, everything[2], same | (prefixes != BEGIN)
     else:
-        is_open = np.isin(prefixes, (BEGIN, INSIDE))  # a span goes on behind it, perhaps or certainly
+        is_open = np.isin(prefixes, (BEGIN, INSIDE))  # the span goes on after it, perhaps or certainly
         goes_on = np.isin(prefixes, (INSIDE, END))
         start, end = ~goes_on, ~is_open if scheme in _WITH_ENDS else everything[2]
         transitions = np.where(goes_on, is_open[:, None] & same, end[:, None])

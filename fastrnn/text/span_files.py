@@ -17,7 +17,7 @@ def read_spans(source, encoding="utf-8"):
     source : str, os.PathLike or file object
         The path of a file, or an open file; plain or compressed with gzip, bzip2 or xz. Each object has a "text", and
         its "spans" (or "entities", "labels", "label") as lists ``[begin, end, label]`` or as objects with "start",
-        "end" and "label". Places count characters; `end` is the one behind the last.
+        "end" and "label". Places count characters; `end` is the one after the last.
     encoding : str, default="utf-8"
 
     Returns

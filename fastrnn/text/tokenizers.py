@@ -16,7 +16,7 @@ _STRAIGHT_QUOTES = frozenset("\"'`")
 
 
 def find_tokens(text, tokens):
-    """Return where tokens are found in a text, one behind the other.
+    """Return where tokens are found in a text, one after the other.
 
     Parameters
     ----------

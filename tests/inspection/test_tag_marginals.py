@@ -1,5 +1,6 @@
 """Probabilities of the labels of one sequence."""
 
+import functools
 import re
 
 import numpy as np
@@ -8,7 +9,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from fastrnn import CRFTagger, RNNClassifier, RNNTagger
-from fastrnn.inspection import TagMarginals, TagMarginalsDisplay, tag_marginals
+from fastrnn.inspection import TagMarginals, TagMarginalsDisplay, explain, tag_marginals
 
 X = [["the", "dog", "barks"], ["a", "cat", "sleeps"], ["dogs", "bark"]] * 5
 Y = [["DET", "NOUN", "VERB"], ["DET", "NOUN", "VERB"], ["NOUN", "VERB"]] * 5
@@ -98,3 +99,8 @@ def test_attributes_and_texts():
 def test_what_is_refused():
     with pytest.raises(TypeError, match="model must be a CRFTagger or an RNNTagger, got RNNClassifier"):
         tag_marginals(RNNClassifier(), ["a"])
+    series = np.random.default_rng(0).standard_normal((4, 6, 2))
+    several = RNNTagger(input="series", hidden_size=4, max_iter=1, random_state=0).fit(series, (series > 0).astype(int))
+    for inspect in (tag_marginals, functools.partial(explain, place=0)):
+        with pytest.raises(ValueError, match="model must predict one label for each element"):
+            inspect(several, series[0])

@@ -19,7 +19,7 @@ import numpy as np
 
 from fastrnn.tagging.sparse.named_attributes import Ids
 
-_BEGIN, _END = "<s>", "</s>"  # the words before and behind a sequence
+_BEGIN, _END = "<s>", "</s>"  # the words before and after a sequence
 _REACH = 2  # elements on each side that an attribute may look at
 _BLOCK = 1 << 13  # elements that are read at a time: bounds the memory of temporary arrays
 _AFFIXES = (1, 2, 3, 4, 5, 6)
@@ -244,7 +244,7 @@ class TemplateAttributes:
 class _Texts:
     """The values of all views at every place of some sequences.
 
-    Each column of strings stands in one array, with begins before and ends behind each sequence.
+    Each column of strings stands in one array, with marks of begin before and of end after each sequence.
 
     Parameters
     ----------
