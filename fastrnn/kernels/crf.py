@@ -47,16 +47,16 @@ def crf_loss(d_emissions, d_transitions, d_start, d_end, emissions, transitions,
     Parameters
     ----------
     d_emissions : array (T, B, K) or None
-        The gradient is written here, 0 behind the end of a sequence; None computes the loss only.
+        The gradient is written here, 0 after the end of a sequence; None computes the loss only.
     d_transitions : array (K, K) or None
     d_start, d_end : array (K,) or None
         The gradients are added here; None if `d_emissions` is None.
     emissions : array (T, B, K)
     transitions : array (K, K)
-        Element (i, j) is the score of tag j behind tag i.
+        Element (i, j) is the score of tag j after tag i.
     start, end : array (K,)
     tags : int array (T, B)
-        Ignored behind the end of a sequence.
+        Ignored after the end of a sequence.
     lengths : int array (B,) or None
         Steps of each sequence, 0 allowed; None if all have T.
     weights : array (B,)
@@ -93,7 +93,7 @@ def crf_marginals(marginals, emissions, transitions, start, end, lengths, n_jobs
     Parameters
     ----------
     marginals : array (T, B, K)
-        Written; 0 behind the end of a sequence, and in one that has no allowed path.
+        Written; 0 after the end of a sequence, and in one that has no allowed path.
     emissions, transitions, start, end, lengths, n_jobs : as in `crf_loss`
 
     Examples
@@ -114,7 +114,7 @@ def crf_viterbi(tags, scores, emissions, transitions, start, end, lengths, n_job
     Parameters
     ----------
     tags : int32 array (T, B)
-        Written; -1 behind the end of a sequence.
+        Written; -1 after the end of a sequence.
     scores : float64 array (B,)
         Of the paths; 0 for an empty sequence, minus infinity if no path is allowed.
     emissions, transitions, start, end, lengths, n_jobs : as in `crf_loss`
@@ -262,12 +262,12 @@ def crf_paths(board, thread, tags, scores, emissions, model, best, lengths, firs
             tags[t, b] = -1
         scores[b] = 0.0
         for t in range(length - 1, -1, -1):
-            # The tag of the highest score, added to that of the step behind it.
+            # The tag of the highest score, added to that of the step after it.
             high, tag = -math.inf, 0
             for i in range(size):
-                behind = model[1, i] if t == length - 1 else model[2 + i, tags[t + 1, b]]
-                if best[t * width + i] + behind > high:
-                    high, tag = best[t * width + i] + behind, i
+                after = model[1, i] if t == length - 1 else model[2 + i, tags[t + 1, b]]
+                if best[t * width + i] + after > high:
+                    high, tag = best[t * width + i] + after, i
             tags[t, b] = tag
             if t == length - 1:
                 scores[b] = high

@@ -75,8 +75,8 @@ def crf_viterbi(tags, scores, emissions, transitions, start, end, lengths, n_job
         best = [first + emitted[0]]
         for row in emitted[1:]:
             best.append(row + (best[-1][:, np.newaxis] + steps).max(axis=0))
-        behind = last
+        after = last
         for t in range(len(emitted) - 1, -1, -1):
-            tags[t, b] = tag = int((best[t] + behind).argmax())
-            scores[b] = (best[t] + behind)[tag] if t == len(emitted) - 1 else scores[b]
-            behind = steps[:, tag]
+            tags[t, b] = tag = int((best[t] + after).argmax())
+            scores[b] = (best[t] + after)[tag] if t == len(emitted) - 1 else scores[b]
+            after = steps[:, tag]

@@ -129,7 +129,7 @@ def _forward(emissions, begin, end, n_labels, factors, variables, scales):
 def _backward(emissions, begin, end, n_labels, factors, variables, scales, weight):
     """Compute scaled backward variables; exponentials become marginals."""
     width, step = emissions.shape[1], lanes(emissions)
-    last = (end - begin) * width  # the row behind the forward variables is the backward variable
+    last = (end - begin) * width  # the row after the forward variables is the backward variable
     for b in range(0, width, step):
         store(variables, last + b, zero(load(variables, b)) + 1.0)
     for t in range(end - 1, begin - 1, -1):
@@ -150,7 +150,7 @@ def _backward(emissions, begin, end, n_labels, factors, variables, scales, weigh
 
 @kernel(cache=False)
 def _count_transitions(variables, n, n_labels, expected, weight):
-    """Add products of forward variables and of what `_backward` leaves behind them, for neighbouring elements."""
+    """Add products of forward variables and of those that `_backward` leaves after them, for neighbouring elements."""
     width = expected.shape[1]
     for b in range(0, width, lanes(expected)):
         for i in range(0, n_labels, 4):  # four at a time: their sums stay in registers

@@ -40,7 +40,7 @@ class Stop(typing.NamedTuple):
 
 
 class Iterate(typing.NamedTuple):
-    """What `minimize` yields after each iteration."""
+    """The point that an iteration of `minimize` has reached."""
 
     parameters: np.ndarray  # float64 (P,): the next iteration does not change it
     value: float
