@@ -78,7 +78,7 @@ class BaseSequenceEstimator(PlacedMixin, FilesMixin, BaseEstimator, abc.ABC):
     _text_reader = TextReader
     _embedding_scale = 0.1  # standard deviation of new vectors
     _targets = TARGETS  # classes of targets by the kind that a file names
-    _auto_steps, _fewest_epochs = 1200, 4  # of a training with max_iter="auto"
+    _fewest_batches, _fewest_epochs = 1200, 4  # of a training with max_iter="auto"
     _schedule = "plateau"  # of the learning rate in `fit`
     _unit = "sequences"  # elements that the loss is a mean of
 
@@ -108,7 +108,7 @@ class BaseSequenceEstimator(PlacedMixin, FilesMixin, BaseEstimator, abc.ABC):
 
     def _auto_batches(self, target):
         """Return the number of batches that ``max_iter="auto"`` trains on at least."""
-        return self._auto_steps
+        return self._fewest_batches
 
     def _check_targets(self, target, encoded, sequences, y):
         """Raise ValueError if the targets that are learned do not fit the sequences."""

@@ -58,7 +58,7 @@ class CRFTagger(CRFFilesMixin, BaseTagger, BaseEstimator):
     n_iter_no_change : int, default=10
         As CRFsuite's ``period``.
     scheme : {"auto", "iob1", "iob2", "bioes", "bilou", "bmes", None}, default="auto"
-        Scheme of spans in which labels are learned, see `fastrnn.text.schemes`. That of y is recognised, and
+        Scheme of spans in which labels are learned, see `fastrnn.text.schemes`. That of y is recognized, and
         predictions have it. "auto" learns labels as they are, but "iob1" as "iob2". Sequences of labels that the scheme
         rules out are never predicted. None takes all labels for plain ones.
     input : {"tokens", "text"}, default="tokens"

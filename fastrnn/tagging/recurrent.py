@@ -40,7 +40,7 @@ class RNNTagger(RecurrentTagger):
         Distribution of the labels: a linear-chain conditional random field, which knows what label follows what, or
         labels that are independent of each other. If y has several labels for each element, each has a sigmoid.
     scheme : {"auto", "iob1", "iob2", "bioes", "bilou", "bmes", None}, default="auto"
-        Scheme of spans in which labels are learned, see `fastrnn.text.schemes`. That of y is recognised, and
+        Scheme of spans in which labels are learned, see `fastrnn.text.schemes`. That of y is recognized, and
         predictions have it. "auto" learns labels as they are, but "iob1" as "iob2"; "bioes" may find a few more of the
         entities. Sequences of labels that the scheme rules out are never predicted. None takes all labels for plain
         ones.
@@ -185,7 +185,7 @@ class RNNTagger(RecurrentTagger):
     _fixed = (*RecurrentTagger._fixed, "output", "scheme", "constrain_training", *TOKEN_OPTIONS[:-1])
     _text_reader = TokenReader
     _network_parameters = (*RecurrentTagger._network_parameters, "input_dropout")
-    _auto_steps, _fewest_epochs = 1500, 10
+    _fewest_batches, _fewest_epochs = 1500, 10
 
     def __init__(
         self,

@@ -156,7 +156,7 @@ class RecurrentTagger(CausalMixin, LabelGenerationMixin, RecurrentStepEstimator,
         return X, self._without_padding(X, y)
 
     def _auto_batches(self, target):
-        return self._auto_steps if target.kind == "tags" else _LABELS_BATCHES
+        return self._fewest_batches if target.kind == "tags" else _LABELS_BATCHES
 
     def _validate(self, learned, examples):
         """Return the score of held-out examples, as ``validation_scores_`` has it."""

@@ -57,7 +57,7 @@ class RNNStepRegressor(CausalMixin, NextStepMixin, RecurrentStepEstimator):
     input, embedding, freeze_embedding = "series", None, False
     embedding_size, embedding_dropout = 1, 0.0
     _fixed = tuple(name for name in RecurrentStepEstimator._fixed if name not in ("input", "lowercase", "normalize"))
-    _auto_steps, _fewest_epochs = 1500, 10
+    _fewest_batches, _fewest_epochs = 1500, 10
 
     def __init__(
         self,

@@ -76,7 +76,7 @@ def test_balanced_classes_have_the_same_weight():
 
 @pytest.mark.parametrize(("n", "batch_size", "epochs"), [(60, 8, 5), (60, 60, 40), (40, 1, 4)])
 def test_the_number_of_epochs_follows_the_size_of_the_data(n, batch_size, epochs, monkeypatch):
-    monkeypatch.setattr(BaseSequenceEstimator, "_auto_steps", 40)  # batches, instead of 1,200
+    monkeypatch.setattr(BaseSequenceEstimator, "_fewest_batches", 40)  # batches, instead of 1,200
     assert averaging(max_iter="auto", batch_size=batch_size).fit(X[:n], Y[:n]).n_iter_ == epochs
 
 

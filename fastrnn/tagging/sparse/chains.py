@@ -29,7 +29,7 @@ def padded(n_labels):
     return -(-n_labels // size) * size
 
 
-def floor(n_labels):
+def blank_emissions(n_labels):
     """Return the row of emissions of an element without attributes, float64 (width,)."""
     row = np.full(padded(n_labels), -np.inf)
     row[:n_labels] = 0

@@ -7,7 +7,7 @@ import numpy as np
 from fastrnn.tagging.sparse.named_attributes import NamedAttributes, located
 from fastrnn.tagging.sparse.template import TemplateAttributes
 from fastrnn.utils.checks import check_choice, is_frame, shown
-from fastrnn.utils.ragged import offsets_of, slices
+from fastrnn.utils.ragged import offsets_of
 
 _TABLES = {"names": NamedAttributes, "tokens": TemplateAttributes}
 _KINDS = {"tokens": "a token", "tuples": "a tuple", "dicts": "a dictionary", "lists": "a list of attributes"}
@@ -38,13 +38,6 @@ class SparseSequences:
     def lengths(self):
         """Elements of each sequence, int64 (n,)."""
         return np.diff(self.offsets)
-
-    def take(self, rows):
-        """Return the sequences `rows`, an int array (B,)."""
-        elements, offsets = slices(self.offsets[rows], self.lengths[rows])
-        places, element_offsets = slices(self.element_offsets[elements], np.diff(self.element_offsets)[elements])
-        values = None if self.values is None else self.values[places]
-        return SparseSequences(self.attributes[places], values, element_offsets, offsets)
 
 
 class AttributeReader:

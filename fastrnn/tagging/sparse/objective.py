@@ -16,7 +16,7 @@ from fastrnn._jit import kernel
 from fastrnn._memory import aligned
 from fastrnn.kernels.threads import effective_n_jobs, run, split
 from fastrnn.simd import lanes, load, store
-from fastrnn.tagging.sparse.chains import TransitionFactors, floor, padded, sequence_marginals
+from fastrnn.tagging.sparse.chains import TransitionFactors, blank_emissions, padded, sequence_marginals
 
 _N_PIECES = 64  # of the sequences, at most
 _MOST_EXPECTED = 1 << 22  # expected transitions of all pieces: with many labels, there are fewer pieces
@@ -43,7 +43,7 @@ class Objective:
         n_labels, width = design.n_labels, padded(design.n_labels)
         self.n_jobs = min(effective_n_jobs(n_jobs), 1 + design.n_elements // _FEW_ELEMENTS)
         first_single = design.starts[design.n_wide]
-        self._floor = floor(n_labels)
+        self._blank = blank_emissions(n_labels)
         self._rows = aligned_zeros(design.n_wide, width)
         self._pair_weights = np.empty(design.n_column_parameters - first_single)
         self._penalty = c2 * design.scales * design.units  # of the square of each parameter
@@ -95,7 +95,7 @@ class Objective:
     def _run_pieces(self, factors):
         design = self.design
         arguments = (
-            self._losses, self._expected, self._excess, self._floor, self._rows, design.wide_rows, self._pair_weights,
+            self._losses, self._expected, self._excess, self._blank, self._rows, design.wide_rows, self._pair_weights,
             self._entry_labels, design.single_rows, self.offsets, self.tags, self.weights, factors.forward,
             factors.backward, factors.shift, factors.scores, factors.is_scaled, self._pieces,
         )  # fmt: skip

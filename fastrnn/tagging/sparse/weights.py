@@ -6,7 +6,7 @@ import numpy as np
 
 from fastrnn._jit import kernel
 from fastrnn.kernels.threads import effective_n_jobs, run, split
-from fastrnn.tagging.sparse.chains import TransitionFactors, find_marginals, find_paths, floor
+from fastrnn.tagging.sparse.chains import TransitionFactors, blank_emissions, find_marginals, find_paths
 from fastrnn.utils.ragged import offsets_of, slices
 
 _ENOUGH = 1 << 9  # elements that pay for a thread
@@ -69,7 +69,7 @@ class Weights(typing.NamedTuple):
         n_jobs : int or None
         """
         n_elements = len(sequences.element_offsets) - 1
-        scores = np.empty((n_elements, len(base := floor(len(self.transitions)))))
+        scores = np.empty((n_elements, len(base := blank_emissions(len(self.transitions)))))
         values = np.empty(0) if sequences.values is None else sequences.values
         arguments = (scores, base, sequences.attributes, values, sequences.element_offsets, *self[:4])
         run(_score_elements, [(*arguments, *part) for part in _parts(n_elements, n_elements, n_jobs)])
