@@ -4,6 +4,7 @@ import collections.abc
 import numbers
 
 import numpy as np
+import scipy.sparse
 
 from fastrnn.estimators.sequences import Sequences, add_ngrams
 from fastrnn.text.reading import check_texts, is_file_object, iterate_texts
@@ -132,7 +133,7 @@ def read_tokens(X, options, learning=False):
     input = options["input"]
     if is_frame(X):
         check_texts(X)  # raises for it
-    if getattr(X, "ndim", 1) not in ((1,) if input == "text" else (1, 2)):
+    if scipy.sparse.issparse(X) or getattr(X, "ndim", 1) not in ((1,) if input == "text" else (1, 2)):
         raise ValueError(
             f"X must be a list of {_ELEMENTS[input]} with input={input!r}, got shape {X.shape}{_other_input(X, input)}."
         )

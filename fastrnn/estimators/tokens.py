@@ -243,6 +243,8 @@ def _read(X, options, learning=False):
         is_list = isinstance(X, collections.abc.Iterator | tuple) and not is_file_object(X)
         if is_list or getattr(getattr(X, "dtype", None), "kind", None) == "O":
             X = list(X)
+        if isinstance(X, list) and not all(type(sentence) is list for sentence in X):
+            X = [sentence.tolist() if getattr(sentence, "ndim", 0) == 1 else sentence for sentence in X]
         X, columns = split_columns(X) if isinstance(X, list) else (X, [])
     tokens, full_lengths = read_cut(X, {**options, "lowercase": False}, learning)
     most = options["max_length"]

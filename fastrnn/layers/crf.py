@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from fastrnn.layers._layer import Layer
-from fastrnn.utils.checks import shown
+from fastrnn.utils.checks import check_positive_integer, shown
 
 _SCORES = ("transitions", "start_transitions", "end_transitions")
 _FIRST_BOUND = 0.1  # of the initial scores, as in pytorch-crf
@@ -67,6 +67,7 @@ class CRF(Layer):
     def __init__(self, num_tags, allowed=None, constrain=False, *, dtype="float32", random_state=None, n_jobs=None,
                  device="cpu", precision="highest"):  # fmt: skip
         super().__init__(dtype=dtype, random_state=random_state, n_jobs=n_jobs, device=device, precision=precision)
+        check_positive_integer("num_tags", num_tags)
         self.num_tags, self.constrain = num_tags, constrain
         self.allowed = None if allowed is None else self._read_allowed(allowed)
         self._add_parameter("start_transitions", self._uniform(_FIRST_BOUND, num_tags))
@@ -194,7 +195,7 @@ class CRF(Layer):
         """Return the loss, and its gradient or None."""
         emissions, lengths = self._read(emissions, lengths)
         tags = self._read_tags(tags, emissions.shape, lengths)
-        weights = np.broadcast_to(np.asarray(weights, np.float64), emissions.shape[1:2])
+        weights = self._read_weights(weights, emissions.shape[1])
         gradients, grads = (None,) * 4, self.grads
         if training:
             gradients = (self.backend.empty_like(emissions), grads["transitions"], grads["start_transitions"],
@@ -232,10 +233,18 @@ class CRF(Layer):
         if emissions.ndim != 3 or emissions.shape[2] != self.num_tags:
             raise ValueError(f"emissions must have shape (T, B, {self.num_tags}), got {emissions.shape}.")
         steps, batch, _ = emissions.shape
-        lengths = np.full(batch, steps) if lengths is None else np.asarray(lengths)
-        if lengths.shape != (batch,) or (batch and not 0 <= lengths.min() <= lengths.max() <= steps):
-            raise ValueError(f"lengths must be {batch} integers from 0 to {steps}, got {shown(lengths)}.")
+        given, lengths = lengths, np.full(batch, steps) if lengths is None else np.asarray(lengths)
+        are_integers = lengths.dtype.kind in "iu" or not batch
+        if lengths.shape != (batch,) or not are_integers or not ((lengths >= 0) & (lengths <= steps)).all():
+            raise ValueError(f"lengths must be {batch} integers from 0 to {steps}, got {shown(given)}.")
         return emissions, lengths.astype(np.int64)
+
+    def _read_weights(self, weights, batch):
+        """Return weights as float64 (B,)."""
+        weights = np.asarray(weights, np.float64)
+        if weights.shape not in ((), (1,), (batch,)):
+            raise ValueError(f"weights must be a number or an array of shape ({batch},), got shape {weights.shape}.")
+        return np.broadcast_to(weights, (batch,))
 
     def _read_tags(self, tags, shape, lengths):
         """Return tags as int64 (T, B), 0 after the end of a sequence."""

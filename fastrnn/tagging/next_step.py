@@ -1,5 +1,7 @@
 """Models of the next step of series: their examples, and series that are drawn from them."""
 
+import itertools
+
 import numpy as np
 from scipy.special import expit
 from sklearn.utils import check_random_state
@@ -31,13 +33,15 @@ def next_step_examples(X):
     >>> X[0].tolist(), y[0].tolist()
     ([1.0, 2.0], [2.0, 4.0])
     """
-    series = [part for part in map(_without_padding, X) if len(part) > 1]
+    series = [part for part in itertools.starmap(_without_padding, enumerate(X)) if len(part) > 1]
     return [part[:-1] for part in series], [part[1:] for part in series]
 
 
-def _without_padding(series):
-    """Return a series as an array, without the steps of nothing but NaN at its end."""
-    series = to_array(series)
+def _without_padding(i, series):
+    """Return series i as an array, without the steps of nothing but NaN at its end."""
+    given, series = series, to_array(series)
+    if series.ndim not in (1, 2) or series.dtype.kind not in "biuf":
+        raise ValueError(f"X[{i}] must be an array (T, D) or (T,) of numbers, got {shown(given)}.")
     if series.dtype.kind != "f":
         return series
     used = np.flatnonzero(~np.isnan(series).all(axis=tuple(range(1, series.ndim))))

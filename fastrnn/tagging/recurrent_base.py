@@ -1,5 +1,6 @@
 """The base class of recurrent estimators with a target for each element of a sequence."""
 
+import collections.abc
 import copy
 
 import numpy as np
@@ -90,9 +91,16 @@ class RecurrentStepEstimator(BriefHelpMixin, OnnxStepsMixin, RecurrentSequenceEs
         """
         return self._fit(X, y, sample_weight, X_val, y_val, checkpoint, checkpoint_minutes)
 
-    def _without_padding(self, X, y):
-        """Return y without the entries for padding: steps of nothing but NaN at the end of series in X."""
-        return without_padding(X, y) if self.input == "series" and self.missing == "pad" else y
+    def _read_once(self, X, y):
+        """Return X and y, lists in place of iterators.
+
+        y lacks the entries for padding, steps of nothing but NaN at the end of series in X.
+        """
+        y = list(y) if isinstance(y, collections.abc.Iterator) else y
+        if self.input != "series":
+            return X, y
+        X = list(X) if isinstance(X, collections.abc.Iterator) else X
+        return X, without_padding(X, y) if self.missing == "pad" else y
 
     def _patience(self, n_batches):
         if self.n_iter_no_change != "auto":
@@ -107,6 +115,8 @@ class RecurrentStepEstimator(BriefHelpMixin, OnnxStepsMixin, RecurrentSequenceEs
 
     def _target_weights(self, target, encoded):
         """Return 1 for each sequence, and 0 for those without elements."""
+        if not encoded.lengths.any():
+            raise ValueError("y holds no elements: at least one sequence with an element is required.")
         return (encoded.lengths > 0).astype(np.float64)
 
     def _validation_examples(self, learned, X, y):
@@ -152,8 +162,7 @@ class RecurrentTagger(CausalMixin, LabelGenerationMixin, RecurrentStepEstimator,
     """Base class of recurrent taggers: predictions and validation."""
 
     def _cut_with_tags(self, X, y, names=("X", "y"), learning=False):
-        X, y = super()._cut_with_tags(X, y, names, learning)
-        return X, self._without_padding(X, y)
+        return self._read_once(*super()._cut_with_tags(X, y, names, learning))
 
     def _auto_batches(self, target):
         return self._fewest_batches if target.kind == "tags" else _LABELS_BATCHES

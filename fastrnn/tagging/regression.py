@@ -98,8 +98,8 @@ class RNNStepRegressor(CausalMixin, NextStepMixin, RecurrentStepEstimator):
 
     def _fit(self, X, y, sample_weight, X_val, y_val, *checkpoint):
         if X_val is not None and y_val is not None:
-            y_val = self._without_padding(X_val, y_val)
-        return super()._fit(X, self._without_padding(X, y), sample_weight, X_val, y_val, *checkpoint)
+            X_val, y_val = self._read_once(X_val, y_val)
+        return super()._fit(*self._read_once(X, y), sample_weight, X_val, y_val, *checkpoint)
 
     def _learn_target(self, y, classes):
         return learn_step_values(y)
@@ -121,7 +121,7 @@ class RNNStepRegressor(CausalMixin, NextStepMixin, RecurrentStepEstimator):
         -------
         self : object
         """
-        return self._partial_fit(X, self._without_padding(X, y), None, sample_weight)
+        return self._partial_fit(*self._read_once(X, y), None, sample_weight)
 
     def predict(self, X):
         """Return the predicted numbers.
@@ -151,8 +151,9 @@ class RNNStepRegressor(CausalMixin, NextStepMixin, RecurrentStepEstimator):
         -------
         float
         """
+        X, y = self._read_once(X, y)
         predicted = self.predict(X)
-        values, offsets, _ = read_step_numbers(self._without_padding(X, y), "y", self._target.n_outputs)
+        values, offsets, _ = read_step_numbers(y, "y", self._target.n_outputs)
         lengths = np.diff(offsets)
         check_lengths("X and y", X, predicted, lengths)
         check_same_lengths(StepTargets(values, offsets), [len(part) for part in predicted], ("X", "y"), self._elements)

@@ -140,11 +140,13 @@ class TagsTarget:
     def encode(self, y, name="y", allow_unknown=False):
         """Return the inner label of each element as `StepTargets`, int64.
 
-        A label that is no class raises ValueError, or becomes one of the `unknown` ones.
+        A label that is no class raises ValueError, or becomes one of the `unknown` ones if it is of the scheme.
         """
         labels = label_sequences(y, name)
         if not allow_unknown:
             self._check_known(labels, name)
+        elif self.scheme is not None:
+            read_tags(labels.lists(), self.scheme_of_y, name)  # raises for a label of no scheme
         flat = labels.flat
         if self._converts:
             flat = list(itertools.chain.from_iterable(to_scheme(labels.lists(), self.scheme_of_y, self.scheme)))
@@ -291,6 +293,8 @@ def learn_tags(y, given=None, scheme=None):
         scheme = "iob2" if scheme_of_y == "iob1" else scheme_of_y
     elif scheme_of_y is None:
         read_tags(lists, scheme)  # raises for a label of no scheme; all may be outside
+        if not all(label[2:] for label in names if label[1:2] == "-"):
+            raise ValueError(f"y must have a type behind each dash with scheme={scheme!r}, got {shown(names)}.")
         scheme_of_y = scheme
     if scheme is not None:
         read_tags([names], scheme, "classes")

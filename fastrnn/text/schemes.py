@@ -95,8 +95,8 @@ def _scheme_of_labels(labels):
         return None
     inside = [label for label in labels if label != "O"]
     letters = {label[:1] for label in inside}
-    if all(label[1:2] == "-" for label in inside):  # with types
-        begins = letters & {"B", "I", "S", "U"}
+    if all(label[1:2] == "-" and len(label) > 2 for label in inside):  # with types
+        begins = "O" not in letters and letters & {"B", "I", "S", "U"}
     else:  # "I" and "E" alone may be introns and exons
         begins = "B" in letters and letters & {"I", "M", "E", "L"} and all(len(label) == 1 for label in inside)
     if not begins:

@@ -94,6 +94,12 @@ def test_paths_that_are_not_allowed():
         ((np.zeros((4, 4, 3)), np.zeros((4, 3), int)), r"tags must be integers of shape \(4, 4\), got int64"),
         ((np.zeros((4, 4, 3)), np.full((4, 4), 3)), "tags must be from 0 to 2, got 3 to 3"),
         ((np.zeros((4, 4, 3)), np.zeros((4, 4), int), 1.0, [5, 1, 1, 1]), "lengths must be 4 integers from 0 to 4"),
+        ((np.zeros((4, 4, 3)), np.zeros((4, 4), int), 1.0, [1.5, 1, 1, 1]), r"from 0 to 4, got \[1.5, 1, 1, 1\]"),
+        ((np.zeros((4, 4, 3)), np.zeros((4, 4), int), 1.0, [1, None, 1, 1]), r"from 0 to 4, got \[1, None, 1, 1\]"),
+        (
+            (np.zeros((4, 4, 3)), np.zeros((4, 4), int), [1.0, 2.0]),
+            r"weights must be .* shape \(4,\), got shape \(2,\)",
+        ),
     ],
 )
 def test_wrong_arguments_are_named(arguments, message):
@@ -102,3 +108,5 @@ def test_wrong_arguments_are_named(arguments, message):
         layer.loss(*(*arguments, *(np.zeros((4, 4), int),)[: max(0, 2 - len(arguments))]))
     with pytest.raises(ValueError, match=r"allowed must be three arrays of shapes \(3,\), \(3, 3\) and \(3,\)"):
         CRF(3, (np.ones(3), np.ones(3), np.ones(3)))
+    with pytest.raises(ValueError, match="num_tags must be an integer of at least 1, got 0"):
+        CRF(0)

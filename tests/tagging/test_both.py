@@ -1,9 +1,11 @@
 """What both taggers answer to unusual and to wrong data, in the same words where these are not about their own X."""
 
+import collections
 import functools
 
 import numpy as np
 import pytest
+import scipy.sparse
 
 from fastrnn import CRFTagger, RNNTagger
 
@@ -43,12 +45,22 @@ def test_labels_that_are_no_classes(new):
     assert model.score([["Ann"], ["left"]], [["B-ORG"], ["I-ORG"]]) == 0.0
 
 
+class Column(collections.UserList):
+    """What taggers see of a Series of pandas."""
+
+    ndim = 1
+
+    def tolist(self):
+        return list(self.data)
+
+
 def test_iterators_and_arrays(new):
     expected = new().fit(X, Y).predict_proba(X)
     others = (
         (iter(X), iter(Y)),
         (tuple(map(tuple, X)), tuple(map(tuple, Y))),
         ([np.array(tokens) for tokens in X], [np.array(tags) for tags in Y]),
+        (list(map(Column, X)), list(map(Column, Y))),
     )
     for tokens, tags in others:
         for ours, theirs in zip(new().fit(tokens, tags).predict_proba(X), expected, strict=True):
@@ -67,18 +79,27 @@ def test_iterators_and_arrays(new):
         ({"y": None}, "requires y to be passed"),
         ({"X": [[]], "y": [[]]}, "y holds no labels: at least one sequence with an element is required"),
         ({"X": None}, "X must be .*, got None"),
+        ({"X": scipy.sparse.eye(12)}, "X must be .*, got (a|shape)"),
         ({"X": "Ann left"}, "X must be a list|Iterable over raw text documents expected"),
         ({"X": ["Ann left"], "y": [["O", "O"]]}, r"X\[0\] must be a list of .*, got 'Ann left'"),
         ({"X": [["Ann", None]], "y": [["O", "O"]]}, r"X\[0\]\[1\] must be a .*, got None"),
         ({"X": [["Ann", float("nan")]], "y": [["O", "O"]]}, r"X\[0\]\[1\] must be a .*, got nan"),
         ({"X_val": X}, "X_val and y_val must be given both or not at all"),
         ({"y_val": Y}, "X_val and y_val must be given both or not at all"),
+        ({"X_val": X[:2], "y_val": [Y[0], ["O", "NN"]]}, r"y_val\[1\]\[1\] must be a tag as .*, got 'NN'"),
         ({"X_val": X, "y_val": [["O"]] * 12}, r"X_val\[0\] has 3 \w+ and y_val\[0\] 1 labels"),
     ],
 )
 def test_wrong_data_are_named(new, given, message):
     with pytest.raises(ValueError, match=message):
         new().fit(**{"X": X, "y": Y, **given})
+
+
+@pytest.mark.parametrize("scheme", ["iob2", "bioes"])
+def test_a_dash_needs_a_type(new, scheme):
+    with pytest.raises(ValueError, match=rf"a type behind each dash with scheme='{scheme}', got \['B-', 'O'\]"):
+        new(scheme=scheme).fit([["a", "b"]], [["B-", "O"]])
+    assert new().fit([["a", "b"]], [["B-", "O"]]).scheme_ is None
 
 
 def test_scores_that_are_not_defined(new):

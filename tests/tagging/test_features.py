@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -40,7 +41,7 @@ def learned(X, features="default", min_count=1):
 
 def test_dictionaries_are_read_as_python_crfsuite_reads_them():
     X = [
-        [{"word": "Rome", "title": True, "digit": False, "length": 4, "score": np.float32(0.5)}, {}],
+        [{"word": "Rome", "title": True, "digit": False, "length": Fraction(4), "score": np.float32(0.5)}, {}],
         [{"prev": {"word": "in", "n": 2, "tags": ["a", "b"]}, "any": {"x"}, "word": "é:ü"}],
     ]
     reader, sequences = learned(X)
@@ -242,6 +243,7 @@ def test_a_file_has_its_own_template(monkeypatch):
         ([[{"a": 1}], [["a"]]], "default", r"X\[1\]\[0\] must be a dictionary, as the elements before"),
         ([["a"]], None, r"X\[0\]\[0\] must be a dictionary or a list of attributes with features=None, got 'a'\."),
         ([[{"a": None}]], None, r"X\[0\]\[0\] must give 'a' a string, a finite number or a boolean, got None\."),
+        ([[{"a": 10**400}]], None, r"X\[0\]\[0\] must give 'a' .* a finite number or a boolean, got 1000"),
         ([[], [{}, {"a": float("nan")}]], None, r"X\[1\]\[1\] must give 'a' .* got nan\."),
         ([[{1: "a"}]], None, r"X\[0\]\[0\] must have names of attributes that are strings, got 1\."),
         ([[{"a": {1: 2.5}}]], None, r"X\[0\]\[0\] must have names of attributes that are strings, got 1\."),

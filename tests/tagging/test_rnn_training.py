@@ -123,6 +123,10 @@ def test_weights_of_classes_and_sequences(output):
     assert sampled[1] == pytest.approx(0.5, abs=0.1)
     with pytest.raises(ValueError, match="class_weight must have classes as keys: 'maybe'"):
         tagger(class_weight={"maybe": 1.0}).fit(x, y)
+    with pytest.raises(ValueError, match=r"class_weight must give some element a weight above 0, got \{'no': 0"):
+        tagger(class_weight={"no": 0, "yes": 0}).fit(x, y)
+    with pytest.raises(ValueError, match="y holds no elements"):
+        tagger().partial_fit(x, y).partial_fit([[]], [[]])
 
 
 def test_scores_weigh_sequences(fitted):

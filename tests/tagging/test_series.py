@@ -148,6 +148,19 @@ def test_a_number_for_each_step_without_an_axis_of_its_own(regressor):
     assert one.score(X, y, sample_weight=weights) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("missing", ["error", "pad"])
+def test_iterators_are_read_once(regressor, missing):
+    for model, y in ((regressor, SUMS), (tagger(), TAGS)):
+        model = clone(model).set_params(max_iter=1, missing=missing)
+        expected = clone(model).fit(X, y).predict_proba(X) if y is TAGS else clone(model).fit(X, y).predict(X)
+        model.fit(iter(X), iter(y), X_val=iter(X), y_val=iter(y))
+        found = model.predict_proba(iter(X)) if y is TAGS else model.predict(iter(X))
+        for ours, theirs in zip(found, expected, strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+        assert model.score(iter(X), iter(y)) == model.score(X, y)
+        assert model.partial_fit(iter(X), iter(y)).n_iter_ == 2
+
+
 def test_no_numbers_have_no_score(regressor):
     with pytest.raises(ValueError, match="R² of no steps"):
         regressor.score([X[0][:0]], [SUMS[0][:0]])
@@ -299,6 +312,8 @@ def test_examples_of_the_next_step():
     np.testing.assert_array_equal(following[0], series[0][1:])
     assert [part.tolist() for part in (inputs[1], following[1])] == [[1], [2]]
     assert len(inputs) == len(following) == 2
+    with pytest.raises(ValueError, match=r"X\[1\] must be an array \(T, D\) or \(T,\) of numbers, got 'abc'"):
+        next_step_examples([[1, 2], "abc"])
 
 
 def test_sets_of_labels_are_drawn_and_fed_back():

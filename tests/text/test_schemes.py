@@ -86,6 +86,8 @@ def test_runs_of_plain_tags():
         ("-LRB- NN", None),
         ("X-men", None),
         ("B-X U-X S-X", None),
+        ("B-X I-X O-X", None),
+        ("B- I- O", None),
     ],
 )
 def test_find_scheme(tags, scheme):

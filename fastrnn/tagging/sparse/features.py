@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 import numpy as np
+import scipy.sparse
 
 from fastrnn.tagging.sparse.named_attributes import NamedAttributes, located
 from fastrnn.tagging.sparse.template import TemplateAttributes
@@ -145,7 +146,8 @@ class AttributeReader:
 
 def _elements(X, features):
     """Return the elements of all sequences, a list, and the offsets of the sequences, int64 (n + 1,)."""
-    if isinstance(X, str | bytes | Mapping) or is_frame(X) or not isinstance(X, Iterable):
+    is_other = isinstance(X, str | bytes | Mapping) or is_frame(X) or scipy.sparse.issparse(X)
+    if is_other or not isinstance(X, Iterable):
         raise ValueError(f"X must be a list of sequences of elements, got {shown(X)}.")
     sequences = [_sequence(sequence, place) for place, sequence in enumerate(X)]
     offsets = offsets_of([len(sequence) for sequence in sequences])

@@ -2,6 +2,7 @@
 
 import array
 import itertools
+import math
 import numbers
 from collections.abc import Mapping
 
@@ -140,9 +141,13 @@ def _attribute(key, value):
     """Return the name and the weight of one entry of a dictionary."""
     if isinstance(value, str):
         return f"{key}:{value}" if isinstance(key, str) else key, 1.0
-    if not isinstance(value, numbers.Real | np.bool_) or not np.isfinite(value):
+    try:
+        weight = float(value) if isinstance(value, numbers.Real | np.bool_) else math.nan
+    except OverflowError:  # a large integer
+        weight = math.inf
+    if not math.isfinite(weight):
         raise _Refused(f"must give {shown(key)} a string, a finite number or a boolean, got {shown(value)}")
-    return key, float(value)
+    return key, weight
 
 
 def _written_out(element, place, offsets):
