@@ -18,6 +18,11 @@ def is_allowed(path, allowed):
     return not len(path) or bool(start[path[0]] and transitions[path[:-1], path[1:]].all() and end[path[-1]])
 
 
+def allowed_scores(allowed, dtype="float64"):
+    """Return three arrays of `dtype`: 0 where the arrays of bool `allowed` are True, and minus infinity elsewhere."""
+    return [np.where(part, 0, -np.inf).astype(dtype) for part in allowed]
+
+
 class CRF(Layer):
     """Linear-chain conditional random field: scores of neighbouring tags join the emissions of a network.
 
@@ -212,9 +217,9 @@ class CRF(Layer):
         if self.allowed is None or not constrained:
             return scores
         start, transitions, end = self.allowed
+        added = allowed_scores((transitions, start, end), self.dtype)
         return [
-            self.backend.add(values, self.backend.asarray(np.where(used, 0, -np.inf), self.dtype))
-            for values, used in zip(scores, (transitions, start, end), strict=True)
+            self.backend.add(values, self.backend.asarray(part)) for values, part in zip(scores, added, strict=True)
         ]
 
     def _read_allowed(self, allowed):

@@ -10,6 +10,7 @@ import numpy as np
 from scipy.special import expit, logit, softmax
 
 from fastrnn.layers import CRF, Dense, Softmax
+from fastrnn.layers.crf import allowed_scores
 from fastrnn.networks.heads import FIRST_SCALE, Head
 
 
@@ -113,7 +114,7 @@ class StepClassHead(StepHead):
         """Return 0 for what is allowed, minus infinity for what is not; as `StepHead.decoding_scores`."""
         if self.allowed is None:
             return {}
-        start, transitions, end = (np.where(part, 0, -np.inf).astype(self.layer.dtype) for part in self.allowed)
+        start, transitions, end = allowed_scores(self.allowed, self.layer.dtype)
         return {"transitions": transitions, "start_transitions": start, "end_transitions": end}
 
 

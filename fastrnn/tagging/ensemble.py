@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from fastrnn.layers.crf import allowed_scores
 from fastrnn.tagging.sparse.chains import find_paths
 from fastrnn.text.schemes import allowed
 from fastrnn.utils.checks import check_fitted, shown
@@ -69,7 +70,7 @@ def _best_labels(taggers, X, weights, classes):
     offsets = offsets_of([len(part) for part in found[0]])
     mean = sum(weight * np.concatenate([np.empty((0, len(classes))), *parts])
                for weight, parts in zip(weights, found, strict=True))  # fmt: skip
-    start, follows, end = (np.where(part, 0.0, -np.inf) for part in allowed(classes, taggers[0]._target.scheme_of_y))
+    start, follows, end = allowed_scores(allowed(classes, taggers[0]._target.scheme_of_y))
     paths, most = np.empty(len(mean), np.int32), int(np.diff(offsets).max(initial=0))
     find_paths(paths, np.log(np.maximum(mean, _LEAST)), offsets, follows, start, end, most, 0, len(offsets) - 1)
     return parts_of([classes[k] for k in paths.tolist()], offsets)

@@ -6,6 +6,7 @@ import numpy as np
 
 from fastrnn._jit import kernel
 from fastrnn.kernels.threads import effective_n_jobs, run, split
+from fastrnn.layers.crf import allowed_scores
 from fastrnn.tagging.sparse.chains import TransitionFactors, blank_emissions, find_marginals, find_paths
 from fastrnn.utils.ragged import offsets_of, slices
 
@@ -86,13 +87,10 @@ class Weights(typing.NamedTuple):
         n_jobs : int or None
         """
         emissions = self.emissions(sequences, n_jobs)
-        n_labels = len(self.transitions)
         if allowed is None:
-            allowed = (True,) * 3
-        shapes = (n_labels,), (n_labels, n_labels), (n_labels,)
-        start, follows, end = (
-            np.where(np.broadcast_to(a, s), 0.0, -np.inf) for a, s in zip(allowed, shapes, strict=True)
-        )
+            everything = np.ones(self.transitions.shape, bool)
+            allowed = everything[0], everything, everything[0]
+        start, follows, end = allowed_scores(allowed)
         paths = np.empty(len(emissions), np.int32)
         most = int(sequences.lengths.max(initial=0))
         arguments = paths, emissions, sequences.offsets, self.transitions + follows, start, end, most
