@@ -23,13 +23,13 @@ def predict_together(taggers, X, weights=None):
     taggers : list of (CRFTagger or RNNTagger)
         Fitted, with the same ``classes_``.
     X : as in `fit` of all taggers
-        Sequences of tokens or series.
+        Texts are cut by the tokenizer of the first tagger.
     weights : list of float or None, default=None
         Weight of each tagger; None gives all the same.
 
     Returns
     -------
-    list of list of label
+    list of (list of label, or list of (begin, end, label) for texts)
 
     Raises
     ------
@@ -61,7 +61,9 @@ def predict_together(taggers, X, weights=None):
                 f"taggers must have one label of the same classes for each element, got {shown(classes)} and "
                 f"{shown(tagger.classes_.tolist())}."
             )
-    return _best_labels(taggers, X, weights / weights.sum(), classes)
+    X = taggers[0]._cut(X)
+    labels = _best_labels(taggers, X, weights / weights.sum(), classes)
+    return X.spans(labels) if taggers[0].input == "text" else labels
 
 
 def _best_labels(taggers, X, weights, classes):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from fastrnn import CRFTagger
 from fastrnn.tagging import predict_together
 from fastrnn.tagging.labels import label_classes
 from fastrnn.tagging.targets import TagsTarget
@@ -11,9 +12,14 @@ from fastrnn.tagging.targets import TagsTarget
 class Fixed:
     """A tagger with given probabilities."""
 
+    input = "tokens"
+
     def __init__(self, probabilities, classes=("B-X", "I-X", "O"), scheme="iob2"):
         self.probabilities, self.classes_ = probabilities, label_classes(list(classes))
         self._target = TagsTarget(self.classes_, scheme, scheme)
+
+    def _cut(self, X):
+        return X
 
     def predict_proba(self, X):
         return [np.array(self.probabilities[: len(part)], float).reshape(-1, 3) for part in X]
@@ -35,6 +41,13 @@ def test_sequences_are_as_good_as_all_their_elements():
     assert predict_together([tagger], [["a", "b"]]) == [["B-X", "I-X"]]
     plain = Fixed([[0.4, 0.0, 0.6], [0.0, 0.9, 0.1]], scheme=None)
     assert predict_together([plain], [["a", "b"]]) == [["O", "I-X"]]
+
+
+def test_texts_have_spans():
+    texts, spans = ["Ann Lee left.", "Bob ran."] * 5, [[(0, 7, "PER")], [(0, 3, "PER")]] * 5
+    tagger = CRFTagger(input="text").fit(texts, spans)
+    other = CRFTagger(input="text", tokenizer="whitespace").fit(texts, spans)
+    assert predict_together([tagger, other], texts[:2]) == spans[:2]
 
 
 @pytest.mark.parametrize("weights", [[1], [0, 0], [1, -1], [np.nan, 1]])
