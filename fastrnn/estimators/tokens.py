@@ -12,6 +12,7 @@ from fastrnn.text.forms import CodePoints, shapes, with_zeros, word_ids
 from fastrnn.text.reading import is_file_object
 from fastrnn.text.tokens import SPECIAL_TOKENS, UNK_ID
 from fastrnn.text.vocabulary import Vocabulary
+from fastrnn.utils.arrays import rows_of
 from fastrnn.utils.checks import shown
 from fastrnn.utils.ragged import offsets_of
 
@@ -219,12 +220,12 @@ def split_columns(X):
     first = next((sentence[0] for sentence in X if _has_tokens(sentence)), "")
     if not isinstance(first, tuple | list):
         return X, []
-    columns = [[] for _ in first]
+    columns = [[] for _ in first or ("",)]  # an empty one raises an error
     for place, sentence in enumerate(X):
         for token in sentence:
-            if not isinstance(token, tuple | list) or len(token) != len(first):
+            if not isinstance(token, tuple | list) or len(token) != len(columns):
                 raise ValueError(
-                    f"X[{place}] must have tokens with {len(first)} columns, as the first token of X, "
+                    f"X[{place}] must have tokens with {len(columns)} columns, as the first token of X, "
                     f"got {shown(token)}."
                 )
         for k, column in enumerate(columns):
@@ -244,7 +245,7 @@ def _read(X, options, learning=False):
         if is_list or getattr(getattr(X, "dtype", None), "kind", None) == "O":
             X = list(X)
         if isinstance(X, list) and not all(type(sentence) is list for sentence in X):
-            X = [sentence.tolist() if getattr(sentence, "ndim", 0) == 1 else sentence for sentence in X]
+            X = list(map(rows_of, X))
         X, columns = split_columns(X) if isinstance(X, list) else (X, [])
     tokens, full_lengths = read_cut(X, {**options, "lowercase": False}, learning)
     most = options["max_length"]

@@ -26,6 +26,21 @@ def to_array(value):
         return tensor.float().numpy()
 
 
+def rows_of(sequence):
+    """Return an array, or a column or a table of pandas, as a list; anything else as it is.
+
+    Examples
+    --------
+    >>> rows_of(np.array([["Rome", "NNP"], ["is", "VBZ"]])), rows_of(("Rome", "is"))
+    ([('Rome', 'NNP'), ('is', 'VBZ')], ('Rome', 'is'))
+    """
+    n_axes = getattr(sequence, "ndim", 0)
+    if n_axes not in (1, 2):
+        return sequence
+    rows = to_array(sequence).tolist()
+    return rows if n_axes == 1 else list(map(tuple, rows))
+
+
 def keras_weights(weights):
     """Return the weights of a Keras layer or model, or a list of them, as arrays."""
     weights = weights.get_weights() if hasattr(weights, "get_weights") else weights

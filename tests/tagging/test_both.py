@@ -67,6 +67,14 @@ def test_iterators_and_arrays(new):
             np.testing.assert_array_equal(ours, theirs)
 
 
+def test_tables_of_columns(new):
+    rows = [[(token, token[:1]) for token in tokens] for tokens in X]
+    expected = new().fit(rows, Y).predict_proba(rows)
+    tables = list(map(np.array, rows))
+    for ours, theirs in zip(new().fit(tables, Y).predict_proba(tables), expected, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
@@ -84,6 +92,7 @@ def test_iterators_and_arrays(new):
         ({"X": ["Ann left"], "y": [["O", "O"]]}, r"X\[0\] must be a list of .*, got 'Ann left'"),
         ({"X": [["Ann", None]], "y": [["O", "O"]]}, r"X\[0\]\[1\] must be a .*, got None"),
         ({"X": [["Ann", float("nan")]], "y": [["O", "O"]]}, r"X\[0\]\[1\] must be a .*, got nan"),
+        ({"X": [[()]], "y": [["O"]]}, r"X\[0\].* must (be|have) .*, got \(\)"),
         ({"X_val": X}, "X_val and y_val must be given both or not at all"),
         ({"y_val": Y}, "X_val and y_val must be given both or not at all"),
         ({"X_val": X[:2], "y_val": [Y[0], ["O", "NN"]]}, r"y_val\[1\]\[1\] must be a tag as .*, got 'NN'"),

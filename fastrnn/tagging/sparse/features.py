@@ -7,6 +7,7 @@ import scipy.sparse
 
 from fastrnn.tagging.sparse.named_attributes import NamedAttributes, located
 from fastrnn.tagging.sparse.template import TemplateAttributes
+from fastrnn.utils.arrays import rows_of
 from fastrnn.utils.checks import check_choice, is_frame, shown
 from fastrnn.utils.ragged import offsets_of
 
@@ -101,7 +102,7 @@ class AttributeReader:
         elements, offsets = _elements(X, features)
         kind = _kind(elements[0], features) if elements else "tokens" if features == "default" else "lists"
         _check_kinds(elements, offsets, kind, features)
-        n_columns = len(elements[0]) if kind == "tuples" else 1
+        n_columns = max(1, len(elements[0])) if kind == "tuples" else 1
         table = _TABLES["tokens" if kind in ("tokens", "tuples") else "names"]
         learned = table.learn(_prepared(elements, offsets, kind, n_columns), offsets, min_count)
         return cls(kind, n_columns, learned[0], options), SparseSequences(*learned[1:], offsets)
@@ -158,11 +159,9 @@ def _elements(X, features):
 
 def _sequence(sequence, place):
     """Return one sequence as a list or tuple."""
-    if isinstance(sequence, list | tuple):
-        return sequence
-    if getattr(sequence, "ndim", 0) in (1, 2):
-        rows = sequence.tolist()
-        return rows if sequence.ndim == 1 else [tuple(row) for row in rows]
+    rows = sequence if isinstance(sequence, list | tuple) else rows_of(sequence)
+    if isinstance(rows, list | tuple):
+        return rows
     raise ValueError(
         f"X[{place}] must be a list of elements (tokens, tuples or dictionaries), got {shown(sequence)}"
         + (": cut it into tokens first." if isinstance(sequence, str) else ".")
