@@ -349,4 +349,5 @@ class BaseSequenceEstimator(PlacedMixin, FilesMixin, BaseEstimator, abc.ABC):
         series = self.input == "series"
         tags.input_tags.string = tags.input_tags.one_d_array = not series
         tags.input_tags.two_d_array = tags.input_tags.three_d_array = series
+        tags.target_tags.required = True
         return tags

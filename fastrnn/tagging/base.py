@@ -25,6 +25,11 @@ class BaseTagger(GuardedMixin, abc.ABC):
     _elements = "elements"  # their name in messages, in the plural
     _returns_arrays = False  # whether predictions are arrays rather than lists
 
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        return tags
+
     @abc.abstractmethod
     def _paths(self, X):
         """Return the best classes of each sequence as `StepTargets`, int (N,)."""

@@ -93,7 +93,7 @@ def write_spans(target, texts, spans, encoding="utf-8"):
     Raises
     ------
     ValueError
-        There are more texts than lists of spans, or fewer.
+        There are more texts than lists of spans, or fewer; or a span is not within its text: the message names it.
     OSError
         The file cannot be written.
 
@@ -108,6 +108,12 @@ def write_spans(target, texts, spans, encoding="utf-8"):
     if len(texts) != len(spans):
         raise ValueError(f"texts and spans must be of the same length, got {len(texts)} and {len(spans)}.")
     with text_writer(target, encoding) as write:
-        for text, found in zip(texts, spans, strict=True):
+        for index, (text, found) in enumerate(zip(texts, spans, strict=True)):
+            for place, (begin, end, _) in enumerate(found):
+                if not 0 <= begin < end <= len(text) or int(begin) != begin or int(end) != end:
+                    raise ValueError(
+                        f"spans[{index}][{place}] must be a span within {len(text)} characters, got "
+                        f"{shown(tuple(found[place]))}."
+                    )
             line = {"text": text, "spans": [[int(begin), int(end), label] for begin, end, label in found]}
             write(json.dumps(line, ensure_ascii=False) + "\n")

@@ -6,6 +6,8 @@ import functools
 import numpy as np
 import pytest
 import scipy.sparse
+from sklearn.base import is_classifier
+from sklearn.utils import get_tags
 
 from fastrnn import CRFTagger, RNNTagger
 
@@ -109,6 +111,11 @@ def test_a_dash_needs_a_type(new, scheme):
     with pytest.raises(ValueError, match=rf"a type behind each dash with scheme='{scheme}', got \['B-', 'O'\]"):
         new(scheme=scheme).fit([["a", "b"]], [["B-", "O"]])
     assert new().fit([["a", "b"]], [["B-", "O"]]).scheme_ is None
+
+
+def test_tags_for_searches(new):
+    assert get_tags(new()).target_tags.required
+    assert not is_classifier(new())  # whose labels scikit-learn would want one for each sequence
 
 
 def test_scores_that_are_not_defined(new):

@@ -56,3 +56,6 @@ def test_round_trip(tmp_path):
     assert read_spans(tmp_path / "a.jsonl.gz") == (texts, spans)
     with pytest.raises(ValueError, match="texts and spans must be of the same length, got 1 and 0"):
         write_spans(tmp_path / "a.jsonl.gz", ["a"], [])
+    for wrong in ((0, 3, "X"), (1, 1, "X"), (0, 1.5, "X")):
+        with pytest.raises(ValueError, match=r"spans\[1\]\[0\] must be a span within 2 characters, got \("):
+            write_spans(tmp_path / "a.jsonl.gz", ["a", "ab"], [[], [wrong]])
