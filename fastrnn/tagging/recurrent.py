@@ -36,9 +36,10 @@ class RNNTagger(RecurrentTagger):
     bidirectional : bool, default=True
         Whether a second direction reads the sequences backwards. Without it, a label depends on the elements up to its
         own only, and `advance` labels step by step.
-    output : {"crf", "softmax"}, default="crf"
+    output : {"auto", "crf", "softmax"}, default="auto"
         Distribution of the labels: a linear-chain conditional random field, which knows what label follows what, or
-        labels that are independent of each other. If y has several labels for each element, each has a sigmoid.
+        labels that are independent of each other. "auto" is "crf" with both directions, and "softmax" with one, because
+        the labels of a CRF depend on later elements too. If y has several labels for each element, each has a sigmoid.
     scheme : {"auto", "iob1", "iob2", "bioes", "bilou", "bmes", None}, default="auto"
         Scheme of spans in which labels are learned, see `fastrnn.text.schemes`. That of y is recognized, and
         predictions have it. "auto" learns labels as they are, but "iob1" as "iob2"; "bioes" may find a few more of the
@@ -194,7 +195,7 @@ class RNNTagger(RecurrentTagger):
         hidden_size=128,
         num_layers=1,
         bidirectional=True,
-        output="crf",
+        output="auto",
         scheme="auto",
         constrain_training=False,
         dropout=0.5,
@@ -247,7 +248,7 @@ class RNNTagger(RecurrentTagger):
 
     def _check_parameters(self):
         super()._check_parameters()
-        check_choice("output", self.output, ("crf", "softmax"))
+        check_choice("output", self.output, ("auto", "crf", "softmax"))
         check_choice("scheme", self.scheme, ("auto", *SCHEMES, None))
         check_choice("constrain_training", self.constrain_training, (False, True))
         check_choice("char_encoder", self.char_encoder, (*CHAR_ENCODERS, None))
@@ -289,7 +290,8 @@ class RNNTagger(RecurrentTagger):
         tokens = None
         if vectors is not None:
             tokens = {"reader": reader, **{name: getattr(self, name) for name in TOKEN_OPTIONS}}
-        kind = self.output if target.kind == "tags" else "labels"
+        output = self.output if self.output != "auto" else "crf" if self.bidirectional else "softmax"
+        kind = output if target.kind == "tags" else "labels"
         head = {"rates": target.rates} if kind == "labels" else {"allowed": target.allowed()}
         if kind == "crf":
             head["constrain"] = self.constrain_training

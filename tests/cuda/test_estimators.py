@@ -118,7 +118,7 @@ def models():
         "series": RNNRegressor("rnn", hidden_size=3, input="series", max_iter=1, random_state=0).fit(SERIES, [1, 2, 3]),
         "means": MeanEmbeddingClassifier(3, n_buckets=5, max_iter=1, random_state=0).fit(TEXTS, LABELS),
         "tags": tagger("cpu").fit(SENTENCES, TAGS),
-        "causal": tagger("cpu", bidirectional=False).fit(SENTENCES, TAGS),
+        "causal": tagger("cpu", output="crf", bidirectional=False).fit(SENTENCES, TAGS),
         "steps": step_regressor("cpu", max_iter=1).fit(SERIES, SERIES),
     }
     return {

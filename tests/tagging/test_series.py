@@ -213,7 +213,7 @@ def test_targets_are_cut_as_the_series_are(y, truncation):
 def test_single_steps_predict_what_the_whole_series_does(y, cell):
     is_tagger = y is TAGS or y is LABELS
     options = {"cell": cell, "max_iter": 1}
-    model = (tagger(output="softmax", **options) if is_tagger else RNNStepRegressor(**{**OPTIONS, **options})).fit(X, y)
+    model = (tagger(**options) if is_tagger else RNNStepRegressor(**{**OPTIONS, **options})).fit(X, y)
     expected = model.predict(X[:4])
     for i, series in enumerate(X[:4]):
         state, predicted = model.initial_state(), []
