@@ -104,7 +104,8 @@ class CutTexts(list):
         if isinstance(y, str) or not hasattr(y, "__len__"):
             raise ValueError(f"{name} must be a list of spans for each text, got {shown(y)}.")
         if len(y) != len(self):
-            raise ValueError(f"X and {name} must have the same number of texts, got {len(self)} and {len(y)}.")
+            names = f"X{name[1:]} and {name}"
+            raise ValueError(f"{names} must have the same number of texts, got {len(self)} and {len(y)}.")
         tags, moved, n_spans = [], [], 0
         for index, found in enumerate(y):
             found = _checked(found, len(self.texts[index]), f"{name}[{index}]")

@@ -95,3 +95,8 @@ def test_other_tokenizers(tagger):
 def test_messages(tagger, texts, spans, message):
     with pytest.raises(ValueError, match=message):
         tagger.fit(texts, spans)
+
+
+def test_validation_data_are_named(tagger):
+    with pytest.raises(ValueError, match="X_val and y_val must have the same number of texts, got 24 and 3"):
+        tagger.fit(X, Y, X_val=X, y_val=Y[:3])
