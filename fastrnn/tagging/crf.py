@@ -68,6 +68,9 @@ class CRFTagger(CRFFilesMixin, BaseTagger, BaseEstimator):
         Cuts texts, see `fastrnn.text.get_tokenizer`. Its tokens must be parts of the text, in their order.
     encoding : str, default="utf-8"
         Encoding of text files.
+    class_weight : "balanced", dict or None, default=None
+        Weight of the elements with each label; "balanced" gives all labels the same total weight. A sequence has the
+        mean of its elements' weights, as its labels are learned together.
     warm_start : bool, default=False
         Whether `fit` begins with the weights of the last `fit`, as far as attributes and labels are the same.
     n_jobs : int or None, default=None
@@ -128,6 +131,7 @@ class CRFTagger(CRFFilesMixin, BaseTagger, BaseEstimator):
         input="tokens",
         tokenizer="words",
         encoding="utf-8",
+        class_weight=None,
         warm_start=False,
         n_jobs=None,
         verbose=0,
@@ -143,6 +147,7 @@ class CRFTagger(CRFFilesMixin, BaseTagger, BaseEstimator):
         self.input = input
         self.tokenizer = tokenizer
         self.encoding = encoding
+        self.class_weight = class_weight
         self.warm_start = warm_start
         self.n_jobs = n_jobs
         self.verbose = verbose
@@ -200,7 +205,10 @@ class CRFTagger(CRFFilesMixin, BaseTagger, BaseEstimator):
             return self._fit([X[i] for i in rows], [lists[i] for i in rows], weights[rows], X_val, y_val)
         target = learn_tags(labels, scheme=self.scheme)
         validation = None if X_val is None else Validation(X_val, y_val, reader, target, self.n_jobs)
-        tags = target.encode(labels).values.astype(np.int32)
+        encoded = target.encode(labels)
+        if self.class_weight is not None:
+            weights = weights * target.weights(encoded, self.class_weight).means()
+        tags = encoded.values.astype(np.int32)
         design = make_design(sequences, len(reader), tags, target.n_outputs, self.min_count)
         start = self._earlier_parameters(design, reader, target)
         objective = Objective(design, labels.offsets, tags, weights, self.c2, self.n_jobs)

@@ -11,7 +11,7 @@ from fastrnn.tagging.numeric_targets import learn_step_labels
 from fastrnn.tagging.recurrent_base import RecurrentTagger
 from fastrnn.tagging.targets import StepTargets, learn_tags
 from fastrnn.text.schemes import SCHEMES
-from fastrnn.utils.checks import check_choice, check_positive_integer, shown
+from fastrnn.utils.checks import check_choice, check_positive_integer
 
 
 class RNNTagger(RecurrentTagger):
@@ -281,10 +281,8 @@ class RNNTagger(RecurrentTagger):
     def _step_weights(self, target, encoded):
         if self.class_weight is None:
             return None
-        weights = target.weights(encoded, self.class_weight).astype(np.float32)
-        if not weights.any():
-            raise ValueError(f"class_weight must give some element a weight above 0, got {shown(self.class_weight)}.")
-        return StepTargets(weights, encoded.offsets)
+        weights = target.weights(encoded, self.class_weight)
+        return StepTargets(weights.values.astype(np.float32), weights.offsets)
 
     def _make_network(self, reader, target, vectors, random_state):
         tokens = None

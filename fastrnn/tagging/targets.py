@@ -74,6 +74,11 @@ class StepTargets:
         """Return the values of each sequence, a list of (T_i,) or (T_i, K)."""
         return parts_of(self.values, self.offsets)
 
+    def means(self):
+        """Return the mean value of each sequence, float64 (n,); 0 of an empty one."""
+        sums = np.diff(np.concatenate([[0.0], np.cumsum(self.values)])[self.offsets])
+        return sums / np.maximum(self.lengths, 1)
+
     def cut(self, lengths, truncation):
         """Return the targets of sequences of which the `truncation` ("end" or "start") is cut off, up to `lengths`."""
         return self._slices(self.offsets[:-1] if truncation == "end" else self.offsets[1:] - lengths, lengths)
@@ -242,8 +247,11 @@ class TagsTarget:
         return next((i for i, path in enumerate(encoded.parts()) if not is_allowed(path, allowed)), None)
 
     def weights(self, encoded, class_weight):
-        """Return the weight of each element's label in the scheme of y, float64 (N,)."""
-        return ClassTarget(self.classes).weights(self.merged[encoded.values], class_weight)
+        """Return the weight of each element's label in the scheme of y as `StepTargets`, float64 (N,)."""
+        weights = ClassTarget(self.classes).weights(self.merged[encoded.values], class_weight)
+        if len(weights) and not weights.any():
+            raise ValueError(f"class_weight must give some element a weight above 0, got {shown(class_weight)}.")
+        return StepTargets(weights, encoded.offsets)
 
     def strata(self, encoded):
         """Return zeros: all sequences are one group."""

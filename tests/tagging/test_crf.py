@@ -246,6 +246,16 @@ def test_weights_of_sequences():
     np.testing.assert_array_equal(model.transitions_, CRFTagger().fit(X, Y).transitions_)
 
 
+def test_weights_of_classes_are_those_of_their_sequences():
+    by_label = {"B-LOC": 3.0, "O": 0.5}
+    weights = [np.mean([by_label.get(label, 1.0) for label in labels] or [1.0]) for labels in Y]
+    weighted, sampled = CRFTagger(class_weight=by_label).fit(X, Y), CRFTagger().fit(X, Y, weights)
+    np.testing.assert_allclose(weighted.transitions_, sampled.transitions_, rtol=1e-6)
+    assert not np.allclose(weighted.transitions_, CRFTagger().fit(X, Y).transitions_, rtol=1e-2)
+    with pytest.raises(ValueError, match="class_weight must have classes as keys: 'nothing' is not among"):
+        CRFTagger(class_weight={"nothing": 1.0}).fit(X, Y)
+
+
 def test_warm_start_goes_on(fitted):
     model = clone(fitted).set_params(warm_start=True, max_iter=4)
     with pytest.warns(ConvergenceWarning, match="has not converged after max_iter=4 iterations"):

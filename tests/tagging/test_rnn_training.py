@@ -196,7 +196,7 @@ def test_long_sequences_are_cut_in_training_only():
 
 
 @pytest.mark.parametrize(("options", "message"), [
-    ({"output": "hmm"}, "output must be 'crf' or 'softmax', got 'hmm'"),
+    ({"output": "hmm"}, "output must be one of 'auto', 'crf', 'softmax', got 'hmm'"),
     ({"scheme": "iob"}, "scheme must be one of .*, got 'iob'"),
     ({"constrain_training": 1}, "constrain_training must be False or True, got 1"),
     ({"hidden_size": 0}, "hidden_size must be an integer of at least 1, got 0"),

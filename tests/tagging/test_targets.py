@@ -85,10 +85,10 @@ def test_labels_that_are_no_classes_are_named_or_kept():
 def test_weights_are_those_of_the_labels_of_y():
     target = learn_tags(IOB2, None, "bioes")
     encoded = target.encode(IOB2)
-    weights = target.weights(encoded, {"B-PER": 5, "I-LOC": 3})
+    weights = target.weights(encoded, {"B-PER": 5, "I-LOC": 3}).values
     flat = list(itertools.chain.from_iterable(IOB2))
     assert weights.tolist() == [{"B-PER": 5.0, "I-LOC": 3.0}.get(label, 1.0) for label in flat]
-    balanced = target.weights(encoded, "balanced")
+    balanced = target.weights(encoded, "balanced").values
     totals = {label: sum(w for w, other in zip(balanced, flat, strict=True) if other == label) for label in set(flat)}
     np.testing.assert_allclose(list(totals.values()), len(flat) / 5)
 
