@@ -1,5 +1,7 @@
 """Fitted estimators as the content of a file, and back."""
 
+import types
+
 from fastrnn.backends import place_loaded
 from fastrnn.persistence import load_model, plain_parameter, rebuilt, save_model
 from fastrnn.text.subwords import tokenizer_from_plain, tokenizer_to_plain
@@ -11,6 +13,9 @@ _NOT_STORED = ("embedding", "class_weight")  # vectors are among the learned arr
 
 class FilesMixin(GuardedMixin):
     """The methods of estimators of sequences that write them to files and read them back."""
+
+    _made_by_fit = "network_"  # an attribute of a fitted estimator
+    _fitted_params = types.MappingProxyType({})  # parameters that only a fit can change, as they were in `fit`
 
     def save(self, path):
         """Write the fitted model to one safetensors file, which holds no code.
@@ -28,7 +33,7 @@ class FilesMixin(GuardedMixin):
         ValueError
             If a parameter is not a plain value (a callable tokenizer for instance): the message says what to do.
         """
-        check_fitted(self, "network_")
+        check_fitted(self, self._made_by_fit)
         content = pack({**self.get_params(deep=False), **self._fitted_params}, self.learned)
         save_model(path, type(self).__name__, *content)
 
@@ -114,7 +119,7 @@ def unpack_params(params, content):
     params = {name: tuple(value) if isinstance(value, list) else value for name, value in params.items()}
     if "tokenizer" in params:
         params["tokenizer"] = tokenizer_from_plain(params["tokenizer"])
-    weights = content["class_weight"]
+    weights = content.get("class_weight")  # a file may be older than the parameter
     if weights is not None:
         params["class_weight"] = dict(map(tuple, weights)) if isinstance(weights, list) else weights
     return params

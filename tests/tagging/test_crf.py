@@ -256,6 +256,12 @@ def test_weights_of_classes_are_those_of_their_sequences():
         CRFTagger(class_weight={"nothing": 1.0}).fit(X, Y)
 
 
+def test_a_file_holds_weights_of_classes_that_are_numbers(tmp_path):
+    model = CRFTagger(class_weight={0: 2.0, 1: 1.0}).fit([["a", "b"]] * 2, [[0, 1]] * 2)
+    model.save(tmp_path / "model")
+    assert load(tmp_path / "model").class_weight == {0: 2.0, 1: 1.0}
+
+
 def test_warm_start_goes_on(fitted):
     model = clone(fitted).set_params(warm_start=True, max_iter=4)
     with pytest.warns(ConvergenceWarning, match="has not converged after max_iter=4 iterations"):

@@ -39,7 +39,7 @@ class Weights(typing.NamedTuple):
         """Return the weights of the attributes for which `kept`, a bool array, is True; all of them need a row."""
         return self._replace(rows=self.rows[kept])
 
-    def packed(self):
+    def get_arrays(self):
         """Return the arrays that a file keeps, small integers in the smallest type."""
         return {
             "rows": self.rows,
@@ -50,8 +50,8 @@ class Weights(typing.NamedTuple):
         }
 
     @classmethod
-    def from_packed(cls, arrays):
-        """Return the weights that had this result of `packed`."""
+    def from_arrays(cls, arrays):
+        """Return the weights that had this result of `get_arrays`."""
         starts = offsets_of(arrays["row_sizes"])
         return cls(arrays["rows"], starts, arrays["labels"].astype(np.int32), arrays["weights"], arrays["transitions"])
 
