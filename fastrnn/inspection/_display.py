@@ -13,11 +13,11 @@ class Display:
     Parameters
     ----------
     result : NamedTuple
-    name : str
+    name : str, default=""
         The model's name in the legend or title.
     """
 
-    def __init__(self, result, name):
+    def __init__(self, result, name=""):
         self.result = result
         self.name = name
 

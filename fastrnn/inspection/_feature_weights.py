@@ -105,9 +105,6 @@ class FeatureWeightsDisplay(Display):
     figure_ : matplotlib Figure
     """
 
-    def __init__(self, result, name=""):
-        super().__init__(result, name)
-
     @classmethod
     def from_estimator(cls, estimator, label, *, n=10, name=None, ax=None, **kwargs):
         """Draw the weights of a label.

@@ -153,9 +153,6 @@ class SurprisalDisplay(Display):
     figure_ : matplotlib Figure
     """
 
-    def __init__(self, result, name=""):
-        super().__init__(result, name)
-
     @classmethod
     def from_estimator(cls, estimator, text, *, name=None, ax=None, **kwargs):
         """Score a text with a language model and draw it coloured.

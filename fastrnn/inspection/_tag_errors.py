@@ -198,9 +198,6 @@ class TagErrorsDisplay(Display):
     figure_ : matplotlib Figure
     """
 
-    def __init__(self, result, name=""):
-        super().__init__(result, name)
-
     @classmethod
     def from_estimator(cls, estimator, X, y, *, scheme="auto", name=None, ax=None, **kwargs):
         """Predict with a tagger, and draw its errors.

@@ -120,9 +120,6 @@ class TagMarginalsDisplay(Display):
     figure_ : matplotlib Figure
     """
 
-    def __init__(self, result, name=""):
-        super().__init__(result, name)
-
     @classmethod
     def from_estimator(cls, estimator, sequence, *, name=None, ax=None, **kwargs):
         """Compute the probabilities of a tagger for one sequence, and draw them.

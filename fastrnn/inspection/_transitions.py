@@ -136,9 +136,6 @@ class TransitionsDisplay(Display):
     figure_ : matplotlib Figure
     """
 
-    def __init__(self, result, name=""):
-        super().__init__(result, name)
-
     @classmethod
     def from_estimator(cls, estimator, *, name=None, ax=None, **kwargs):
         """Draw the weights of a tagger's transitions.

@@ -7,7 +7,7 @@ from scipy.special import expit, softmax
 
 from fastrnn.layers import Dense
 
-FIRST_SCALE = 0.1  # of the output layer's initial weights, so that no class is preferred at the beginning
+_FIRST_SCALE = 0.1  # of the output layer's initial weights, so that no class is preferred at the beginning
 
 
 class Head(abc.ABC):
@@ -124,6 +124,13 @@ class SoftmaxHead(Head):
         return self.layer.log_probs(h, targets)
 
 
+def made_small(layer):
+    """Return a layer whose initial weights are scaled so that no class is preferred at the beginning."""
+    for array in layer.parameters.values():
+        layer.backend.scale(array, _FIRST_SCALE)
+    return layer
+
+
 class DenseHead(Head):
     """Base class of heads with one dense layer, whose outputs (B, K) have one target for each sequence.
 
@@ -138,9 +145,7 @@ class DenseHead(Head):
     _loss = ""  # name of the loss among the functions of the backend
 
     def __init__(self, in_features, n_outputs, **options):
-        super().__init__(Dense(in_features, n_outputs, **options))
-        for array in self.layer.parameters.values():
-            self.layer.backend.scale(array, FIRST_SCALE)
+        super().__init__(made_small(Dense(in_features, n_outputs, **options)))
 
     def mean_weights(self, batch, scale):
         """Return the examples' weights divided by their sum, and the sum; as `Head.mean_weights`."""

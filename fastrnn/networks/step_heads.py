@@ -11,7 +11,7 @@ from scipy.special import expit, logit, softmax
 
 from fastrnn.layers import CRF, Dense, Softmax
 from fastrnn.layers.crf import allowed_scores
-from fastrnn.networks.heads import FIRST_SCALE, Head
+from fastrnn.networks.heads import Head, made_small
 
 
 class StepHead(Head):
@@ -58,13 +58,6 @@ def _filled(values, lengths, filling):
     return values
 
 
-def _made_small(layer):
-    """Return a layer whose initial weights are scaled so that no class is preferred at the beginning."""
-    for array in layer.parameters.values():
-        layer.backend.scale(array, FIRST_SCALE)
-    return layer
-
-
 class StepClassHead(StepHead):
     """One class of K at each step, each step on its own: a softmax. Targets are int64 (B, T).
 
@@ -79,7 +72,7 @@ class StepClassHead(StepHead):
     """
 
     def __init__(self, in_features, n_outputs, allowed=None, **options):
-        super().__init__(_made_small(Softmax(in_features, n_outputs, **options)))
+        super().__init__(made_small(Softmax(in_features, n_outputs, **options)))
         self.allowed = allowed
 
     def loss_and_gradient(self, h, targets, weights, lengths=None):
@@ -141,7 +134,7 @@ class CRFHead(StepHead):
     """
 
     def __init__(self, in_features, n_outputs, allowed=None, constrain=False, **options):
-        super().__init__(_made_small(Dense(in_features, n_outputs, **options)))
+        super().__init__(made_small(Dense(in_features, n_outputs, **options)))
         self.crf = self.layers["crf"] = CRF(n_outputs, allowed, constrain, **options)
 
     def loss_and_gradient(self, h, targets, weights, lengths=None):
@@ -196,7 +189,7 @@ class DenseStepHead(StepHead):
     _loss = ""  # name of the loss among the functions of the backend
 
     def __init__(self, in_features, n_outputs, **options):
-        super().__init__(_made_small(Dense(in_features, n_outputs, **options)))
+        super().__init__(made_small(Dense(in_features, n_outputs, **options)))
 
     def loss_and_gradient(self, h, targets, weights, lengths=None):
         """Return the loss and its gradient by h; as `fastrnn.networks.heads.Head.loss_and_gradient`."""

@@ -4,7 +4,7 @@ import numpy as np
 from scipy.special import expit
 
 from fastrnn.estimators.series import mean_and_deviation, read_series
-from fastrnn.estimators.targets import ValuesTarget
+from fastrnn.estimators.targets import LabelsTarget, ValuesTarget
 from fastrnn.tagging.labels import sequences_of
 from fastrnn.tagging.targets import StepTargets, TagsTarget
 from fastrnn.utils.arrays import to_array
@@ -104,7 +104,7 @@ def _read_one(part, name):
     return array
 
 
-class StepLabelsTarget:
+class StepLabelsTarget(LabelsTarget):
     """Any number of K labels for each step.
 
     Parameters
@@ -118,8 +118,8 @@ class StepLabelsTarget:
     kind, scheme = "step_labels", None
 
     def __init__(self, n_outputs, rates=None):
-        self.n_outputs, self.rates = n_outputs, rates
-        self.classes = np.arange(n_outputs)
+        super().__init__(n_outputs)
+        self.rates = rates
 
     def encode(self, y, name="y", allow_unknown=False):
         """Return indicators as `StepTargets`, float32 (N, K); raise ValueError for anything but 0 and 1."""
@@ -158,19 +158,6 @@ class StepLabelsTarget:
     def weights(self, encoded, class_weight):
         """Raise ValueError: weights of classes need one class for each step."""
         raise ValueError("class_weight must be None if y has several labels for each step.")
-
-    def strata(self, encoded):
-        """Return zeros: all sequences are one group."""
-        return np.zeros(len(encoded), np.int64)
-
-    def get_learned(self):
-        """Return the plain values and the arrays that a file keeps."""
-        return {"kind": self.kind, "n_outputs": self.n_outputs}, {}
-
-    @classmethod
-    def from_learned(cls, content, arrays):
-        """Return the target that had this result of `get_learned`."""
-        return cls(content["n_outputs"])
 
 
 class StepValuesTarget(ValuesTarget):

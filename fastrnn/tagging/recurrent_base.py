@@ -136,7 +136,6 @@ class RecurrentStepEstimator(BriefHelpMixin, OnnxStepsMixin, RecurrentSequenceEs
 
     def _steps(self, X, compute, dtype, *shape):
         """Return `compute(batch)`, arrays (T, B, *shape), for all sequences of X as `StepTargets`."""
-        check_fitted(self, "network_")
         sequences = self._read(X)
         self.network_.held_weights().keep()
         return self._by_steps(sequences, np.arange(len(sequences)), compute, dtype, *shape)
