@@ -24,7 +24,7 @@ _PUBLIC = {  # imported when they are first used, so that `import fastrnn` stays
 }
 _MODULES = {  # and these as well: `fastrnn.layers` needs no import of its own
     "cells", "classification", "datasets", "exchange", "inspection", "language", "layers", "metrics", "ngram",
-    "tagging", "text", "training", "warmup",
+    "tagging", "text", "training", "translation", "warmup",
 }  # fmt: skip
 
 __all__ = ["__version__", *_PUBLIC]

@@ -1,0 +1,1 @@
+"""Estimators that write sequences: translators of sequences, and captioners of vectors."""
