@@ -2,10 +2,11 @@
 
 Everything takes a fitted `RNNLanguageModel`, `RNNClassifier` or `RNNRegressor` with texts or series, or a recurrent
 layer with arrays. `minimal_pairs` and `surprisal` take any language model; `explain` any classifier, regressor or
-tagger; `tag_marginals`, `transitions` and `feature_weights` taggers; `tag_errors` labels and predictions. The charts
-need matplotlib, which is imported when one is drawn.
+tagger; `tag_marginals`, `transitions` and `feature_weights` taggers; `tag_errors` labels and predictions; `attention`
+translators and captioners. The charts need matplotlib, which is imported when one is drawn.
 """
 
+from fastrnn.inspection._attention import AttentionDisplay, AttentionMatrix, attention
 from fastrnn.inspection._explain import Explanation, explain
 from fastrnn.inspection._explain_tags import TagExplanation
 from fastrnn.inspection._feature_weights import FeatureWeights, FeatureWeightsDisplay, feature_weights
@@ -21,6 +22,8 @@ from fastrnn.inspection._tag_marginals import TagMarginals, TagMarginalsDisplay,
 from fastrnn.inspection._transitions import Transitions, TransitionsDisplay, transitions
 
 __all__ = [
+    "AttentionDisplay",
+    "AttentionMatrix",
     "Explanation",
     "FeatureWeights",
     "FeatureWeightsDisplay",
@@ -45,6 +48,7 @@ __all__ = [
     "TagMarginalsDisplay",
     "Transitions",
     "TransitionsDisplay",
+    "attention",
     "explain",
     "feature_weights",
     "gate_activations",

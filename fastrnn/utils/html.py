@@ -40,6 +40,44 @@ def table(rows, caption=None):
     return "\n".join([*lines, "</table>"])
 
 
+def coloured_table(rows, columns, shares, tips, caption):
+    """Return a matrix as a table whose cells have a blue background, the stronger the larger the number.
+
+    Parameters
+    ----------
+    rows, columns : list of str
+        Names of the R rows and C columns.
+    shares : array-like (R, C)
+        Strengths of the colours, from 0 to 1.
+    tips : list of (list of str)
+        Text to show while the mouse is on a cell.
+    caption : str
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> print(coloured_table(["a"], ["b", "c"], [[1.0, 0.5]], [["a b: 1", "a c: 0.5"]], "Weights"))
+    <table>
+    <caption>Weights</caption>
+    <tr><th></th><th>b</th><th>c</th></tr>
+    <tr><th style="text-align:left">a</th><td style="background-color:rgba(67,147,195,0.80)" title="a b: 1"></td>\
+<td style="background-color:rgba(67,147,195,0.40)" title="a c: 0.5"></td></tr>
+    </table>
+    """
+    lines = ["<table>", f"<caption>{html.escape(caption)}</caption>"]
+    lines.append("<tr><th></th>" + "".join(f"<th>{html.escape(name)}</th>" for name in columns) + "</tr>")
+    for name, values, of_row in zip(rows, shares, tips, strict=True):
+        cells = [
+            f'<td style="background-color:rgba({_FOR},{0.8 * share:.2f})" title="{html.escape(tip)}"></td>'
+            for share, tip in zip(values, of_row, strict=True)
+        ]
+        lines.append(f'<tr><th style="text-align:left">{html.escape(name)}</th>{"".join(cells)}</tr>')
+    return "\n".join([*lines, "</table>"])
+
+
 def coloured_text(tokens, shares, tips, title, space=" "):
     """Return a text whose tokens have a blue background for a positive share, a red one for a negative one.
 
