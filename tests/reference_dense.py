@@ -35,8 +35,11 @@ def softmax(logits):
     return np.array([math.exp(a) / total for a in shifted])
 
 
-def cross_entropy(x, weight, bias, targets, weights):
-    """Return log p of the targets (0 where negative), and the gradients dx, dweight, dbias of the weighted loss."""
+def cross_entropy(x, weight, bias, targets, weights, smoothing=0.0):
+    """Return log p of the targets (0 where negative), and the gradients dx, dweight, dbias of the weighted loss.
+
+    With smoothing e, log p is (1 - e) times that of the target, plus e times the mean over all classes.
+    """
     x, weight, bias = (np.asarray(a, float) for a in (x, weight, bias))
     log_probs = np.zeros(len(x))
     dx, dweight, dbias = np.zeros_like(x), np.zeros_like(weight), np.zeros_like(bias)
@@ -45,9 +48,13 @@ def cross_entropy(x, weight, bias, targets, weights):
         if target < 0:
             continue
         largest = logits[i].max()
-        log_probs[i] = logits[i, target] - largest - math.log(math.fsum(np.exp(logits[i] - largest)))
+        log_p = logits[i] - largest - math.log(math.fsum(np.exp(logits[i] - largest)))
+        log_probs[i] = log_p[target]
         dlogits = softmax(logits[i])
-        dlogits[target] -= 1
+        dlogits[target] -= 1 - smoothing
+        if smoothing:
+            log_probs[i] = (1 - smoothing) * log_p[target] + smoothing * math.fsum(log_p) / len(log_p)
+            dlogits -= smoothing / len(log_p)
         dlogits *= weights[i]
         dx[i] = weight.T @ dlogits
         dweight += np.outer(dlogits, x[i])

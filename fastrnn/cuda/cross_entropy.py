@@ -28,21 +28,24 @@ def cross_entropy_forward(log_probs, x, weight, bias, targets, n_jobs=None, prec
     # log_probs (R,) float64, x (R, H), weight (V, H), bias (V,), targets (R,) int64 of the host
     targets = asarray(targets, "int64")
     for begin, end, logits in _chunks(x, weight, precision):
-        _cross_entropy(log_probs.part(begin, end), logits, bias, targets.part(begin, end), None)
+        _over_teams(_log_probs, logits, log_probs.part(begin, end), logits, bias, targets.part(begin, end), None, None)
 
 
 def cross_entropy_backward(
-    log_probs, dx, dweight, dbias, x, weight, bias, targets, weights, n_jobs=None, precision="highest"
+    log_probs, dx, dweight, dbias, x, weight, bias, targets, weights, smoothing=0.0, n_jobs=None, precision="highest"
 ):
     """Compute log p of the target of each row of x, and the gradients of the loss, the sum of -log p times `weights`.
 
-    dx is overwritten, dweight and dbias are added to.
+    With smoothing, log p is its mean over classes drawn from the target distribution: the target by the probability
+    1 - smoothing, else any class (Szegedy et al. 2016). dx is overwritten, dweight and dbias are added to.
     """
     # log_probs (R,) float64, dx, x (R, H), dweight, weight (V, H), dbias, bias (V,), targets (R,) int64 of the host,
     # weights (R,) of the host
     targets, weights = asarray(targets, "int64"), asarray(weights, x.dtype)
+    smoothing = x.dtype.type(smoothing) if smoothing else None
     for begin, end, logits in _chunks(x, weight, precision):
-        _cross_entropy(log_probs.part(begin, end), logits, bias, targets.part(begin, end), weights.part(begin, end))
+        _over_teams(_log_probs, logits, log_probs.part(begin, end), logits, bias, targets.part(begin, end),
+                    weights.part(begin, end), smoothing)  # fmt: skip
         gemm(dx.part(begin, end), logits, weight, precision=precision)
         gemm(dweight, logits, x.part(begin, end), transpose_a=True, add=True, precision=precision)
         add_columns(dbias, logits)
@@ -60,30 +63,46 @@ def _chunks(x, weight, precision):
         yield begin, end, logits
 
 
-def _cross_entropy(log_probs, logits, bias, targets, weights):
-    _over_teams(_log_probs, logits, log_probs, logits, bias, targets, weights)
-
-
 @kernel
-def _log_probs(log_probs, logits, bias, targets, weights, width):
+def _log_probs(log_probs, logits, bias, targets, weights, smoothing, width):
     """Compute log p of the target of each row; with weights, replace the logits by the gradient of -log p · weight."""
-    # log_probs (R,) float64, logits (R, V) without the bias (V,), targets (R,), weights (R,) or None
+    # log_probs (R,) float64, logits (R, V) without the bias (V,), targets (R,), weights (R,) or None,
+    # smoothing of the type of the logits, or None
     shared = cuda.shared.array(0, logits.dtype)
     rows, teams, member = logits.shape[0], cuda.blockDim.x // width, cuda.threadIdx.x & (width - 1)
     for first in range(cuda.blockIdx.x * teams, rows, cuda.gridDim.x * teams):
         row = first + cuda.threadIdx.x // width
         count = logits.shape[1] if row < rows else 0  # a team beyond the last row takes part in the sums
         largest, added = _maximum_and_sum(logits, bias, row, count, member, width, shared)
+        if smoothing is not None:
+            of_all = _sum_of_logits(logits, bias, row, count, member, width, shared)
         if row < rows:
             target = targets[row]
             if target & (width - 1) == member:
                 logit = float64(logits[row, target] + bias[target])
+                if smoothing is not None:
+                    share = float64(smoothing)
+                    logit = (1.0 - share) * logit + share / float64(count) * float64(of_all)
                 log_probs[row] = logit - (float64(largest) + _log(float64(added)))
             if weights is not None:
-                factor = weights[row] / added
+                factor, wanted = weights[row] / added, weights[row]
+                if smoothing is not None:
+                    every = wanted * smoothing / logits.dtype.type(count)
+                    wanted -= wanted * smoothing
                 for v in range(member, count, width):
                     gradient = exp(logits[row, v] + bias[v] - largest) * factor
-                    logits[row, v] = gradient - weights[row] if v == target else gradient
+                    if smoothing is not None:
+                        gradient -= every
+                    logits[row, v] = gradient - wanted if v == target else gradient
+
+
+@device_function
+def _sum_of_logits(logits, bias, row, count, member, width, shared):
+    """Return to all members of a team the sum of their row's logits."""
+    total = logits.dtype.type(0)
+    for v in range(member, count, width):
+        total += logits[row, v] + bias[v]
+    return team_sum(total, shared, width)
 
 
 @device_function

@@ -97,7 +97,21 @@ def _join_blocks(maxima, sums, padded, blocks):
 
 
 @kernel(inline="always")
-def _panel_log_probs(log_probs, probabilities, panel, line, x_panel, weight, bias, targets, maxima, sums, row, rows):
+def _add_all_logits(log_probs, logits, offset, padded, block, share, scratch, place, row, rows):
+    """Add `share` times the sum of each row's logits in a block to log_probs."""
+    # log_probs[row:] (rows,), logits[offset:] (block, padded), scratch[place:] (padded,)
+    for j in range(0, padded, lanes(logits)):
+        total = load(logits, offset + j)
+        for v in range(1, block):
+            total += load(logits, offset + v * padded + j)
+        store(scratch, place + j, total)
+    for i in range(rows):
+        log_probs[row + i] += share * scratch[place + i]
+
+
+@kernel(inline="always")
+def _panel_log_probs(log_probs, probabilities, panel, line, x_panel, weight, bias, targets, smoothing, maxima, sums,
+                     row, rows):  # fmt: skip
     """Compute the block-wise exponentials of a panel's logits, the tables of `_join_blocks`, and log p of the targets.
 
     `line` is the distance between the lines of two classes, or 0 to overwrite one block of classes with the next.
@@ -105,6 +119,8 @@ def _panel_log_probs(log_probs, probabilities, panel, line, x_panel, weight, bia
     classes, features = weight.shape
     padded = (rows + lanes(weight) - 1) // lanes(weight) * lanes(weight)
     blocks = (classes + CLASS_BLOCK - 1) // CLASS_BLOCK
+    for i in range(rows):
+        log_probs[row + i] = 0.0
     for b in range(blocks):
         first = b * CLASS_BLOCK
         block = min(CLASS_BLOCK, classes - first)
@@ -117,7 +133,10 @@ def _panel_log_probs(log_probs, probabilities, panel, line, x_panel, weight, bia
         for i in range(rows):
             v = targets[row + i] - first
             if 0 <= v < block:
-                log_probs[row + i] = probabilities[start + v * padded + i]
+                log_probs[row + i] += (1.0 - smoothing) * probabilities[start + v * padded + i]
+        if smoothing:
+            _add_all_logits(log_probs, probabilities, start, padded, block, smoothing / classes, sums, b * padded,
+                            row, rows)  # fmt: skip
         _block_exponentials(probabilities, start, padded, block, maxima, sums, b * padded)
     _join_blocks(maxima, sums, padded, blocks)
     for i in range(rows):
@@ -126,8 +145,11 @@ def _panel_log_probs(log_probs, probabilities, panel, line, x_panel, weight, bia
 
 
 @kernel(inline="always")
-def _panel_gradient(dx_panel, probabilities, panel, weight, targets, weights, maxima, sums, row, rows):
-    """Turn a panel's exponentials into the gradient of its logits, (p - 1[target]) · weight; compute dxᵀ from it."""
+def _panel_gradient(dx_panel, probabilities, panel, weight, targets, weights, smoothing, maxima, sums, row, rows):
+    """Turn a panel's exponentials into the gradient of its logits, (p - q) · weight; compute dxᵀ from it.
+
+    The target distribution q is 1 - smoothing for the target, and smoothing / classes more for every class.
+    """
     classes, features = weight.shape
     padded = (rows + lanes(weight) - 1) // lanes(weight) * lanes(weight)
     blocks = (classes + CLASS_BLOCK - 1) // CLASS_BLOCK
@@ -140,20 +162,21 @@ def _panel_gradient(dx_panel, probabilities, panel, weight, targets, weights, ma
         for j in range(0, padded, lanes(weight)):  # lanes beyond the last row get the weight 0
             share = load_first(weights, row + j, rows - j) / load(sums, blocks * padded + j)
             factor = load(maxima, b * padded + j) * share
+            every = load_first(weights, row + j, rows - j) * (smoothing / classes)
             for v in range(block):
                 place = start + v * padded + j
-                store(probabilities, place, load(probabilities, place) * factor)
+                store(probabilities, place, load(probabilities, place) * factor - every)
         for i in range(rows):
             v = targets[row + i] - first
             if 0 <= v < block:
-                probabilities[start + v * padded + i] -= weights[row + i]
+                probabilities[start + v * padded + i] -= (1.0 - smoothing) * weights[row + i]
         panel_product(dx_panel, Strides(0, padded, 1), weight, Strides(first * features, 1, features), probabilities,
                       start, features, block, padded // lanes(weight))  # fmt: skip
 
 
 @kernel
-def cross_entropy_rows(board, thread, log_probs, dx, probabilities, x, weight, bias, targets, weights, buffer,
-                       begin, end, width, training):  # fmt: skip
+def cross_entropy_rows(board, thread, log_probs, dx, probabilities, x, weight, bias, targets, weights, smoothing,
+                       buffer, begin, end, width, training):  # fmt: skip
     """Compute log p of the targets of rows `begin` to `end - 1`; in training also dx, and the gradient of the logits.
 
     The gradient of the logits, of -log p times `weights`, is left in `probabilities`: panel by panel of `width` rows,
@@ -172,9 +195,10 @@ def cross_entropy_rows(board, thread, log_probs, dx, probabilities, x, weight, b
         panel = (row - begin) * classes if training else 0
         pack(x_panel, x.reshape(x.size), Strides(row * features, 1, features), features, rows)
         _panel_log_probs(log_probs, probabilities, panel, padded if training else 0, x_panel, weight, bias, targets,
-                         maxima, sums, row, rows)  # fmt: skip
+                         smoothing, maxima, sums, row, rows)  # fmt: skip
         if training:
-            _panel_gradient(dx_panel, probabilities, panel, weight, targets, weights, maxima, sums, row, rows)
+            _panel_gradient(dx_panel, probabilities, panel, weight, targets, weights, smoothing, maxima, sums, row,
+                            rows)  # fmt: skip
             _write_transposed(dx, row, dx_panel, rows, padded)
     leave(board, thread)
 
@@ -256,17 +280,20 @@ def cross_entropy_forward(log_probs, x, weight, bias, targets, n_jobs=None):
     blocks, buffers = _buffers(room, len(x), width, features, classes, threads, training=False)
     cuts = split(len(x), threads, width)
     calls = [
-        (log_probs, x, block, x, weight, bias, targets, bias, own, begin, end, width, False)
+        (log_probs, x, block, x, weight, bias, targets, bias, 0.0, own, begin, end, width, False)
         for (begin, end), block, own in zip(cuts, blocks.reshape(threads, -1), buffers, strict=False)
     ]
     run_kernel(cross_entropy_rows, calls)
     give_back(room)
 
 
-def cross_entropy_backward(log_probs, dx, dweight, dbias, x, weight, bias, targets, weights, n_jobs=None):
+def cross_entropy_backward(
+    log_probs, dx, dweight, dbias, x, weight, bias, targets, weights, smoothing=0.0, n_jobs=None
+):
     """Compute log p of the target of each row of x, and the gradients of the loss, the sum of -log p times `weights`.
 
-    dx is overwritten, dweight and dbias are added to.
+    With smoothing, log p is its mean over classes drawn from the target distribution: the target by the probability
+    1 - smoothing, else any class (Szegedy et al. 2016). dx is overwritten, dweight and dbias are added to.
     """
     # log_probs (R,) float64, dx, x (R, H), dweight, weight (V, H), dbias, bias (V,), targets (R,) int64,
     # weights (R,) of the host
@@ -279,8 +306,8 @@ def cross_entropy_backward(log_probs, dx, dweight, dbias, x, weight, bias, targe
     for start in range(0, len(x), chunk):
         stop = min(start + chunk, len(x))
         run_kernel(cross_entropy_rows, [
-            (log_probs, dx, kept[begin * classes :], x, weight, bias, targets, weights, own, start + begin, start + end,
-             width, True)
+            (log_probs, dx, kept[begin * classes :], x, weight, bias, targets, weights, float(smoothing), own,
+             start + begin, start + end, width, True)
             for (begin, end), own in zip(split(stop - start, threads, width), buffers, strict=False)
         ])  # fmt: skip
         run_kernel(cross_entropy_classes, [

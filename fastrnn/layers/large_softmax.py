@@ -18,7 +18,8 @@ _RATIO = 4  # by which the projections of an adaptive softmax shrink from cluste
 _NOISE_POWER = 0.75  # exponent of the counts from which a sampled softmax draws (Mikolov et al. 2013)
 
 
-def make_softmax(kind, in_features, num_classes, size=None, *, counts=None, cutoffs=None, n_samples=2000, **options):
+def make_softmax(kind, in_features, num_classes, size=None, *, counts=None, cutoffs=None, n_samples=2000,
+                 label_smoothing=0.0, **options):  # fmt: skip
     """Return an output layer.
 
     Parameters
@@ -32,6 +33,8 @@ def make_softmax(kind, in_features, num_classes, size=None, *, counts=None, cuto
         How often each class appears.
     cutoffs, n_samples
         As in `AdaptiveSoftmax` and `SampledSoftmax`.
+    label_smoothing : float, default=0.0
+        As in `Softmax`; the other kinds have none.
     **options
         Of every layer.
 
@@ -40,6 +43,8 @@ def make_softmax(kind, in_features, num_classes, size=None, *, counts=None, cuto
     Softmax, ProjectedSoftmax, AdaptiveSoftmax or SampledSoftmax
     """
     check_choice("softmax", kind, SOFTMAXES)
+    if label_smoothing and kind != "full":
+        raise ValueError(f"label_smoothing must be 0 with softmax={kind!r}, got {shown(label_smoothing)}.")
     if kind == "adaptive":
         if size is not None:
             raise ValueError(
@@ -50,7 +55,7 @@ def make_softmax(kind, in_features, num_classes, size=None, *, counts=None, cuto
     def classes(length):
         if kind == "sampled":
             return SampledSoftmax(length, num_classes, counts, n_samples, **options)
-        return Softmax(length, num_classes, **options)
+        return Softmax(length, num_classes, label_smoothing=label_smoothing, **options)
 
     if size in (None, in_features):
         return classes(in_features)
@@ -291,7 +296,8 @@ class SampledSoftmax(Softmax):
         log_probs, dx = backend.empty((len(used),), "float64"), backend.empty_like(x)
         places = np.searchsorted(classes, chosen)
         dweight, dbias = (backend.zeros(array.shape, self.dtype) for array in (weight, bias))
-        backend.cross_entropy_backward(log_probs, dx, dweight, dbias, x, weight, bias, places, weights, self.n_jobs)
+        backend.cross_entropy_backward(log_probs, dx, dweight, dbias, x, weight, bias, places, weights,
+                                       n_jobs=self.n_jobs)  # fmt: skip
         self.rows = np.union1d(self.rows, classes)  # first: an error may come between the gradients
         if self._embedding is not None:
             self._embedding.rows = np.union1d(self._embedding.rows, classes)

@@ -7,6 +7,7 @@ import numpy as np
 
 from fastrnn.layers._layer import Layer
 from fastrnn.layers.dense import Dense
+from fastrnn.utils.checks import check_fraction
 
 
 class PendingLoss(NamedTuple):
@@ -15,6 +16,7 @@ class PendingLoss(NamedTuple):
     Attributes
     ----------
     log_probs : array of the device, float64 (R,)
+        As the loss has them: smoothed, where the labels are.
     weights : ndarray (R,)
     """
 
@@ -46,6 +48,10 @@ class Softmax(Dense):
         Number of classes, V.
     bias : bool, default=True
         Whether to add the bias b.
+    label_smoothing : float, default=0.0
+        The share e of the loss that training gives to all classes alike, as `torch.nn.CrossEntropyLoss` does: the loss
+        of a target is (1 - e) · -log p of the target + e · the mean of -log p over the classes. At least 0, below 1.
+        Log probabilities, and `loss`, are those of the targets alone.
     dtype, random_state, n_jobs, device, precision
         As in every layer, see `Layer`.
 
@@ -53,6 +59,10 @@ class Softmax(Dense):
     ----------
     parameters : dict
         ``weight`` (V, H) and ``bias`` (V,), as in `Dense`.
+
+    References
+    ----------
+    Szegedy et al., "Rethinking the Inception architecture for computer vision", CVPR 2016: label smoothing.
 
     Examples
     --------
@@ -67,11 +77,12 @@ class Softmax(Dense):
     True
     """
 
-    def __init__(self, in_features, num_classes, bias=True, *, dtype="float32", random_state=None, n_jobs=None,
-                 device="cpu", precision="highest"):  # fmt: skip
+    def __init__(self, in_features, num_classes, bias=True, label_smoothing=0.0, *, dtype="float32",
+                 random_state=None, n_jobs=None, device="cpu", precision="highest"):  # fmt: skip
         super().__init__(in_features, num_classes, bias, dtype=dtype, random_state=random_state, n_jobs=n_jobs,
                          device=device, precision=precision)  # fmt: skip
-        self.num_classes = num_classes
+        check_fraction("label_smoothing", label_smoothing)
+        self.num_classes, self.label_smoothing = num_classes, label_smoothing
 
     def tie(self, embedding):
         """Share the weight and its gradient with an embedding: from now on both layers hold the embedding's arrays.
@@ -176,7 +187,7 @@ class Softmax(Dense):
         Returns
         -------
         loss : float
-            As `loss` returns it.
+            As `loss` returns it, but for `label_smoothing`.
         dx : array of the device (..., H)
         """
         loss, dx = self.pending_loss_and_gradient(x, targets, weights)
@@ -192,7 +203,7 @@ class Softmax(Dense):
         weight, bias = self.logit_map()
         dbias = grads["bias"] if "bias" in grads else self.backend.empty_like(bias)
         self.backend.cross_entropy_backward(log_probs, dx, grads["weight"], dbias, x, weight, bias, chosen, weights,
-                                            self.n_jobs)  # fmt: skip
+                                            self.label_smoothing, self.n_jobs)  # fmt: skip
         return PendingLoss(log_probs, weights), self._spread(dx, used, targets.shape)
 
     def _spread(self, dx, used, shape):

@@ -20,16 +20,20 @@ def problem(rows, features, classes, dtype):
 
 @DTYPES
 @pytest.mark.parametrize("chunk", [1 << 25, 30])
-@pytest.mark.parametrize(("rows", "features", "classes"), [(0, 2, 3), (1, 1, 1), (5, 3, 2), (7, 3, 13)])
-def test_forward_and_backward(ops, rows, features, classes, chunk, dtype, monkeypatch):
+@pytest.mark.parametrize(
+    ("rows", "features", "classes", "smoothing"),
+    [(0, 2, 3, 0.0), (1, 1, 1, 0.0), (5, 3, 2, 0.1), (7, 3, 13, 0.0), (7, 3, 13, 0.3)],
+)
+def test_forward_and_backward(ops, rows, features, classes, smoothing, chunk, dtype, monkeypatch):
     monkeypatch.setattr(cross_entropy, "CHUNK_SIZE", chunk)
     x, weight, bias, targets, weights = problem(rows, features, classes, dtype)
     log_probs = np.full(rows, np.nan)
     assert_equal_to_cpu(ops, "cross_entropy_forward", log_probs, x, weight, bias, targets, dtype=dtype)
     dx, dweight, dbias = np.full_like(x, np.nan), np.ones_like(weight), np.ones_like(bias)
     assert_equal_to_cpu(
-        ops, "cross_entropy_backward", log_probs, dx, dweight, dbias, x, weight, bias, targets, weights, dtype=dtype
-    )
+        ops, "cross_entropy_backward", log_probs, dx, dweight, dbias, x, weight, bias, targets, weights, smoothing,
+        dtype=dtype,
+    )  # fmt: skip
 
 
 def test_large_logits_and_classes_that_are_ruled_out(ops):

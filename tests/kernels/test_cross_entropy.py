@@ -31,11 +31,11 @@ def problem(rows, features, classes, dtype="float32", seed=0):
     return x.astype(dtype), weight.astype(dtype), bias.astype(dtype), targets, weights.astype(dtype)
 
 
-def backward(x, weight, bias, targets, weights, n_jobs=None):
+def backward(x, weight, bias, targets, weights, smoothing=0.0, n_jobs=None):
     """Return what `cross_entropy_backward` writes and adds, from ones."""
     log_probs, dx = np.full(len(x), np.nan), np.full_like(x, np.nan)
     dweight, dbias = np.ones_like(weight), np.ones_like(bias)
-    cross_entropy_backward(log_probs, dx, dweight, dbias, x, weight, bias, targets, weights, n_jobs)
+    cross_entropy_backward(log_probs, dx, dweight, dbias, x, weight, bias, targets, weights, smoothing, n_jobs)
     return log_probs, dx, dweight, dbias
 
 
@@ -56,11 +56,25 @@ def test_equals_the_reference(rows, features, classes, dtype, tolerance):
     np.testing.assert_array_equal(log_probs, got[0])  # training computes the same
 
 
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-5), ("float64", 1e-13)])
+@pytest.mark.parametrize(("rows", "features", "classes"), [(2, 3, 1), (5, 3, 7), (70, 9, 2 * CLASS_BLOCK + 1)])
+@pytest.mark.parametrize("smoothing", [0.1, 0.75])
+def test_smoothed_labels(rows, features, classes, smoothing, dtype, tolerance):
+    arguments = problem(rows, features, classes, dtype)
+    expected = reference.cross_entropy(*arguments, smoothing)
+    log_probs, dx, dweight, dbias = backward(*arguments, smoothing)
+    for a, b in zip((log_probs, dx, dweight - 1, dbias - 1), expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=tolerance, atol=3 * tolerance)
+    if classes > 1:
+        assert (log_probs != backward(*arguments)[0]).all()
+
+
 @pytest.mark.parametrize("jobs", [2, 3])
 @pytest.mark.parametrize("rows", [2, 100, 250])
-def test_neither_threads_nor_chunks_change_a_bit(rows, jobs, monkeypatch):
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_neither_threads_nor_chunks_change_a_bit(rows, jobs, smoothing, monkeypatch):
     monkeypatch.setattr(threads, "_FLOPS_PER_THREAD", 1)
-    arguments = problem(rows, 21, 230)
+    arguments = *problem(rows, 21, 230), smoothing
     whole = backward(*arguments, n_jobs=1)
     monkeypatch.setattr(cross_entropy, "CHUNK_SIZE", 1)
     for n_jobs in (1, jobs):

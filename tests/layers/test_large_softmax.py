@@ -182,6 +182,10 @@ def test_default_cutoffs():
     [
         (lambda: make_softmax("tree", 4, 9), "softmax must be one of"),
         (lambda: make_softmax("adaptive", 4, 9, 4), "tie_weights=True needs softmax='full' or 'sampled'"),
+        (
+            lambda: make_softmax("sampled", 4, 9, label_smoothing=0.1),
+            "label_smoothing must be 0 with softmax='sampled'",
+        ),
         (lambda: AdaptiveSoftmax(4, 9, cutoffs=[3, 9]), "softmax_cutoffs must be rising integers from 1 to 8"),
         (lambda: AdaptiveSoftmax(4, 9, cutoffs=[]), "softmax_cutoffs must be"),
         (lambda: AdaptiveSoftmax(4, 9, counts=[1, 2]), "counts must be 9 numbers of at least 0"),

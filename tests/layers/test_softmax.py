@@ -63,6 +63,24 @@ def test_gradients_equal_central_differences(weighted):
         assert np.sum(gradient * direction) == pytest.approx(slope, rel=1e-7)
 
 
+@pytest.mark.parametrize("smoothing", [0.1, 0.5])
+def test_smoothed_labels(smoothing):
+    """The gradients are those of the loss that training returns; everything else is that of the targets alone."""
+    layer, x, targets, weights = problem(label_smoothing=smoothing)
+    loss, dx = layer.loss_and_gradient(x, targets, weights)
+    log_p, used = np.log(layer.probabilities(x)), targets >= 0
+    chosen = np.take_along_axis(log_p, np.where(used, targets, 0)[..., np.newaxis], axis=-1)[..., 0]
+    smoothed = (1 - smoothing) * chosen + smoothing * log_p.mean(axis=-1)
+    assert loss == pytest.approx(-np.sum((smoothed * weights)[used]), rel=1e-12)
+    assert layer.loss(x, targets, weights) == pytest.approx(-np.sum((chosen * weights)[used]), rel=1e-12)
+    np.testing.assert_allclose(layer.log_probs(x, targets)[used], chosen[used], rtol=1e-12)
+    rng, grads = np.random.default_rng(1), {name: layer.backend.copy(array) for name, array in layer.grads.items()}
+    for array, gradient in [(x, dx), *((layer.parameters[name], grads[name]) for name in grads)]:
+        direction = rng.standard_normal(array.shape)
+        slope = central_difference(lambda: layer.loss_and_gradient(x, targets, weights)[0], array, direction)
+        assert np.sum(gradient * direction) == pytest.approx(slope, rel=1e-7)
+
+
 def test_ignored_targets_leave_no_trace():
     layer, x, targets, _ = problem()
     used = targets >= 0
@@ -167,6 +185,7 @@ def test_tied_weights_are_one_array():
         (lambda layer: layer.loss(np.ones((2, 4)), [0, 1]), "last axis of x must have length 3"),
         (lambda layer: layer.tie(Embedding(5, 4)), r"embedding must have a weight of shape \(5, 3\) and type float32"),
         (lambda layer: layer.tie(Embedding(5, 3, dtype="float64")), "got .* float64"),
+        (lambda layer: Softmax(3, 5, label_smoothing=1), "label_smoothing must be at least 0 and below 1, got 1"),
     ],
 )
 def test_bad_input_is_named(call, message):

@@ -168,12 +168,17 @@ def cross_entropy_forward(log_probs, x, weight, bias, targets, n_jobs=None):
     log_probs[...] = log_softmax(x, weight, bias)[np.arange(len(x)), targets]
 
 
-def cross_entropy_backward(log_probs, dx, dweight, dbias, x, weight, bias, targets, weights, n_jobs=None):
+def cross_entropy_backward(
+    log_probs, dx, dweight, dbias, x, weight, bias, targets, weights, smoothing=0.0, n_jobs=None
+):
     log_p = log_softmax(x, weight, bias)
     log_probs[...] = log_p[np.arange(len(x)), targets]
-    dlogits = np.exp(log_p)
-    dlogits[np.arange(len(x)), targets] -= 1
-    dlogits *= weights[:, None]
+    wanted = np.zeros_like(log_p)
+    wanted[np.arange(len(x)), targets] = 1
+    if smoothing:
+        log_probs[...] = (1 - smoothing) * log_probs + smoothing * log_p.mean(axis=1)
+        wanted = (1 - smoothing) * wanted + smoothing / len(bias)
+    dlogits = (np.exp(log_p) - wanted) * weights[:, None]
     dx[...] = times(dlogits, weight.T)
     dweight += outer(dlogits, x)
     dbias += dlogits.sum(axis=0)

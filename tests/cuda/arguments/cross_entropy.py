@@ -13,7 +13,10 @@ def arguments(number):
     rows = array("int64", 1)
     sums = array("float64", 1)
     return {
-        cross_entropy._log_probs: [(sums, matrix, vector, rows, None, 0), (sums, matrix, vector, rows, vector, 0)],
+        cross_entropy._log_probs: [
+            (sums, matrix, vector, rows, weights, smoothing, 0)
+            for weights, smoothing in ((None, None), (vector, None), (vector, number(0.1)))
+        ],
         cross_entropy._scatter_columns: [(matrix, matrix, None, rows, 0), (matrix, matrix, matrix, rows, 0)],
         cross_entropy._softmax: [(matrix, 0)],
     }
