@@ -2,6 +2,7 @@
 
 from fastrnn.cells import CELLS
 from fastrnn.layers.crf import CRF
+from fastrnn.layers.decoder import Decoder
 from fastrnn.layers.dense import Dense
 from fastrnn.layers.dropout import Dropout
 from fastrnn.layers.embedding import Embedding
@@ -18,6 +19,7 @@ __all__ = [
     "GRU",
     "LSTM",
     "RNN",
+    "Decoder",
     "Dense",
     "Dropout",
     "Embedded",
