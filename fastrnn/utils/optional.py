@@ -3,7 +3,7 @@
 import importlib
 
 
-def optional_module(name, purpose):
+def optional_module(name, purpose, extra=None):
     """Import a module of an optional package.
 
     Parameters
@@ -11,6 +11,8 @@ def optional_module(name, purpose):
     name : str
     purpose : str
         The beginning of the message, "Plots need" for instance.
+    extra : str or None, default=None
+        The extra of this package that installs the other one.
 
     Returns
     -------
@@ -27,6 +29,10 @@ def optional_module(name, purpose):
     Traceback (most recent call last):
     ...
     ImportError: Examples need not_there: pip install not_there
+    >>> optional_module("not_there", "Examples need", extra="examples")
+    Traceback (most recent call last):
+    ...
+    ImportError: Examples need not_there: pip install "fastrnn[examples]"
     """
     package = name.partition(".")[0]
     try:
@@ -35,4 +41,5 @@ def optional_module(name, purpose):
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != package:  # the package is installed, and lacks something itself
             raise
-        raise ImportError(f"{purpose} {package}: pip install {package}", name=package) from error
+        wanted = f'"fastrnn[{extra}]"' if extra else package
+        raise ImportError(f"{purpose} {package}: pip install {wanted}", name=package) from error
