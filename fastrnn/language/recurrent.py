@@ -56,6 +56,9 @@ class RNNLanguageModel(PlacedMixin, ExchangeMixin, RecurrentTrainingMixin, Recur
         Ranks by frequency at which the clusters of an adaptive softmax begin; None chooses two.
     softmax_samples : int, default=2000
         Tokens that a sampled softmax draws for each batch.
+    label_smoothing : float, default=0.0
+        Share of the training loss that all tokens of the vocabulary get alike (Szegedy et al. 2016), with
+        ``softmax="full"``. `loss_curve_` is the smoothed loss; scores are those of the tokens of the text.
     tokenizer : {"words", "whitespace", "chars", "bytes"}, callable or tokenizers.Tokenizer, default="words"
         The tokenizer, see `fastrnn.text.get_tokenizer`.
     lowercase : bool, default=False
@@ -188,6 +191,7 @@ class RNNLanguageModel(PlacedMixin, ExchangeMixin, RecurrentTrainingMixin, Recur
         softmax="full",
         softmax_cutoffs=None,
         softmax_samples=2000,
+        label_smoothing=0.0,
         tokenizer="words",
         lowercase=False,
         normalize=None,
@@ -243,6 +247,7 @@ class RNNLanguageModel(PlacedMixin, ExchangeMixin, RecurrentTrainingMixin, Recur
         self.softmax = softmax
         self.softmax_cutoffs = softmax_cutoffs
         self.softmax_samples = softmax_samples
+        self.label_smoothing = label_smoothing
         self.tokenizer = tokenizer
         self.lowercase = lowercase
         self.normalize = normalize

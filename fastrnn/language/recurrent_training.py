@@ -54,8 +54,9 @@ class RecurrentTrainingMixin:
     `settings` holds the parameters that are used: a recipe replaces defaults.
     """
 
+    # Parameters that only a fit can change.
     _fixed = ("cell", "embedding_size", "hidden_size", "num_layers", "tie_weights", "residual", "zoneout", "proj_size",
-              "softmax", "softmax_cutoffs", "recipe")  # parameters that only a fit can change  # fmt: skip
+              "softmax", "softmax_cutoffs", "label_smoothing", "recipe")  # fmt: skip
 
     def _settings(self):
         """Return the parameters that are used: the recipe's values replace defaults."""
@@ -143,7 +144,8 @@ class RecurrentTrainingMixin:
         names = ("cell", "embedding_size", "hidden_size", "num_layers", "dropout", "tie_weights", "residual",
                  "locked_dropout", "recurrent_dropout", "zoneout", "weight_dropout", "proj_size", "input_dropout",
                  "output_dropout", "embedding_dropout", "softmax", "softmax_cutoffs", "softmax_samples",
-                 "activity_penalty", "temporal_activity_penalty", "n_jobs", "device", "precision")  # fmt: skip
+                 "label_smoothing", "activity_penalty", "temporal_activity_penalty", "n_jobs", "device",
+                 "precision")  # fmt: skip
         options = {name: getattr(settings, name) for name in names}
         return LanguageNetwork(len(vocabulary), random_state=random_state, counts=counts, **options)
 

@@ -22,8 +22,8 @@ class LanguageNetwork(Network):
 
     def __init__(self, vocabulary_size, embedding_size, hidden_size, *, dropout, input_dropout, output_dropout,
                  embedding_dropout, locked_dropout, tie_weights, softmax, softmax_cutoffs, softmax_samples, counts,
-                 activity_penalty, temporal_activity_penalty, random_state, n_jobs, device="cpu", precision="highest",
-                 **recurrent):  # fmt: skip
+                 activity_penalty, temporal_activity_penalty, random_state, n_jobs, label_smoothing=0.0, device="cpu",
+                 precision="highest", **recurrent):  # fmt: skip
         super().__init__()
         options = {"random_state": random_state, "n_jobs": n_jobs, "device": device,
                    "precision": precision}  # fmt: skip
@@ -37,7 +37,8 @@ class LanguageNetwork(Network):
         )  # fmt: skip
         self.output = make_softmax(
             softmax, self.recurrent.output_size, vocabulary_size, embedding_size if tie_weights else None,
-            counts=counts, cutoffs=softmax_cutoffs, n_samples=softmax_samples, **options,
+            counts=counts, cutoffs=softmax_cutoffs, n_samples=softmax_samples, label_smoothing=label_smoothing,
+            **options,
         )  # fmt: skip
         self.add_head(SoftmaxHead(self.output))
         self.dropouts = tuple(

@@ -393,6 +393,15 @@ def test_a_cosine_with_warm_up_learns():
     assert model.perplexity(LINES) < 3
 
 
+def test_smoothed_labels_leave_some_probability_to_all_tokens(tmp_path):
+    plain, smoothed = (small(max_iter=20, label_smoothing=share).fit(LINES) for share in (0.0, 0.5))
+    least = [model.predict_proba([LINES[0]]).min() for model in (plain, smoothed)]
+    assert least[1] > 3 * least[0]
+    assert smoothed.loss_curve_[-1] > plain.loss_curve_[-1]
+    smoothed.save(tmp_path / "smoothed")
+    assert RNNLanguageModel.load(tmp_path / "smoothed").label_smoothing == 0.5
+
+
 def test_sizes():
     model = small(cell="gru").fit(LINES)
     v, d, h = len(model.vocabulary_), 7, 9
@@ -413,6 +422,8 @@ def test_sizes():
         ({"softmax": "tree"}, "softmax must be one of .*'adaptive'"),
         ({"softmax": "adaptive", "softmax_cutoffs": [9, 4]}, "softmax_cutoffs must be rising integers from 1 to"),
         ({"softmax": "sampled", "softmax_samples": 0}, "softmax_samples must be an integer of at least 1, got 0"),
+        ({"label_smoothing": 1.0}, "label_smoothing must be at least 0 and below 1, got 1.0"),
+        ({"label_smoothing": 0.1, "softmax": "sampled"}, "label_smoothing must be 0 with softmax='sampled', got 0.1"),
         ({"schedule": "linear"}, "schedule must be one of .*'plateau'"),
         ({"warmup": -1}, "warmup must be an integer of at least 0, got -1"),
         ({"accumulate_steps": 0}, "accumulate_steps must be an integer of at least 1, got 0"),
