@@ -14,10 +14,14 @@ from fastrnn.datasets.classification import (
 from fastrnn.datasets.minimal_pairs import load_blimp, load_marvin_linzen
 from fastrnn.datasets.python_docs import load_python_docs
 from fastrnn.datasets.tagging import load_btc, load_ud_ewt
+from fastrnn.datasets.translation import load_dates, load_eng_fra, load_g2p
 
 __all__ = [
     "load_blimp",
     "load_btc",
+    "load_dates",
+    "load_eng_fra",
+    "load_g2p",
     "load_glove",
     "load_japanese_vowels",
     "load_marvin_linzen",
