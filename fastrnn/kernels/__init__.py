@@ -12,6 +12,7 @@ _MODULES = {  # each module's part of the seam
         "add add_sum asarray assign concatenate copy empty empty_like fill is_finite is_writable multiply "
         "peak_memory repeat reshape scale to_numpy zeros"
     ),
+    "attention": "attention_backward attention_forward",
     "clipping": "clip_rows scale_rows sum_of_squares",
     "counters": "dropout keep_mask",
     "crf": "crf_loss crf_marginals crf_viterbi",

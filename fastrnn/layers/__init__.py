@@ -1,6 +1,7 @@
 """Layers: objects that hold parameters and gradients and call kernels, with torch's names, shapes and gate order."""
 
 from fastrnn.cells import CELLS
+from fastrnn.layers.attention import Attention, AttentionMemory
 from fastrnn.layers.crf import CRF
 from fastrnn.layers.decoder import Decoder
 from fastrnn.layers.dense import Dense
@@ -19,6 +20,8 @@ __all__ = [
     "GRU",
     "LSTM",
     "RNN",
+    "Attention",
+    "AttentionMemory",
     "Decoder",
     "Dense",
     "Dropout",

@@ -10,6 +10,7 @@ from tests.numpy_backend.opaque import on_device, opened, to_host
 
 _PARTS = {  # functions whose results are on the device, or on the host
     "arrays": on_device,
+    "attention": on_device,
     "crf": to_host,
     "layers": on_device,
     "training": to_host,
