@@ -1,10 +1,13 @@
 """Edit distance (Levenshtein 1966) in compiled code, and the rates of errors that are counted by it."""
 
+import itertools
+
 import numpy as np
 
 from fastrnn._jit import kernel
 from fastrnn.metrics.sequences import check_pairs_of_sequences, check_references, integer_pairs, is_text
 from fastrnn.utils.checks import shown
+from fastrnn.utils.ragged import offsets_of
 
 
 @kernel
@@ -86,9 +89,15 @@ def _distances(y_true, y_pred):
     return distances
 
 
-def _error_rate(y_true, y_pred):
-    total = sum(map(len, y_true))
-    return float(_distances(y_true, y_pred).sum() / total) if total else np.nan
+def _error_rate(references, y_pred):
+    """Return edits by the sum of reference lengths; each sequence is compared with the closest of its references."""
+    n_references = list(map(len, references))
+    flat = list(itertools.chain.from_iterable(references))
+    owners = np.repeat(np.arange(len(y_pred)), n_references)
+    distances = _distances(flat, [y_pred[owner] for owner in owners.tolist()])
+    closest = np.lexsort((distances, owners))[offsets_of(n_references)[:-1]]
+    total = sum(len(flat[place]) for place in closest.tolist())
+    return float(distances[closest].sum() / total) if total else np.nan
 
 
 def token_error_rate(y_true, y_pred):
@@ -98,8 +107,11 @@ def token_error_rate(y_true, y_pred):
 
     Parameters
     ----------
-    y_true, y_pred : list of sequences of tokens, or list of str
-        As many in both. The tokens of a text are what stands between white space.
+    y_true : list of sequences of tokens, or list of str
+        The references. The tokens of a text are what stands between white space. A sequence may have several
+        references, a list of them: it is compared with the closest one.
+    y_pred : list of sequences of tokens, or list of str
+        As many as in `y_true`.
 
     Returns
     -------
@@ -118,10 +130,13 @@ def token_error_rate(y_true, y_pred):
     >>> token_error_rate(["k æ t", "ɪ t"], ["k ʌ t", "ɪ t"])
     0.2
     """
-    y_true, y_pred = check_pairs_of_sequences(y_true, y_pred)
-    if y_true and is_text(y_true[0]):
-        y_true, y_pred = ([text.split() for text in y] for y in (y_true, y_pred))
-    return _error_rate(y_true, y_pred)
+    references, y_pred = check_references(y_true, y_pred)
+    return _error_rate(*(_words(references, y_pred) if y_pred and is_text(y_pred[0]) else (references, y_pred)))
+
+
+def _words(references, y_pred):
+    """Return what stands between white space in each text."""
+    return [[text.split() for text in texts] for texts in references], [text.split() for text in y_pred]
 
 
 def word_error_rate(y_true, y_pred):
@@ -134,7 +149,7 @@ def word_error_rate(y_true, y_pred):
     Parameters
     ----------
     y_true, y_pred : list of str
-        As many in both. Words are what stands between white space.
+        As in `token_error_rate`. Words are what stands between white space.
 
     Returns
     -------
@@ -151,8 +166,7 @@ def word_error_rate(y_true, y_pred):
     >>> word_error_rate(["the cat sat on the mat"], ["a cat sat on mat"])
     0.3333333333333333
     """
-    y_true, y_pred = _texts(y_true, y_pred, "word_error_rate")
-    return _error_rate(*([text.split() for text in y] for y in (y_true, y_pred)))
+    return _error_rate(*_words(*_texts(y_true, y_pred, "word_error_rate")))
 
 
 def character_error_rate(y_true, y_pred):
@@ -161,7 +175,7 @@ def character_error_rate(y_true, y_pred):
     Parameters
     ----------
     y_true, y_pred : list of str
-        As many in both. Characters are code points of Unicode, white space included.
+        As in `token_error_rate`. Characters are code points of Unicode, white space included.
 
     Returns
     -------
@@ -182,12 +196,12 @@ def character_error_rate(y_true, y_pred):
 
 
 def _texts(y_true, y_pred, name):
-    y_true, y_pred = check_pairs_of_sequences(y_true, y_pred)
-    if y_true and not is_text(y_true[0]):
+    references, y_pred = check_references(y_true, y_pred)
+    if y_pred and not is_text(y_pred[0]):
         raise ValueError(
-            f"{name} compares texts, got lists of tokens as {shown(y_true[0])}: token_error_rate compares these."
+            f"{name} compares texts, got lists of tokens as {shown(y_pred[0])}: token_error_rate compares these."
         )
-    return y_true, y_pred
+    return references, y_pred
 
 
 def exact_match(y_true, y_pred):

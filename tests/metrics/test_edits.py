@@ -58,6 +58,12 @@ def test_rates_are_edits_by_the_sum_of_reference_lengths():
     assert character_error_rate(["ab"], ["ab"]) == 0
 
 
+def test_the_closest_of_several_references_counts():
+    assert word_error_rate([["the cat sat down", "a cat sat"], "on it"], ["a cat sits", "on"]) == (1 + 1) / (3 + 2)
+    assert character_error_rate([["abcd", "xy"], ["q"]], ["abd", "q"]) == 1 / 5
+    assert token_error_rate([[["a", "b"], ["c"]], [["d"]]], [["c"], ["e"]]) == 1 / 2
+
+
 def test_exact_match():
     assert exact_match(["a b", "c"], ["a b", "C"]) == 0.5
     assert exact_match([["a", "b"], ("c",), np.array([])], [("a", "b"), ["c", "d"], []]) == pytest.approx(2 / 3)
