@@ -58,13 +58,15 @@ class Unrolled(NamedTuple):
     y: np.ndarray
     traces: list
 
-    def backward(self, dy):
+    def backward(self, dy, d_last=None):
         """Return the gradient of a loss by every state.
 
         Parameters
         ----------
         dy : ndarray (T, B, output_size)
             Gradient by the outputs, zeros after the end of a sequence.
+        d_last : list of ndarray (layers · directions, B, size of the state), or None, default=None
+            Gradient by each state after the last step that a direction reads, where the loss reads it by itself.
 
         Returns
         -------
@@ -76,8 +78,9 @@ class Unrolled(NamedTuple):
         for k in reversed(range(layer.num_layers)):
             d_inputs = dy if layer.residual and k > 0 else 0
             for d in reversed(range(layer.directions)):
-                trace = self.traces[k * layer.directions + d]
-                of_trace, dx = _backward(trace, _part(layer, dy, d), self.lengths, layer.zoneout)
+                n = k * layer.directions + d
+                trace, last = self.traces[n], None if d_last is None else [state[n] for state in d_last]
+                of_trace, dx = _backward(trace, _part(layer, dy, d), self.lengths, layer.zoneout, last)
                 d_states.append(of_trace)
                 d_inputs = d_inputs + dx
             dy = d_inputs
@@ -179,14 +182,17 @@ def _part(layer, dy, direction):
     return dy / (layer.directions if layer.merge == "mean" else 1)
 
 
-def _backward(trace, dy, lengths, zoneout):
-    """Return the gradients by the states after each step and by x, from the gradient by the outputs."""
+def _backward(trace, dy, lengths, zoneout, d_last):
+    """Return the gradients by the states after each step and by x, from those by the outputs and by the last states."""
     d_states, dx = [np.zeros_like(state) for state in trace.after], np.zeros_like(trace.x)
     d_state = [np.zeros_like(state[0]) for state in trace.after]  # (B, size): the part from the steps read later
     none = np.zeros_like(trace.after[0][:1])
     for t in range(len(dx)) if trace.is_reverse else reversed(range(len(dx))):
         alive = lengths > t
         d_state[0] = d_state[0] + dy[t]
+        if d_last is not None:
+            is_last = alive if trace.is_reverse and t == 0 else (lengths == t + 1) & (not trace.is_reverse)
+            d_state = [d + np.where(is_last[:, None], last, 0) for d, last in zip(d_state, d_last, strict=True)]
         for recorded, values in zip(d_states, d_state, strict=True):
             recorded[t] = np.where(alive[:, None], values, 0)
         # At prediction, zoneout mixes the old values and the new ones.
