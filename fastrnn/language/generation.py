@@ -7,8 +7,9 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.utils import check_random_state
 
-from fastrnn.kernels.sampling import Choice, draw_tokens, make_choice
+from fastrnn.kernels.sampling import Choice, make_choice
 from fastrnn.language.contexts import ContextMixin
+from fastrnn.language.drawing import draw_rows
 from fastrnn.language.search import ends_with
 from fastrnn.text.tokenizers import get_tokenizer
 from fastrnn.text.tokens import END_ID, NEVER_WRITTEN
@@ -228,12 +229,7 @@ def choose_tokens(probabilities, choice, uniforms):
     """
     p = np.ascontiguousarray(probabilities)
     p[:, NEVER_WRITTEN] = 0
-    if choice.temperature != 1:
-        p /= np.maximum(p.max(axis=1, keepdims=True), np.finfo(p.dtype).tiny)  # the largest stays 1 at any temperature
-        np.power(p, 1 / choice.temperature, out=p)
-    drawn = np.empty(len(p), np.int32)
-    draw_tokens(drawn, p, choice.top_k, choice.top_p, uniforms, END_ID)
-    return drawn
+    return draw_rows(p, choice, uniforms, END_ID)
 
 
 def _extend(text, ids, stops):

@@ -3,21 +3,23 @@
 A decoder has three parts, and needs no vocabulary:
 
 ``start``
-    The pair (log_probs, state) after the prompts or encoded inputs. ``log_probs`` is a float64 array (n_inputs, V): the
+    The pair (log_probs, state) after the prompts or encoded inputs. ``log_probs`` is a float array (n_inputs, V): the
     natural log probabilities of the first token. ``state`` is the decoder's memory, a row for each input.
 ``advance(state, tokens)``
     Returns such a pair after one more token for each row; ``tokens`` is an int32 array (n,).
 ``take(state, rows)``
     Returns the state of the rows ``rows``, an int array (n,), in this order; rows may be repeated.
 
-The decoder is called once a step for the hypotheses of all inputs together, those of an input side by side. The search
-overwrites the arrays of log probabilities.
+The decoder is called once a step for the hypotheses of all inputs together, those of an input side by side; inputs that
+are done have no rows. The search overwrites the arrays of log probabilities. What is found for an input does not depend
+on the others.
 """
 
-import functools
 from typing import NamedTuple
 
 import numpy as np
+
+from fastrnn.language.hypotheses import Constraints, Hypotheses, places
 
 
 class Candidate(NamedTuple):
@@ -26,7 +28,7 @@ class Candidate(NamedTuple):
     Attributes
     ----------
     score : float
-        Its log probability divided by the penalty of its length.
+        Its log probability divided by the penalty of its length, and the penalty of its coverage added.
     log_prob : float
         The natural logarithm of its probability, the end included if it has ended.
     ids : list of int
@@ -38,8 +40,30 @@ class Candidate(NamedTuple):
     ids: list
 
 
+class Coverage(NamedTuple):
+    """A penalty for sequences whose attention leaves parts of the source out (Wu et al., 2016, section 7).
+
+    The penalty is the sum of log(min(a, 1)) over the source, a being the sum of the attention that an element got in
+    all steps.
+
+    Attributes
+    ----------
+    weight : float
+        Factor of the penalty.
+    attention : callable (state) -> float array (n, S)
+        Returns the attention of each row's last step.
+    lengths : int array (n_inputs,)
+        Number of elements of each source.
+    """
+
+    weight: float
+    attention: object
+    lengths: np.ndarray
+
+
 def beam_search(
-    start, advance, take, *, end_id, beam_width=5, max_length=100, n=1, length_penalty=0.0, stops=(), forbidden=()
+    start, advance, take, *, end_id, beam_width=5, max_length=100, n=1, length_penalty=0.0, length_offset=0.0,
+    coverage=None, stops=(), forbidden=(), prefixes=None, min_length=0,
 ):  # fmt: skip
     """Search for the most probable sequences of tokens.
 
@@ -50,18 +74,25 @@ def beam_search(
     end_id : int
         The token that ends a sequence.
     beam_width : int
-        Number of hypotheses of each input that are followed at a time.
-    max_length : int
-        The largest number of tokens.
+        Number of hypotheses of each input that are followed at a time. Fewer are once sequences were found: those that
+        can become one of the `n` best.
+    max_length : int or int array (n_inputs,)
+        The largest number of tokens, for all or for each input.
     n : int
         Number of sequences that are returned for each input, at most `beam_width`.
-    length_penalty : float
-        Sequences are compared by their log probability divided by their number of tokens (the end counted) to this
-        power.
+    length_penalty, length_offset : float
+        Sequences of L tokens (the end counted) are compared by their log probability divided by ((`length_offset` + L)
+        / (`length_offset` + 1)) to the power `length_penalty`. Wu et al. (2016) have the offset 5.
+    coverage : Coverage or None
+        A further penalty of found sequences; hypotheses are followed without it.
     stops : list of (list of int)
         A sequence also ends after one of these.
-    forbidden : list of int
-        Tokens that no sequence has.
+    forbidden : list of (int or list of int)
+        Tokens, and sequences of tokens, that no sequence has.
+    prefixes : list of (list of int) or None
+        The beginning of each input's sequences, not longer than `max_length`.
+    min_length : int
+        Number of tokens before a sequence may end.
 
     Returns
     -------
@@ -82,10 +113,112 @@ def beam_search(
     >>> [(best.ids, f"{np.exp(best.log_prob):.2f}") for (best,) in found]
     [([], '0.60'), ([1], '0.42')]
     """
-    options = _BeamOptions(beam_width, max_length, n, length_penalty, end_id, stops)
-    searches = [_Beam(options) for _ in start[0]]
-    _run(start, advance, take, searches, max_length, forbidden)
-    return [search.found[:n] for search in searches]
+    constraints = Constraints(end_id, forbidden, prefixes, min_length)
+    limits = np.broadcast_to(np.asarray(max_length), len(start[0]))
+    ranking = _Ranking(length_penalty, length_offset, coverage, limits)
+    return _search(start, advance, take, constraints, ranking, beam_width, n, stops).best()
+
+
+def _search(start, advance, take, constraints, ranking, beam_width, n, stops):
+    """Follow the hypotheses of all inputs to their ends; return what was `_Found`."""
+    (log_probs, state), coverage, end_id = start, ranking.coverage, constraints.end_id
+    found, open_ones = _Found(len(log_probs), n, end_id), Hypotheses.start(len(log_probs))
+    covered = None if coverage is None else coverage.attention(state)  # (n, S), of the steps so far
+    while len(open_ones.inputs):
+        forced = constraints.apply(log_probs, open_ones)
+        extensions = open_ones.extensions(log_probs, 2 * beam_width)
+        ended = extensions.ended(open_ones, end_id, stops)
+        if forced is not None:
+            ended &= ~forced[extensions.rows]
+        full = ranking.limits[extensions.inputs] <= open_ones.tokens.shape[1] + 1
+        going_on, done = extensions.part(ended, full, beam_width)
+        if len(done):
+            sequences, rows = open_ones.extended(extensions, done)
+            found.add(sequences, ranking.scores(sequences, None if covered is None else covered[rows]))
+        open_ones, rows = open_ones.extended(extensions, going_on)
+        if found.any:
+            promising = np.flatnonzero(ranking.bounds(open_ones) > found.worst[open_ones.inputs])
+            open_ones, rows = open_ones.take(promising), rows[promising]
+        if len(rows):
+            log_probs, state = advance(take(state, rows), np.ascontiguousarray(open_ones.tokens[:, -1]))
+            if covered is not None:
+                covered = covered[rows] + coverage.attention(state)
+    return found
+
+
+class _Ranking(NamedTuple):
+    """How found sequences are compared."""
+
+    length_penalty: float
+    length_offset: float
+    coverage: Coverage
+    limits: np.ndarray  # int (n_inputs,), the largest number of tokens
+
+    def _divisors(self, lengths):
+        return ((self.length_offset + lengths) / (self.length_offset + 1)) ** self.length_penalty
+
+    def scores(self, hypotheses, covered):
+        """Return the scores (n,) of sequences whose sources got the attention `covered` (n, S), or None."""
+        scores = hypotheses.log_probs / self._divisors(hypotheses.tokens.shape[1])
+        if covered is None:
+            return scores
+        covered = np.clip(covered, np.finfo(np.float32).tiny, 1)
+        inside = np.arange(covered.shape[1]) < self.coverage.lengths[hypotheses.inputs, np.newaxis]
+        return scores + self.coverage.weight * np.log(covered, where=inside, out=np.zeros(covered.shape)).sum(axis=1)
+
+    def bounds(self, hypotheses):
+        """Return the scores (n,) that no sequence exceeds that begins like one of `hypotheses`.
+
+        Log probabilities can only fall, lengths can grow to the limit, and the best coverage has no penalty.
+        """
+        return hypotheses.log_probs / self._divisors(self.limits[hypotheses.inputs])
+
+
+class _Found:
+    """The sequences that were found so far.
+
+    `worst` (n_inputs,) is the score that a further one must exceed to be one of the n best of its input.
+    """
+
+    def __init__(self, n_inputs, n, end_id):
+        self.n, self.end_id, self.worst = n, end_id, np.full(n_inputs, -np.inf)
+        self._scores = np.full((n_inputs, n), -np.inf)  # largest first
+        self._parts = []  # (inputs, scores, log_probs, tokens) of those that were found at a time
+
+    @property
+    def any(self):
+        """Whether any sequence was found."""
+        return bool(self._parts)
+
+    def add(self, hypotheses, scores):
+        """Add sequences and their scores (n,); of equal scores those that were found first come first."""
+        worst = self.worst[hypotheses.inputs]
+        better = np.flatnonzero((scores > worst) | (worst == -np.inf))
+        if not len(better):
+            return
+        hypotheses, scores = hypotheses.take(better), scores[better]
+        self._parts.append((*hypotheses, scores))
+        place, inputs = places(hypotheses.inputs), np.unique(hypotheses.inputs)
+        further = np.full((len(inputs), place.max() + 1), -np.inf)
+        further[np.searchsorted(inputs, hypotheses.inputs), place] = scores
+        together = np.concatenate([self._scores[inputs], further], axis=1)
+        self._scores[inputs] = -np.sort(-together, axis=1)[:, : self.n]
+        self.worst = self._scores[:, -1]
+
+    def best(self):
+        """Return the n best sequences of each input, best first, as lists of `Candidate`."""
+        result = [[] for _ in self.worst]
+        if not self._parts:
+            return result
+        inputs, log_probs, scores = (np.concatenate([part[place] for part in self._parts]) for place in (0, 1, 3))
+        tokens = [ids for _, _, ids, _ in self._parts for ids in ids]  # arrays (length,)
+        order = np.lexsort((-scores, inputs))
+        order = order[places(inputs[order]) < self.n]
+        for place, i, score, log_prob in zip(order.tolist(), inputs[order].tolist(), scores[order].tolist(),
+                                             log_probs[order].tolist(), strict=True):  # fmt: skip
+            ids = tokens[place].tolist()
+            result[i].append(Candidate(score, log_prob, ids[:-1] if ids[-1] == self.end_id else ids))
+        return result
 
 
 def complete(start, advance, take, spell, *, n=5, max_length=24, forbidden=()):
@@ -102,8 +235,8 @@ def complete(start, advance, take, spell, *, n=5, max_length=24, forbidden=()):
         The largest number of words for each input.
     max_length : int
         The largest number of tokens.
-    forbidden : list of int
-        Tokens that no sequence has.
+    forbidden : list of (int or list of int)
+        Tokens, and sequences of tokens, that no sequence has.
 
     Returns
     -------
@@ -127,149 +260,44 @@ def complete(start, advance, take, spell, *, n=5, max_length=24, forbidden=()):
     >>> [(word, round(probability, 3)) for word, probability in words]
     [('', 0.2), ('a', 0.08), ('ab', 0.044)]
     """
-    searches = [_Words(functools.partial(spell, place), n) for place in range(len(start[0]))]
-    _run(start, advance, take, searches, max_length, forbidden)
-    return [search.best() for search in searches]
-
-
-def _run(start, advance, take, searches, max_length, forbidden):
-    """Extend the open hypotheses of all searches, one for each input, until none is left or they are too long."""
     log_probs, state = start
+    constraints, open_ones = Constraints(None, forbidden), Hypotheses.start(len(log_probs))
+    words = [{} for _ in log_probs]  # the probability of each complete word
     for length in range(1, max_length + 1):
-        kept_rows, kept_tokens, begin = [np.empty(0, np.intp)], [np.empty(0, np.int32)], 0
-        for search in searches:
-            end = begin + len(search.open)
-            if begin < end:
-                rows, tokens = search.extend(log_probs[begin:end], length, forbidden)
-                kept_rows.append(begin + rows)
-                kept_tokens.append(tokens)
-            begin = end
-        rows = np.concatenate(kept_rows)
-        if not len(rows) or length == max_length:
-            return
-        log_probs, state = advance(take(state, rows), np.concatenate(kept_tokens))
+        if not len(open_ones.inputs):
+            break
+        constraints.apply(log_probs, open_ones)
+        extensions = open_ones.extensions(log_probs, 8 * n)
+        found = np.flatnonzero(np.arange(8 * n) < extensions.counts[:, np.newaxis])
+        extended, rows = open_ones.extended(extensions, found)
+        kept = _spell_all(words, extended, spell, n)
+        rows, open_ones = rows[kept], extended.take(kept)
+        if len(rows) and length < max_length:
+            log_probs, state = advance(take(state, rows), np.ascontiguousarray(open_ones.tokens[:, -1]))
+    return [sorted(each.items(), key=lambda entry: -entry[1])[:n] for each in words]
 
 
-class _Search:
-    """The open hypotheses of one input: lists of ids, and their log probabilities, largest first."""
+def _spell_all(words, hypotheses, spell, n):
+    """Add the words that sequences complete to those of their inputs; return the places of those to go on with.
 
-    def __init__(self):
-        self.open, self.scores = [[]], np.zeros(1)
-
-    def _extensions(self, log_probs, count, forbidden):
-        """Return the most probable hypotheses of one token more.
-
-        Parameters
-        ----------
-        log_probs : float64 array (n_open, V)
-            Those of the next token; overwritten.
-        count : int
-        forbidden : list of int
-
-        Returns
-        -------
-        rows : int array (m,)
-            The open hypothesis of each, m at most `count`.
-        tokens : int32 array (m,)
-        scores : float64 array (m,)
-            Their log probabilities, largest first.
-        """
-        log_probs[:, forbidden] = -np.inf
-        log_probs += self.scores[:, np.newaxis]
-        totals = log_probs.reshape(-1)
-        best = largest(totals, count)
-        best = best[totals[best] > -np.inf]
-        rows, tokens = np.divmod(best, log_probs.shape[1])
-        return rows, tokens.astype(np.int32), totals[best]
-
-    def _extended(self, rows, tokens):
-        return [[*self.open[row], token] for row, token in zip(rows.tolist(), tokens.tolist(), strict=True)]
-
-    def _keep(self, hypotheses, scores, kept):
-        self.open, self.scores = [hypotheses[place] for place in kept], scores[kept]
-
-
-class _BeamOptions(NamedTuple):
-    """The parameters of `beam_search` except the decoder."""
-
-    beam_width: int
-    max_length: int
-    n: int
-    length_penalty: float
-    end_id: int
-    stops: list
-
-
-class _Beam(_Search):
-    """The beam of one input, and the candidates found so far, best first."""
-
-    def __init__(self, options):
-        super().__init__()
-        self.options, self.found = options, []
-
-    def extend(self, log_probs, length, forbidden):
-        """Extend the beam to `length` tokens; return the rows and tokens of the hypotheses that stay open."""
-        width, max_length, _, _, end_id, stops = self.options
-        rows, tokens, scores = self._extensions(log_probs, 2 * width, forbidden)
-        hypotheses = self._extended(rows, tokens)
-        ended = np.array([ids[-1] == end_id or ends_with(ids, stops) for ids in hypotheses], bool)
-        for place in np.flatnonzero(ended[:width]):
-            ids = hypotheses[place]
-            self._add(ids[:-1] if ids[-1] == end_id else ids, scores[place], length)
-        self.found.sort(key=lambda candidate: -candidate.score)
-        kept = np.flatnonzero(~ended)[:width]
-        if len(kept) and self._is_settled(scores[kept[0]]):
-            kept = kept[:0]
-        self._keep(hypotheses, scores, kept)
-        if length == max_length:
-            for ids, score in zip(self.open, self.scores, strict=True):
-                self._add(ids, score, length)
-            self.found.sort(key=lambda candidate: -candidate.score)
-        return rows[kept], tokens[kept]
-
-    def _add(self, ids, log_prob, length):
-        self.found.append(Candidate(log_prob / length**self.options.length_penalty, float(log_prob), ids))
-
-    def _is_settled(self, best):
-        """Return whether n candidates are better than anything that the best open hypothesis can become.
-
-        Its log probability, `best`, can only fall, and its length is `max_length` at most.
-        """
-        n = self.options.n
-        bound = best / self.options.max_length**self.options.length_penalty
-        return len(self.found) >= n and self.found[n - 1].score >= bound
-
-
-class _Words(_Search):
-    """The words of one input so far, and their probabilities."""
-
-    def __init__(self, spell, n):
-        super().__init__()
-        self.spell, self.n, self.probabilities = spell, n, {}
-
-    def extend(self, log_probs, length, forbidden):
-        """Extend words by a token; return the rows and tokens of those that stay open."""
-        rows, tokens, scores = self._extensions(log_probs, 8 * self.n, forbidden)
-        hypotheses, kept = self._extended(rows, tokens), []
-        for place, ids in enumerate(hypotheses):
-            spelled = self.spell(ids)
-            if spelled is None:
-                continue
-            word, is_complete = spelled
-            if is_complete:
-                self.probabilities[word] = self.probabilities.get(word, 0) + float(np.exp(scores[place]))
-            elif len(kept) < 2 * self.n:
-                kept.append(place)
-        kept = np.array(kept, np.intp)
-        worst = sorted(self.probabilities.values(), reverse=True)[self.n - 1 : self.n]
-        if len(kept) and worst and worst[0] >= np.exp(scores[kept[0]]):
-            kept = kept[:0]
-        self._keep(hypotheses, scores, kept)
-        return rows[kept], tokens[kept]
-
-    def best(self):
-        """Return the most probable words and their probabilities, best first."""
-        return sorted(self.probabilities.items(), key=lambda entry: -entry[1])[: self.n]
+    These are at most 2 * n of each input, and none where n words are as probable as its most probable one.
+    """
+    kept = [[] for _ in words]
+    for place, (i, ids) in enumerate(zip(hypotheses.inputs.tolist(), hypotheses.tokens.tolist(), strict=True)):
+        spelled = spell(i, ids)
+        if spelled is None:
+            continue
+        word, is_complete = spelled
+        if is_complete:
+            words[i][word] = words[i].get(word, 0) + float(np.exp(hypotheses.log_probs[place]))
+        elif len(kept[i]) < 2 * n:
+            kept[i].append(place)
+    for found, places_of_input in zip(words, kept, strict=True):
+        if places_of_input and len(found) >= n:
+            worst = sorted(found.values(), reverse=True)[n - 1]
+            if worst >= np.exp(hypotheses.log_probs[places_of_input[0]]):
+                places_of_input.clear()
+    return np.array([place for places_of_input in kept for place in places_of_input], np.intp)
 
 
 def ends_with(ids, stops):

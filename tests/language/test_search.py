@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastrnn.language.search import beam_search, complete, largest
+from fastrnn.language.search import Coverage, beam_search, complete, largest
 
 END = 2  # anywhere but where the language models have it
 
@@ -96,6 +96,104 @@ def test_several_inputs_at_once_are_found_as_one_by_one(seed, inputs, width, len
     options = {"beam_width": width, "max_length": 6, "n": width, "length_penalty": length_penalty}
     together = decoder.search(np.array(inputs, int), **options)
     assert together == [decoder.search([place], **options)[0] for place in inputs]
+
+
+def naive_search(decoder, place, width, max_length, n, score, allowed, prefix=(), stops=()):
+    """Search for one input with lists, and follow all hypotheses to the end.
+
+    `score(log_p, history)` and `allowed(ids, token)` are functions; a history is the ids before each step.
+    """
+    following, found = [(0.0, ())], []
+    for length in range(1, max_length + 1):
+        extensions = []
+        for before, ids in following:
+            with np.errstate(divide="ignore"):
+                log_p = np.log(decoder.tables[place, ids[-1] if ids else 0])
+            for token, value in enumerate(log_p.tolist()):
+                fits = token == prefix[length - 1] if length <= len(prefix) else allowed(ids, token)
+                if fits and value > -np.inf:
+                    extensions.append((before + value, (*ids, token)))
+        extensions = sorted(extensions, key=lambda entry: -entry[0])[: 2 * width]  # stable
+        following = []
+        for rank, (total, ids) in enumerate(extensions):
+            ends = ids[-1] == END or any(ids[-len(stop) :] == tuple(stop) for stop in stops)
+            if ends and length > len(prefix):
+                if rank < width:
+                    found.append((score(total, ids), total, ids))
+            elif len(following) < width:
+                following.append((total, ids))
+        if length == max_length:
+            found += [(score(total, ids), total, ids) for total, ids in following]
+    found = sorted(found, key=lambda entry: -entry[0])[:n]
+    return [(rank, log_p, list(ids[:-1] if ids[-1] == END else ids)) for rank, log_p, ids in found]
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    inputs=st.lists(st.integers(0, 2), max_size=5),
+    width=st.integers(1, 5),
+    n=st.integers(1, 5),
+    penalty=st.sampled_from([(0.0, 0.0), (0.5, 0.0), (1.0, 5.0), (2.0, 1.0)]),
+    min_length=st.integers(0, 3),
+    prefix=st.lists(st.sampled_from([0, 1, 3]), max_size=3),
+    stops=st.sampled_from([[], [[1, 3]], [[3], [0, 0]]]),
+    covered=st.booleans(),
+)
+def test_what_is_found_is_that_of_a_naive_search(
+    seed, inputs, width, n, penalty, min_length, prefix, stops, covered
+):  # fmt: skip
+    decoder, n, (power, offset) = random_tables(seed), min(n, width), penalty
+    attention = np.random.RandomState(seed % 1000).dirichlet(np.ones(3), size=(3, 4))  # by input and last token
+    lengths, prefixes = np.array([2, 3, 1])[inputs], [prefix[: 1 + k] for k in range(len(inputs))]
+    limits = np.array([6, 4, 5])[inputs]
+
+    def attend(state):
+        weights = attention[state[:, 0], state[:, 1]].copy()
+        weights[np.arange(3) >= np.array([2, 3, 1])[state[:, 0], np.newaxis]] = 0
+        return weights
+
+    found = decoder.search(
+        np.array(inputs, int), beam_width=width, n=n, max_length=limits, length_penalty=power, length_offset=offset,
+        coverage=Coverage(0.3, attend, lengths) if covered else None, stops=stops, forbidden=[[1, 1], [0, 3, 0]],
+        min_length=min_length, prefixes=prefixes,
+    )  # fmt: skip
+
+    def expected(place, source):
+        def score(log_p, ids):
+            value = log_p / ((offset + len(ids)) / (offset + 1)) ** power
+            if covered:
+                sums = sum(attention[source, last, : lengths[place]] for last in (0, *ids[:-1]))
+                value += 0.3 * np.log(np.minimum(sums, 1)).sum()
+            return value
+
+        def allowed(ids, token):
+            short = token == END and len(ids) < min_length
+            return not short and (*ids[-1:], token) != (1, 1) and (*ids[-2:], token) != (0, 3, 0)
+
+        return naive_search(decoder, source, width, limits[place], n, score, allowed, prefixes[place], stops)
+
+    for place, (source, candidates) in enumerate(zip(inputs, found, strict=True)):
+        wanted = expected(place, source)
+        assert [candidate.ids for candidate in candidates] == [ids for _, _, ids in wanted]
+        np.testing.assert_allclose([candidate[:2] for candidate in candidates], [entry[:2] for entry in wanted],
+                                   rtol=1e-12)  # fmt: skip
+
+
+def test_hypotheses_that_cannot_win_are_dropped():
+    table = np.array([[0.0, 0.5, 0.4, 0.1], [0.0, 0.9, 0.05, 0.05], [0, 0, 0, 0], [0.0, 0.5, 0.0, 0.5]])
+    decoder = Tables([table])
+    found = decoder.search([0], beam_width=3, max_length=9)
+    assert found[0][0].ids == []  # 0.4, at the first step
+    assert decoder.n_rows == [1, 1, 1]  # 0.5, 0.45 and 0.405 by then; 3 rows at a time if 0.1 were followed
+    decoder.n_rows.clear()
+    decoder.search([0], beam_width=3, max_length=9, n=3)
+    assert max(decoder.n_rows) > 1
+
+
+def test_an_equal_probability_prefers_the_first_row_and_token():
+    decoder = Tables(np.full((1, 5, 5), 0.2))
+    found = decoder.search([0], beam_width=3, max_length=2, n=3, forbidden=[END])
+    assert [candidate.ids for candidate in found[0]] == [[0, 0], [0, 1], [0, 3]]
 
 
 def test_inputs_that_are_done_take_no_rows():
