@@ -93,3 +93,24 @@ def test_a_conditional_random_field():
     with emulated(blocks=2, threads=64):
         for got, expected in zip(results("cuda"), results("cpu"), strict=True):
             np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("additive", [True, False])
+def test_attention(additive):
+    rng, offsets, lengths = np.random.default_rng(0), np.array([0, 11, 11, 20]), np.array([2, 3, 1])
+    shapes = (3, 3, 20), (20, 20), (20, 9), (20,)
+    *inputs, score = (rng.standard_normal(shape).astype("f4") for shape in shapes)
+    d_contexts = rng.standard_normal((3, 3, 9)).astype("f4")
+
+    def results(device):
+        ops = backend(device)
+        given = [ops.asarray(array) for array in inputs] + [ops.asarray(score) if additive else None]
+        contexts, weights = ops.empty((3, 3, 9), "float32"), ops.empty((3, 3, 11), "float32")
+        ops.attention_forward(contexts, weights, *given, offsets, None, lengths)
+        gradients = [None if array is None else ops.zeros(array.shape, "float32") for array in given]
+        ops.attention_backward(*gradients, ops.asarray(d_contexts), weights, *given, offsets, None, lengths)
+        return [np.array(ops.to_numpy(array)) for array in (contexts, weights, *gradients) if array is not None]
+
+    with emulated(blocks=2, threads=32):
+        for got, expected in zip(results("cuda"), results("cpu"), strict=True):
+            np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-5)
