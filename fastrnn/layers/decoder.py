@@ -280,7 +280,7 @@ class Decoder(Layer):
         """Return the states of each layer; None for all where none are given."""
         if state is None or self.num_layers == 1:
             return [state] * self.num_layers
-        take, parts = self.backend.take_rows, state_parts(state)
+        take, parts = self.backend.take_rows, [self.backend.asarray(part, self.dtype) for part in state_parts(state)]
         return [as_state(tuple(take(part, [k]) for part in parts)) for k in range(self.num_layers)]
 
     def _join_states(self, states):

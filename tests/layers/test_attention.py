@@ -67,7 +67,7 @@ class Both:
 
     def backward(self, d_contexts):
         d_queries = self.layer.backward(d_contexts)
-        return np.concatenate([np.ravel(self.layer.read_backward()), np.ravel(d_queries)])
+        return self.backend.asarray(np.concatenate([np.ravel(self.layer.read_backward()), np.ravel(d_queries)]))
 
 
 @pytest.mark.parametrize("score", SCORES)
