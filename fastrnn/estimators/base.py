@@ -36,7 +36,6 @@ from fastrnn.training.loop import Options, train
 from fastrnn.training.optimizers import make_optimizer
 from fastrnn.utils.checks import (
     check_choice,
-    check_fitted,
     check_not_negative,
     check_positive_integer,
     check_training,
@@ -144,7 +143,10 @@ class BaseSequenceEstimator(PlacedMixin, FilesMixin, BaseEstimator, abc.ABC):
         return initial_vectors(reader.vocabulary, reader.n_ids, size, scale, pretrained, random_state)
 
     def _groups(self, sequences, rows, random_state=None):
-        """Return the rows of each batch: drawn for training, or sorted by length for prediction."""
+        """Return the rows of each batch: drawn for training, or sorted by length for prediction.
+
+        `sequences` are any object with a method ``groups``, `Examples` among them.
+        """
         size = self.batch_size if random_state is not None else _PREDICTION_BATCH
         return sequences.groups(rows, size, random_state)
 
@@ -230,7 +232,7 @@ class BaseSequenceEstimator(PlacedMixin, FilesMixin, BaseEstimator, abc.ABC):
         network.held_weights().drop()
 
         def epoch():
-            return Epoch(examples, self._groups(examples.sequences, examples.rows, random_state))
+            return Epoch(examples, self._groups(examples, examples.rows, random_state))
 
         options = Options(
             max_iter=max_iter,
@@ -247,6 +249,7 @@ class BaseSequenceEstimator(PlacedMixin, FilesMixin, BaseEstimator, abc.ABC):
             unit=self._unit,
             describe=self._describe,
             schedule=schedule,
+            **self._further_options(held_out),
         )
         history = train(network, optimizer, epoch, options)
         curves = learned.loss_curve + history.loss_curve, learned.validation_scores + history.validation_scores
@@ -254,10 +257,14 @@ class BaseSequenceEstimator(PlacedMixin, FilesMixin, BaseEstimator, abc.ABC):
         self._random_state = random_state
         return self
 
+    def _further_options(self, held_out):
+        """Return further options of the training, see `Options`; `held_out` are the validation examples or None."""
+        return {}
+
     def _validate(self, learned, examples):
         """Return the score of held-out examples, higher is better: here minus their mean loss."""
         network, total, count = learned.network, 0.0, 0
-        for rows in self._groups(examples.sequences, examples.rows):
+        for rows in self._groups(examples, examples.rows):
             batch = examples.batch(rows)
             total += network.loss(batch)
             count += network.head.mean_weights(batch, 1.0)[1]
@@ -271,7 +278,7 @@ class BaseSequenceEstimator(PlacedMixin, FilesMixin, BaseEstimator, abc.ABC):
         """Return whether the outputs are finite for the longest sequences, as many as `n_batches` batches hold."""
         lengths = examples.sequences.lengths[examples.rows]
         longest = examples.rows[np.argsort(-lengths, kind="stable")[: n_batches * self.batch_size]]
-        groups = self._groups(examples.sequences, longest)
+        groups = self._groups(examples, longest)
         return all(np.isfinite(network.outputs(examples.batch(rows))).all() for rows in groups)
 
     def _set_fitted(self, learned, optimizer):
@@ -282,6 +289,10 @@ class BaseSequenceEstimator(PlacedMixin, FilesMixin, BaseEstimator, abc.ABC):
         self.loss_curve_, self.validation_scores_ = learned.loss_curve, learned.validation_scores
         self._optimizer = optimizer
         self.n_iter_ = len(self.loss_curve_)
+        self._set_inputs()
+
+    def _set_inputs(self):
+        """Set the learned attributes that describe X."""
         if self.input == "series":
             self.n_features_in_ = self._reader.n_features
         else:
@@ -293,27 +304,14 @@ class BaseSequenceEstimator(PlacedMixin, FilesMixin, BaseEstimator, abc.ABC):
         warn_of_cut(sequences, self._reader.options, "X")
         return self._reader.features(sequences)
 
-    @property
-    def n_parameters_(self):
-        """Number of parameters."""
-        check_fitted(self, "network_")
-        return self.network_.n_parameters
-
-    @property
-    def nbytes_(self):
-        """Bytes of the parameters."""
-        check_fitted(self, "network_")
-        return self.network_.nbytes
-
     # --------------------------------------------------------------------------------------------------------- files
 
     @classmethod
     def _unpack(cls, params, content, arrays):
         """Return the fitted model that a file's content describes, see `fastrnn.estimators.files.pack`."""
         model = cls(**unpack_params(params, content))
-        reader_class = SeriesReader if model.input == "series" else cls._text_reader
-        reader = reader_class.from_learned(content["reader"], arrays, model._reading())
-        target = cls._targets[content["target"]["kind"]].from_learned(content["target"], arrays)
+        reader = model._restored_reader(content["reader"], arrays)
+        target = model._restored_target(content["target"], arrays)
         vectors = None if model.input == "series" else arrays["embedding.weight"]
         network = model._make_network(reader, target, vectors, check_random_state(0))
         network.set_arrays(arrays)
@@ -321,10 +319,19 @@ class BaseSequenceEstimator(PlacedMixin, FilesMixin, BaseEstimator, abc.ABC):
         model._set_fitted(Learned(reader, target, network, *curves), None)
         return model
 
+    def _restored_reader(self, content, arrays):
+        """Return the reader of a file."""
+        reader_class = SeriesReader if self.input == "series" else self._text_reader
+        return reader_class.from_learned(content, arrays, self._reading())
+
+    def _restored_target(self, content, arrays):
+        """Return the target of a file."""
+        return self._targets[content["kind"]].from_learned(content, arrays)
+
     # ---------------------------------------------------------------------------------------------------- parameters
 
-    def _check_parameters(self):
-        """Raise ValueError if a parameter is wrong; those of layers and optimizer are checked there."""
+    def _check_reading(self):
+        """Raise ValueError if a parameter for reading X is wrong."""
         check_choice("input", self.input, self._inputs)
         check_choice("truncation", self.truncation, ("start", "end"))
         if self.input == "series":
@@ -332,13 +339,17 @@ class BaseSequenceEstimator(PlacedMixin, FilesMixin, BaseEstimator, abc.ABC):
         else:
             get_tokenizer(self.tokenizer)
             check_preprocessing(self.normalize, self.encoding)
+        if self._most_steps() is not None:
+            check_positive_integer("max_length", self._most_steps())
+
+    def _check_parameters(self):
+        """Raise ValueError if a parameter is wrong; those of layers and optimizer are checked there."""
+        self._check_reading()
         for name in ("embedding_size", "batch_size"):
             check_positive_integer(name, getattr(self, name))
         check_positive_integer("n_iter_no_change", self._patience(1))
         if self.max_iter != "auto":
             check_positive_integer("max_iter", self.max_iter)
-        if self._most_steps() is not None:
-            check_positive_integer("max_length", self._most_steps())
         check_probability("dropout", self.dropout)
         check_not_negative("tol", self.tol)
         check_training(self)

@@ -41,6 +41,10 @@ class Examples(NamedTuple):
         kind = Batch if isinstance(self.targets, np.ndarray) else StepBatch
         return kind(self.sequences, rows, self.targets[rows], weights)
 
+    def groups(self, rows, batch_size, random_state=None):
+        """Group some examples into batches, see `Sequences.groups`."""
+        return self.sequences.groups(rows, batch_size, random_state)
+
 
 class Epoch:
     """The batches of an epoch; each is made when it is needed.

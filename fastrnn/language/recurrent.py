@@ -1,7 +1,6 @@
 """The recurrent language model: parameters, `fit` and files; training and inference are in modules of their own."""
 
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted
 
 from fastrnn.exchange._language_model import ExchangeMixin
 from fastrnn.language.base import BaseLanguageModel
@@ -364,18 +363,6 @@ class RNNLanguageModel(PlacedMixin, ExchangeMixin, RecurrentTrainingMixin, Recur
         optimizer = getattr(self, "_optimizer", None) or self._new_optimizer(settings)
         random_state = check_random_state(self.random_state)
         return self._train(settings, data, going_on, optimizer, random_state, max_iter=1, schedule="constant")
-
-    @property
-    def n_parameters_(self):
-        """Number of parameters."""
-        check_is_fitted(self, "network_")
-        return self.network_.n_parameters
-
-    @property
-    def nbytes_(self):
-        """Bytes of the parameters."""
-        check_is_fitted(self, "network_")
-        return self.network_.nbytes
 
     def _stored_params(self):
         return {**super()._stored_params(), **self._fitted_params}

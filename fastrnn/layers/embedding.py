@@ -77,6 +77,28 @@ class Embedding(Layer):
         self.dropout = check_probability("dropout", dropout)
         self._noise = Noise(self.random_state) if dropout else None
 
+    def tie(self, embedding):
+        """Share the vectors and their gradient with another embedding: from now on both layers hold its arrays.
+
+        Parameters
+        ----------
+        embedding : Embedding
+            With V embeddings of length D, of this layer's type. The gradient is dense from now on (``rows`` is None).
+
+        Raises
+        ------
+        ValueError
+            The other embedding has another shape or type.
+        """
+        weight, expected = embedding.parameters["weight"], self.parameters["weight"]
+        if weight.shape != expected.shape or weight.dtype != expected.dtype:
+            raise ValueError(
+                f"embedding must have a weight of shape {expected.shape} and type {expected.dtype}, "
+                f"got {weight.shape} and {weight.dtype}."
+            )
+        self._add_part(embedding, {"weight": "weight"})
+        embedding.rows = self.rows = None
+
     def forward(self, ids, training=False):
         """Look vectors up.
 

@@ -1,10 +1,11 @@
-"""Estimators with a network: the device that it is on."""
+"""Estimators with a network: the device that it is on, and its size."""
 
 import functools
 
 from sklearn.base import BaseEstimator
 
 from fastrnn.backends import available, backend, resolved
+from fastrnn.utils.checks import check_fitted
 from fastrnn.utils.use import Use
 
 
@@ -28,6 +29,18 @@ class PlacedMixin:
                 self._place_network()
                 return self
         return super().set_params(**params)
+
+    @property
+    def n_parameters_(self):
+        """Number of parameters."""
+        check_fitted(self, "network_")
+        return self.network_.n_parameters
+
+    @property
+    def nbytes_(self):
+        """Bytes of the parameters."""
+        check_fitted(self, "network_")
+        return self.network_.nbytes
 
     def _place_network(self):
         """Move network and optimizer of a fitted model to where the parameters say."""

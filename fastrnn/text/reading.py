@@ -115,7 +115,7 @@ def read_text(source, encoding="utf-8"):
     return "".join(line[:-2] + "\n" if line.endswith("\r\n") else line for line in lines)
 
 
-def iterate_texts(X, encoding="utf-8", whole_files=False):
+def iterate_texts(X, encoding="utf-8", whole_files=False, name="X"):
     """Iterate over the texts of a collection.
 
     Parameters
@@ -127,6 +127,8 @@ def iterate_texts(X, encoding="utf-8", whole_files=False):
         The encoding of the files.
     whole_files : bool
         Whether each of several files is one text, rather than a text for each line.
+    name : str
+        The argument's name in messages.
 
     Yields
     ------
@@ -142,7 +144,7 @@ def iterate_texts(X, encoding="utf-8", whole_files=False):
     >>> list(iterate_texts(["a fine film", ["so", "dull"]]))
     ['a fine film', ['so', 'dull']]
     """
-    check_texts(X)
+    check_texts(X, name)
     if is_file_object(X) or (isinstance(X, os.PathLike) and not os.path.isdir(X)):
         yield from open_lines(X, encoding)
         return
@@ -157,18 +159,18 @@ def iterate_texts(X, encoding="utf-8", whole_files=False):
                 yield from open_lines(path, encoding)
 
 
-def check_texts(X):
-    """Raise ValueError if X cannot be a collection of texts; most elements are not checked."""
+def check_texts(X, name="X"):
+    """Raise ValueError if X, an argument of this name, cannot be a collection of texts; few elements are checked."""
     if not isinstance(X, list | tuple):
-        _check_kind(X)
+        _check_kind(X, name)
     if hasattr(X, "__len__") and len(X) and all(map(_is_name_of_file, X)):
         raise ValueError(
-            f"X holds names of files, {shown(next(iter(X)))} for instance, where texts are expected: give a "
+            f"{name} holds names of files, {shown(next(iter(X)))} for instance, where texts are expected: give a "
             "pathlib.Path for each."
         )
 
 
-def _check_kind(X):
+def _check_kind(X, name):
     """Raise ValueError if the type of X shows that its elements are not texts, or have no order."""
     kind = type(X).__name__
     if isinstance(X, str | bytes | bytearray):
@@ -179,23 +181,23 @@ def _check_kind(X):
         )
     if is_frame(X):
         raise ValueError(
-            f"X must be an iterable of texts, got a {kind}, a table: give the column with the texts, X=frame['text'] "
-            "for instance."
+            f"{name} must be an iterable of texts, got a {kind}, a table: give the column with the texts, "
+            f"{name}=frame['text'] for instance."
         )
     if isinstance(X, Mapping):
         raise ValueError(
-            f"X must be an iterable of texts, got a {kind}, which iterates over its keys: give what holds the texts, "
-            "X=data['text'] or X=list(data.values()) for instance."
+            f"{name} must be an iterable of texts, got a {kind}, which iterates over its keys: give what holds the texts, "
+            f"{name}=data['text'] or {name}=list(data.values()) for instance."
         )
     if isinstance(X, set | frozenset):
-        raise ValueError(f"X must be an iterable of texts in a certain order, got a {kind}: give a list.")
+        raise ValueError(f"{name} must be an iterable of texts in a certain order, got a {kind}: give a list.")
     if not isinstance(X, os.PathLike) and not hasattr(X, "__iter__") and not hasattr(X, "__getitem__"):
-        raise ValueError(f"X must be an iterable of strings or of lists of tokens, got {shown(X)}.")
+        raise ValueError(f"{name} must be an iterable of strings or of lists of tokens, got {shown(X)}.")
     if getattr(X, "ndim", 1) != 1:
         given = f"shape {tuple(X.shape)}" if hasattr(X, "shape") else f"a {kind}"
         raise ValueError(
-            f"X must have one dimension, with a text in each place, got {given}: give one column, X[:, 0] for "
-            "instance, or X.tolist() if each row is a list of tokens."
+            f"{name} must have one dimension, with a text in each place, got {given}: give one column, {name}[:, 0] for "
+            f"instance, or {name}.tolist() if each row is a list of tokens."
         )
 
 

@@ -44,7 +44,7 @@ def tokenize(text, tokenizer="words", lowercase=False, normalize=None, name="tex
     >>> tokenize("It's done.")
     ["It's", 'done', '.']
     """
-    return _token_function(tokenizer, lowercase, normalize)(text, name)
+    return _token_function(tokenizer, lowercase, normalize, name)(text)
 
 
 def tokenize_corpus(X, tokenizer="words", lowercase=False, normalize=None, encoding="utf-8", learning=False):
@@ -103,7 +103,7 @@ def iterate_corpus(X, tokenizer="words", lowercase=False, normalize=None, encodi
     return tokenize_texts(iterate_texts(X, encoding), tokenizer, lowercase, normalize, learning)
 
 
-def tokenize_texts(texts, tokenizer="words", lowercase=False, normalize=None, learning=False):
+def tokenize_texts(texts, tokenizer="words", lowercase=False, normalize=None, learning=False, name="X"):
     """Yield the token lists of texts that have been read already.
 
     Parameters
@@ -112,6 +112,8 @@ def tokenize_texts(texts, tokenizer="words", lowercase=False, normalize=None, le
         As from `fastrnn.text.reading.iterate_texts`.
     tokenizer, lowercase, normalize, learning
         As in `iterate_corpus`.
+    name : str
+        The argument's name in messages.
 
     Yields
     ------
@@ -127,9 +129,9 @@ def tokenize_texts(texts, tokenizer="words", lowercase=False, normalize=None, le
     UserWarning
         As `iterate_corpus` does.
     """
-    tokens_of = _token_function(tokenizer, lowercase, normalize)
+    tokens_of = _token_function(tokenizer, lowercase, normalize, name)
     if learning and isinstance(tokenizer, str) and tokenizer in ("words", "whitespace"):
-        texts = _with_warning_of_unspaced(iter(texts), tokenizer)
+        texts = _with_warning_of_unspaced(iter(texts), tokenizer, name)
     for index, element in enumerate(texts):
         yield tokens_of(element, index)
 
@@ -162,41 +164,44 @@ def batches(token_lists, n_tokens):
         yield batch
 
 
-def _token_function(tokenizer, lowercase, normalize):
-    """Return a function (element, index or name) -> tokens, where the element is a text or a list of tokens."""
+def _token_function(tokenizer, lowercase, normalize, name):
+    """Return a function (element, index) -> tokens; the element is a text or a list of tokens.
+
+    In messages, the element has the name and the index, or the name alone.
+    """
     split = get_tokenizer(tokenizer).split
     prepare = functools.partial(preprocess, lowercase=lowercase, normalize=normalize)
     as_they_are = not (lowercase or normalize)
 
-    def tokens_of(element, name):
+    def tokens_of(element, index=None):
         if not isinstance(element, str):
-            tokens = _check_tokens(element, name)
+            tokens = _check_tokens(element, name, index)
             return list(tokens if as_they_are and not has_surrogates("".join(tokens)) else map(prepare, tokens))
         tokens = split(element if as_they_are and not has_surrogates(element) else prepare(element))
         if not (split is split_whitespace or (isinstance(tokens, list) and all_strings(tokens))):
-            raise ValueError(f"tokenizer must return a list of str, got {shown(tokens)} for {_place(name)}.")
+            raise ValueError(f"tokenizer must return a list of str, got {shown(tokens)} for {_place(name, index)}.")
         return tokens
 
     return tokens_of
 
 
-def _check_tokens(element, name):
+def _check_tokens(element, name, index):
     """Return an element that is a list or tuple of tokens; raise ValueError if it is not."""
     if isinstance(element, np.ndarray) and element.ndim == 1:
         element = element.tolist()
     if not isinstance(element, list | tuple) or hasattr(element, "_fields"):  # a named tuple is the row of a table
-        raise ValueError(f"{_place(name)} must be a string or a list of tokens, got {shown(element)}.")
+        raise ValueError(f"{_place(name, index)} must be a string or a list of tokens, got {shown(element)}.")
     if not all_strings(element):
         place, token = next((p, t) for p, t in enumerate(element) if not isinstance(t, str))
-        raise ValueError(f"{_place(name)}[{place}] must be a token (a string), got {shown(token)}.")
+        raise ValueError(f"{_place(name, index)}[{place}] must be a token (a string), got {shown(token)}.")
     return element
 
 
-def _place(name):
-    return name if isinstance(name, str) else f"X[{name}]"
+def _place(name, index):
+    return name if index is None else f"{name}[{index}]"
 
 
-def _with_warning_of_unspaced(texts, tokenizer):
+def _with_warning_of_unspaced(texts, tokenizer, name):
     """Yield all texts; warn before the first one if a sample of them has no spaces between words."""
     sample, size = [], 0
     for text in texts:
@@ -206,7 +211,7 @@ def _with_warning_of_unspaced(texts, tokenizer):
             break
     if _is_unspaced("\n".join(text[:_SAMPLE] for text in sample if isinstance(text, str))):
         warn_caller(
-            f"X is in a script without spaces between words, and tokenizer={tokenizer!r} takes everything between "
+            f"{name} is in a script without spaces between words, and tokenizer={tokenizer!r} takes everything between "
             "two spaces or punctuation marks for a word: set tokenizer='chars', or give lists of words."
         )
     yield from sample

@@ -201,12 +201,14 @@ class Vocabulary:
             raise ValueError(f"tokens must be a list of tokens, got {shown(tokens)}: see get_tokenizer.")
         return np.fromiter(map(self._ids.__getitem__, tokens), np.int32, len(tokens))
 
-    def encode_corpus(self, token_lists):
+    def encode_corpus(self, token_lists, name="X"):
         """Encode sentences into one array.
 
         Parameters
         ----------
         token_lists : iterable of list of str
+        name : str
+            The argument's name in messages.
 
         Returns
         -------
@@ -220,7 +222,7 @@ class Vocabulary:
         ValueError
             If a sentence contains ``<pad>``, ``<s>`` or ``</s>`` (``<unk>`` is allowed: an unknown token).
         """
-        return _encode_sentences(token_lists, self._ids)
+        return _encode_sentences(token_lists, self._ids, name=name)
 
     def encode_batches(self, batches):
         """Encode a text that comes in batches.
@@ -369,7 +371,7 @@ def _encode_batches(batches, ids_of):
         yield ids, offsets
 
 
-def _encode_sentences(token_lists, ids_of, first_index=0):
+def _encode_sentences(token_lists, ids_of, first_index=0, name="X"):
     """Map all tokens through `ids_of`; return ids (n_tokens,) int32 and offsets (n_sentences + 1,) int64."""
     token_lists = token_lists if isinstance(token_lists, list | tuple) else list(token_lists)
     offsets = np.zeros(len(token_lists) + 1, np.int64)
@@ -377,7 +379,7 @@ def _encode_sentences(token_lists, ids_of, first_index=0):
     if any(isinstance(tokens, str) for tokens in token_lists):
         place = next(i for i, tokens in enumerate(token_lists) if isinstance(tokens, str))
         raise ValueError(
-            f"X[{first_index + place}] must be a list of tokens, got {shown(token_lists[place])}: see get_tokenizer."
+            f"{name}[{first_index + place}] must be a list of tokens, got {shown(token_lists[place])}: see get_tokenizer."
         )
     tokens = itertools.chain.from_iterable(token_lists)
     ids = np.fromiter(map(ids_of.__getitem__, tokens), np.int32, offsets[-1])
@@ -386,7 +388,7 @@ def _encode_sentences(token_lists, ids_of, first_index=0):
         place = int(np.argmax(reserved))
         sentence = int(np.searchsorted(offsets, place, side="right")) - 1
         raise ValueError(
-            f"X[{first_index + sentence}] contains the token {SPECIAL_TOKENS[ids[place]]!r}, which is reserved: "
+            f"{name}[{first_index + sentence}] contains the token {SPECIAL_TOKENS[ids[place]]!r}, which is reserved: "
             "sentences are padded, opened and closed by the model; remove it from the text."
         )
     return ids, offsets
