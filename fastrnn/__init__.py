@@ -17,6 +17,7 @@ _PUBLIC = {  # imported when they are first used, so that `import fastrnn` stays
     "RNNRegressor": "fastrnn.classification",
     "RNNStepRegressor": "fastrnn.tagging",
     "RNNTagger": "fastrnn.tagging",
+    "RNNTranslator": "fastrnn.translation",
     "Vocabulary": "fastrnn.text",
     "compare_language_models": "fastrnn.language",
     "load": "fastrnn._loading",

@@ -40,4 +40,4 @@ class RecurrentSequenceEstimator(BaseSequenceEstimator):
         for name in ("hidden_size", "num_layers"):
             check_positive_integer(name, getattr(self, name))
         for name in ("activity_penalty", "temporal_activity_penalty"):
-            check_not_negative(name, getattr(self, name))
+            check_not_negative(name, getattr(self, name, 0.0))

@@ -129,8 +129,8 @@ class DecoderNetwork(Network):
         """Add to the gradients of the encoder, for those of memory (S, B, M), or None, and summary (B, ·)."""
 
     def add_decoder(self, vocabulary_size, summary_size, memory_size, *, cell, embedding_size, hidden_size, num_layers,
-                    attention, input_feeding, tie_weights, shared_embedding=None, dropout, embedding_dropout,
-                    locked_dropout, options, **recurrent):  # fmt: skip
+                    attention, input_feeding, tie_weights, shared_embedding=None, label_smoothing, dropout,
+                    embedding_dropout, locked_dropout, options, **recurrent):  # fmt: skip
         """Add the layers of the decoder and the head.
 
         Parameters
@@ -149,6 +149,8 @@ class DecoderNetwork(Network):
             Whether the output's weight is the embedding of the targets.
         shared_embedding : Embedding or None, default=None
             A layer whose vectors are those of the targets as well.
+        label_smoothing : float
+            Share of the probability that the training gives all tokens alike, see `fastrnn.layers.Softmax`.
         dropout, embedding_dropout : float
         locked_dropout : bool
         options : dict
@@ -169,11 +171,9 @@ class DecoderNetwork(Network):
         )  # fmt: skip
         self._add_bridge(summary_size, options)
         size = embedding_size if tie_weights else hidden_size
-        self.readout = self.add_layer(
-            "readout", Dense(self.decoder.output_size, size, activation="tanh", **options)
-        )
+        self.readout = self.add_layer("readout", Dense(self.decoder.output_size, size, activation="tanh", **options))
         self.output_dropout = self.add_layer("output_dropout", Dropout(dropout, locked_dropout, **options))
-        output = Softmax(size, vocabulary_size, **options)
+        output = Softmax(size, vocabulary_size, label_smoothing=label_smoothing, **options)
         if tie_weights:
             owner = shared_embedding or self.target_embedding
             output.backend.scale(owner.parameters["weight"], _TIED_SCALE)
@@ -216,8 +216,8 @@ class DecoderNetwork(Network):
     def _begin(self, encoded, training=False):
         """Return the `DecoderState` before the first token."""
         memory, lengths, summary = encoded
-        if self.decoder.attention is not None:
-            memory = self.decoder.attention.read(memory, lengths, training=training)
+        attention = self.decoder.attention
+        memory = None if attention is None else attention.read(memory, lengths, training=training)
         backend, (n, _) = self.backend, summary.shape
         parts = []
         for layers in self.bridge:
@@ -258,7 +258,9 @@ class DecoderNetwork(Network):
 
     def log_probs(self, batch):
         """Return the log probabilities of the targets of a batch, float64 (T, B), 0 after the end of a sequence."""
-        return within_memory(self, batch, lambda part: self.head.log_probs(self._predict_targets(part)[0], part.targets))
+        return within_memory(
+            self, batch, lambda part: self.head.log_probs(self._predict_targets(part)[0], part.targets)
+        )
 
     def attend(self, batch):
         """Return the shares of the source's vectors at each step of the targets, (T, B, S), an array of the host."""

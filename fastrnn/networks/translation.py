@@ -27,13 +27,15 @@ class TranslationNetwork(DecoderNetwork):
         For "dot", outputs of both directions are added: they must have the length of the decoder's state.
     random_state, n_jobs, device, precision, dtype
         Of every layer.
-    cell, num_layers, dropout, locked_dropout, embedding_dropout, input_feeding, tie_weights, **recurrent
+    cell, num_layers, dropout, locked_dropout, embedding_dropout, input_feeding, tie_weights, label_smoothing, \
+    **recurrent
         See `DecoderNetwork.add_decoder`.
     """
 
     def __init__(self, source_size, target_size, *, share_embedding, cell, embedding_size, hidden_size, num_layers,
-                 bidirectional, attention, input_feeding, tie_weights, dropout, embedding_dropout, locked_dropout,
-                 random_state, n_jobs, device="cpu", precision="highest", dtype="float32", **recurrent):  # fmt: skip
+                 bidirectional, attention, input_feeding, tie_weights, label_smoothing, dropout, embedding_dropout,
+                 locked_dropout, random_state, n_jobs, device="cpu", precision="highest", dtype="float32",
+                 **recurrent):  # fmt: skip
         super().__init__()
         options = {"random_state": random_state, "n_jobs": n_jobs, "device": device, "precision": precision,
                    "dtype": dtype}  # fmt: skip
@@ -51,7 +53,7 @@ class TranslationNetwork(DecoderNetwork):
         self.add_decoder(
             target_size, hidden_size * self.recurrent.directions, self.recurrent.output_size,
             embedding_size=embedding_size, embedding_dropout=embedding_dropout, attention=attention,
-            input_feeding=input_feeding, tie_weights=tie_weights,
+            input_feeding=input_feeding, tie_weights=tie_weights, label_smoothing=label_smoothing,
             shared_embedding=self.embedding if share_embedding else None, options=options, **shared,
         )  # fmt: skip
         self.hold(self.recurrent.held_weights())

@@ -186,8 +186,8 @@ def _check_kind(X, name):
         )
     if isinstance(X, Mapping):
         raise ValueError(
-            f"{name} must be an iterable of texts, got a {kind}, which iterates over its keys: give what holds the texts, "
-            f"{name}=data['text'] or {name}=list(data.values()) for instance."
+            f"{name} must be an iterable of texts, got a {kind}, which iterates over its keys: give what holds the "
+            f"texts, {name}=data['text'] or {name}=list(data.values()) for instance."
         )
     if isinstance(X, set | frozenset):
         raise ValueError(f"{name} must be an iterable of texts in a certain order, got a {kind}: give a list.")
@@ -196,8 +196,8 @@ def _check_kind(X, name):
     if getattr(X, "ndim", 1) != 1:
         given = f"shape {tuple(X.shape)}" if hasattr(X, "shape") else f"a {kind}"
         raise ValueError(
-            f"{name} must have one dimension, with a text in each place, got {given}: give one column, {name}[:, 0] for "
-            f"instance, or {name}.tolist() if each row is a list of tokens."
+            f"{name} must have one dimension, with a text in each place, got {given}: give one column, {name}[:, 0] "
+            f"for instance, or {name}.tolist() if each row is a list of tokens."
         )
 
 

@@ -51,13 +51,15 @@ def tokenizer_to_plain(tokenizer):
 
     Parameters
     ----------
-    tokenizer : str, callable or tokenizers.Tokenizer
+    tokenizer : str, callable or tokenizers.Tokenizer; or a pair of them
 
     Returns
     -------
-    str, callable or dict
+    str, callable or dict; or a list of them
         A callable is returned unchanged.
     """
+    if isinstance(tokenizer, tuple | list):
+        return list(map(tokenizer_to_plain, tokenizer))
     return {"tokenizers": tokenizer.to_str()} if is_subword_tokenizer(tokenizer) else tokenizer
 
 
@@ -71,8 +73,10 @@ def tokenizer_from_plain(value):
 
     Returns
     -------
-    str, callable or tokenizers.Tokenizer
+    str, callable or tokenizers.Tokenizer; or a tuple of them
     """
+    if isinstance(value, tuple | list):
+        return tuple(map(tokenizer_from_plain, value))
     return _library().Tokenizer.from_str(value["tokenizers"]) if isinstance(value, dict) else value
 
 

@@ -379,7 +379,8 @@ def _encode_sentences(token_lists, ids_of, first_index=0, name="X"):
     if any(isinstance(tokens, str) for tokens in token_lists):
         place = next(i for i, tokens in enumerate(token_lists) if isinstance(tokens, str))
         raise ValueError(
-            f"{name}[{first_index + place}] must be a list of tokens, got {shown(token_lists[place])}: see get_tokenizer."
+            f"{name}[{first_index + place}] must be a list of tokens, got {shown(token_lists[place])}: "
+            "see get_tokenizer."
         )
     tokens = itertools.chain.from_iterable(token_lists)
     ids = np.fromiter(map(ids_of.__getitem__, tokens), np.int32, offsets[-1])

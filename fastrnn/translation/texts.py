@@ -9,7 +9,7 @@ from fastrnn.text.reading import is_file_object, iterate_texts
 from fastrnn.text.subwords import tokenizer_from_plain, tokenizer_to_plain, train_subwords
 from fastrnn.text.tokenization import tokenize_texts
 from fastrnn.text.tokenizers import get_tokenizer
-from fastrnn.text.tokens import END_ID, UNK_ID, close_sentences
+from fastrnn.text.tokens import close_sentences
 from fastrnn.text.vocabulary import Vocabulary
 from fastrnn.utils.checks import is_missing, shown
 
@@ -182,6 +182,12 @@ class SourceReader:
         texts, _ = read_texts(X, self.options["encoding"], "X")
         return self.side.tokenize(texts, "X")
 
+    def read_cut(self, X):
+        """Return the tokens of texts or lists of tokens, cut to `max_length`."""
+        most, cuts_end = self.options["max_length"], self.options["truncation"] == "end"
+        tokens = self.read_tokens(X)
+        return tokens if most is None else [part[:most] if cuts_end else part[-most:] for part in tokens]
+
     def sequences(self, tokens):
         """Return lists of tokens as `Sequences`."""
         keep = "start" if self.options["truncation"] == "end" else "end"
@@ -245,10 +251,6 @@ class TextTarget:
         if not self.side.are_strings:
             return tokens
         return list(map(get_tokenizer(self.options["tokenizer"]).join, tokens))
-
-    def tokens(self, ids):
-        """Return the tokens of ids, without the end."""
-        return self.vocabulary.decode([i for i in ids if i != END_ID])
 
     def strata(self, encoded):
         """Return zeros: all pairs are one group."""
@@ -321,7 +323,9 @@ def with_tokenizer(options, collections_of_texts):
     if options["tokenizer"] != "subwords":
         return options
     texts = [text for texts in collections_of_texts for text in texts]
-    learned = train_subwords(texts, options["vocab_size"], lowercase=options["lowercase"], normalize=options["normalize"])
+    learned = train_subwords(
+        texts, options["vocab_size"], lowercase=options["lowercase"], normalize=options["normalize"]
+    )
     return {**options, "tokenizer": learned, "learned": True}
 
 
