@@ -102,8 +102,8 @@ class TargetHead(SoftmaxHead):
         """Return the weight of each target, and their sum; as `Head.mean_weights`."""
         if batch.weights is None or (batch.weights == 1).all():
             return super().mean_weights(batch, scale)
-        weights = batch.weights * (batch.targets >= 0)  # (T, B)
-        total = float(weights.sum(dtype=np.float64))
+        weights = batch.weights.astype(np.float64) * (batch.targets >= 0)  # (T, B)
+        total = float(weights.sum())
         return weights * (scale / max(total, 1e-30)), total
 
     def log_distribution(self, h):

@@ -9,7 +9,7 @@ from fastrnn.text.reading import is_file_object, iterate_texts
 from fastrnn.text.subwords import tokenizer_from_plain, tokenizer_to_plain, train_subwords
 from fastrnn.text.tokenization import tokenize_texts
 from fastrnn.text.tokenizers import get_tokenizer
-from fastrnn.text.tokens import close_sentences
+from fastrnn.text.tokens import SPECIAL_TOKENS, close_sentences
 from fastrnn.text.vocabulary import Vocabulary
 from fastrnn.utils.checks import is_missing, shown
 
@@ -44,6 +44,11 @@ def of_side(value, place):
     return value[place] if isinstance(value, tuple | list) else value
 
 
+def read_once(X):
+    """Return X, a list in place of an iterator."""
+    return list(X) if isinstance(X, collections.abc.Iterator) and not is_file_object(X) else X
+
+
 def read_texts(X, encoding, name):
     """Return texts or lists of tokens as a list, and whether they are texts.
 
@@ -67,9 +72,7 @@ def read_texts(X, encoding, name):
     ValueError
         X is not a collection of texts, or mixes texts and lists of tokens.
     """
-    if isinstance(X, collections.abc.Iterator) and not is_file_object(X):
-        X = list(X)
-    texts = list(iterate_texts(X, encoding, name=name))
+    texts = list(iterate_texts(read_once(X), encoding, name=name))
     kinds = {isinstance(text, str) for text in texts}
     if len(kinds) == 2:
         place = next(i for i, text in enumerate(texts) if isinstance(text, str) is not isinstance(texts[0], str))
@@ -94,25 +97,6 @@ class TextSide:
     def __init__(self, vocabulary, options, are_strings):
         self.vocabulary, self.options, self.are_strings = vocabulary, options, are_strings
 
-    @classmethod
-    def learn(cls, texts, are_strings, options, limits, name):
-        """Return a side that has learned its vocabulary of texts, and the tokens of the texts.
-
-        Parameters
-        ----------
-        texts : list of str or list of list of str
-        are_strings : bool
-        options : dict
-        limits : tuple
-            `min_count` and `max_size` of the vocabulary.
-        name : str
-            The argument's name for messages.
-        """
-        side = cls(Vocabulary(*limits), options, are_strings)
-        tokens = side.tokenize(texts, name, learning=True)
-        side.vocabulary.fit(tokens)
-        return side, tokens
-
     @property
     def n_ids(self):
         """Size of the vocabulary."""
@@ -135,6 +119,10 @@ class TextSide:
     def encode(self, tokens, name):
         """Return the ids of lists of tokens, and offsets, see `Vocabulary.encode_corpus`."""
         return self.vocabulary.encode_corpus(tokens, name=name)
+
+    def learn(self, tokens, limits):
+        """Learn the vocabulary of lists of tokens; `limits` are its `min_count` and `max_size`."""
+        self.vocabulary = Vocabulary(*limits).fit(tokens)
 
     def get_learned(self):
         """Return the plain values and the arrays that a file keeps."""
@@ -279,9 +267,9 @@ def learn_target(y, options, limits):
         `min_count` and `max_size` of the vocabulary.
     """
     texts, are_strings = read_texts(y, options["encoding"], "y")
-    options = with_tokenizer(options, [texts] if are_strings else [])
-    side, tokens = TextSide.learn(texts, are_strings, options, limits, "y")
-    return TextTarget(side, longest_of(tokens))
+    side, tokens = _new_side(texts, are_strings, with_tokenizer(options, texts if are_strings else []), "y")
+    side.learn(tokens, limits)
+    return _target(side, tokens, limits)
 
 
 def learn_sides(X, y, options, limits, share):
@@ -300,35 +288,39 @@ def learn_sides(X, y, options, limits, share):
     reader : SourceReader
     target : TextTarget
     """
-    (sources, first), (targets, second) = (
-        read_texts(texts, options[place]["encoding"], name) for place, (texts, name) in enumerate(((X, "X"), (y, "y")))
-    )
-    if share:
-        texts = [sources] * first + [targets] * second
-        learned = [with_tokenizer(options[0], texts), with_tokenizer(options[1], texts)]
-        if options[0]["tokenizer"] == options[1]["tokenizer"] == "subwords":
-            learned[1] = {**learned[1], "tokenizer": learned[0]["tokenizer"]}
+    data = [read_texts(texts, options[k]["encoding"], name) for k, (texts, name) in enumerate(((X, "X"), (y, "y")))]
+    strings = [texts if are_strings else [] for texts, are_strings in data]
+    if share and options[0] == options[1]:
+        options = (with_tokenizer(options[0], strings[0] + strings[1]),) * 2
     else:
-        learned = [with_tokenizer(options[0], [sources] * first), with_tokenizer(options[1], [targets] * second)]
-    reader_side, source_tokens = TextSide.learn(sources, first, learned[0], limits[0], "X")
-    target_side, target_tokens = TextSide.learn(targets, second, learned[1], limits[1], "y")
+        options = tuple(map(with_tokenizer, options, strings))
+    (reader, sources), (side, targets) = (_new_side(*data[k], options[k], name) for k, name in enumerate(("X", "y")))
+    reader.learn(sources + targets if share else sources, limits[0])
     if share:
-        vocabulary = Vocabulary(*limits[0]).fit(source_tokens + target_tokens)
-        reader_side.vocabulary = target_side.vocabulary = vocabulary
-    return SourceReader(reader_side), TextTarget(target_side, longest_of(target_tokens))
+        side.vocabulary = reader.vocabulary
+    else:
+        side.learn(targets, limits[1])
+    return SourceReader(reader), _target(side, targets, limits[1])
 
 
-def with_tokenizer(options, collections_of_texts):
-    """Return the options with a tokenizer in place of the word "subwords": it is learned from collections of texts."""
+def _new_side(texts, are_strings, options, name):
+    """Return a side without a vocabulary, and the tokens of its texts."""
+    side = TextSide(Vocabulary(), options, are_strings)
+    tokens = side.tokenize(texts, name, learning=True)
+    side.encode(tokens, name)  # raises for reserved tokens
+    return side, tokens
+
+
+def _target(side, tokens, limits):
+    """Return the target of a side whose vocabulary is learned."""
+    if tokens and len(side.vocabulary) == len(SPECIAL_TOKENS):
+        raise ValueError(f"y has no token that appears min_count={limits[0]} times: there is nothing to learn.")
+    return TextTarget(side, 1 + max(map(len, tokens), default=0))
+
+
+def with_tokenizer(options, texts):
+    """Return the options with a tokenizer in place of the word "subwords", which is learned from texts."""
     if options["tokenizer"] != "subwords":
         return options
-    texts = [text for texts in collections_of_texts for text in texts]
-    learned = train_subwords(
-        texts, options["vocab_size"], lowercase=options["lowercase"], normalize=options["normalize"]
-    )
-    return {**options, "tokenizer": learned, "learned": True}
-
-
-def longest_of(tokens):
-    """Return the tokens of the longest of several lists, the end included."""
-    return 1 + max(map(len, tokens), default=0)
+    names = ("vocab_size", "lowercase", "normalize")
+    return {**options, "tokenizer": train_subwords(texts, **{name: options[name] for name in names}), "learned": True}

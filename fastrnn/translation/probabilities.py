@@ -1,0 +1,183 @@
+"""Probabilities, encodings and alignments of estimators that write sequences."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from fastrnn.estimators.examples import check_lengths, check_sample_weight, warn_of_cut
+from fastrnn.estimators.sequences import Sequences
+from fastrnn.networks.decoder import PairBatch
+from fastrnn.text.tokens import close_sentences
+from fastrnn.translation.pairs import Pairs
+from fastrnn.translation.texts import read_once
+from fastrnn.utils.checks import check_fitted
+from fastrnn.utils.ragged import offsets_of, parts_of
+from fastrnn.utils.use import GuardedMixin
+
+
+class Alignment(NamedTuple):
+    """Where a decoder looked while it wrote a sequence.
+
+    Attributes
+    ----------
+    sources : list of str or None
+        The S tokens of the source; None if it is not made of tokens.
+    targets : list of str
+        The T tokens that were written, ``</s>`` last.
+    weights : float32 array (T, S)
+        The share of each of the source's vectors in the context from which a token was predicted; each row adds up to
+        1.
+    """
+
+    sources: list | None
+    targets: list
+    weights: np.ndarray
+
+
+class ProbabilityMixin(GuardedMixin):
+    """Methods of a `SequenceWriter` that compute with given targets, or with the sources alone."""
+
+    def _read(self, X):
+        """Return the sources of X."""
+        check_fitted(self, "network_")
+        sources = self._reader.read(read_once(X))
+        warn_of_cut(sources, self._reader.options, "X")
+        self.network_.held_weights().keep()
+        return sources
+
+    def _pairs(self, X, Y):
+        """Return X and its targets Y as `Pairs`; nothing of a target is cut."""
+        X, Y = read_once(X), read_once(Y)
+        sources, targets = self._read(X), self._target.encode(Y, "Y")
+        check_lengths("X and Y", X, sources, targets)
+        return Pairs(sources, targets, np.ones(len(targets), np.float32), np.arange(len(targets)))
+
+    def predict_log_proba(self, X, Y):
+        """Return the log probability of each token of given targets.
+
+        Parameters
+        ----------
+        X, Y : as X and y in `fit`
+
+        Returns
+        -------
+        list of float64 array (T_i,)
+            Natural logarithms, of the end of the target too. A token that the model does not know counts as ``<unk>``.
+        """
+        pairs = self._pairs(X, Y)
+        return self._by_tokens(pairs, self.network_.log_probs)
+
+    def _by_tokens(self, pairs, compute):
+        """Return `compute(batch)`, arrays (T, B, …), for the tokens of each of `pairs.rows`: a list."""
+        results = {}
+        for rows in self._groups(pairs, pairs.rows):
+            batch = pairs.batch(rows)
+            values = compute(batch)
+            for b, (row, length) in enumerate(zip(rows.tolist(), batch.lengths.tolist(), strict=True)):
+                results[row] = values[:length, b].copy()
+        return [results[row] for row in pairs.rows.tolist()]
+
+    def score_samples(self, X, Y):
+        """Return the log probability of each target.
+
+        Parameters
+        ----------
+        X, Y : as X and y in `fit`
+
+        Returns
+        -------
+        float64 array (n,)
+            Natural logarithms: sums over the tokens, the end included.
+        """
+        return np.array([part.sum() for part in self.predict_log_proba(X, Y)])
+
+    def score(self, X, y, sample_weight=None):
+        """Return the mean log likelihood of a token of the targets, ends included; higher is better.
+
+        Parameters
+        ----------
+        X, y : as in `fit`
+        sample_weight : array-like (n,), default=None
+            Weight of each pair: of each token of its target.
+
+        Returns
+        -------
+        float
+        """
+        parts = self.predict_log_proba(X, y)
+        weights = check_sample_weight(sample_weight, len(parts))
+        sums, lengths = np.array([part.sum() for part in parts]), np.array([len(part) for part in parts])
+        return float(weights @ sums / (weights @ lengths))
+
+    def transform(self, X):
+        """Return the encoding of each source: the vector from which the decoder begins.
+
+        Parameters
+        ----------
+        X : as in `fit`
+
+        Returns
+        -------
+        float32 array (n, M)
+            For a translator, the state of the encoder's last layer after its last step, of both directions.
+        """
+        sources, encoded = self._read(X), None
+        for rows in self._groups(sources, np.arange(len(sources))):
+            part = self.network_.summaries(PairBatch(sources, rows))
+            encoded = np.empty((len(sources), part.shape[1]), part.dtype) if encoded is None else encoded
+            encoded[rows] = part
+        return np.empty((0, 0), np.float32) if encoded is None else encoded
+
+    def align(self, X, Y=None):
+        """Return where the decoder looks while it writes.
+
+        Parameters
+        ----------
+        X : as in `fit`
+        Y : as y in `fit`, default=None
+            The targets that are written; None takes those that `predict` finds.
+
+        Returns
+        -------
+        list of Alignment
+            A named tuple (sources, targets, weights) for each source: its tokens, or None if it has none; the tokens
+            that are written; and a float32 array (T_i, S_i), whose row t has the weights of the source's vectors in the
+            context of token t.
+
+        Raises
+        ------
+        ValueError
+            The model has no attention.
+        """
+        check_fitted(self, "network_")
+        if self.attention is None:
+            raise ValueError("align needs a model with attention, got attention=None.")
+        X = read_once(X)
+        if Y is None:
+            sources = self._read(X)
+            pairs = self._written(sources, self._search(sources))
+        else:
+            pairs = self._pairs(X, Y)
+        weights, names = self._weights(pairs), self._source_tokens(X)
+        written = parts_of(self._target.vocabulary.decode(pairs.targets.values), pairs.targets.offsets)
+        return [
+            Alignment(None if names is None else names[i], tokens, part)
+            for i, (tokens, part) in enumerate(zip(written, weights, strict=True))
+        ]
+
+    def _written(self, sources, found):
+        """Return sources and their predictions, lists of ids, as `Pairs`."""
+        offsets = offsets_of(list(map(len, found)))
+        ids = np.fromiter((i for part in found for i in part), np.int32, offsets[-1])
+        rows = np.arange(len(found))
+        return Pairs(sources, Sequences(*close_sentences(ids, offsets)), np.ones(len(found), np.float32), rows)
+
+    def _weights(self, pairs):
+        """Return the weights of attention for each of `pairs.rows`: a list of float32 arrays (T_i, S_i)."""
+        lengths = pairs.sequences.lengths[pairs.rows].tolist()
+        parts = self._by_tokens(pairs, self.network_.attend)
+        return [part[:, :length] for part, length in zip(parts, lengths, strict=True)]
+
+    def _source_tokens(self, X):
+        """Return the tokens of each source as far as they are read, or None if sources have no tokens."""
+        return None

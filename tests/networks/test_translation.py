@@ -1,0 +1,126 @@
+"""The network of translators: gradients by central differences in float64, and independence of the batch."""
+
+import numpy as np
+import pytest
+
+from fastrnn.estimators.sequences import Sequences
+from fastrnn.networks.decoder import PairBatch
+from fastrnn.networks.translation import TranslationNetwork
+from fastrnn.text.tokens import END_ID, START_ID
+from fastrnn.translation.pairs import Pairs
+from fastrnn.utils.ragged import offsets_of
+from tests.reference import central_difference
+
+SOURCE_LENGTHS, TARGET_LENGTHS = [3, 0, 4, 1], [2, 3, 1, 4]  # a source without tokens; a target with its end alone
+
+
+def network(**options):
+    """Return a network in float64."""
+    options = {
+        "cell": "gru",
+        "num_layers": 1,
+        "bidirectional": True,
+        "attention": "additive",
+        "input_feeding": False,
+        "tie_weights": False,
+        "share_embedding": False,
+        "dropout": 0.0,
+        **options,
+    }
+    return TranslationNetwork(
+        7,
+        7 if options["share_embedding"] else 6,
+        embedding_size=3,
+        hidden_size=4,
+        label_smoothing=0.0,
+        embedding_dropout=0.0,
+        locked_dropout=False,
+        random_state=0,
+        n_jobs=1,
+        dtype="float64",
+        **options,
+    )
+
+
+def pairs():
+    """Return pairs of random ids."""
+    rng = np.random.default_rng(0)
+    sources = Sequences(rng.integers(1, 7, sum(SOURCE_LENGTHS), dtype=np.int32), offsets_of(SOURCE_LENGTHS))
+    offsets = offsets_of(TARGET_LENGTHS)
+    ids = rng.integers(4, 6, offsets[-1], dtype=np.int32)
+    ids[offsets[1:] - 1] = END_ID
+    return Pairs(sources, Sequences(ids, offsets), np.array([1, 2, 0.5, 1], np.float32), np.arange(4))
+
+
+CASES = {
+    "additive": {},
+    "dot, lstm, two layers": {"attention": "dot", "cell": "lstm", "num_layers": 2, "residual": True},
+    "general, one direction, tied": {
+        "attention": "general",
+        "bidirectional": False,
+        "tie_weights": True,
+        "share_embedding": True,
+    },
+    "no attention, two layers": {"attention": None, "num_layers": 2, "tie_weights": True},
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_gradients_by_central_differences(case):
+    net, batch = network(**CASES[case]), pairs().batch(np.arange(4))
+    loss, total = net.train_step(batch)
+    assert total == pytest.approx((batch.weights * TARGET_LENGTHS).sum())
+    assert net.loss(batch) / total == pytest.approx(loss, rel=1e-12)
+    rng = np.random.default_rng(2)
+    for name, array in net.parameters.items():
+        direction = rng.standard_normal(array.shape)
+        slope = central_difference(lambda: net.loss(batch) / total, array, direction)
+        assert slope == pytest.approx(np.vdot(net.grads[name], direction), rel=1e-5, abs=1e-9), name
+
+
+def test_a_shared_embedding_is_one_parameter():
+    net = network(**CASES["general, one direction, tied"])
+    assert not {"target_embedding.weight", "output.weight"} & set(net.parameters)
+    assert net.embedding.parameters["weight"] is net.target_embedding.parameters["weight"]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_predictions_do_not_depend_on_the_batch(case):
+    net, every = network(**CASES[case]), pairs()
+    batch = every.batch(np.arange(4))
+    log_probs, summaries = net.log_probs(batch), net.summaries(batch)
+    for b, length in enumerate(TARGET_LENGTHS):
+        alone = every.batch(np.array([b]))
+        np.testing.assert_array_equal(net.log_probs(alone)[:length, 0], log_probs[:length, b])
+        np.testing.assert_array_equal(net.summaries(alone)[0], summaries[b])
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_steps_give_the_probabilities_of_a_whole_target(case):
+    net, every = network(**CASES[case]), pairs()
+    batch = every.batch(np.arange(4))
+    log_probs = net.log_probs(batch)
+    weights = None if net.decoder.attention is None else net.attend(batch)
+    for b, length in enumerate(TARGET_LENGTHS):
+        rows = np.array([b, 2, b])  # several sequences may have the same source
+        state = net.take(net.start(PairBatch(every.sequences, np.arange(4))), rows)
+        tokens = [START_ID, *batch.targets[:length, b]]
+        with net.held_weights():
+            for t in range(length):
+                following, state = net.advance(state, np.full(3, tokens[t]))
+                assert following.shape == (3, net.target_embedding.num_embeddings)
+                assert np.exp(following).sum(axis=1) == pytest.approx(1)
+                assert following[[0, 2], tokens[t + 1]] == pytest.approx(log_probs[t, b], rel=1e-9)
+                if weights is not None:
+                    assert state.weights[2] == pytest.approx(weights[t, b], rel=1e-9)
+                state = net.take(state, np.array([0, 1, 2]))
+
+
+def test_the_first_pairs_of_a_batch_are_a_batch():
+    net, every = network(), pairs()
+    part = every.batch(np.arange(4)).first(2)
+    assert part.extent == (2, 4)
+    assert net.train_step(part) == net.train_step(
+        PairBatch(part.sources, part.rows, part.inputs, part.targets, part.lengths, part.weights)
+    )
+    assert PairBatch(every.sequences, np.arange(4)).first(3).extent == (3, 4)
