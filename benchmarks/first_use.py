@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 
-MODELS = ("RNNLanguageModel", "RNNTagger")
+MODELS = ("RNNLanguageModel", "RNNTagger", "RNNTranslator")
 # Runs in a process of its own. A kernel's time is the processor's, without that of kernels compiled within it.
 SCRIPT = """
 import json, sys, time
@@ -45,6 +45,8 @@ event.register("numba:compile", kernels)
 data = [["the cat sat on the mat", "the dog sat on the log"] * 200]
 if sys.argv[1] == "RNNTagger":
     data = [[text.split() for text in data[0]], [["DET", "NOUN", "VERB", "ADP", "DET", "NOUN"]] * 400]
+if sys.argv[1] == "RNNTranslator":
+    data = [data[0], [text.upper() for text in data[0]]]
 for name in ("first fit", "fit again"):
     begin = time.perf_counter()
     cls(sys.argv[2], max_iter=2, random_state=0).fit(*data)

@@ -18,6 +18,7 @@ from fastrnn import (
     RNNRegressor,
     RNNStepRegressor,
     RNNTagger,
+    RNNTranslator,
     persistence,
 )
 
@@ -49,6 +50,7 @@ def _models():
         CRFTagger().fit(TOKENS, TAGS),
         RNNStepRegressor("rnn", 5, max_iter=1, bidirectional=False, random_state=0).fit(SERIES, SERIES),
         RNNTagger("rnn", 5, 5, max_iter=1, char_encoder="ngrams", random_state=0).fit(TOKENS, TAGS),
+        RNNTranslator("rnn", 5, 5, max_iter=1, random_state=0).fit(LINES, LABELS),
     ]
     return {type(model).__name__: model for model in models}
 
@@ -60,7 +62,8 @@ def models():
 
 @pytest.fixture(params=["RNNLanguageModel", "NGramLanguageModel", "CacheLanguageModel", "InterpolatedLanguageModel",
                         "NeuralCacheLanguageModel", "DynamicEvaluation", "RNNClassifier", "RNNRegressor",
-                        "MeanEmbeddingClassifier", "RNNTagger", "CRFTagger", "RNNStepRegressor"])  # fmt: skip
+                        "MeanEmbeddingClassifier", "RNNTagger", "CRFTagger", "RNNStepRegressor",
+                        "RNNTranslator"])  # fmt: skip
 def model(request, models):
     return models[request.param]
 

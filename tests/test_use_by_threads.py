@@ -27,6 +27,7 @@ from fastrnn import (
     RNNRegressor,
     RNNStepRegressor,
     RNNTagger,
+    RNNTranslator,
     _memory,
     inspection,
     layers,
@@ -189,6 +190,7 @@ def fitted_classifiers():
     yield "crf tagger", CRFTagger(input="text").fit(LINES, spans)
     yield "tagger", RNNTagger(input="text", embedding_size=8, char_hidden_size=8, **options).fit(LINES, spans)
     yield "series tagger", RNNTagger("gru", input="series", **options).fit(steps, [part[:, 0] > 0 for part in steps])
+    yield "translator", RNNTranslator(embedding_size=8, **options).fit(LINES, [line[::-1] for line in LINES])
     yield "step regressor", RNNStepRegressor("gru", bidirectional=False, **options).fit(steps, steps)
 
 
@@ -200,7 +202,9 @@ def classifiers():
 def classifier_calls(model):
     """Return every way to predict with an estimator of sequences."""
     inputs = series(1, [4, 1, 7, 2]) if model.input == "series" else TEXTS
-    names = ("predict", "predict_proba", "predict_log_proba", "decision_function", "transform")
+    names = ["predict", "predict_proba", "predict_log_proba", "decision_function", "transform"]
+    if isinstance(model, RNNTranslator):
+        names.remove("predict_log_proba")  # takes targets too
     return [
         lambda part=inputs[first : first + count], method=method: getattr(model, method)(part)
         for method in names
@@ -219,13 +223,16 @@ def step_by_step(model, steps):
 
 
 @pytest.mark.parametrize("name", ["mean", "text", "series", "regressor", "crf tagger", "tagger", "series tagger",
-                                  "step regressor"])  # fmt: skip
+                                  "step regressor", "translator"])  # fmt: skip
 def test_classifiers_give_serial_bits(classifiers, name):
     model = classifiers[name]
     model = copy.deepcopy(model)  # so that the threads come to weights that nobody has prepared
     calls = classifier_calls(model)
     if name in ("mean", "text"):
         calls += [lambda text=text: inspection.explain(model, text).contributions for text in TEXTS[:2]]
+    if name == "translator":
+        calls += [lambda part=TEXTS[first : first + 2]: model.score_samples(part, part) for first in (0, 2)]
+        calls.append(lambda: [part.weights for part in model.align(TEXTS)])
     if name == "step regressor":
         calls += [lambda part=part: step_by_step(model, part) for part in series(1, [4, 7])]
         calls.append(lambda: model.generate(series(1, [4])[0], 3))

@@ -10,6 +10,8 @@ from fastrnn.layers import Attention, Decoder, Dense, Dropout, Embedding, Softma
 from fastrnn.networks._memory import within_memory
 from fastrnn.networks.base import Network
 from fastrnn.networks.heads import SoftmaxHead
+from fastrnn.text.batching import shift_right
+from fastrnn.text.tokens import START_ID
 from fastrnn.utils.recurrent import as_state, state_parts
 from fastrnn.utils.shared import Held
 
@@ -95,6 +97,34 @@ class DecoderState(NamedTuple):
     weights: np.ndarray | None = None
 
 
+class ScheduledSampling:
+    """Replaces inputs of a decoder by its own predictions, the more the longer it trains (Bengio et al. 2015).
+
+    Parameters
+    ----------
+    probability : float
+        Of a replacement at the end of the training; it rises from 0 in a straight line.
+    n_passes : int
+        Passes of the training.
+    seed : int
+
+    Attributes
+    ----------
+    n_done : int
+        Passes so far.
+    """
+
+    def __init__(self, probability, n_passes, seed):
+        self.probability, self.n_passes, self.seed, self.n_done = probability, n_passes, seed, 0
+
+    def mask(self, shape):
+        """Return which inputs of the next pass are replaced, bool (T, B)."""
+        probability = self.probability * min(1.0, self.n_done / self.n_passes)
+        drawn = np.random.default_rng((self.seed, self.n_done)).random(shape)
+        self.n_done += 1
+        return drawn < probability
+
+
 class TargetHead(SoftmaxHead):
     """A token of a vocabulary at each step; the examples have weights."""
 
@@ -105,6 +135,10 @@ class TargetHead(SoftmaxHead):
         weights = batch.weights.astype(np.float64) * (batch.targets >= 0)  # (T, B)
         total = float(weights.sum())
         return weights * (scale / max(total, 1e-30)), total
+
+    def best(self, h):
+        """Return the most probable token of each row, an int array (…), for rows h (…, H)."""
+        return self.layer.backend.to_numpy(self.layer.forward(h)).argmax(axis=-1)
 
     def log_distribution(self, h):
         """Return the natural logarithms of the probabilities of all tokens, float64 (n, V), for rows h (n, H)."""
@@ -119,6 +153,8 @@ class DecoderNetwork(Network):
     softmax (Wu et al. 2016). A subclass makes its encoder, calls `add_decoder`, and writes `encode_sources` and
     `encode_sources_backward`.
     """
+
+    sampling = None  # a `ScheduledSampling`, or None
 
     @abc.abstractmethod
     def encode_sources(self, batch, training=False):
@@ -202,9 +238,20 @@ class DecoderNetwork(Network):
 
     def encode_training(self, batch):
         """Return the vectors that predict the targets, with noise; see `Network.encode_training`."""
-        encoded = self.encode_sources(batch, training=True)
-        h, _ = self._read_targets(batch, self._begin(encoded, training=True), training=True)
+        state = self._begin(self.encode_sources(batch, training=True), training=True)
+        if self.sampling is not None:
+            batch = batch._replace(inputs=self._with_predictions(batch, state))
+        h, _ = self._read_targets(batch, state, training=True)
         return h, batch.lengths
+
+    def _with_predictions(self, batch, state):
+        """Return the inputs of a batch; some are replaced by what is predicted, without noise, from the true ones."""
+        replaced = self.sampling.mask(batch.inputs.shape)
+        replaced[0] = False  # <s>
+        if not replaced.any():
+            return batch.inputs
+        predicted = self.head.best(self._read_targets(batch, state)[0])
+        return np.where(replaced, shift_right(predicted, START_ID), batch.inputs)
 
     def encode_backward(self, dh, scale):
         """Add to the gradients; see `Network.encode_backward`."""
@@ -212,6 +259,23 @@ class DecoderNetwork(Network):
         dx, d_state, d_memory = self.decoder.backward(dy)
         self.target_embedding.backward(self.target_dropout.backward(dx))
         self.encode_sources_backward(d_memory, self._bridge_backward(d_state))
+
+    def training_state(self):
+        """Return the state of training besides the parameters; see `Network.training_state`."""
+        content, arrays = super().training_state()
+        return {**content, "sampled": 0 if self.sampling is None else self.sampling.n_done}, arrays
+
+    def set_training_state(self, content, arrays):
+        """Restore the state that `training_state` returned."""
+        super().set_training_state(content, arrays)
+        if self.sampling is not None:
+            self.sampling.n_done = content["sampled"]
+
+    def without_noise(self):
+        """Return a copy that is trained without dropout and sampling; see `Network.without_noise`."""
+        network = super().without_noise()
+        network.sampling = None
+        return network
 
     def _begin(self, encoded, training=False):
         """Return the `DecoderState` before the first token."""

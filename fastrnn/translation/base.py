@@ -9,6 +9,8 @@ import numpy as np
 from fastrnn.estimators.base import Learned
 from fastrnn.estimators.examples import check_lengths, check_sample_weight, warn_of_cut
 from fastrnn.estimators.recurrent import RecurrentSequenceEstimator
+from fastrnn.layers.dropout import check_probability
+from fastrnn.networks.decoder import ScheduledSampling
 from fastrnn.text.normalization import check_preprocessing
 from fastrnn.text.tokenizers import get_tokenizer
 from fastrnn.training.averaging import WeightAverage
@@ -144,6 +146,14 @@ class SequenceWriter(BriefHelpMixin, SearchMixin, ProbabilityMixin, RecurrentSeq
         check_lengths("X_val and y_val", X, sources, targets)
         return Pairs(sources, targets, np.ones(len(targets), np.float32), np.arange(len(targets)))
 
+    def _train(self, learned, examples, held_out, optimizer, max_iter, random_state, *options):
+        sampling = None
+        if self.scheduled_sampling:
+            n_passes = max_iter * -(-len(examples.rows) // self.batch_size)
+            sampling = ScheduledSampling(self.scheduled_sampling, n_passes, int(random_state.randint(1 << 31)))
+        learned.network.sampling = sampling
+        return super()._train(learned, examples, held_out, optimizer, max_iter, random_state, *options)
+
     def _further_options(self, held_out):
         average = None
         if self.averaging is not None:
@@ -183,6 +193,7 @@ class SequenceWriter(BriefHelpMixin, SearchMixin, ProbabilityMixin, RecurrentSeq
     def _check_parameters(self):
         super()._check_parameters()
         check_choice("attention", self.attention, ATTENTIONS)
+        check_probability("scheduled_sampling", self.scheduled_sampling)
         check_choice("schedule", self.schedule, SCHEDULES)
         if isinstance(self.warmup, bool) or not isinstance(self.warmup, numbers.Integral) or self.warmup < 0:
             raise ValueError(f"warmup must be an integer of at least 0, got {shown(self.warmup)}.")

@@ -80,6 +80,10 @@ class RNNTranslator(SequenceWriter):
     label_smoothing : float, default=0.0
         Share of the probability that the training gives all tokens alike (Szegedy et al. 2016). `loss_curve_` has the
         smoothed loss; scores are those of the targets.
+    scheduled_sampling : float, default=0.0
+        Probability that the decoder reads its own prediction in place of the token before, so that it learns to go on
+        after a mistake. It rises from 0 to this value in the course of a training (Bengio et al. 2015). Predictions
+        are those of one more pass that reads the true tokens.
     optimizer : {"adam", "sgd", …} or Optimizer, default="adam"
     learning_rate_init : float, default=1e-3
     batch_size : int, default=64
@@ -174,6 +178,7 @@ class RNNTranslator(SequenceWriter):
         weight_dropout=0.0,
         residual=False,
         label_smoothing=0.0,
+        scheduled_sampling=0.0,
         optimizer="adam",
         learning_rate_init=1e-3,
         batch_size=64,

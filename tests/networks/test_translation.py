@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fastrnn.estimators.sequences import Sequences
-from fastrnn.networks.decoder import PairBatch
+from fastrnn.networks.decoder import PairBatch, ScheduledSampling
 from fastrnn.networks.translation import TranslationNetwork
 from fastrnn.text.tokens import END_ID, START_ID
 from fastrnn.translation.pairs import Pairs
@@ -124,3 +124,27 @@ def test_the_first_pairs_of_a_batch_are_a_batch():
         PairBatch(part.sources, part.rows, part.inputs, part.targets, part.lengths, part.weights)
     )
     assert PairBatch(every.sequences, np.arange(4)).first(3).extent == (3, 4)
+
+
+def test_sampled_inputs_are_predictions_of_the_step_before():
+    net, batch = network(), pairs().batch(np.arange(4))
+    net.sampling = ScheduledSampling(0.9, n_passes=1, seed=0)
+    state = net._begin(net.encode_sources(batch))
+    predicted = net.head.best(net._read_targets(batch, state)[0])
+    np.testing.assert_array_equal(net._with_predictions(batch, state), batch.inputs)  # at first the true ones
+    inputs = net._with_predictions(batch, state)
+    assert (inputs[0] == START_ID).all()
+    replaced = inputs != batch.inputs
+    assert replaced.any()
+    np.testing.assert_array_equal(inputs[1:][replaced[1:]], predicted[:-1][replaced[1:]])
+
+
+def test_scheduled_sampling_goes_on_where_a_checkpoint_was_written():
+    batch, nets = pairs().batch(np.arange(4)), [network(), network()]
+    for net in nets:
+        net.sampling = ScheduledSampling(0.9, n_passes=5, seed=0)
+    for _ in range(3):
+        nets[0].train_step(batch)
+    nets[1].set_training_state(*nets[0].training_state())
+    assert nets[0].train_step(batch) == nets[1].train_step(batch)
+    assert nets[0].train_step(batch) != nets[1].without_noise().train_step(batch)

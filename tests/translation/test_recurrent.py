@@ -160,6 +160,12 @@ def test_a_checkpoint_resumes_a_training(tmp_path):
         part.fit(X, Y[::-1], checkpoint=tmp_path / "c")
 
 
+def test_scheduled_sampling_changes_the_training():
+    options = {**SMALL, "max_iter": 3}
+    true, sampled = (RNNTranslator(**options, scheduled_sampling=p).fit(X, Y) for p in (0.0, 0.5))
+    assert sampled.loss_curve_[-1] > true.loss_curve_[-1]
+
+
 def test_validation_keeps_the_best_weights():
     options = {**SMALL, "max_iter": 3, "learning_rate_init": 0.5}
     model = RNNTranslator(**options).fit(X, Y, X_val=X[:4], y_val=Y[:4])
@@ -213,6 +219,7 @@ def test_data_that_cannot_be_used(model, sources, targets, message):
         ({"warmup": -1}, "warmup must be"),
         ({"max_length": (5, 0)}, "max_length must be an integer of at least 1"),
         ({"label_smoothing": 1.0}, "label_smoothing must be"),
+        ({"scheduled_sampling": -0.1}, "scheduled_sampling must be"),
         ({"share_vocabulary": "yes"}, "share_vocabulary must be"),
         ({"tokenizer": None}, r"X\[0\] must be a list of tokens with tokenizer=None, got 'one two'"),
     ],
