@@ -36,6 +36,7 @@ _MODULES = {  # each module's part of the seam
     "recurrent_passes": "make_direction",
     "rows": "add_to_rows assign_rows spread_rows take_rows",
     "threads": "effective_n_jobs warm_up_threads",
+    "top_classes": "most_probable",
 }
 MODULE_OF = {name: module for module, names in _MODULES.items() for name in names.split()}
 

@@ -23,7 +23,7 @@ from fastrnn.simd import Vector, exp, lanes, lanes_of, load, load_first, primiti
 CHUNK_SIZE = 4_000_000  # probabilities that are kept at once
 CLASS_BLOCK = 96
 # Below every logit that matters, and finite: all logits of a block may be minus infinity.
-_LOWEST = -1e38
+LOWEST = -1e38
 
 
 def _maximum(a, b):
@@ -49,7 +49,7 @@ def softmax(logits):
     classes = logits.shape[1]
     for row in range(len(logits)):
         start = row * classes
-        largest = _LOWEST
+        largest = LOWEST
         for v in range(classes):
             if logits[row, v] > largest:
                 largest = logits[row, v]
@@ -66,7 +66,7 @@ def _block_exponentials(logits, offset, padded, block, maxima, sums, place):
     """Replace a block of logits l by e^(l - m), with m the maximum in each lane; put m and the sums into tables."""
     # logits[offset:] (block, padded), maxima[place:] (padded,), sums[place:] (padded,)
     for j in range(0, padded, lanes(logits)):
-        largest = maximum(load(logits, offset + j), _LOWEST)
+        largest = maximum(load(logits, offset + j), LOWEST)
         for v in range(1, block):
             largest = maximum(load(logits, offset + v * padded + j), largest)
         total = zero(largest)
@@ -79,7 +79,7 @@ def _block_exponentials(logits, offset, padded, block, maxima, sums, place):
 
 
 @kernel(inline="always")
-def _join_blocks(maxima, sums, padded, blocks):
+def join_blocks(maxima, sums, padded, blocks):
     """Replace each block's maximum m by its factor e^(m - M); M and the joint sum become the tables' last lines."""
     # maxima, sums (blocks + 1, padded)
     end = blocks * padded
@@ -112,7 +112,7 @@ def _add_all_logits(log_probs, logits, offset, padded, block, share, scratch, pl
 @kernel(inline="always")
 def _panel_log_probs(log_probs, probabilities, panel, line, x_panel, weight, bias, targets, smoothing, maxima, sums,
                      row, rows):  # fmt: skip
-    """Compute the block-wise exponentials of a panel's logits, the tables of `_join_blocks`, and log p of the targets.
+    """Compute the block-wise exponentials of a panel's logits, the tables of `join_blocks`, and log p of the targets.
 
     `line` is the distance between the lines of two classes, or 0 to overwrite one block of classes with the next.
     """
@@ -138,7 +138,7 @@ def _panel_log_probs(log_probs, probabilities, panel, line, x_panel, weight, bia
             _add_all_logits(log_probs, probabilities, start, padded, block, smoothing / classes, sums, b * padded,
                             row, rows)  # fmt: skip
         _block_exponentials(probabilities, start, padded, block, maxima, sums, b * padded)
-    _join_blocks(maxima, sums, padded, blocks)
+    join_blocks(maxima, sums, padded, blocks)
     for i in range(rows):
         last = blocks * padded + i
         log_probs[row + i] -= np.float64(maxima[last]) + math.log(np.float64(sums[last]))

@@ -7,6 +7,27 @@ import numpy as np
 from fastrnn.kernels.beams import best_extensions, part_extensions
 
 
+class MostProbable(NamedTuple):
+    """The most probable tokens of each row, from a decoder that makes no distributions over all tokens.
+
+    It leaves the forbidden tokens out, and suits no search with constraints beyond them.
+
+    Attributes
+    ----------
+    log_probs : float64 array (n, count)
+        Largest first; at least twice the beam's width of them. Minus infinity where there are fewer.
+    tokens : int32 array (n, count)
+    """
+
+    log_probs: np.ndarray
+    tokens: np.ndarray
+
+    @property
+    def shape(self):
+        """The number of rows, and that of tokens of each."""
+        return self.tokens.shape
+
+
 class Hypotheses(NamedTuple):
     """Sequences of equally many tokens, those of an input side by side, the most probable first.
 
@@ -37,7 +58,7 @@ class Hypotheses(NamedTuple):
 
         Parameters
         ----------
-        log_probs : float array (n, V)
+        log_probs : float array (n, V), or MostProbable
             Those of the next token.
         count : int
 
@@ -50,7 +71,12 @@ class Hypotheses(NamedTuple):
         shape, counts = (len(begins), count), np.empty(len(begins), np.int64)
         rows, tokens, totals = np.zeros(shape, np.int64), np.empty(shape, np.int32), np.empty(shape)
         offsets = np.append(begins, len(self.inputs))
-        best_extensions(rows, tokens, totals, counts, np.ascontiguousarray(log_probs), self.log_probs, offsets)
+        listed = isinstance(log_probs, MostProbable)
+        values = np.ascontiguousarray(log_probs.log_probs if listed else log_probs)
+        best_extensions(rows, tokens, totals, counts, values, self.log_probs, offsets)
+        if listed:
+            tokens[np.arange(count) >= counts[:, np.newaxis]] = 0  # behind what was found
+            tokens = log_probs.tokens[rows, tokens]
         return Extensions(self.inputs[begins], rows, tokens, totals, counts)
 
     def extended(self, extensions, chosen):
@@ -134,13 +160,15 @@ class Constraints:
             self.prefixes[np.arange(lengths.max()) < lengths[:, np.newaxis]] = np.concatenate(prefixes).astype(np.intp)
 
     def apply(self, log_probs, hypotheses):
-        """Set log probabilities (n, V) of tokens that may not follow to minus infinity.
+        """Set log probabilities (n, V) of tokens that may not follow to minus infinity; leave `MostProbable` alone.
 
         Returns
         -------
         bool array (n,) or None
             Whether the next token of each hypothesis is one of its prefix; None if there are no prefixes this long.
         """
+        if isinstance(log_probs, MostProbable):
+            return None
         length, forced = hypotheses.tokens.shape[1], None
         if self.prefixes is not None and length < self.prefixes.shape[1]:
             wanted = self.prefixes[hypotheses.inputs, length]

@@ -4,7 +4,8 @@ A decoder has three parts, and needs no vocabulary:
 
 ``start``
     The pair (log_probs, state) after the prompts or encoded inputs. ``log_probs`` is a float array (n_inputs, V): the
-    natural log probabilities of the first token. ``state`` is the decoder's memory, a row for each input.
+    natural log probabilities of the first token, or `MostProbable`: the largest. ``state`` is the decoder's memory, a
+    row for each input.
 ``advance(state, tokens)``
     Returns such a pair after one more token for each row; ``tokens`` is an int32 array (n,).
 ``take(state, rows)``
@@ -114,7 +115,7 @@ def beam_search(
     [([], '0.60'), ([1], '0.42')]
     """
     constraints = Constraints(end_id, forbidden, prefixes, min_length)
-    limits = np.broadcast_to(np.asarray(max_length), len(start[0]))
+    limits = np.broadcast_to(np.asarray(max_length), start[0].shape[:1])
     ranking = _Ranking(length_penalty, length_offset, coverage, limits)
     return _search(start, advance, take, constraints, ranking, beam_width, n, stops).best()
 
@@ -122,7 +123,7 @@ def beam_search(
 def _search(start, advance, take, constraints, ranking, beam_width, n, stops):
     """Follow the hypotheses of all inputs to their ends; return what was `_Found`."""
     (log_probs, state), coverage, end_id = start, ranking.coverage, constraints.end_id
-    found, open_ones = _Found(len(log_probs), n, end_id), Hypotheses.start(len(log_probs))
+    found, open_ones = _Found(len(ranking.limits), n, end_id), Hypotheses.start(len(ranking.limits))
     covered = None if coverage is None else coverage.attention(state)  # (n, S), of the steps so far
     while len(open_ones.inputs):
         forced = constraints.apply(log_probs, open_ones)

@@ -144,6 +144,28 @@ class Softmax(Dense):
         self.backend.softmax(self.backend.reshape(probabilities, (rows, self.num_classes)))
         return probabilities
 
+    def most_probable(self, x, count, allowed):
+        """Return the most probable classes of each row; the results of a row do not depend on the others.
+
+        Parameters
+        ----------
+        x : array-like (n, H)
+        count : int
+            Number of classes.
+        allowed : bool ndarray (V,)
+            The classes that may be found. The others keep their share of the probability.
+
+        Returns
+        -------
+        log_probs : ndarray of float64 (n, count)
+            Natural logarithms of probabilities, largest first; minus infinity where fewer classes are allowed.
+        classes : ndarray of int32 (n, count)
+        """
+        x = self.backend.asarray(x, self.dtype)
+        log_probs, classes = np.empty((x.shape[0], count)), np.empty((x.shape[0], count), np.int32)
+        self.backend.most_probable(log_probs, classes, x, *self.logit_map(), allowed, self.n_jobs)
+        return log_probs, classes
+
     def packed(self):
         """Return weight and bias as the backend's `generate` takes them: an opaque object."""
         return self.backend.pack_logit_map(*self.logit_map())

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fastrnn.language.hypotheses import MostProbable
 from fastrnn.language.search import Coverage, beam_search, complete, largest
 
 END = 2  # anywhere but where the language models have it
@@ -188,6 +189,23 @@ def test_hypotheses_that_cannot_win_are_dropped():
     decoder.n_rows.clear()
     decoder.search([0], beam_width=3, max_length=9, n=3)
     assert max(decoder.n_rows) > 1
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_most_probable_tokens_of_each_row_are_enough(seed):
+    decoder, inputs, width = random_tables(seed, size=9), np.array([0, 1, 2, 1]), 3
+    forbidden = [4, 1]
+
+    def listed(pair):
+        log_probs, state = pair
+        log_probs[:, forbidden] = -np.inf
+        tokens = np.argsort(-log_probs, axis=1, kind="stable")[:, : 2 * width].astype(np.int32)
+        return MostProbable(np.take_along_axis(log_probs, tokens, axis=1), tokens), state
+
+    options = {"end_id": END, "beam_width": width, "max_length": 5, "n": 3, "length_penalty": 0.5}
+    found = beam_search(listed(decoder.start(inputs)), lambda state, tokens: listed(decoder.advance(state, tokens)),
+                        decoder.take, **options)  # fmt: skip
+    assert found == decoder.search(inputs, forbidden=forbidden, **{k: options[k] for k in list(options)[1:]})
 
 
 def test_an_equal_probability_prefers_the_first_row_and_token():

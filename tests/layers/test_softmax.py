@@ -176,6 +176,18 @@ def test_tied_weights_are_one_array():
     assert not embedding.parameters["weight"].any()
 
 
+@pytest.mark.parametrize("bias", [True, False])
+def test_the_most_probable_classes(bias):
+    layer, x, _, _ = problem((40,), bias=bias)
+    allowed = np.arange(130) % 3 > 0
+    log_probs, classes = layer.most_probable(x, 7, allowed)
+    expected = layer.log_probs(np.repeat(x, 130, axis=0), np.tile(np.arange(130), 40)).reshape(40, 130)
+    expected[:, ~allowed] = -np.inf
+    order = np.argsort(-expected, axis=1)[:, :7]
+    assert classes.tolist() == order.tolist()
+    np.testing.assert_allclose(log_probs, np.take_along_axis(expected, order, 1), rtol=1e-12)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [

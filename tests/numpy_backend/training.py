@@ -3,6 +3,7 @@
 import functools
 
 import numpy as np
+from scipy.special import logsumexp
 
 
 def part(array, rows):
@@ -124,3 +125,13 @@ def half_squared_error(d_outputs, outputs, targets, weights):
 def adapt_weights(weight, grad, origin, rms, mean_rms, rate, decay, epsilon):
     pull, step = (decay, grad) if rms is None else (np.minimum(decay * rms / mean_rms, 1), grad / (rms + epsilon))
     weight += pull * (origin - weight) - rate * step
+
+
+def most_probable(log_probs, classes, x, weight, bias, allowed, n_jobs=None):
+    logits = (x @ weight.T + bias).astype(np.float64)
+    log_p = logits - logsumexp(logits, axis=1, keepdims=True)
+    log_p[:, ~allowed] = -np.inf
+    order = np.argsort(-log_p, axis=1, kind="stable")[:, : log_probs.shape[1]]
+    log_probs[:], classes[:] = -np.inf, 0
+    classes[:, : order.shape[1]] = order
+    log_probs[:, : order.shape[1]] = np.take_along_axis(log_p, order, axis=1)
