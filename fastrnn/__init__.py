@@ -12,6 +12,7 @@ _PUBLIC = {  # imported when they are first used, so that `import fastrnn` stays
     "MeanEmbeddingClassifier": "fastrnn.classification",
     "NGramLanguageModel": "fastrnn.ngram",
     "NeuralCacheLanguageModel": "fastrnn.language",
+    "RNNCaptioner": "fastrnn.translation",
     "RNNClassifier": "fastrnn.classification",
     "RNNLanguageModel": "fastrnn.language",
     "RNNRegressor": "fastrnn.classification",

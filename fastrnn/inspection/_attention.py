@@ -3,7 +3,6 @@
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
 from fastrnn.inspection._coloured_text import printable
 from fastrnn.inspection._display import Display, set_title
@@ -80,7 +79,7 @@ def attention(model, x, y=None):
     Raises
     ------
     TypeError
-        The model has no method ``attention``.
+        The model has no method ``align``.
     ValueError
         The model has no attention (``attention=None``), or `x` is not one source.
 
@@ -88,12 +87,21 @@ def attention(model, x, y=None):
     ----------
     Bahdanau, Cho and Bengio, "Neural machine translation by jointly learning to align and translate", ICLR 2015: the
     figures of sentence pairs.
+
+    Examples
+    --------
+    >>> from fastrnn import RNNTranslator
+    >>> from fastrnn.inspection import attention
+    >>> X, y = ["a b c", "b c", "c a b", "a a"] * 8, ["A B C", "B C", "C A B", "A A"] * 8
+    >>> model = RNNTranslator(hidden_size=8, embedding_size=8, max_iter=2, random_state=0).fit(X, y)
+    >>> result = attention(model, "a b c", "A B C")
+    >>> result.sources, result.targets, result.weights.shape
+    (['a', 'b', 'c'], ['A', 'B', 'C', '</s>'], (4, 3))
     """
     estimator, X = last_step(model, [x])
-    if not hasattr(estimator, "attention") or not hasattr(estimator, "predict_log_proba"):
+    if not hasattr(estimator, "align"):
         raise TypeError(f"model must be an RNNTranslator or an RNNCaptioner, got {shown(type(estimator).__name__)}.")
-    check_is_fitted(estimator)
-    (aligned,) = estimator.attention(X, None if y is None else [y])
+    (aligned,) = estimator.align(X, None if y is None else [y])
     return AttentionMatrix(*aligned)
 
 

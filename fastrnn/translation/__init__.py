@@ -1,5 +1,6 @@
 """Estimators that write sequences: translators of sequences, and captioners of vectors."""
 
+from fastrnn.translation.captioner import RNNCaptioner
 from fastrnn.translation.recurrent import RNNTranslator
 
-__all__ = ["RNNTranslator"]
+__all__ = ["RNNCaptioner", "RNNTranslator"]

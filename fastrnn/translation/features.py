@@ -28,11 +28,9 @@ class FeatureReader:
         Names of the columns, if the training's X was a table with names.
     """
 
-    vocabulary = None  # X has no tokens
-
     def __init__(self, mean, scale, has_regions, columns=None):
         self.mean, self.scale, self.has_regions, self.columns = mean, scale, has_regions, columns
-        self.options = {}
+        self.options = {}  # nothing of X is cut off
 
     @property
     def n_features(self):
@@ -76,14 +74,6 @@ class FeatureReader:
             )
         return Sequences(rows.astype(np.float32), offsets)
 
-    def features(self, sequences):
-        """Return what the network reads: the sequences themselves."""
-        return sequences
-
-    def tokens(self, sequences):
-        """Return None for each example: regions have no names."""
-        return [None] * len(sequences)
-
     def get_learned(self):
         """Return the plain values and the arrays that a file keeps."""
         content = {"has_regions": self.has_regions, "columns": self.columns}
@@ -114,6 +104,8 @@ def _parts(X, n_features=None):
     X = list(X) if isinstance(X, collections.abc.Iterator | collections.abc.Sequence) else X
     if isinstance(X, list) and not X:
         return [], False
+    if isinstance(X, list) and any(isinstance(part, str | bytes) for part in X):
+        raise ValueError(f"{_EXPECTED}, got {shown(X)}.")
     if not isinstance(X, list) or not _are_separate(X):
         return _parts_of_array(X, n_features)
     parts = [_region_set(part, i) for i, part in enumerate(X)]
