@@ -38,7 +38,7 @@ def things(n, seed=0):
 @pytest.fixture(scope="module")
 def model():
     """Return a captioner of regions."""
-    return RNNCaptioner(max_iter=40, attention="dot", batch_size=16, **SMALL).fit(*things(150))
+    return RNNCaptioner(max_iter=60, attention="dot", batch_size=16, **SMALL).fit(*things(150))
 
 
 @pytest.fixture(scope="module")
