@@ -24,10 +24,22 @@ from fastrnn._memory import borrow_room, give_back
 from fastrnn.kernels.cross_entropy import maximum
 from fastrnn.kernels.gemm import PANEL_VECTORS, TILE_ROWS, Strides, pack, packed_size, product_block
 from fastrnn.kernels.threads import enter, leave, run_kernel, split, worth
-from fastrnn.simd import exp, lanes, lanes_of, load, load_first, max_lanes, store, store_first, sum_lanes, zero
+from fastrnn.simd import (
+    exp,
+    lanes,
+    lanes_of,
+    load,
+    load_first,
+    max_lanes,
+    sigmoids,
+    store,
+    store_first,
+    sum_lanes,
+    zero,
+)
 
 GROUP = 4  # vectors that share a division, which costs as much as ten products
-_FEW_STEPS = 4  # fewer queries of a source are no matrix worth packing
+_MANY_STEPS = 4  # fewer queries of a source are no matrix worth packing for
 # (largest key and query, largest 1 + e^2(q + k)): products of two powers, and of four denominators, are finite.
 _FLOAT32_BOUNDS, _FLOAT64_BOUNDS = (20.0, 1e9), (150.0, 1e18)
 
@@ -41,7 +53,7 @@ def padded_keys(size, dtype):
 def row_size(steps, size, dtype):
     """Return how many elements the scratch array of `attend_row` needs: for `steps` source rows, keys of `size`."""
     width = lanes_of(np.empty(0, dtype))
-    return -(-steps // width) * width + padded_keys(size, dtype)
+    return padded_keys(size, dtype) + -(-steps // width) * width
 
 
 # --------------------------------------------------------------------------------------------------- additive score
@@ -68,63 +80,63 @@ def prepare_keys(powers, keys, begin, end):
 
 
 @kernel(cache=False)
-def _prepare_query(row, place, queries, query_at, size, padded, reach):
-    """Write −e^(2·query) to `row`, or 2·query where the powers would be too large; return whether it is the first."""
-    largest, bounds = zero(load(row, place)), _bounds(row)
-    for j in range(0, padded, lanes(row)):
+def _prepare_query(row, queries, query_at, size, score, reach):
+    """Write −e^(2·query) to `row`, or −2·query where powers would be too large; return whether it is the first."""
+    if score is None:
+        return False
+    largest, bounds = zero(load(row, 0)), _bounds(row)
+    for j in range(0, len(score), lanes(row)):
         query = load_first(queries, query_at + j, size - j)
         largest = maximum(maximum(query, -query), largest)
-        store(row, place + j, query + query)
+        store(row, j, query * -2)
     near = reach <= bounds[0] and max_lanes(largest) <= bounds[0]
     if near:
-        for j in range(0, padded, lanes(row)):
-            store(row, place + j, -exp(load(row, place + j)))
+        for j in range(0, len(score), lanes(row)):
+            store(row, j, -exp(-load(row, j)))
     return near
 
 
 @kernel(cache=False)
-def _denominators(row, place, keys, key_at, left, powers, power_at, near, lowest):
-    """Return a group of vectors of −(1 + e^(2·(query + key))), none below `lowest`."""
+def _fractions(row, j, keys, key_at, left, powers, power_at, near, lowest):
+    """Return a group of vectors of (tanh(query + key) − 1) / 2 = −1 / (1 + e^(2·(query + key)))."""
     width = lanes(row)
     if near:
-        return (
-            maximum(lowest, load(row, place) * load(powers, power_at) - 1),
-            maximum(lowest, load(row, place + width) * load(powers, power_at + width) - 1),
-            maximum(lowest, load(row, place + 2 * width) * load(powers, power_at + 2 * width) - 1),
-            maximum(lowest, load(row, place + 3 * width) * load(powers, power_at + 3 * width) - 1),
-        )
+        a = maximum(lowest, load(row, j) * load(powers, power_at) - 1)
+        b = maximum(lowest, load(row, j + width) * load(powers, power_at + width) - 1)
+        c = maximum(lowest, load(row, j + 2 * width) * load(powers, power_at + 2 * width) - 1)
+        d = maximum(lowest, load(row, j + 3 * width) * load(powers, power_at + 3 * width) - 1)
+        ab, cd = a * b, c * d
+        inverse = 1 / (ab * cd)
+        of_ab, of_cd = inverse * cd, inverse * ab
+        return of_ab * b, of_ab * a, of_cd * d, of_cd * c
     a, b = load_first(keys, key_at, left), load_first(keys, key_at + width, left - width)
     key_at, left = key_at + 2 * width, left - 2 * width
     c, d = load_first(keys, key_at, left), load_first(keys, key_at + width, left - width)
-    return (
-        maximum(lowest, -exp(load(row, place) + (a + a)) - 1),
-        maximum(lowest, -exp(load(row, place + width) + (b + b)) - 1),
-        maximum(lowest, -exp(load(row, place + 2 * width) + (c + c)) - 1),
-        maximum(lowest, -exp(load(row, place + 3 * width) + (d + d)) - 1),
-    )
+    a, b = sigmoids((load(row, j) - (a + a), load(row, j + width) - (b + b)))
+    c, d = sigmoids((load(row, j + 2 * width) - (c + c), load(row, j + 3 * width) - (d + d)))
+    return -a, -b, -c, -d
 
 
 @kernel(cache=False)
-def _additive_scores(row, place, keys, powers, score, begin, end, near):
-    """Write vᵀ·tanh(query + key) − Σ v, for the keys from `begin` to `end`, to the beginning of `row`."""
+def _additive_scores(row, at, keys, powers, score, begin, end, near):
+    """Write vᵀ·tanh(query + key) − Σ v, for the keys from `begin` to `end`, to `row` from the element `at` on."""
     size, padded, width = keys.shape[1], len(score), lanes(row)
     lowest = zero(load(row, 0)) - _bounds(row)[1]
     for s in range(begin, end):
-        total = zero(lowest)
+        total, other = zero(lowest), zero(lowest)
         for j in range(0, padded, GROUP * width):
-            key_at, power_at = s * size + j, s * padded + j
-            a, b, c, d = _denominators(row, place + j, keys, key_at, size - j, powers, power_at, near, lowest)
-            ab, cd = a * b, c * d
-            left = load(score, j) * b + load(score, j + width) * a
-            right = load(score, j + 2 * width) * d + load(score, j + 3 * width) * c
-            total += (left * cd + right * ab) / (ab * cd)
-        row[s - begin] = 2 * sum_lanes(total)
+            a, b, c, d = _fractions(row, j, keys, s * size + j, size - j, powers, s * padded + j, near, lowest)
+            total += load(score, j) * a
+            other += load(score, j + width) * b
+            total += load(score, j + 2 * width) * c
+            other += load(score, j + 3 * width) * d
+        row[at + s - begin] = 2 * sum_lanes(total + other)
 
 
 @kernel(cache=False)
-def _additive_scores_backward(d_queries, query_at, d_keys, d_score, score_at, row, place, keys, powers, score, begin,
-                              end, near):  # fmt: skip
-    """Propagate the gradients of the scores, which are in `row`, to the query, the keys and v."""
+def _additive_scores_backward(d_queries, query_at, d_keys, d_score, score_at, row, at, keys, powers, score, begin, end,
+                              near):  # fmt: skip
+    """Propagate the gradients of the scores, in `row` from the element `at` on, to the query, the keys and v."""
     size, padded, width = keys.shape[1], len(score), lanes(row)
     lowest = zero(load(row, 0)) - _bounds(row)[1]
     for j in range(0, padded, GROUP * width):
@@ -134,113 +146,140 @@ def _additive_scores_backward(d_queries, query_at, d_keys, d_score, score_at, ro
         sa, sb, sc, sd = zero(lowest), zero(lowest), zero(lowest), zero(lowest)
         for s in range(begin, end):
             key_at, left = s * size + j, size - j
-            a, b, c, d = _denominators(row, place + j, keys, key_at, left, powers, s * padded + j, near, lowest)
-            ab, cd = a * b, c * d
-            inverse = 1 / (ab * cd)
-            of_ab, of_cd = inverse * cd, inverse * ab
-            a, b, c, d = of_ab * b, of_ab * a, of_cd * d, of_cd * c  # (tanh − 1) / 2; its slope is −4·a·(1 + a)
-            slope = zero(lowest) + row[s - begin]
+            a, b, c, d = _fractions(row, j, keys, key_at, left, powers, s * padded + j, near, lowest)
+            slope = zero(lowest) + row[at + s - begin]
             sa, sb, sc, sd = sa + slope * a, sb + slope * b, sc + slope * c, sd + slope * d
-            slope = slope * -4
+            slope = slope * -4  # of tanh: −4·a·(1 + a)
             a, b = (a + a * a) * (slope * va), (b + b * b) * (slope * vb)
             c, d = (c + c * c) * (slope * vc), (d + d * d) * (slope * vd)
             qa, qb, qc, qd = qa + a, qb + b, qc + c, qd + d
-            store_first(d_keys, key_at, load_first(d_keys, key_at, left) + a, left)
-            key_at, left = key_at + width, left - width
-            store_first(d_keys, key_at, load_first(d_keys, key_at, left) + b, left)
-            key_at, left = key_at + width, left - width
-            store_first(d_keys, key_at, load_first(d_keys, key_at, left) + c, left)
-            key_at, left = key_at + width, left - width
-            store_first(d_keys, key_at, load_first(d_keys, key_at, left) + d, left)
-        target, left = query_at + j, size - j
-        store_first(d_queries, target, qa, left)
-        store_first(d_queries, target + width, qb, left - width)
-        store_first(d_queries, target + 2 * width, qc, left - 2 * width)
-        store_first(d_queries, target + 3 * width, qd, left - 3 * width)
-        target = score_at + j  # the gradients of a softmax's scores add up to 0: so does the part of the 1 in tanh
-        store(d_score, target, load(d_score, target) + 2 * sa)
-        store(d_score, target + width, load(d_score, target + width) + 2 * sb)
-        store(d_score, target + 2 * width, load(d_score, target + 2 * width) + 2 * sc)
-        store(d_score, target + 3 * width, load(d_score, target + 3 * width) + 2 * sd)
+            _add_group(d_keys, key_at, left, a, b, c, d)
+        _store_group(d_queries, query_at + j, size - j, qa, qb, qc, qd)
+        # The gradients of a softmax's scores add up to 0, and so does the part of the 1 in tanh = 1 + 2·a.
+        _add_group(d_score, score_at + j, padded - j, sa + sa, sb + sb, sc + sc, sd + sd)
+
+
+@kernel(cache=False)
+def _store_group(array, at, left, a, b, c, d):
+    """Write a group of vectors, at most `left` elements."""
+    width = lanes(array)
+    store_first(array, at, a, left)
+    store_first(array, at + width, b, left - width)
+    store_first(array, at + 2 * width, c, left - 2 * width)
+    store_first(array, at + 3 * width, d, left - 3 * width)
+
+
+@kernel(cache=False)
+def _add_group(array, at, left, a, b, c, d):
+    """Add a group of vectors, at most `left` elements."""
+    width = lanes(array)
+    if left >= GROUP * width:
+        store(array, at, load(array, at) + a)
+        store(array, at + width, load(array, at + width) + b)
+        store(array, at + 2 * width, load(array, at + 2 * width) + c)
+        store(array, at + 3 * width, load(array, at + 3 * width) + d)
+    else:
+        second, third, fourth = at + width, at + 2 * width, at + 3 * width
+        a, b = load_first(array, at, left) + a, load_first(array, second, left - width) + b
+        c, d = load_first(array, third, left - 2 * width) + c, load_first(array, fourth, left - 3 * width) + d
+        _store_group(array, at, left, a, b, c, d)
 
 
 # ------------------------------------------------------------------------------------------- rows of keys and values
 
 
 @kernel(cache=False)
-def _products(row, x, x_at, rows, begin, end):
-    """Write the dot products of x with the rows from `begin` to `end` of a matrix to the beginning of `row`."""
+def _products(row, at, x, x_at, rows, begin, end):
+    """Write the dot products of x with the rows from `begin` to `end` of a matrix to `row` from `at` on."""
     size, width = rows.shape[1], lanes(row)
-    whole = size - size % width
     for s in range(begin, end):
         total, other, place = zero(load(row, 0)), zero(load(row, 0)), s * size
-        for j in range(0, whole - width, 2 * width):  # two sums: an addition takes as long as several can be begun
+        for j in range(0, size - 2 * width + 1, 2 * width):  # two sums: an addition is not done when the next begins
             total += load(x, x_at + j) * load(rows, place + j)
             other += load(x, x_at + j + width) * load(rows, place + j + width)
-        for j in range(whole - whole % (2 * width), size, width):
+        for j in range(size - size % (2 * width), size, width):
             total += load_first(x, x_at + j, size - j) * load_first(rows, place + j, size - j)
-        row[s - begin] = sum_lanes(total + other)
+        row[at + s - begin] = sum_lanes(total + other)
 
 
 @kernel(cache=False)
-def _weighted_sum(out, out_at, row, rows, begin, end):
-    """Write the sum of the rows from `begin` to `end` of a matrix, with the factors in `row`, to `out`."""
+def _weighted_sum(out, out_at, row, at, rows, begin, end):
+    """Write the sum of the rows from `begin` to `end` of a matrix, with the factors in `row` from `at` on, to `out`."""
     size, width = rows.shape[1], lanes(row)
     for j in range(0, size, GROUP * width):
         left = size - j
         a, b, c, d = zero(load(row, 0)), zero(load(row, 0)), zero(load(row, 0)), zero(load(row, 0))
-        if left >= GROUP * width:
-            for s in range(begin, end):
-                factor, place = row[s - begin], s * size + j
+        for s in range(begin, end):
+            factor, place = row[at + s - begin], s * size + j
+            if left >= GROUP * width:
                 a += factor * load(rows, place)
                 b += factor * load(rows, place + width)
                 c += factor * load(rows, place + 2 * width)
                 d += factor * load(rows, place + 3 * width)
-        else:
-            for s in range(begin, end):
-                factor, place = row[s - begin], s * size + j
+            else:
                 a += factor * load_first(rows, place, left)
                 b += factor * load_first(rows, place + width, left - width)
                 c += factor * load_first(rows, place + 2 * width, left - 2 * width)
                 d += factor * load_first(rows, place + 3 * width, left - 3 * width)
-        store_first(out, out_at + j, a, left)
-        store_first(out, out_at + j + width, b, left - width)
-        store_first(out, out_at + j + 2 * width, c, left - 2 * width)
-        store_first(out, out_at + j + 3 * width, d, left - 3 * width)
+        _store_group(out, out_at + j, left, a, b, c, d)
 
 
 @kernel(cache=False)
-def _add_to_rows(sums, row, x, x_at, begin, end):
-    """Add x, times the factors in `row`, to the rows from `begin` to `end` of a matrix."""
-    size, width = sums.shape[1], lanes(row)
+def _add_to_rows(sums, factors, at, x, x_at, begin, end):
+    """Add x, times the factors from the element `at` on, to the rows from `begin` to `end` of a matrix."""
+    size, width = sums.shape[1], lanes(sums)
+    factors = factors.reshape(factors.size)
     for s in range(begin, end):
         for j in range(0, size, width):
             place, left = s * size + j, size - j
-            product = row[s - begin] * load_first(x, x_at + j, left)
+            product = factors[at + s - begin] * load_first(x, x_at + j, left)
             store_first(sums, place, load_first(sums, place, left) + product, left)
 
 
 @kernel(cache=False)
-def _softmax(row, count):
-    """Replace the first `count` elements of `row` by their softmax; those up to a whole vector become 0."""
+def _softmax(row, at, weights, weights_at, count):
+    """Replace `count` scores in `row` by their softmax, with zeros up to a whole vector; write it to `weights` too."""
     width = lanes(row)
     padded = (count + width - 1) // width * width
     for s in range(count, padded):
-        row[s] = -math.inf
-    largest = load(row, 0)
+        row[at + s] = -math.inf
+    largest = load(row, at)
     for s in range(width, padded, width):
-        largest = maximum(load(row, s), largest)
+        largest = maximum(load(row, at + s), largest)
     high, total = max_lanes(largest), zero(largest)
     for s in range(0, padded, width):
-        share = exp(load(row, s) - high)
+        share = exp(load(row, at + s) - high)
         total += share
-        store(row, s, share)
+        store(row, at + s, share)
     factor = 1 / sum_lanes(total)
     for s in range(0, padded, width):
-        store(row, s, load(row, s) * factor)
+        share = load(row, at + s) * factor
+        store(row, at + s, share)
+        store_first(weights, weights_at + s, share, count - s)
+
+
+@kernel(cache=False)
+def _softmax_backward(row, at, weights, weights_at, count):
+    """Replace the gradients of `count` weights in `row` by those of the scores."""
+    width = lanes(row)
+    total = zero(load(row, 0))
+    for s in range(0, count, width):  # lanes behind the last row have the weight 0
+        total += load_first(weights, weights_at + s, count - s) * load_first(row, at + s, count - s)
+    mean = sum_lanes(total)
+    for s in range(0, count, width):
+        slope = load_first(row, at + s, count - s) - mean
+        store(row, at + s, load_first(weights, weights_at + s, count - s) * slope)
 
 
 # -------------------------------------------------------------------------------------------------------- one query
+
+
+@kernel(cache=False)
+def _scores_at(score):
+    """Return where the scores begin in a scratch array: behind the query, if that is prepared."""
+    if score is None:
+        return 0
+    return len(score)
 
 
 @kernel
@@ -253,21 +292,21 @@ def attend_row(contexts, context_at, weights, weights_at, queries, query_at, key
     """
     # contexts (·, M), weights (·, S), queries (·, A) from the elements *_at on; keys (R, A), powers (R, padded size),
     # values (R, M), score (padded size,), row (row_size,)
-    width, size, count = lanes(row), keys.shape[1], end - begin
-    if count == 0:
-        for j in range(0, values.shape[1], width):
-            store_first(contexts, context_at + j, zero(load(row, 0)), values.shape[1] - j)
-        return
+    at = _scores_at(score)
+    if begin < end:
+        near = _prepare_query(row, queries, query_at, keys.shape[1], score, reach)
+        _scores(row, at, queries, query_at, keys, powers, score, begin, end, near)
+        _softmax(row, at, weights, weights_at, end - begin)
+    _weighted_sum(contexts, context_at, row, at, values, begin, end)
+
+
+@kernel(cache=False)
+def _scores(row, at, queries, query_at, keys, powers, score, begin, end, near):
+    """Write the scores of a query to `row`."""
     if score is None:
-        _products(row, queries, query_at, keys, begin, end)
+        _products(row, at, queries, query_at, keys, begin, end)
     else:
-        place = (count + width - 1) // width * width
-        near = _prepare_query(row, place, queries, query_at, size, len(score), reach)
-        _additive_scores(row, place, keys, powers, score, begin, end, near)
-    _softmax(row, count)
-    for s in range(0, count, width):
-        store_first(weights, weights_at + s, load(row, s), count - s)
-    _weighted_sum(contexts, context_at, row, values, begin, end)
+        _additive_scores(row, at, keys, powers, score, begin, end, near)
 
 
 @kernel
@@ -278,44 +317,50 @@ def attend_row_backward(d_queries, d_query_at, d_keys, d_score, d_score_at, d_co
     The other arguments are those of `attend_row`.
     """
     # d_queries (·, A), d_keys (R, A), d_score (·, padded size), d_contexts (·, M)
-    width, size, count = lanes(row), keys.shape[1], end - begin
-    if count == 0:
-        for j in range(0, size, width):
-            store_first(d_queries, d_query_at + j, zero(load(row, 0)), size - j)
-        return
-    _products(row, d_contexts, context_at, values, begin, end)
-    total = zero(load(row, 0))
-    for s in range(0, count, width):  # lanes behind the last row have the weight 0
-        total += load_first(weights, weights_at + s, count - s) * load_first(row, s, count - s)
-    mean = sum_lanes(total)
-    for s in range(0, count, width):
-        store(row, s, load_first(weights, weights_at + s, count - s) * (load_first(row, s, count - s) - mean))
+    at = _scores_at(score)
+    if begin < end:
+        _products(row, at, d_contexts, context_at, values, begin, end)
+        _softmax_backward(row, at, weights, weights_at, end - begin)
+    _scores_backward(d_queries, d_query_at, d_keys, d_score, d_score_at, row, at, queries, query_at, keys, powers,
+                     score, begin, end, reach)  # fmt: skip
+
+
+@kernel(cache=False)
+def _scores_backward(d_queries, d_query_at, d_keys, d_score, d_score_at, row, at, queries, query_at, keys, powers,
+                     score, begin, end, reach):  # fmt: skip
+    """Propagate the gradients of a query's scores, which are in `row`."""
     if score is None:
-        _weighted_sum(d_queries, d_query_at, row, keys, begin, end)
-        _add_to_rows(d_keys, row, queries, query_at, begin, end)
+        _weighted_sum(d_queries, d_query_at, row, at, keys, begin, end)
+        _add_to_rows(d_keys, row, at, queries, query_at, begin, end)
     else:
-        place = (count + width - 1) // width * width
-        near = _prepare_query(row, place, queries, query_at, size, len(score), reach)
-        _additive_scores_backward(d_queries, d_query_at, d_keys, d_score, d_score_at, row, place, keys, powers, score,
+        near = _prepare_query(row, queries, query_at, keys.shape[1], score, reach)
+        _additive_scores_backward(d_queries, d_query_at, d_keys, d_score, d_score_at, row, at, keys, powers, score,
                                   begin, end, near)  # fmt: skip
+
+
+# --------------------------------------------------------------------------------- all queries of a source: products
+
+
+@kernel(cache=False)
+def _times(c, c_at, a, a_at, b, b_at, rows, depth, columns, panels):
+    """Compute C += A·B of matrices at the `Strides` c_at, a_at and b_at; rows of C are contiguous."""
+    edge_size = TILE_ROWS * PANEL_VECTORS * lanes(c)
+    pack(panels[edge_size:], b.reshape(b.size), b_at, depth, columns)
+    product_block(c, c_at, a, a_at, panels[edge_size:], panels[:edge_size], rows, depth, columns)
+
+
+def panels_size(depth, columns, dtype):
+    """Return how many elements the scratch array of a product needs."""
+    return TILE_ROWS * PANEL_VECTORS * lanes_of(np.empty(0, dtype)) + packed_size(depth, columns, dtype)
 
 
 @kernel
 def add_values_gradient(d_values, d_contexts, weights, b, steps, begin, end, panels):
     """Add Σ_t weights[t, b]ᵀ · d_contexts[t, b], of the first `steps` steps, to the rows from `begin` to `end`."""
-    # d_values (R, M), d_contexts (T, B, M), weights (T, B, S), panels (panels_size,)
-    batch, size = d_contexts.shape[1], d_values.shape[1]
-    source_steps = weights.shape[2]
-    edge_size = TILE_ROWS * PANEL_VECTORS * lanes(panels)
-    edge, packed = panels[:edge_size], panels[edge_size:]
-    pack(packed, d_contexts.reshape(d_contexts.size), Strides(b * size, batch * size, 1), steps, size)
-    product_block(d_values, Strides(begin * size, size, 1), weights, Strides(b * source_steps, 1, batch * source_steps),
-                  packed, edge, end - begin, steps, size)  # fmt: skip
-
-
-def panels_size(steps, size, dtype):
-    """Return how many elements the scratch array of `add_values_gradient` needs."""
-    return TILE_ROWS * PANEL_VECTORS * lanes_of(np.empty(0, dtype)) + packed_size(steps, size, dtype)
+    # d_values (R, M), d_contexts (T, B, M), weights (T, B, S), panels (panels_size of T and M,)
+    batch, size, source_steps = d_contexts.shape[1], d_values.shape[1], weights.shape[2]
+    _times(d_values, Strides(begin * size, size, 1), weights, Strides(b * source_steps, 1, batch * source_steps),
+           d_contexts, Strides(b * size, batch * size, 1), end - begin, steps, size, panels)  # fmt: skip
 
 
 # -------------------------------------------------------------------------------------------------- whole sequences
@@ -355,9 +400,10 @@ def attention_forward(contexts, weights, queries, keys, values, score, offsets, 
     room = borrow_room(keys.dtype)
     score, powers, offsets, sources, lengths = _prepare(room, queries, keys, score, offsets, sources, lengths)
     cuts = _cuts(offsets, sources, lengths, keys, values, 10, n_jobs)
-    rows = room.take("rows", len(cuts), row_size(weights.shape[2], keys.shape[1], keys.dtype))
+    rows, panels = _scratch(room, len(cuts), queries, keys, values, weights)
     run_kernel(attend_sequences, [
-        (contexts, weights, queries, keys, powers, values, score, offsets, sources, lengths, rows[k], first, last)
+        (contexts, weights, queries, keys, powers, values, score, offsets, sources, lengths, rows[k], panels[k], first,
+         last)
         for k, (first, last) in enumerate(cuts)
     ])  # fmt: skip
     give_back(room)
@@ -392,10 +438,8 @@ def attention_backward(d_queries, d_keys, d_values, d_score, d_contexts, weights
     room = borrow_room(keys.dtype)
     score, powers, offsets, sources, lengths = _prepare(room, queries, keys, score, offsets, sources, lengths)
     cuts = _cuts(offsets, sources, lengths, keys, values, 20, n_jobs)
-    steps, batch = queries.shape[:2]
-    rows = room.take("rows", len(cuts), row_size(weights.shape[2], keys.shape[1], keys.dtype))
-    panels = room.take("panels", len(cuts), panels_size(steps, values.shape[1], keys.dtype))
-    d_scores = None if score is None else room.zeros("d_scores", batch, len(score))
+    rows, panels = _scratch(room, len(cuts), queries, keys, values, weights)
+    d_scores = None if score is None else room.zeros("d_scores", queries.shape[1], len(score))
     run_kernel(attend_sequences_backward, [
         (d_queries, d_keys, d_values, d_scores, d_contexts, weights, queries, keys, powers, values, score, offsets,
          sources, lengths, rows[k], panels[k], first, last)
@@ -428,6 +472,15 @@ def _cuts(offsets, sources, lengths, keys, values, cost, n_jobs):
     return split(len(sources), worth(n_jobs, cost * pairs * (keys.shape[1] + values.shape[1])))
 
 
+def _scratch(room, threads, queries, keys, values, weights):
+    """Return the scratch arrays of the threads."""
+    steps, source_steps, width = len(queries), weights.shape[2], lanes_of(keys)
+    rows = room.take("rows", threads, row_size(steps * (source_steps + width), keys.shape[1], keys.dtype))
+    depth, columns = max(steps, source_steps), max(keys.shape[1], values.shape[1])
+    largest = max(panels_size(depth, columns, keys.dtype), panels_size(columns, source_steps, keys.dtype))
+    return rows, room.take("panels", threads, largest)
+
+
 @kernel(cache=False)
 def _powers(powers, keys, begin, end, steps):
     """Compute the powers of a source's keys if they are used several times; return the reach, see `attend_row`."""
@@ -438,23 +491,35 @@ def _powers(powers, keys, begin, end, steps):
 
 @kernel
 def attend_sequences(board, thread, contexts, weights, queries, keys, powers, values, score, offsets, sources, lengths,
-                     row, first, last):  # fmt: skip
+                     row, panels, first, last):  # fmt: skip
     """Compute the weights and contexts of the sequences from `first` to `last`, see `attention_forward`."""
-    # score (padded size,) or None, powers (R, padded size), or fewer rows; or None, row (row_size,)
+    # score (padded size,) or None; powers (R, padded size), or no rows; or None
     enter(board, thread)
-    steps, batch, size = contexts.shape
+    steps, batch, context_size = contexts.shape
+    size, source_steps, at, width = keys.shape[1], weights.shape[2], _scores_at(score), lanes(row)
     for b in range(first, last):
         begin, end = offsets[sources[b]], offsets[sources[b] + 1]
-        used = lengths[b] if end > begin else 0
-        reach = _powers(powers, keys, begin, end, used)
+        count = end - begin
+        padded, used = (count + width - 1) // width * width, lengths[b] if count > 0 else 0
+        reach, many = _powers(powers, keys, begin, end, used), used >= _MANY_STEPS
         for t in range(steps):
-            at = t * batch + b
+            contexts[t, b] = 0
             weights[t, b] = 0
-            if t < used:
-                attend_row(contexts, at * size, weights, at * weights.shape[2], queries, at * keys.shape[1], keys,
-                           powers, values, score, row, begin, end, reach)  # fmt: skip
-            else:
-                contexts[t, b] = 0
+        if score is None and many:
+            row[: used * padded] = 0
+            _times(row, Strides(0, padded, 1), queries, Strides(b * size, batch * size, 1), keys,
+                   Strides(begin * size, 1, size), used, size, count, panels)  # fmt: skip
+        for t in range(used):
+            place, scores_at = t * batch + b, at + t * padded
+            if score is not None or not many:
+                near = _prepare_query(row, queries, place * size, size, score, reach)
+                _scores(row, scores_at, queries, place * size, keys, powers, score, begin, end, near)
+            _softmax(row, scores_at, weights, place * source_steps, count)
+            if not many:
+                _weighted_sum(contexts, place * context_size, row, scores_at, values, begin, end)
+        if many:
+            _times(contexts, Strides(b * context_size, batch * context_size, 1), row, Strides(at, padded, 1), values,
+                   Strides(begin * context_size, context_size, 1), used, count, context_size, panels)  # fmt: skip
     leave(board, thread)
 
 
@@ -462,33 +527,35 @@ def attend_sequences(board, thread, contexts, weights, queries, keys, powers, va
 def attend_sequences_backward(board, thread, d_queries, d_keys, d_values, d_scores, d_contexts, weights, queries, keys,
                               powers, values, score, offsets, sources, lengths, row, panels, first, last):  # fmt: skip
     """Compute the gradients of the sequences from `first` to `last`; that of v in `d_scores`, a row a sequence."""
-    # d_scores (B, padded size) or None, panels (panels_size,); the others as in `attend_sequences`
+    # d_scores (B, padded size) or None; the others as in `attend_sequences`
     enter(board, thread)
     steps, batch, size = d_queries.shape
+    context_size, source_steps, at, width = values.shape[1], weights.shape[2], _scores_at(score), lanes(row)
     for b in range(first, last):
         begin, end = offsets[sources[b]], offsets[sources[b] + 1]
-        used = lengths[b] if end > begin else 0
-        reach = _powers(powers, keys, begin, end, used)
+        count = end - begin
+        padded, used = (count + width - 1) // width * width, lengths[b] if count > 0 else 0
+        reach, many = _powers(powers, keys, begin, end, used), used >= _MANY_STEPS
+        of_queries, of_contexts = Strides(b * size, batch * size, 1), Strides(b * context_size, batch * context_size, 1)
         for t in range(steps):
-            at = t * batch + b
-            if t < used:
-                attend_row_backward(d_queries, at * size, d_keys, d_scores, b * _row(score), d_contexts,
-                                    at * values.shape[1], weights, at * weights.shape[2], queries, at * size, keys,
-                                    powers, values, score, row, begin, end, reach)  # fmt: skip
-                if used < _FEW_STEPS:
-                    for s in range(begin, end):
-                        row[s - begin] = weights[t, b, s - begin]
-                    _add_to_rows(d_values, row, d_contexts, at * values.shape[1], begin, end)
-            else:
-                d_queries[t, b] = 0
-        if used >= _FEW_STEPS:
+            d_queries[t, b] = 0
+        if many:
+            row[at : at + used * padded] = 0
+            _times(row, Strides(at, padded, 1), d_contexts, of_contexts, values,
+                   Strides(begin * context_size, 1, context_size), used, context_size, count, panels)  # fmt: skip
             add_values_gradient(d_values, d_contexts, weights, b, used, begin, end, panels)
+        for t in range(used):
+            place, scores_at = t * batch + b, at + t * padded
+            if not many:
+                _products(row, scores_at, d_contexts, place * context_size, values, begin, end)
+                _add_to_rows(d_values, weights, place * source_steps, d_contexts, place * context_size, begin, end)
+            _softmax_backward(row, scores_at, weights, place * source_steps, count)
+            if score is not None or not many:
+                _scores_backward(d_queries, place * size, d_keys, d_scores, b * at, row, scores_at, queries,
+                                 place * size, keys, powers, score, begin, end, reach)  # fmt: skip
+        if score is None and many:
+            _times(d_queries, of_queries, row, Strides(0, padded, 1), keys, Strides(begin * size, size, 1), used, count,
+                   size, panels)  # fmt: skip
+            _times(d_keys, Strides(begin * size, size, 1), row, Strides(0, 1, padded), queries, of_queries, count, used,
+                   size, panels)  # fmt: skip
     leave(board, thread)
-
-
-@kernel(cache=False)
-def _row(score):
-    """Return the length of v, 0 where there is none."""
-    if score is None:
-        return 0
-    return len(score)
