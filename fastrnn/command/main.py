@@ -17,7 +17,7 @@ import textwrap
 import warnings
 
 import fastrnn
-from fastrnn.command import classify, lm, ngram, tag
+from fastrnn.command import classify, lm, ngram, tag, translate
 from fastrnn.command.common import (
     Texts,
     UserError,
@@ -162,6 +162,7 @@ def _parse(argv):
     lm.add_parsers(commands)
     classify.add_parsers(commands)
     tag.add_parsers(commands)
+    translate.add_parsers(commands)
     return parser.parse_args(argv)
 
 
