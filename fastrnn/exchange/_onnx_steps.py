@@ -75,40 +75,40 @@ def _read(graph, model):
     if tokens is None:
         x = graph.input("series", np.float32, ("B", "T", reader.n_features))
         lengths = graph.input("lengths", np.int64, ("B",))
-        alive = with_axis(graph, _alive(graph, x, lengths), 2)
+        alive = with_axis(graph, add_mask(graph, x, lengths), 2)
         x = graph.add("Where", alive, x, graph.constant(np.float32(0)))
         return standardized(graph, x, reader), lengths, {}
     ids = graph.input("tokens", np.int64, ("B", "T"))
     lengths = graph.input("lengths", np.int64, ("B",))
-    alive = _alive(graph, ids, lengths)
+    alive = add_mask(graph, ids, lengths)
     layers, metadata = model.network_.layers, {"vocabulary": json.dumps(reader.vocabulary.tokens)}
-    parts = [_looked_up(graph, layers["embedding"], _masked(graph, ids, alive))]
+    parts = [looked_up(graph, layers["embedding"], masked(graph, ids, alive))]
     if tokens.characters is not None:
         parts.append(_characters(graph, tokens.characters, ids, alive))
         metadata["characters"] = json.dumps([chr(point) for point in reader.characters.tolist()])
     if tokens.shapes is not None:
-        numbers = _masked(graph, graph.input("shapes", np.int64, ("B", "T")), alive)
-        parts.append(_looked_up(graph, tokens.shapes, numbers))
+        numbers = masked(graph, graph.input("shapes", np.int64, ("B", "T")), alive)
+        parts.append(looked_up(graph, tokens.shapes, numbers))
         metadata["shapes"] = json.dumps(reader.shapes)
     for k, (layer, column) in enumerate(zip(tokens.columns, reader.columns, strict=True), start=1):
-        numbers = _masked(graph, graph.input(f"column_{k}", np.int64, ("B", "T")), alive)
-        parts.append(_looked_up(graph, layer, numbers))
+        numbers = masked(graph, graph.input(f"column_{k}", np.int64, ("B", "T")), alive)
+        parts.append(looked_up(graph, layer, numbers))
         metadata[f"column_{k}"] = json.dumps(column.tokens)
     return graph.add("Concat", *parts, axis=2) if len(parts) > 1 else parts[0], lengths, metadata
 
 
-def _alive(graph, x, lengths):
+def add_mask(graph, x, lengths):
     """Return the name of whether each step of x (B, T, …) is before the end of its sequence, (B, T)."""
     places = with_axis(graph, step_places(graph, x, axis=1)[1], 0)
     return graph.add("Less", places, with_axis(graph, lengths, 1))
 
 
-def _masked(graph, ids, alive):
+def masked(graph, ids, alive):
     """Return ids with 0 where they are beyond the end."""
     return graph.add("Where", alive, ids, integer(graph, 0))
 
 
-def _looked_up(graph, layer, ids):
+def looked_up(graph, layer, ids):
     """Return the vectors of ids, one more axis."""
     return graph.add("Gather", graph.constant(layer.state_dict()["weight"]), ids, axis=0)
 
@@ -116,12 +116,12 @@ def _looked_up(graph, layer, ids):
 def _characters(graph, encoder, ids, alive):
     """Add the inputs of characters (B, T, C); return the vectors that the encoder makes of them, (B, T, size)."""
     points = graph.input("characters", np.int64, ("B", "T", "C"))
-    counts = _masked(graph, graph.input("character_lengths", np.int64, ("B", "T")), alive)
+    counts = masked(graph, graph.input("character_lengths", np.int64, ("B", "T")), alive)
     n_points = graph.add("Gather", graph.add("Shape", points), integer(graph, [2]), axis=0)
     points = graph.add("Reshape", points, graph.add("Concat", integer(graph, [-1]), n_points, axis=0))  # (N, C)
     counts = graph.add("Reshape", counts, integer(graph, [-1]))  # (N,)
-    known = _alive(graph, points, counts)
-    points = _masked(graph, points, known)
+    known = add_mask(graph, points, counts)
+    points = masked(graph, points, known)
     make = _states if hasattr(encoder, "recurrent") else _means
     vectors = make(graph, encoder, points, counts, known)
     shape = graph.add("Concat", graph.add("Shape", ids), integer(graph, [encoder.output_size]), axis=0)
@@ -130,7 +130,7 @@ def _characters(graph, encoder, ids, alive):
 
 def _states(graph, encoder, points, counts, known):
     """Return the last states of both directions that read characters, (N, 2 H)."""
-    rows = _looked_up(graph, encoder.embedding, graph.add("Transpose", points, perm=[1, 0]))  # (C, N, E)
+    rows = looked_up(graph, encoder.embedding, graph.add("Transpose", points, perm=[1, 0]))  # (C, N, E)
     steps = graph.add("Cast", graph.add("Max", counts, integer(graph, [1])), to=graph.kind(np.int32))
     _, finals = add_recurrent(graph, encoder.recurrent, rows, steps)
     states = graph.add("Transpose", finals[0], perm=[1, 0, 2])  # (N, 2, H)

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from fastrnn.exchange._onnx_translation import OnnxTranslationMixin
+from fastrnn.exchange._torch_translation import TorchTranslationMixin
 from fastrnn.networks.translation import TranslationNetwork
 from fastrnn.text.tokens import NEVER_WRITTEN, UNK_ID
 from fastrnn.translation.base import SequenceWriter
@@ -9,7 +11,7 @@ from fastrnn.translation.texts import SourceReader, learn_sides, of_side, side_o
 from fastrnn.utils.checks import check_choice
 
 
-class RNNTranslator(SequenceWriter):
+class RNNTranslator(OnnxTranslationMixin, TorchTranslationMixin, SequenceWriter):
     """Recurrent encoder and decoder with attention: a sequence is written for each sequence, of any other length.
 
     Tokens of the source → embedding → recurrent layers → memory. Token before → embedding → recurrent layers, the
