@@ -13,6 +13,7 @@ from fastrnn import (
     MeanEmbeddingClassifier,
     NeuralCacheLanguageModel,
     NGramLanguageModel,
+    RNNCaptioner,
     RNNClassifier,
     RNNLanguageModel,
     RNNRegressor,
@@ -28,7 +29,12 @@ LABELS = [f"cat {HALF}", "dog"] * 5
 TOKENS = [line.split()[-6:] for line in LINES]
 TAGS = [[HALF if token == HALF else "word" for token in tokens] for tokens in TOKENS]
 SERIES = [[[float(step), float(i)] for step in range(3)] for i in range(5)]
-X = {"RNNTagger": TOKENS, "CRFTagger": TOKENS, "RNNStepRegressor": SERIES}  # of the models that do not read lines
+X = {
+    "RNNTagger": TOKENS,
+    "CRFTagger": TOKENS,
+    "RNNStepRegressor": SERIES,
+    "RNNCaptioner": SERIES,
+}  # of the models that do not read lines
 Y = {"RNNLanguageModel": None, "RNNRegressor": [1.0, 2.5] * 5, "RNNTagger": TAGS}  # where they are not `LABELS`
 
 
@@ -51,6 +57,7 @@ def _models():
         RNNStepRegressor("rnn", 5, max_iter=1, bidirectional=False, random_state=0).fit(SERIES, SERIES),
         RNNTagger("rnn", 5, 5, max_iter=1, char_encoder="ngrams", random_state=0).fit(TOKENS, TAGS),
         RNNTranslator("rnn", 5, 5, max_iter=1, random_state=0).fit(LINES, LABELS),
+        RNNCaptioner("rnn", 5, 5, max_iter=1, random_state=0).fit(SERIES, LINES[: len(SERIES)]),
     ]
     return {type(model).__name__: model for model in models}
 
@@ -63,7 +70,7 @@ def models():
 @pytest.fixture(params=["RNNLanguageModel", "NGramLanguageModel", "CacheLanguageModel", "InterpolatedLanguageModel",
                         "NeuralCacheLanguageModel", "DynamicEvaluation", "RNNClassifier", "RNNRegressor",
                         "MeanEmbeddingClassifier", "RNNTagger", "CRFTagger", "RNNStepRegressor",
-                        "RNNTranslator"])  # fmt: skip
+                        "RNNTranslator", "RNNCaptioner"])  # fmt: skip
 def model(request, models):
     return models[request.param]
 

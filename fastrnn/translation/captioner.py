@@ -73,6 +73,8 @@ class RNNCaptioner(SequenceWriter):
         Whether the input of a recurrent layer is added to its output, from the second layer on.
     label_smoothing : float, default=0.0
         Share of the probability that the training gives all tokens alike (Szegedy et al. 2016).
+    scheduled_sampling : float, default=0.0
+        See `RNNTranslator`.
     optimizer : {"adam", "sgd", …} or Optimizer, default="adam"
     learning_rate_init : float, default=1e-3
     batch_size : int, default=64
@@ -156,6 +158,7 @@ class RNNCaptioner(SequenceWriter):
         weight_dropout=0.0,
         residual=False,
         label_smoothing=0.0,
+        scheduled_sampling=0.0,
         optimizer="adam",
         learning_rate_init=1e-3,
         batch_size=64,
