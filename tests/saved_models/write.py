@@ -32,6 +32,7 @@ from fastrnn import (
     RNNRegressor,
     RNNStepRegressor,
     RNNTagger,
+    RNNTranslator,
     Vocabulary,
 )
 from fastrnn.text import train_subwords
@@ -100,6 +101,11 @@ def regressor(X=LINES, y=LENGTHS, **options):
     return RNNRegressor("lstm", **{**CLASSIFIER, **options}).fit(X, y)
 
 
+def translator(X=LINES, y=PLACES, **options):
+    options = {"hidden_size": 8, "input_feeding": False, "dropout": 0.0, "batch_size": 2, "max_iter": 25, **options}
+    return RNNTranslator(**{**SMALL, **options}).fit(X, y)
+
+
 def tagger(X=TOKENS, y=TAGS, cell="lstm", **options):
     return RNNTagger(cell, **{**CLASSIFIER, **options}).fit(X, y)
 
@@ -119,6 +125,9 @@ INPUTS = {
 # alone, for predicting the next token takes a further compiled kernel of each.
 SCORE = {"score_samples": "sentences"}
 PREDICT = {**SCORE, "perplexity": "sentences", "predict": "contexts", "predict_proba": "contexts"}
+
+
+WRITE = {"predict": "sentences", "transform": "sentences"}
 
 
 def classes(X):
@@ -186,6 +195,16 @@ MODELS = {
     "step_regressor": (
         lambda: RNNStepRegressor("gru", hidden_size=4, max_iter=2, random_state=0).fit(SERIES, SERIES),
         {"predict": "series"}),
+    # Translators: tokenizers of both sides, scores of attention, cells
+    "translator_words": (
+        lambda: translator(tokenizer=("words", "chars"), lowercase=(True, False), min_count=(4, 1),
+                           max_length=(5, None)), WRITE),
+    "translator_subwords": (
+        lambda: translator(cell="lstm", num_layers=2, attention="dot", tokenizer="subwords", vocab_size=265,
+                           share_vocabulary=True, tie_weights=True, embedding_size=8, max_iter=60), WRITE),
+    "translator_tokens": (
+        lambda: translator(TOKENS, TAGS, tokenizer=None, attention=None, cell="rnn", bidirectional=False),
+        {"predict": "tokens", "transform": "tokens"}),
     # Means of vectors
     "means_strings": (
         lambda: means(PLACES, hidden_layer_sizes=(6, 5), lowercase=False, class_weight="balanced",
