@@ -144,11 +144,7 @@ class GenerationMixin(ContextMixin):
     def _drawing(self, max_length, temperature, top_k, top_p, random_state, stop):
         """Return the options of `sample` and `stream`, checked."""
         check_positive_integer("max_length", max_length)
-        check_not_negative("temperature", temperature)
-        if top_k is not None:
-            check_positive_integer("top_k", top_k)
-        if top_p is not None and (not isinstance(top_p, numbers.Real) or not 0 < top_p <= 1):
-            raise ValueError(f"top_p must be a number above 0 and at most 1, got {shown(top_p)}.")
+        check_choice_of_tokens(temperature, top_k, top_p)
         choice = make_choice(temperature, top_k, top_p, len(self.vocabulary_))
         return Drawing(max_length, choice, check_random_state(random_state), self._stop_sequences(stop))
 
@@ -209,6 +205,15 @@ class GenerationMixin(ContextMixin):
         (row,) = uniforms
         ids = choose_tokens(self._next_probabilities(state), choice, row)
         return ids[np.newaxis], self._advance(state, ids)
+
+
+def check_choice_of_tokens(temperature, top_k, top_p):
+    """Raise ValueError if an option of drawing tokens is wrong."""
+    check_not_negative("temperature", temperature)
+    if top_k is not None:
+        check_positive_integer("top_k", top_k)
+    if top_p is not None and (not isinstance(top_p, numbers.Real) or not 0 < top_p <= 1):
+        raise ValueError(f"top_p must be a number above 0 and at most 1, got {shown(top_p)}.")
 
 
 def choose_tokens(probabilities, choice, uniforms):

@@ -340,23 +340,27 @@ class DecoderNetwork(Network):
         """Return the `DecoderState` of the sources of a batch before the first token; `advance` reads ``<s>`` first."""
         return within_memory(self, batch, lambda part: self._begin(self.encode_sources(part)))
 
-    def advance(self, state, tokens):
+    def advance(self, state, tokens, listed=None):
         """Read one more token of each sequence.
 
         Parameters
         ----------
         state : DecoderState
         tokens : int array (n,)
+        listed : (int, bool array (V,)) or None, default=None
+            A number of tokens, and those that may be found: only the most probable ones are.
 
         Returns
         -------
-        log_probs : float64 array (n, V)
-            Natural logarithms of the probabilities of the token that follows.
+        log_probs : float64 array (n, V), or (float64 array (n, count), int32 array (n, count))
+            Natural logarithms of the probabilities of the token that follows: of all, or of the most probable ones,
+            with their ids.
         state : DecoderState
         """
         x = self.target_embedding.forward(tokens)
         y, recurrent, weights = self.decoder.step(x, state.recurrent, state.memory, state.sources, check_finite=False)
-        log_probs = self.head.log_distribution(self.readout.forward(y, by_rows=True))
+        h = self.readout.forward(y, by_rows=True)
+        log_probs = self.head.log_distribution(h) if listed is None else self.head.layer.most_probable(h, *listed)
         if weights is not None:
             weights = self.backend.to_numpy(weights).astype(np.float64)
         return log_probs, state._replace(recurrent=recurrent, weights=weights)

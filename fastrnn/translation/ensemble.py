@@ -1,0 +1,61 @@
+"""Targets written by several estimators together."""
+
+import numpy as np
+
+from fastrnn.translation.searching import candidates_of
+from fastrnn.translation.texts import read_once
+from fastrnn.utils.checks import check_fitted, shown
+
+
+def predict_together(writers, X, weights=None, *, beam_width=5, **options):
+    """Return the most probable target of each source by the mean of the probabilities that several models give.
+
+    Models that were trained from different random states err in different places: together they are better than each.
+
+    Parameters
+    ----------
+    writers : list of estimators that write sequences
+        Fitted, with the same tokens of targets, as models have that were fitted to the same targets.
+    X : as in `fit` of all of them
+    weights : list of float or None, default=None
+        Weight of each; None gives all the same.
+    beam_width, **options
+        See `RNNTranslator.predict`.
+
+    Returns
+    -------
+    list of str or list of list of str
+        As the targets of the training were given. ``<unk>`` is replaced by the first model's attention.
+
+    Raises
+    ------
+    ValueError
+        The models have different tokens of targets, or there is no weight for each.
+
+    Examples
+    --------
+    >>> from fastrnn import RNNTranslator
+    >>> from fastrnn.translation import predict_together
+    >>> X, y = ["one two", "two one", "two two", "one"], ["1 2", "2 1", "2 2", "1"]
+    >>> models = [
+    ...     RNNTranslator(hidden_size=16, learning_rate_init=0.01, max_iter=80, random_state=i).fit(X, y)
+    ...     for i in range(2)
+    ... ]
+    >>> predict_together(models, ["two one"])
+    ['2 1']
+    """
+    writers, X = list(writers), read_once(X)
+    weights = np.ones(len(writers)) if weights is None else np.asarray(weights, np.float64)
+    if not writers or weights.shape != (len(writers),) or not (weights >= 0).all() or not weights.any():
+        raise ValueError(
+            f"weights must be a number of at least 0 for each of {len(writers)} models, at least one, not all of them "
+            f"0, got {shown(weights.tolist())}."
+        )
+    for writer in writers:
+        check_fitted(writer, "network_")
+        if writer.target_vocabulary_.tokens != writers[0].target_vocabulary_.tokens:
+            raise ValueError("writers must have the same tokens of targets, got models with different ones.")
+    first, sources = writers[0], [writer._read(X) for writer in writers]
+    found = candidates_of(writers, sources, (weights / weights.sum()).tolist(), 1, beam_width, **options)
+    ids = [part[0].ids if part else [] for part in found]
+    return first._target.decode(first._found_tokens(X, sources[0], ids))
