@@ -56,6 +56,8 @@ def folder(tmp_path):
     (tmp_path / "pairs.tsv").write_text("good\tbad\nthe value is found\tthe value are found\n", encoding="utf-8")
     for name in ("train.conll", "test.conll"):
         (tmp_path / name).write_text("Ann B-PER\nleft O\nRome B-LOC\n\nShe O\nleft O\n\n" * 5, encoding="utf-8")
+    for name, words in (("english.txt", "one two three".split()), ("french.txt", "un deux trois".split())):
+        (tmp_path / name).write_text("".join(f"{first} {second}\n" for first in words for second in words))
     command = tmp_path / "bin/fastrnn"
     command.parent.mkdir()
     command.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m fastrnn "$@"\n')
