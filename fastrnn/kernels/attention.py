@@ -192,14 +192,24 @@ def _add_group(array, at, left, a, b, c, d):
 def _products(row, at, x, x_at, rows, begin, end):
     """Write the dot products of x with the rows from `begin` to `end` of a matrix to `row` from `at` on."""
     size, width = rows.shape[1], lanes(row)
-    for s in range(begin, end):
-        total, other, place = zero(load(row, 0)), zero(load(row, 0)), s * size
-        for j in range(0, size - 2 * width + 1, 2 * width):  # two sums: an addition is not done when the next begins
-            total += load(x, x_at + j) * load(rows, place + j)
-            other += load(x, x_at + j + width) * load(rows, place + j + width)
-        for j in range(size - size % (2 * width), size, width):
-            total += load_first(x, x_at + j, size - j) * load_first(rows, place + j, size - j)
-        row[at + s - begin] = sum_lanes(total + other)
+    whole = size // width * width
+    for s in range(begin, end, GROUP):  # rows at a time, which share the loads of x; the last ones twice if need be
+        first = max(min(s, end - GROUP), begin)
+        one, two, three = min(1, end - 1 - first), min(2, end - 1 - first), min(3, end - 1 - first)
+        a, b, c, d = first * size, (first + one) * size, (first + two) * size, (first + three) * size
+        left = size - whole
+        tail = load_first(x, x_at + whole, left)
+        sum_a, sum_b = tail * load_first(rows, a + whole, left), tail * load_first(rows, b + whole, left)
+        sum_c, sum_d = tail * load_first(rows, c + whole, left), tail * load_first(rows, d + whole, left)
+        for j in range(0, whole, width):
+            part = load(x, x_at + j)
+            sum_a += part * load(rows, a + j)
+            sum_b += part * load(rows, b + j)
+            sum_c += part * load(rows, c + j)
+            sum_d += part * load(rows, d + j)
+        place = at + first - begin
+        row[place], row[place + one] = sum_lanes(sum_a), sum_lanes(sum_b)
+        row[place + two], row[place + three] = sum_lanes(sum_c), sum_lanes(sum_d)
 
 
 @kernel(cache=False)
@@ -477,8 +487,7 @@ def _scratch(room, threads, queries, keys, values, weights):
     steps, source_steps, width = len(queries), weights.shape[2], lanes_of(keys)
     rows = room.take("rows", threads, row_size(steps * (source_steps + width), keys.shape[1], keys.dtype))
     depth, columns = max(steps, source_steps), max(keys.shape[1], values.shape[1])
-    largest = max(panels_size(depth, columns, keys.dtype), panels_size(columns, source_steps, keys.dtype))
-    return rows, room.take("panels", threads, largest)
+    return rows, room.take("panels", threads, panels_size(depth, columns, keys.dtype))
 
 
 @kernel(cache=False)
@@ -505,15 +514,10 @@ def attend_sequences(board, thread, contexts, weights, queries, keys, powers, va
         for t in range(steps):
             contexts[t, b] = 0
             weights[t, b] = 0
-        if score is None and many:
-            row[: used * padded] = 0
-            _times(row, Strides(0, padded, 1), queries, Strides(b * size, batch * size, 1), keys,
-                   Strides(begin * size, 1, size), used, size, count, panels)  # fmt: skip
         for t in range(used):
             place, scores_at = t * batch + b, at + t * padded
-            if score is not None or not many:
-                near = _prepare_query(row, queries, place * size, size, score, reach)
-                _scores(row, scores_at, queries, place * size, keys, powers, score, begin, end, near)
+            near = _prepare_query(row, queries, place * size, size, score, reach)
+            _scores(row, scores_at, queries, place * size, keys, powers, score, begin, end, near)
             _softmax(row, scores_at, weights, place * source_steps, count)
             if not many:
                 _weighted_sum(contexts, place * context_size, row, scores_at, values, begin, end)
@@ -536,18 +540,15 @@ def attend_sequences_backward(board, thread, d_queries, d_keys, d_values, d_scor
         count = end - begin
         padded, used = (count + width - 1) // width * width, lengths[b] if count > 0 else 0
         reach, many = _powers(powers, keys, begin, end, used), used >= _MANY_STEPS
-        of_queries, of_contexts = Strides(b * size, batch * size, 1), Strides(b * context_size, batch * context_size, 1)
+        of_queries = Strides(b * size, batch * size, 1)
         for t in range(steps):
             d_queries[t, b] = 0
         if many:
-            row[at : at + used * padded] = 0
-            _times(row, Strides(at, padded, 1), d_contexts, of_contexts, values,
-                   Strides(begin * context_size, 1, context_size), used, context_size, count, panels)  # fmt: skip
             add_values_gradient(d_values, d_contexts, weights, b, used, begin, end, panels)
         for t in range(used):
             place, scores_at = t * batch + b, at + t * padded
+            _products(row, scores_at, d_contexts, place * context_size, values, begin, end)
             if not many:
-                _products(row, scores_at, d_contexts, place * context_size, values, begin, end)
                 _add_to_rows(d_values, weights, place * source_steps, d_contexts, place * context_size, begin, end)
             _softmax_backward(row, scores_at, weights, place * source_steps, count)
             if score is not None or not many:
