@@ -193,6 +193,8 @@ class SequenceWriter(BriefHelpMixin, SearchMixin, ProbabilityMixin, RecurrentSeq
     def _check_parameters(self):
         super()._check_parameters()
         check_choice("attention", self.attention, ATTENTIONS)
+        for name in ("input_feeding", "tie_weights"):
+            check_choice(name, getattr(self, name), (False, True))
         check_probability("scheduled_sampling", self.scheduled_sampling)
         check_choice("schedule", self.schedule, SCHEDULES)
         if isinstance(self.warmup, bool) or not isinstance(self.warmup, numbers.Integral) or self.warmup < 0:

@@ -4,7 +4,7 @@ from fastrnn.networks.caption import CaptionNetwork
 from fastrnn.translation.base import SequenceWriter
 from fastrnn.translation.features import FeatureReader
 from fastrnn.translation.texts import learn_target
-from fastrnn.utils.checks import check_choice, check_fitted, check_positive_integer, shown
+from fastrnn.utils.checks import check_fitted, check_positive_integer, shown
 
 
 class RNNCaptioner(SequenceWriter):
@@ -184,8 +184,6 @@ class RNNCaptioner(SequenceWriter):
 
     def _check_parameters(self):
         super()._check_parameters()
-        for name in ("tie_weights", "input_feeding"):
-            check_choice(name, getattr(self, name), (False, True))
         if not isinstance(self.hidden_layer_sizes, tuple | list):
             raise ValueError(f"hidden_layer_sizes must be a tuple of integers, got {shown(self.hidden_layer_sizes)}.")
         for size in self.hidden_layer_sizes:

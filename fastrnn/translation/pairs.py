@@ -35,9 +35,8 @@ class Pairs(NamedTuple):
     def batch(self, rows):
         """Return some pairs for one pass of a network."""
         targets, lengths = self.targets.padded(rows)
-        targets[np.arange(len(targets))[:, np.newaxis] >= lengths] = IGNORED
-        inputs = shift_right(targets, START_ID)
-        inputs[inputs == IGNORED] = 0
+        inputs, is_after = shift_right(targets, START_ID), np.arange(len(targets))[:, np.newaxis] >= lengths
+        inputs[is_after], targets[is_after] = 0, IGNORED
         return PairBatch(self.sequences, rows, inputs, targets, lengths, self.weights[rows])
 
     def groups(self, rows, batch_size, random_state=None):
@@ -75,7 +74,8 @@ def _cut(rows, lengths, batch_size):
     """Cut rows into groups of at most `batch_size`, and fewer where sequences are very long."""
     groups, begin = [], 0
     while begin < len(rows):
-        most = max(1, min(batch_size, _MOST_STEPS // max(int(lengths[begin : begin + batch_size].max()), 1)))
-        groups.append(rows[begin : begin + most])
-        begin += most
+        longest = np.maximum.accumulate(lengths[begin : begin + batch_size])
+        n = max(1, np.count_nonzero(longest * np.arange(1, len(longest) + 1) <= _MOST_STEPS))
+        groups.append(rows[begin : begin + n])
+        begin += n
     return groups

@@ -206,7 +206,7 @@ class RNNTranslator(OnnxTranslationMixin, TorchTranslationMixin, SequenceWriter)
 
     def _check_parameters(self):
         super()._check_parameters()
-        for name in ("share_vocabulary", "replace_unknown", "bidirectional", "tie_weights", "input_feeding"):
+        for name in ("share_vocabulary", "replace_unknown", "bidirectional"):
             check_choice(name, getattr(self, name), (False, True))
 
     def _source_options(self):

@@ -27,6 +27,7 @@ from fastrnn import (
     RNNRegressor,
     RNNStepRegressor,
     RNNTagger,
+    RNNTranslator,
     inspection,
 )
 from fastrnn.backends import has_gpu
@@ -52,6 +53,12 @@ def tagger(device, **options):
     defaults = {"embedding_size": 3, "hidden_size": 4, "char_hidden_size": 2, "batch_size": 2, "max_iter": 1,
                 "early_stopping": False, "random_state": 0}  # fmt: skip
     return RNNTagger(**{**defaults, **options}, device=device)
+
+
+def translator(device, **options):
+    defaults = {"embedding_size": 3, "hidden_size": 4, "batch_size": 2, "max_iter": 1, "input_feeding": False,
+                "random_state": 0}  # fmt: skip
+    return RNNTranslator(**{**defaults, **options}, device=device)
 
 
 def step_regressor(device, **options):
@@ -93,6 +100,10 @@ FITS = {
     "several labels": lambda device: tagger(
         device, input="series", max_iter=2
     ).fit(SERIES, [part > 0 for part in SERIES]),
+    "translations": lambda device: translator(
+        device, dropout=0.2, embedding_dropout=0.1, label_smoothing=0.1, averaging="ema", share_vocabulary=True,
+        tie_weights=True, max_iter=2
+    ).fit(TEXTS, TEXTS[::-1], [1, 2, 1, 1], X_val=TEXTS[:2], y_val=TEXTS[:2]),
     "numbers for each step": lambda device: step_regressor(device, max_iter=2).fit(SERIES, SERIES),
 }  # fmt: skip
 
@@ -120,6 +131,7 @@ def models():
         "tags": tagger("cpu").fit(SENTENCES, TAGS),
         "causal": tagger("cpu", output="crf", bidirectional=False).fit(SENTENCES, TAGS),
         "steps": step_regressor("cpu", max_iter=1).fit(SERIES, SERIES),
+        "translations": translator("cpu", max_iter=20, learning_rate_init=0.05).fit(TEXTS, TEXTS[::-1]),
     }
     return {
         "cpu": fitted,
@@ -157,6 +169,11 @@ USES = {
     "marginals": lambda of: of["tags"].predict_proba(SENTENCES),
     "step by step": lambda of: [step_by_step(of["causal"], SENTENCES[1]), step_by_step(of["steps"], SERIES[1])],
     "what follows": lambda of: [of["steps"].generate(SERIES[1], 2)],
+    "translations": lambda of: [
+        of["translations"].score_samples(TEXTS, TEXTS),
+        of["translations"].transform(TEXTS),
+        *(part.weights for part in of["translations"].align(TEXTS)),
+    ],
     "explanations": lambda of: [inspection.explain(of[name], "a b").contributions for name in ("texts", "means")],
     "gradient flow": lambda of: [inspection.gradient_flow(of["texts"], TEXTS[:2]).norms],
     "hidden states": lambda of: [inspection.hidden_states(of["lm"], TEXTS[:1]).values["h"]],
@@ -222,10 +239,10 @@ def test_a_clone_has_device_and_precision(ops):
     assert (copied.device, copied.precision) == ("cuda", "high")
 
 
-@pytest.mark.parametrize("name", ["lm", "texts", "series", "means"])
+@pytest.mark.parametrize("name", ["lm", "texts", "series", "means", "translations"])
 def test_a_file_goes_from_one_device_to_the_other(name, models, ops, tmp_path):
     X = SERIES if name == "series" else TEXTS
-    says = "score_samples" if name == "lm" else "predict"
+    says = {"lm": "score_samples", "translations": "transform"}.get(name, "predict")
     for device, other in (("cpu", "cuda"), ("cuda", "cpu")):
         model, path = models[device][name], tmp_path / device
         model.save(path)
