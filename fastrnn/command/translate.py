@@ -91,6 +91,8 @@ def _add_fit(actions):
     parser.add_argument(
         "--attention", choices=("additive", "dot", "general", "none"), help="of the decoder (default: the model's)"
     )
+    parser.add_argument("--input-feeding", action="store_true", help="the decoder attends before each step, not after")
+    parser.add_argument("--tie-weights", action="store_true", help="one matrix for embedding and output of the targets")
     parser.add_argument("--cell", metavar="CELL", help="of both networks (default: the model's)")
     for name, what in (
         ("--embedding-size", "length of a token's vector"),
@@ -118,6 +120,15 @@ def _add_search(parser):
     parser.add_argument(
         "--length-penalty", type=not_negative, default=0.0, metavar="X", help="more prefers long results (default: 0)"
     )
+    parser.add_argument(
+        "--coverage-penalty", type=not_negative, default=0.0, metavar="X", help="of what is left out (default: 0)"
+    )
+    parser.add_argument("--language-model", metavar="MODEL", help="of the targets, which helps to choose")
+    parser.add_argument("--weight", type=not_negative, default=0.3, metavar="X", help="its weight (default: 0.3)")
+    parser.add_argument(
+        "--with", dest="others", nargs="+", default=[], metavar="MODEL", help="further translators of the same pairs: "
+        "the mean of all probabilities counts",
+    )  # fmt: skip
 
 
 def _add_predict(actions):
@@ -129,6 +140,10 @@ def _add_predict(actions):
     )
     add_encoding(parser)
     _add_search(parser)
+    parser.add_argument(
+        "--n-best", type=positive, metavar="N", help="print N translations of each line, best first, as a table: the "
+        "number of the line, the log probability, the translation",
+    )  # fmt: skip
     parser.add_argument(
         "--lines-at-once", type=positive, metavar="N", help=f"lines that are read before they are translated (default: "
         f"{_LINES}; 1 at a terminal)",
@@ -176,7 +191,8 @@ def _parameters(arguments):
              "dropout", "label_smoothing", "normalize")  # fmt: skip
     given = {name: getattr(arguments, name) for name in names}
     given |= {"learning_rate_init": arguments.learning_rate, "vocab_size": arguments.pieces}
-    given |= {name: getattr(arguments, name) or None for name in ("lowercase", "share_vocabulary")}
+    flags = ("lowercase", "share_vocabulary", "input_feeding", "tie_weights")
+    given |= {name: getattr(arguments, name) or None for name in flags}
     sides = [getattr(arguments, f"{side}_tokenizer") or arguments.tokenizer for side in ("source", "target")]
     if sides[0] == sides[1]:
         given["tokenizer"] = sides[0]
@@ -192,19 +208,47 @@ def _parameters(arguments):
 
 def predict(arguments):
     """Carry out ``fastrnn translate predict``."""
-    model = placed(load_translator, arguments.model, arguments)
-    sources, size = _read_sources(arguments), arguments.lines_at_once
+    translators, options = _translators(arguments)
+    n = arguments.n_best
+    if n and len(translators) > 1:
+        raise UserError("--n-best and --with cannot be asked for together")
+    if n and n > arguments.beam_width:
+        raise UserError(f"--n-best {n}: expected at most --beam-width {arguments.beam_width}")
+    sources, size, done = _read_sources(arguments), arguments.lines_at_once, 0
     if size is None:
         size = 1 if arguments.file == "-" and sys.stdin is not None and sys.stdin.isatty() else _LINES
     while block := list(itertools.islice(sources, size)):
-        found = model.predict(_as_read(model.learned.reader, block), **_search_options(arguments))
-        for text in found:
-            print(_shown(text))
-        sys.stdout.flush()
+        if n:
+            X = _as_read(translators[0].learned.reader, block)
+            for line, found in enumerate(translators[0].beam_search(X, n, **options), start=done + 1):
+                for hypothesis in found:
+                    print(line, f"{hypothesis.log_prob:.4f}", _shown(hypothesis.text), sep="\t")
+        else:
+            for text in _translated(translators, block, options):
+                print(_shown(text))
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        done += len(block)
 
 
-def _search_options(arguments):
-    return {name: getattr(arguments, name) for name in ("beam_width", "max_length", "length_penalty")}
+def _translators(arguments):
+    """Return the translators that the command line names, and the options of their search."""
+    translators = [placed(load_translator, path, arguments) for path in (arguments.model, *arguments.others)]
+    names = ("beam_width", "max_length", "length_penalty", "coverage_penalty", "weight")
+    options = {name: getattr(arguments, name) for name in names}
+    if arguments.language_model:
+        options["language_model"] = fastrnn.load(arguments.language_model)
+    return translators, options
+
+
+def _translated(translators, texts, options):
+    """Return the translations of texts, as the models write them: texts or lists of tokens."""
+    from fastrnn.translation import predict_together
+
+    X = _as_read(translators[0].learned.reader, texts)
+    if len(translators) == 1:
+        return translators[0].predict(X, **options)
+    return predict_together(translators, X, **options)
 
 
 def _as_read(side, texts):
@@ -221,18 +265,19 @@ def evaluate(arguments):
     """Carry out ``fastrnn translate evaluate``."""
     from fastrnn.metrics import character_error_rate, exact_match, token_error_rate
 
-    model = placed(load_translator, arguments.model, arguments)
+    translators, options = _translators(arguments)
     pairs = _read_pairs(arguments, arguments.files)
-    reader, target = model.learned.reader, model.learned.target
-    loss = -model.score(_as_read(reader, pairs.sources), _as_read(target, pairs.targets))
+    reader, target = translators[0].learned.reader, translators[0].learned.target
+    score = translators[0].score(_as_read(reader, pairs.sources), _as_read(target, pairs.targets))
     references = {}
     for source, text in zip(pairs.sources, pairs.targets, strict=True):
         references.setdefault(source, []).append(text)
-    predicted = model.predict(_as_read(reader, list(references)), **_search_options(arguments))
+    whose = " by the first model" if len(translators) > 1 else ""
+    predicted = _translated(translators, list(references), options)
     predicted = [text if isinstance(text, str) else " ".join(text) for text in predicted]
     true = list(references.values())
     tokens = [target.side.tokenize(_as_read(target, texts), "y") for texts in (*true, predicted)]
-    print(f"{count_of(pairs.sources, 'pair')} of {count_of(true, 'source')}, log likelihood {-loss:.4f} a token")
+    print(f"{count_of(pairs.sources, 'pair')} of {count_of(true, 'source')}, log likelihood {score:.4f} a token{whose}")
     print(f"exact match {exact_match(true, predicted):.4f}")
     print(f"token error rate {token_error_rate(tokens[:-1], tokens[-1]):.4f}")
     print(f"character error rate {character_error_rate(true, predicted):.4f}")

@@ -7,9 +7,10 @@ import sys
 
 import pytest
 
-from fastrnn import MeanEmbeddingClassifier, RNNTranslator
+from fastrnn import MeanEmbeddingClassifier, NGramLanguageModel, RNNTranslator
 from fastrnn.command.translate import load_translator
 from fastrnn.metrics import bleu, character_error_rate, chrf, exact_match, token_error_rate
+from fastrnn.translation import predict_together
 
 PAIRS = [("one two", "1 2"), ("two one", "2 1"), ("two two", "2 2"), ("one", "1"), ("one one one", "1 1 1")]
 SOURCES, TARGETS = zip(*PAIRS, strict=True)
@@ -79,13 +80,14 @@ def test_parameters(run, tmp_path):
     sources, targets, path = lines(tmp_path / "a", SOURCES), lines(tmp_path / "b", TARGETS), tmp_path / "model"
     options = ["--source-tokenizer", "chars", "--target-tokenizer", "whitespace", "--num-layers", 2,
                "--batch-size", 2, "--min-count", 2, "--max-vocab", 7, "--label-smoothing", 0.1, "--lowercase",
-               "--normalize", "NFC"]  # fmt: skip
+               "--normalize", "NFC", "--tie-weights"]  # fmt: skip
     status, _, err = run("fit", sources, targets, "-o", path, *SMALL, *options)
     assert status == 0, err
     loaded = load_translator(path)
     assert loaded.tokenizer == ("chars", "whitespace")
-    names = ("num_layers", "batch_size", "min_count", "max_vocab", "label_smoothing", "lowercase", "normalize")
-    assert [getattr(loaded, name) for name in names] == [2, 2, 2, 7, 0.1, True, "NFC"]
+    names = ("num_layers", "batch_size", "min_count", "max_vocab", "label_smoothing", "lowercase", "normalize",
+             "tie_weights")  # fmt: skip
+    assert [getattr(loaded, name) for name in names] == [2, 2, 2, 7, 0.1, True, "NFC", True]
     status, _, err = run("fit", sources, targets, "-o", path, *SMALL, "--share-vocabulary", "--tokenizer", "whitespace")
     assert status == 0, err
     assert load_translator(path).source_vocabulary_ == load_translator(path).target_vocabulary_
@@ -104,10 +106,40 @@ def test_standard_input_is_translated_in_blocks(run, model):
 
 def test_search_options(run, model, tmp_path):
     loaded, data = load_translator(model), lines(tmp_path / "a", SOURCES)
-    options = {"beam_width": 2, "max_length": 2, "length_penalty": 1.5}
+    options = {"beam_width": 2, "max_length": 2, "length_penalty": 1.5, "coverage_penalty": 0.1}
     words = [word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", value)]
     assert run("predict", model, data, *words)[1].splitlines() == loaded.predict(SOURCES, **options)
     assert "exact match 0.8000" in run("evaluate", model, data, lines(tmp_path / "b", TARGETS), *words)[1]
+
+
+def test_the_best_translations_of_each_line(run, model, tmp_path):
+    loaded, data = load_translator(model), lines(tmp_path / "a", SOURCES)
+    rows = [
+        f"{line}\t{found.log_prob:.4f}\t{found.text}\n"
+        for line, hypotheses in enumerate(loaded.beam_search(list(SOURCES), 3), start=1)
+        for found in hypotheses
+    ]
+    assert len(rows) > 5
+    for more in ([], ["--lines-at-once", 2]):
+        assert run("predict", model, data, "--n-best", 3, *more) == (0, "".join(rows), "")
+
+
+def test_language_models_and_several_translators(run, model, tmp_path):
+    data, loaded = lines(tmp_path / "a", SOURCES), load_translator(model)
+    language_model = NGramLanguageModel(2, smoothing="add_k", tokenizer="whitespace").fit(["2 2", "2 2 2"] * 5)
+    language_model.save(tmp_path / "lm")
+    expected = loaded.predict(SOURCES, language_model=language_model, weight=5)
+    assert expected != loaded.predict(SOURCES)
+    options = ["--language-model", tmp_path / "lm", "--weight", 5]
+    assert run("predict", model, data, *options)[1].splitlines() == expected
+    other = RNNTranslator(hidden_size=16, embedding_size=16, max_iter=1, random_state=1).fit(SOURCES, TARGETS)
+    other.save(tmp_path / "other")
+    expected = predict_together([loaded, other], SOURCES)
+    options = ["--with", tmp_path / "other"]
+    assert run("predict", model, data, *options)[1].splitlines() == expected
+    status, out, _ = run("evaluate", model, table(tmp_path / "a.tsv"), *options)
+    assert (status, f"exact match {exact_match(TARGETS, expected):.4f}" in out) == (0, True)
+    assert f"log likelihood {loaded.score(SOURCES, TARGETS):.4f} a token by the first model\n" in out
 
 
 def test_figures_with_several_references(run, model, tmp_path):
@@ -159,6 +191,8 @@ def test_a_model_of_lists_of_tokens(run, tmp_path):
         (["fit", "p.tsv", "-o", "m", "--cell", "gur"], "error: cell must be one of"),
         (["predict", "means"], "means holds a MeanEmbeddingClassifier, no translator"),
         (["predict", "{model}", "p.tsv", "--source-column", "3"], "p.tsv, line 1: 2 columns, not 3"),
+        (["predict", "{model}", "a", "--n-best", "6"], "--n-best 6: expected at most --beam-width 5"),
+        (["predict", "{model}", "a", "--n-best", "2", "--with", "{model}"], "--n-best and --with cannot be asked for"),
         (["predict", "{model}", "nowhere"], "nowhere: No such file or directory"),
         (["evaluate", "{model}", "a", "short"], "a and short: expected as many lines in both, got 5 and 1"),
     ],
