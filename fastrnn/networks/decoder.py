@@ -205,6 +205,7 @@ class DecoderNetwork(Network):
             Decoder(cell, embedding_size, hidden_size, num_layers, attending, input_feeding, dropout=dropout,
                     locked_dropout=locked_dropout, **recurrent, **options),
         )  # fmt: skip
+        self.summary_size = summary_size
         self._add_bridge(summary_size, options)
         size = embedding_size if tie_weights else hidden_size
         self.readout = self.add_layer("readout", Dense(self.decoder.output_size, size, activation="tanh", **options))

@@ -11,16 +11,14 @@ from fastrnn.estimators.examples import check_lengths, check_sample_weight, warn
 from fastrnn.estimators.recurrent import RecurrentSequenceEstimator
 from fastrnn.layers.dropout import check_probability
 from fastrnn.networks.decoder import ScheduledSampling
-from fastrnn.text.normalization import check_preprocessing
-from fastrnn.text.tokenizers import get_tokenizer
 from fastrnn.training.averaging import WeightAverage
 from fastrnn.training.schedule import SCHEDULES
 from fastrnn.translation.pairs import Pairs
 from fastrnn.translation.probabilities import ProbabilityMixin
 from fastrnn.translation.searching import SearchMixin
-from fastrnn.translation.texts import READING, TextTarget, of_side, read_once, side_options
+from fastrnn.translation.texts import READING, TextTarget, check_reading, read_once, side_options
 from fastrnn.utils.brief import BriefHelpMixin
-from fastrnn.utils.checks import check_choice, check_positive_integer, shown
+from fastrnn.utils.checks import check_choice, shown
 
 ATTENTIONS = ("additive", "dot", "general", None)
 
@@ -53,11 +51,7 @@ class SequenceWriter(BriefHelpMixin, SearchMixin, ProbabilityMixin, RecurrentSeq
 
     def _target_options(self):
         """Return the options of reading targets, see `fastrnn.translation.texts.side_options`."""
-        return {**side_options(self, 1), "vocab_size": of_side(self.vocab_size, 1)}
-
-    def _target_limits(self):
-        """Return the limits of the vocabulary of targets."""
-        return of_side(self.min_count, 1), of_side(self.max_vocab, 1)
+        return side_options(self, 1)
 
     def _learn_target(self, y, classes):
         raise NotImplementedError("`_learn_data` learns the targets.")
@@ -181,14 +175,7 @@ class SequenceWriter(BriefHelpMixin, SearchMixin, ProbabilityMixin, RecurrentSeq
         return TextTarget.from_learned(content, self._target_options())
 
     def _check_reading(self):
-        for place in (0, 1):
-            options = side_options(self, place)
-            check_choice("truncation", options["truncation"], ("start", "end"))
-            check_preprocessing(options["normalize"], options["encoding"])
-            if options["max_length"] is not None:
-                check_positive_integer("max_length", options["max_length"])
-            if options["tokenizer"] is not None and options["tokenizer"] != "subwords":
-                get_tokenizer(options["tokenizer"])
+        check_reading(self)
 
     def _check_parameters(self):
         super()._check_parameters()

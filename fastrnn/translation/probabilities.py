@@ -49,7 +49,8 @@ class ProbabilityMixin(GuardedMixin):
         """Return X and its targets Y as `Pairs`; nothing of a target is cut."""
         X, Y = read_once(X), read_once(Y)
         sources, targets = self._read(X), self._target.encode(Y, "Y")
-        check_lengths("X and Y", X, sources, targets)
+        if len(sources) or len(targets):
+            check_lengths("X and Y", X, sources, targets)
         return Pairs(sources, targets, np.ones(len(targets), np.float32), np.arange(len(targets)))
 
     def predict_log_proba(self, X, Y):
@@ -105,6 +106,8 @@ class ProbabilityMixin(GuardedMixin):
         float
         """
         parts = self.predict_log_proba(X, y)
+        if not parts:
+            raise ValueError("X and y are empty: a score needs at least one pair.")
         weights = check_sample_weight(sample_weight, len(parts))
         sums, lengths = np.array([part.sum() for part in parts]), np.array([len(part) for part in parts])
         return float(weights @ sums / (weights @ lengths))
@@ -121,12 +124,11 @@ class ProbabilityMixin(GuardedMixin):
         float32 array (n, M)
             For a translator, the state of the encoder's last layer after its last step, of both directions.
         """
-        sources, encoded = self._read(X), None
+        sources, network = self._read(X), self.network_
+        encoded = np.empty((len(sources), network.summary_size), network.decoder.dtype)
         for rows in self._groups(sources, np.arange(len(sources))):
-            part = self.network_.summaries(PairBatch(sources, rows))
-            encoded = np.empty((len(sources), part.shape[1]), part.dtype) if encoded is None else encoded
-            encoded[rows] = part
-        return np.empty((0, 0), np.float32) if encoded is None else encoded
+            encoded[rows] = network.summaries(PairBatch(sources, rows))
+        return encoded
 
     def align(self, X, Y=None):
         """Return where the decoder looks while it writes.

@@ -7,7 +7,7 @@ from fastrnn.exchange._torch_translation import TorchTranslationMixin
 from fastrnn.networks.translation import TranslationNetwork
 from fastrnn.text.tokens import NEVER_WRITTEN, UNK_ID
 from fastrnn.translation.base import SequenceWriter
-from fastrnn.translation.texts import SourceReader, learn_sides, of_side, side_options
+from fastrnn.translation.texts import SourceReader, learn_sides, side_options
 from fastrnn.utils.checks import check_choice
 
 
@@ -210,12 +210,11 @@ class RNNTranslator(OnnxTranslationMixin, TorchTranslationMixin, SequenceWriter)
             check_choice(name, getattr(self, name), (False, True))
 
     def _source_options(self):
-        return {**side_options(self, 0), "vocab_size": of_side(self.vocab_size, 0)}
+        return side_options(self, 0)
 
     def _learn_data(self, X, y):
-        limits = (of_side(self.min_count, 0), of_side(self.max_vocab, 0)), self._target_limits()
-        reader, target = learn_sides(X, y, (self._source_options(), self._target_options()), limits,
-                                     self.share_vocabulary)  # fmt: skip
+        options = self._source_options(), self._target_options()
+        reader, target = learn_sides(X, y, options, self.share_vocabulary)
         return reader, reader.read(X), target
 
     def _restored_reader(self, content, arrays):

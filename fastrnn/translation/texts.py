@@ -1,19 +1,22 @@
 """The two sides of pairs, sources and targets, as ids of a vocabulary; targets are written as they were given."""
 
 import collections.abc
+import numbers
 
 import numpy as np
 
 from fastrnn.estimators.sequences import Sequences
+from fastrnn.text.normalization import check_preprocessing
 from fastrnn.text.reading import is_file_object, iterate_texts
 from fastrnn.text.subwords import tokenizer_from_plain, tokenizer_to_plain, train_subwords
 from fastrnn.text.tokenization import tokenize_texts
 from fastrnn.text.tokenizers import get_tokenizer
-from fastrnn.text.tokens import SPECIAL_TOKENS, close_sentences
+from fastrnn.text.tokens import SPECIAL_TOKENS, UNK_ID, close_sentences
 from fastrnn.text.vocabulary import Vocabulary
-from fastrnn.utils.checks import is_missing, shown
+from fastrnn.utils.checks import check_choice, check_positive_integer, is_missing, shown
 
-READING = ("tokenizer", "lowercase", "normalize", "encoding", "max_length", "truncation")
+READING = ("tokenizer", "vocab_size", "lowercase", "normalize", "encoding", "min_count", "max_vocab", "max_length",
+           "truncation")  # fmt: skip
 
 
 def side_options(estimator, place):
@@ -30,18 +33,27 @@ def side_options(estimator, place):
     -------
     dict
     """
-    return {name: of_side(getattr(estimator, name), place) for name in READING}
+    options = {name: getattr(estimator, name) for name in READING}
+    return {name: value[place] if isinstance(value, tuple | list) else value for name, value in options.items()}
 
 
-def of_side(value, place):
-    """Return the value of a parameter for one side; it may be a pair (source, target).
-
-    Examples
-    --------
-    >>> of_side("words", 1), of_side(("words", "chars"), 1)
-    ('words', 'chars')
-    """
-    return value[place] if isinstance(value, tuple | list) else value
+def check_reading(estimator):
+    """Raise ValueError if a parameter of `READING` is wrong."""
+    for name in READING:
+        value = getattr(estimator, name)
+        if isinstance(value, tuple | list) and len(value) != 2:
+            raise ValueError(f"{name} must be one value, or a pair (source, target), got {shown(value)}.")
+    for place in (0, 1):
+        options = side_options(estimator, place)
+        if options["tokenizer"] is not None and options["tokenizer"] != "subwords":
+            get_tokenizer(options["tokenizer"])
+        check_choice("lowercase", options["lowercase"], (False, True))
+        check_choice("truncation", options["truncation"], ("start", "end"))
+        check_preprocessing(options["normalize"], options["encoding"])
+        check_positive_integer("vocab_size", options["vocab_size"])
+        Vocabulary(options["min_count"], options["max_vocab"])  # raises
+        if options["max_length"] is not None:
+            check_positive_integer("max_length", options["max_length"])
 
 
 def read_once(X):
@@ -50,11 +62,11 @@ def read_once(X):
 
 
 def read_texts(X, encoding, name):
-    """Return texts or lists of tokens as a list, and whether they are texts.
+    """Return texts or lists of tokens as a list, and their kind.
 
     Parameters
     ----------
-    X : iterable of (str or list of str), os.PathLike or file object
+    X : iterable of (str, list of str or list of int), os.PathLike or file object
         A path or a file has a text in each line.
     encoding : str
         The encoding of files.
@@ -63,9 +75,9 @@ def read_texts(X, encoding, name):
 
     Returns
     -------
-    texts : list
-    are_strings : bool
-        True for an empty collection.
+    texts : list of str or list of list of str
+        Whole numbers become strings.
+    kind : {"strings", "tokens", "numbers"}
 
     Raises
     ------
@@ -79,7 +91,20 @@ def read_texts(X, encoding, name):
         advice = ": leave missing texts out, or give '' for them" if is_missing(texts[place]) else ""
         first = "a string" if isinstance(texts[0], str) else "a list of tokens"
         raise ValueError(f"{name}[{place}] must be {first}, as {name}[0] is, got {shown(texts[place])}{advice}.")
-    return texts, kinds != {False}
+    if kinds != {False}:
+        return texts, "strings"
+    first = next((text[0] for text in texts if isinstance(text, list | tuple | np.ndarray) and len(text)), "")
+    if not isinstance(first, numbers.Integral) or isinstance(first, bool):
+        return texts, "tokens"
+    return [_number_strings(text, f"{name}[{i}]") for i, text in enumerate(texts)], "numbers"
+
+
+def _number_strings(values, name):
+    """Return a list of whole numbers as strings."""
+    is_list = isinstance(values, list | tuple | np.ndarray)
+    if not (is_list and all(isinstance(value, numbers.Integral) for value in values)):
+        raise ValueError(f"{name} must be a list of whole numbers, as those before, got {shown(values)}.")
+    return [str(int(value)) for value in values]
 
 
 class TextSide:
@@ -90,12 +115,12 @@ class TextSide:
     vocabulary : Vocabulary
     options : dict
         As from `side_options`; the tokenizer is one that `fastrnn.text.get_tokenizer` takes, or None for tokens.
-    are_strings : bool
-        Whether it learned from strings rather than lists of tokens.
+    kind : {"strings", "tokens", "numbers"}
+        Of the texts that it learned from.
     """
 
-    def __init__(self, vocabulary, options, are_strings):
-        self.vocabulary, self.options, self.are_strings = vocabulary, options, are_strings
+    def __init__(self, vocabulary, options, kind):
+        self.vocabulary, self.options, self.kind = vocabulary, options, kind
 
     @property
     def n_ids(self):
@@ -120,29 +145,24 @@ class TextSide:
         """Return the ids of lists of tokens, and offsets, see `Vocabulary.encode_corpus`."""
         return self.vocabulary.encode_corpus(tokens, name=name)
 
-    def learn(self, tokens, limits):
-        """Learn the vocabulary of lists of tokens; `limits` are its `min_count` and `max_size`."""
-        self.vocabulary = Vocabulary(*limits).fit(tokens)
+    def learn(self, tokens):
+        """Learn the vocabulary of lists of tokens."""
+        self.vocabulary = Vocabulary(self.options["min_count"], self.options["max_vocab"]).fit(tokens)
 
     def get_learned(self):
         """Return the plain values and the arrays that a file keeps."""
         return {
             "tokens": self.vocabulary.tokens,
-            "tokenizer": tokenizer_to_plain(self.options["tokenizer"]) if self.has_learned_tokenizer else None,
-            "strings": self.are_strings,
+            "tokenizer": tokenizer_to_plain(self.options["tokenizer"]) if self.options.get("learned") else None,
+            "kind": self.kind,
         }, {}
-
-    @property
-    def has_learned_tokenizer(self):
-        """Whether the tokenizer was learned, and is not a parameter of the estimator."""
-        return self.options.get("learned", False)
 
     @classmethod
     def from_learned(cls, content, options):
         """Return the side that had this result of `get_learned`; `options` are those of `side_options`."""
         if content["tokenizer"] is not None:
             options = {**options, "tokenizer": tokenizer_from_plain(content["tokenizer"]), "learned": True}
-        return cls(Vocabulary.from_tokens(content["tokens"]), options, content["strings"])
+        return cls(Vocabulary.from_tokens(content["tokens"]), options, content["kind"])
 
 
 class SourceReader:
@@ -201,8 +221,6 @@ class TextTarget:
         Tokens of the longest target of the training, the end included.
     """
 
-    kind = "text"
-
     def __init__(self, side, longest):
         self.side, self.longest = side, longest
 
@@ -236,9 +254,11 @@ class TextTarget:
 
     def decode(self, tokens):
         """Return lists of tokens as the targets of the training were given: as strings or as lists."""
-        if not self.side.are_strings:
-            return tokens
-        return list(map(get_tokenizer(self.options["tokenizer"]).join, tokens))
+        if self.side.kind == "strings":
+            return list(map(get_tokenizer(self.options["tokenizer"]).join, tokens))
+        if self.side.kind == "numbers":
+            return [[int(token) for token in part if token != SPECIAL_TOKENS[UNK_ID]] for part in tokens]
+        return tokens
 
     def strata(self, encoded):
         """Return zeros: all pairs are one group."""
@@ -247,7 +267,7 @@ class TextTarget:
     def get_learned(self):
         """Return the plain values and the arrays that a file keeps."""
         content, arrays = self.side.get_learned()
-        return {**content, "kind": self.kind, "longest": self.longest}, arrays
+        return {**content, "longest": self.longest}, arrays
 
     @classmethod
     def from_learned(cls, content, options):
@@ -255,31 +275,29 @@ class TextTarget:
         return cls(TextSide.from_learned(content, options), content["longest"])
 
 
-def learn_target(y, options, limits):
+def learn_target(y, options):
     """Return the `TextTarget` that learns its vocabulary from targets.
 
     Parameters
     ----------
-    y : iterable of (str or list of str)
+    y : iterable of (str, list of str or list of int)
     options : dict
         See `side_options`.
-    limits : tuple
-        `min_count` and `max_size` of the vocabulary.
     """
-    texts, are_strings = read_texts(y, options["encoding"], "y")
-    side, tokens = _new_side(texts, are_strings, with_tokenizer(options, texts if are_strings else []), "y")
-    side.learn(tokens, limits)
-    return _target(side, tokens, limits)
+    texts, kind = read_texts(y, options["encoding"], "y")
+    side, tokens = _new_side(texts, kind, _with_tokenizer(options, texts, kind, "y"), "y")
+    side.learn(tokens)
+    return _target(side, tokens)
 
 
-def learn_sides(X, y, options, limits, share):
+def learn_sides(X, y, options, share):
     """Return the reader of sources and the target that learn their vocabularies from pairs.
 
     Parameters
     ----------
-    X, y : iterable of (str or list of str)
-    options, limits : pairs of dict, pairs of tuple
-        Of both sides, see `learn_target`.
+    X, y : iterable of (str, list of str or list of int)
+    options : pair of dict
+        Of both sides, see `side_options`.
     share : bool
         Whether both sides have one vocabulary, of the texts of both.
 
@@ -288,39 +306,42 @@ def learn_sides(X, y, options, limits, share):
     reader : SourceReader
     target : TextTarget
     """
-    data = [read_texts(texts, options[k]["encoding"], name) for k, (texts, name) in enumerate(((X, "X"), (y, "y")))]
-    strings = [texts if are_strings else [] for texts, are_strings in data]
-    if share and options[0] == options[1]:
-        options = (with_tokenizer(options[0], strings[0] + strings[1]),) * 2
+    names = ("X", "y")
+    data = [read_texts(texts, options[k]["encoding"], names[k]) for k, texts in enumerate((X, y))]
+    if share and options[0] == options[1] and data[0][1] == data[1][1]:
+        options = [_with_tokenizer(options[0], data[0][0] + data[1][0], data[0][1], "X")] * 2
     else:
-        options = tuple(map(with_tokenizer, options, strings))
-    (reader, sources), (side, targets) = (_new_side(*data[k], options[k], name) for k, name in enumerate(("X", "y")))
-    reader.learn(sources + targets if share else sources, limits[0])
+        options = [_with_tokenizer(options[k], *data[k], names[k]) for k in (0, 1)]
+    (reader, sources), (side, targets) = (_new_side(*data[k], options[k], names[k]) for k in (0, 1))
+    reader.learn(sources + targets if share else sources)
     if share:
         side.vocabulary = reader.vocabulary
     else:
-        side.learn(targets, limits[1])
-    return SourceReader(reader), _target(side, targets, limits[1])
+        side.learn(targets)
+    return SourceReader(reader), _target(side, targets)
 
 
-def _new_side(texts, are_strings, options, name):
+def _new_side(texts, kind, options, name):
     """Return a side without a vocabulary, and the tokens of its texts."""
-    side = TextSide(Vocabulary(), options, are_strings)
+    side = TextSide(Vocabulary(), options, kind)
     tokens = side.tokenize(texts, name, learning=True)
     side.encode(tokens, name)  # raises for reserved tokens
     return side, tokens
 
 
-def _target(side, tokens, limits):
+def _target(side, tokens):
     """Return the target of a side whose vocabulary is learned."""
     if tokens and len(side.vocabulary) == len(SPECIAL_TOKENS):
-        raise ValueError(f"y has no token that appears min_count={limits[0]} times: there is nothing to learn.")
+        least = side.options["min_count"]
+        raise ValueError(f"y has no token that appears min_count={least} times: there is nothing to learn.")
     return TextTarget(side, 1 + max(map(len, tokens), default=0))
 
 
-def with_tokenizer(options, texts):
+def _with_tokenizer(options, texts, kind, name):
     """Return the options with a tokenizer in place of the word "subwords", which is learned from texts."""
     if options["tokenizer"] != "subwords":
         return options
+    if kind != "strings":
+        raise ValueError(f"{name} must be texts with tokenizer='subwords', got lists of tokens.")
     names = ("vocab_size", "lowercase", "normalize")
     return {**options, "tokenizer": train_subwords(texts, **{name: options[name] for name in names}), "learned": True}

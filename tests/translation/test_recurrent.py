@@ -21,11 +21,22 @@ def model():
     return RNNTranslator(**SMALL).fit(X, Y)
 
 
+def test_whole_numbers_are_tokens(tmp_path):
+    sources, targets = [[1, 2], [2], [], [2, 1]] * 3, [[10, 20], [20], [], [20, 10]] * 3
+    model = RNNTranslator(**SMALL).fit(np.array(sources, object), targets)
+    assert model.predict(sources) == targets
+    assert model.predict_log_proba([[1, 2]], [[10, 20]])[0].tolist() == pytest.approx([0] * 3, abs=0.1)
+    assert model.predict([np.array([2, 1])]) == [[20, 10]]
+    model.save(tmp_path / "model")
+    assert fastrnn.load(tmp_path / "model").predict(sources[:2]) == targets[:2]
+
+
 def test_what_was_learned_is_written(model):
     assert model.predict(X) == Y
     assert model.predict(X, beam_width=1) == Y
     assert model.predict(iter(X)) == Y
-    assert model.predict([]) == []
+    assert model.predict([]) == model.predict_log_proba([], []) == []
+    assert model.transform([]).shape == (0, 32)
 
 
 def test_probabilities_agree_with_each_other(model):
@@ -201,6 +212,9 @@ def test_weights_of_pairs():
         (X, [["1", "</s>"]] * 10, r"y\[0\] contains the token '</s>', which is reserved"),
         ([text.split() for text in X[:5]] + X[5:], Y, r"X\[5\] must be a list of tokens, as X\[0\] is"),
         ({"a": "b"}, Y, "X must be an iterable of texts, got a dict"),
+        ([[1, 2]] * 9 + [[1, "2"]], Y, r"X\[9\] must be a list of whole numbers, as those before"),
+        ([[1, 2]] * 9 + [None], Y, r"X\[9\] must be a list of whole numbers"),
+        (X, [""] * 10, "y has no token that appears min_count=1 times"),
     ],
 )
 def test_data_that_cannot_be_used(model, sources, targets, message):
@@ -220,6 +234,10 @@ def test_data_that_cannot_be_used(model, sources, targets, message):
         ({"max_length": (5, 0)}, "max_length must be an integer of at least 1"),
         ({"label_smoothing": 1.0}, "label_smoothing must be"),
         ({"scheduled_sampling": -0.1}, "scheduled_sampling must be"),
+        ({"tokenizer": ("words", "chars", "bytes")}, "tokenizer must be one value, or a pair"),
+        ({"lowercase": "yes"}, "lowercase must be"),
+        ({"vocab_size": 0}, "vocab_size must be"),
+        ({"max_vocab": (3, None)}, "max_size must be"),
         ({"share_vocabulary": "yes"}, "share_vocabulary must be"),
         ({"tokenizer": None}, r"X\[0\] must be a list of tokens with tokenizer=None, got 'one two'"),
     ],
@@ -227,6 +245,11 @@ def test_data_that_cannot_be_used(model, sources, targets, message):
 def test_parameters_that_cannot_be_used(params, message):
     with pytest.raises(ValueError, match=message):
         RNNTranslator(**{**SMALL, **params}).fit(X, Y)
+
+
+def test_subwords_need_texts():
+    with pytest.raises(ValueError, match="X must be texts with tokenizer='subwords', got lists of tokens"):
+        RNNTranslator(**SMALL, tokenizer="subwords").fit([text.split() for text in X], Y)
 
 
 def test_numbers_of_sources_and_targets_agree_in_every_method(model):
