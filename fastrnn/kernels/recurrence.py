@@ -17,25 +17,27 @@ have, and lists all stages in their order.
 
 from typing import NamedTuple
 
-import numpy as np
-
 from fastrnn._jit import kernel
 from fastrnn.cells._cell import backward, forward, load_slots, load_states, load_units
 from fastrnn.kernels.gemm import (
     PANEL_VECTORS,
     Strides,
-    pack_vector,
     packed_product,
     panel_product,
 )
+from fastrnn.kernels.recurrent_panels import pack_columns, pack_gates
 from fastrnn.kernels.stages import (
     add_carried,
+    attend,
+    attend_backward,
     gated_product,
     gated_product_backward,
     keep_rows,
     load_standardized,
     mask_output,
     mask_output_backward,
+    pack_context,
+    pack_context_backward,
     project,
     project_backward,
     standardize_products,
@@ -45,7 +47,7 @@ from fastrnn.kernels.stages import (
     zone_out,
     zone_out_backward,
 )
-from fastrnn.kernels.threads import barrier, enter, leave, own_share
+from fastrnn.kernels.threads import barrier, enter, leave
 from fastrnn.simd import add_many, lanes, load, load_first, store, store_first, store_many
 
 
@@ -77,6 +79,15 @@ class Blocks(NamedTuple):
     recurrent: object  # (·, 3) for W_hh
 
 
+class AttentionWeights(NamedTuple):
+    """The weights of the stage that attends."""
+
+    context: object  # the columns of W_ih for the context (gates · hidden, M)
+    panels: object  # the same, transposed and packed; backward: not transposed
+    query: object  # W_query packed, as (output, A); backward: (A, output); or None if the query is h
+    bias: object  # (A padded to whole vectors,), or None
+
+
 class Weights(NamedTuple):
     """The weights, and their panels for the products (see `fastrnn.kernels.gemm`)."""
 
@@ -90,6 +101,7 @@ class Weights(NamedTuple):
     projection: object  # W_hr packed, as (hidden, output); backward: (output, hidden); or None
     bias: object  # (slots · padded,)
     units: object  # (unit parameters, padded)
+    attention: object  # `AttentionWeights`, or None
 
 
 class Output(NamedTuple):
@@ -132,6 +144,22 @@ class Step(NamedTuple):
     after: int  # first row in states of the states after it
 
 
+class Attention(NamedTuple):
+    """What the sequences attend to, and what they read from there. The arguments of `attend_row` have its shapes."""
+
+    keys: object  # (source rows, A)
+    powers: object  # of the keys, for the additive score, or None
+    values: object  # (source rows, M)
+    score: object  # of the additive score, or None
+    sources: object  # (B, 2) the first of each sequence's source rows, and the row behind the last
+    reaches: object  # (B,) see `prepare_keys`
+    queries: object  # (rows of gates, A padded to whole vectors)
+    contexts: object  # (rows of gates, M)
+    padded_contexts: object  # (T, B, M) the contexts in the rows of the outputs
+    weights: object  # (T, B, S) in the rows of the outputs
+    rows: object  # (threads, ·) scratch
+
+
 class Memory(NamedTuple):
     """The arrays that forward writes, and keeps for backward."""
 
@@ -142,6 +170,7 @@ class Memory(NamedTuple):
     raw: object  # (rows of gates, padded), the output before the projection, or None
     standardized: object  # (rows of gates, padded), the standardized state, or None
     scales: object  # (rows of gates, 3), 1 / standard deviation of input part, recurrent part and state, or None
+    attention: object  # `Attention`, or None
 
 
 class Masks(NamedTuple):
@@ -149,6 +178,16 @@ class Masks(NamedTuple):
 
     recurrent: object  # (B, padded) for h in the recurrent product, or None
     update: object  # (N, rows or 1, padded), the share of the new value in each state (zoneout), or None
+
+
+class AttentionGradients(NamedTuple):
+    """Gradients of what the sequences attend to, and of what they read."""
+
+    keys: object  # (source rows, A), added to
+    scores: object  # (B, ·) that of `Attention.score` for each sequence, zeros before; or None
+    contexts: object  # (T, B, M) in the rows of the outputs; in: from above; out: the part through the gates added
+    context: object  # (B, M padded to whole vectors), the part through the gates in a step
+    queries: object  # (R, A padded to whole vectors)
 
 
 class Gradients(NamedTuple):
@@ -161,6 +200,7 @@ class Gradients(NamedTuple):
     output: object  # (R, padded), gradient of the projected output, or None
     carried: object  # (N, B, padded), gradient that zoneout carries past a step, or None
     row: object  # (B, width), a copy of the rows that forward kept, or None
+    attention: object  # `AttentionGradients`, or None
 
 
 # ------------------------------------------------------------------------------------------------------- forward
@@ -179,10 +219,11 @@ def recurrence_forward(board, thread, y, memory, cell, inputs, weights, masks, s
     padded, steps, size = states.shape[2], len(schedule.gate_rows), y.end - y.begin
     operand = _recurrent_operand(memory.masked, states)
     if not weights.packed:
-        _pack_gates(inputs.ids, weights.input_panels, weights.input, weights.blocks.input, layout.input, padded, part,
-                    board, thread)  # fmt: skip
-        _pack_gates(None, weights.recurrent_panels, weights.recurrent, weights.blocks.recurrent, layout.recurrent,
-                    padded, part, board, thread)  # fmt: skip
+        pack_gates(inputs.ids, weights.input_panels, weights.input, weights.blocks.input, layout.input, padded,
+                   part.begin, part.end, board, thread)  # fmt: skip
+        pack_gates(None, weights.recurrent_panels, weights.recurrent, weights.blocks.recurrent, layout.recurrent,
+                   padded, part.begin, part.end, board, thread)  # fmt: skip
+        pack_context(weights.attention, weights.blocks.input, layout.input, padded, board, thread)
         barrier(board, thread)
     for start in range(0, steps, schedule.chunk):
         stop = min(start + schedule.chunk, steps)
@@ -191,6 +232,7 @@ def recurrence_forward(board, thread, y, memory, cell, inputs, weights, masks, s
         _look_up(inputs.ids, gates, inputs.vectors, weights.bias, schedule, padded, start, stop, part)
         for t in range(start, stop):
             step = _step_rows(schedule, schedule.gate_rows, part, t)
+            attend(memory.attention, weights.attention, gates, states, y.order, layout, step, size, thread)
             _recurrent_product(gates, operand, weights.recurrent_panels, layout.recurrent, step, part, size)
             standardize_products(memory.scales, gates, layout, step)
             gated_product(memory.gated, gates, states, cell, masks.recurrent, weights.gated, layout, step)
@@ -231,47 +273,6 @@ def _recurrent_operand(masked, states):
 def _still_running(offsets, t, part):
     """Return how many of a part's sequences have a step t."""
     return max(0, min(part.last, offsets[t + 1] - offsets[t]) - part.first)
-
-
-@kernel
-def _pack_gates(ids, panels, weight, blocks, columns, padded, part, board, thread):
-    """Pack Wᵀ, unless there are `ids`: then its products are in a table.
-
-    Each thread packs whole panels if all threads use all panels, and otherwise its own units.
-    """
-    # panels (D · columns,), weight (gates · hidden, D), blocks (·, 3) as in `Blocks`
-    if ids is None:
-        depth, units, slots = weight.shape[1], part.end - part.begin, columns.count // padded
-        first, last = part.begin, part.end
-        if units == padded:
-            slots = 1
-            first, last = own_share(columns.count, PANEL_VECTORS * lanes(panels), board, thread)
-        for slot in range(slots):
-            place = first * slots + slot * units if units < padded else first
-            _pack_blocks(panels, place * depth, weight, blocks, columns.begin + slot * padded + first, last - first)
-
-
-@kernel(inline="always")
-def _pack_blocks(panels, place, weight, blocks, begin, columns):
-    """Pack Wᵀ: the columns of `gates` from `begin` on."""
-    width, depth = lanes(panels), weight.shape[1]
-    for first in range(0, columns, PANEL_VECTORS * width):
-        stride = min(columns - first, PANEL_VECTORS * width)
-        for j in range(0, stride, width):
-            for block in range(len(blocks)):
-                row, rows, column = blocks[block]
-                offset = begin + first + j - column
-                if 0 <= offset < rows:  # a block ends with a vector, which may be filled in part
-                    pack_vector(panels, place + j, stride, weight, Strides((row + offset) * depth, 1, depth), depth,
-                                min(width, rows - offset))  # fmt: skip
-        place += stride * depth
-
-
-@kernel
-def pack_weights(panels, weight, blocks, columns, padded):
-    """Pack Wᵀ for many passes."""
-    # panels (D · columns,), weight (gates · hidden, D), blocks (·, 3) as in `Blocks`
-    _pack_gates(None, panels, weight, blocks, columns, padded, Part(0, 0, 0, padded), np.zeros((2, 1), np.int64), 0)
 
 
 @kernel
@@ -379,8 +380,9 @@ def recurrence_backward(board, thread, gradients, memory, cell, dy, weights, mas
     own = min(part.end, size) - part.begin
     columns, d_operand = layout.recurrent, _recurrent_operand(gradients.masked, d_states)
     if not weights.packed:
-        _pack_columns(weights.recurrent_panels, weights.recurrent, weights.blocks.recurrent, columns, own, part, padded,
-                      board, thread)  # fmt: skip
+        pack_columns(weights.recurrent_panels, weights.recurrent, weights.blocks.recurrent, columns, own, padded,
+                     part.begin, part.end, board, thread)  # fmt: skip
+        pack_context_backward(weights.attention, weights.blocks.input, layout.input, padded, board, thread)
         barrier(board, thread)
     for t in range(stop - 1, start - 1, -1):
         step = _step_rows(schedule, schedule.offsets, part, t)
@@ -402,28 +404,10 @@ def recurrence_backward(board, thread, gradients, memory, cell, dy, weights, mas
                        weights.recurrent_panels[part.begin * columns.count :], step.count, columns.count,
                        own)  # fmt: skip
         mask_output_backward(gradients.masked, d_states, masks.recurrent, step, part)
+        attend_backward(gradients.attention, memory.attention, weights.attention, gates, d_states, dy.order, layout,
+                        step, size, thread)  # fmt: skip
         add_carried(gradients.carried, d_states, step, part)
     leave(board, thread)
-
-
-@kernel
-def _pack_columns(panels, weight, blocks, gate_columns, own, part, padded, board, thread):
-    """Pack W for the product with the gradients: whole panels by each thread, or the columns of its own units."""
-    # panels (gate columns · columns,), weight (gates · hidden, columns), blocks (·, 3) as in `Blocks`
-    columns, width = weight.shape[1], lanes(panels)
-    first, last = part.begin, part.begin + own
-    if part.end - part.begin == padded:
-        first, last = own_share(columns, PANEL_VECTORS * width, board, thread)
-    for start in range(first, last, PANEL_VECTORS * width):
-        used = min(last - start, PANEL_VECTORS * width)
-        stride = (used + width - 1) // width * width
-        for block in range(len(blocks)):
-            row, rows, column = blocks[block]
-            place = start * gate_columns.count + (column - gate_columns.begin) * stride
-            for k in range((rows + width - 1) // width * width):  # zeros for the units beyond `hidden`
-                for j in range(0, used, width):
-                    values = load_first(weight, (row + k) * columns + start + j, used - j if k < rows else 0)
-                    store(panels, place + k * stride + j, values)
 
 
 @kernel

@@ -8,6 +8,15 @@ from fastrnn._memory import Room, borrow_room, empty_like, give_back
 from fastrnn.kernels import recurrence
 from fastrnn.kernels.gemm import scratch_size
 from fastrnn.kernels.packing import FLOPS_PER_ELEMENT, gather, take
+from fastrnn.kernels.recurrent_attention import (
+    add_gradients,
+    kind_of,
+    new_attention,
+    new_gradients,
+    prepare,
+    with_query,
+    with_query_backward,
+)
 from fastrnn.kernels.recurrent_masks import Drawn, draw
 from fastrnn.kernels.recurrent_plan import Plan, make_plan, memory_key, new_memory
 from fastrnn.kernels.recurrent_weights import DirectionWeights, HeldWeights
@@ -28,9 +37,12 @@ class Pass(NamedTuple):
     weights: recurrence.Weights
     drawn: Drawn
     packing: object
+    attended: object  # `Attended`, or None
 
 
-def make_direction(cell, sizes, suffix, parameters, grads, *, place, column, reverse, n_jobs, threads_cut):
+def make_direction(
+    cell, sizes, suffix, parameters, grads, *, place, column, reverse, n_jobs, threads_cut, context_size=0
+):
     """Return a direction of a recurrent layer.
 
     Above the backend this is an opaque object with the methods `Direction.forward`, `Direction.backward` and
@@ -54,12 +66,14 @@ def make_direction(cell, sizes, suffix, parameters, grads, *, place, column, rev
         Whether it reads the sequences backwards.
     n_jobs : int or None
     threads_cut : {"auto", "batch", "units"}
+    context_size : int, default=0
+        Columns of W_ih, the last ones, that belong to the context of attention, see `Attended`.
 
     Returns
     -------
     Direction
     """
-    weights = DirectionWeights(cell, *sizes, parameters, grads, suffix)
+    weights = DirectionWeights(cell, *sizes, parameters, grads, suffix, context_size)
     return Direction(weights, place, column, reverse, n_jobs, threads_cut)
 
 
@@ -85,8 +99,9 @@ class Direction:
         self._last_plan = None  # its key and itself: one tuple, so that threads may replace it at any time
 
     def forward(
-        self, y, final, x, initial, packing, regularizers, *, padded, training=False, held=None, all_states=None
-    ):
+        self, y, final, x, initial, packing, regularizers, *, padded, training=False, held=None, all_states=None,
+        attended=None,
+    ):  # fmt: skip
         """Run all steps.
 
         Parameters
@@ -110,6 +125,8 @@ class Direction:
             The result of `held`.
         all_states : list of array (num_layers · directions, T, B, size), default=None
             Takes the states after every step, in the rows of the padded batch.
+        attended : Attended, default=None
+            What the sequences attend to, where the direction has a `context_size`; then y must be padded.
 
         Returns
         -------
@@ -122,10 +139,15 @@ class Direction:
             x = take(x, packing.reverse, self.n_jobs)
         vectors, ids = x
         drawn = draw(regularizers, weights, packing, room, self.n_jobs)
-        plan = self._plan(packing, vectors.shape[1] if ids is None else None, keep, drawn, held is not None)
+        kind = kind_of(attended)
+        plan = self._plan(packing, vectors.shape[1] if ids is None else None, keep, drawn, held is not None, kind)
         memory = room.made(plan.memory, new_memory, plan.memory)
         self._set_initial(memory, initial, packing, drawn)
         ready = weights.forward(room, drawn) if held is None else held.weights
+        if attended is not None:
+            prepared = prepare(attended, room, self.n_jobs) if held is None else held.prepared(attended, self.n_jobs)
+            attention = new_attention(attended, prepared, packing, len(memory.gates), len(plan.parts), room)
+            memory, ready = memory._replace(attention=attention), with_query(ready, prepared)
         inputs = x if ids is None else x._replace(vectors=self._table(vectors, ready, room, held))
         y = self._output(y, packing, padded)
         calls = [(y, memory, weights.cell, inputs, ready, drawn.masks, plan.schedule, part) for part in plan.parts]
@@ -135,11 +157,11 @@ class Direction:
         if all_states is not None:
             self._write_all_states(all_states, memory, packing)
         if training:
-            return Pass(x, plan, memory, ready, drawn, packing)
+            return Pass(x, plan, memory, ready, drawn, packing, attended)
         give_back(room)
         return None
 
-    def backward(self, d_initial, forward, dy, d_final, *, padded):
+    def backward(self, d_initial, forward, dy, d_final, *, padded, attended=None):
         """Run back through all steps; add to the gradients of the parameters.
 
         Parameters
@@ -153,17 +175,22 @@ class Direction:
             Gradients of the final states; None is zeros.
         padded : bool
             Whether dy has the rows of the padded batch.
+        attended : Attended, default=None
+            The gradients of what `forward` attended to.
 
         Returns
         -------
         array (R, D), or (V, D) for a table
             Gradient of the vectors of x.
         """
-        (vectors, ids), plan, memory, weights, drawn, packing = forward
+        (vectors, ids), plan, memory, weights, drawn, packing, given = forward
         room, masks = self._room, drawn.masks
         dy = self._output(dy, packing, padded)
         gradients = self._new_gradients(room, packing, d_final, masks)
         weights = self.weights.backward(weights, room, drawn)
+        if attended is not None:
+            gradients = gradients._replace(attention=new_gradients(memory.attention, attended, room))
+            weights = with_query_backward(weights, given, room)
         dx, totals = empty_like(vectors), self.weights.gradient_totals(room, drawn)
         sums = None if ids is None else room.zeros("sums", len(vectors), self.weights.width)
         for chunk, (start, stop, rows) in enumerate(plan.backward_chunks):
@@ -177,6 +204,8 @@ class Direction:
         if sums is not None:
             of_input = totals._replace(recurrent=totals.recurrent[:0])
             self._run_products(plan, of_input, dx, sums, vectors, sums[:0], weights)
+        if attended is not None:
+            self._add_attention(forward, attended, gradients.attention, totals, weights)
         self.weights.add_gradients(totals, memory, gradients, drawn, self.n_jobs)
         for state, plane in zip(d_initial, gradients.states, strict=True):
             packing.write_states(state[self.place], plane)
@@ -197,10 +226,11 @@ class Direction:
         self._set_initial(memory, initial, packing, drawn)
         return memory
 
-    def _plan(self, packing, columns, keep, drawn, held):
+    def _plan(self, packing, columns, keep, drawn, held, attention):
         """Return the plan of a pass: the last one if that pass had the same packing and kinds of arguments."""
         weight_hh, (recurrent, update) = drawn
-        key = (packing, columns, keep, weight_hh is None, recurrent is None, update is None, held, self.n_jobs)
+        kinds = weight_hh is None, recurrent is None, update is None, attention
+        key = (packing, columns, keep, *kinds, held, self.n_jobs)
         last = self._last_plan
         if last is None or last[0] != key:
             compiled = self._compiled.setdefault(key[1:], {})  # batches differ in sizes, not in types
@@ -263,6 +293,7 @@ class Direction:
             output=room.take("d_output", rows, padded) if weights.has_projection else None,
             carried=None if masks.update is None else room.take("carried", states, batch, padded),
             row=room.take("kept row", batch, weights.width) if weights.normalized else None,
+            attention=None,
         )
 
     def _add_products(self, forward, totals, dx, weights, rows, sums):
@@ -280,6 +311,16 @@ class Direction:
         self._run_products(forward.plan, of_state, dx[:0], gates, dx[:0], previous, weights)
         cuts = split(self.weights.width, worth(self.n_jobs, FLOPS_PER_ELEMENT * gates.size), self.weights.lanes)
         run_kernel(add_rows, [(sums, gates, ids[rows], *cut) for cut in cuts])
+
+    def _add_attention(self, forward, attended, gradients, totals, weights):
+        """Add to the gradients of the columns of W_ih for the context, and of what `forward` attended to."""
+        attention, gates, room = forward.memory.attention, forward.memory.gates, self._room
+        of_context = room.zeros("d_weight_c", *weights.attention.context.shape)
+        only = totals._replace(input=of_context, recurrent=totals.recurrent[:0], bias=totals.bias[:0])
+        contexts = attention.contexts
+        self._run_products(forward.plan, only, contexts[:0], gates, contexts, gates[:0], weights)
+        self.weights.add_input_gradients(totals.input, of_context)
+        add_gradients(attended, gradients, attention, forward.memory.states[0], forward.packing, room, self.n_jobs)
 
     def _run_products(self, plan, totals, dx, gates, x, previous, weights):
         """Run `weight_gradients` on as many threads as pay."""

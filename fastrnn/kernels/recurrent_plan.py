@@ -121,13 +121,15 @@ def new_memory(room, key):
         raw=room.take("raw", key.gate_rows, key.padded) if key.projected else None,
         standardized=room.take("standardized", key.gate_rows, key.padded) if key.standardized else None,
         scales=room.take("scales", key.gate_rows, 3) if key.normalized else None,
+        attention=None,
     )
 
 
 def _thread_parts(weights, packing, columns, held, cut, n_jobs):
     """Return the part of each thread."""
     rows, padded = int(packing.offsets[-1]), weights.padded
-    threads = worth(n_jobs, 2 * rows * len(weights.cell.gates) * padded * (columns + weights.output))
+    products = columns + weights.context_size + weights.output
+    threads = worth(n_jobs, 2 * rows * len(weights.cell.gates) * padded * products)
     cutting_units = 1 if held else _threads_for_units(weights, packing.batch, cut, threads)
     if cutting_units > 1:
         return [recurrence.Part(0, packing.batch, *units) for units in split(padded, cutting_units, weights.lanes)]
@@ -136,7 +138,8 @@ def _thread_parts(weights, packing, columns, held, cut, n_jobs):
 
 def _threads_for_units(weights, batch, cut, threads):
     """Return the number of threads that cut the hidden units; 1 if the threads cut the batch instead."""
-    if weights.gated_slots or weights.normalized or weights.standardizes or weights.has_projection:
+    stages = weights.gated_slots, weights.normalized, weights.standardizes, weights.has_projection, weights.context_size
+    if any(stages):
         return 1  # a stage between the product and the cell needs all units of a row
     most = min(threads, weights.padded // weights.lanes)
     if cut != "auto":

@@ -9,14 +9,15 @@ from fastrnn._memory import Room
 from fastrnn.cells._cell import check_stages, count_units, declared, slot_blocks
 from fastrnn.kernels import recurrence
 from fastrnn.kernels.dense import product
-from fastrnn.kernels.gemm import Strides, pack, packed_size
+from fastrnn.kernels.recurrent_attention import prepare
 from fastrnn.kernels.recurrent_masks import NOTHING_DRAWN
+from fastrnn.kernels.recurrent_panels import pack_weights, packed
 from fastrnn.kernels.weight_gradients import Totals
 from fastrnn.simd import lanes_of
 
 
 class HeldWeights:
-    """Weights packed for many passes, and the last table of inputs multiplied by them.
+    """Weights packed for many passes, the last table of inputs multiplied by them, and the last sources prepared.
 
     Attributes
     ----------
@@ -26,7 +27,8 @@ class HeldWeights:
     def __init__(self, owner):
         self._owner = owner
         self.weights = owner.packed()
-        self._tabulated = None  # vectors and their table: one tuple, so that threads may replace it at any time
+        # Vectors and their table, keys and what was made of them: one tuple, so that threads may replace it at any time.
+        self._tabulated = self._prepared = None
 
     def table(self, vectors, n_jobs):
         """Return `DirectionWeights.input_table`, computed once for the same array of vectors."""
@@ -35,6 +37,13 @@ class HeldWeights:
             table = self._owner.input_table(vectors, self.weights, Room(vectors.dtype), n_jobs)
             self._tabulated = tabulated = vectors, table
         return tabulated[1]
+
+    def prepared(self, attended, n_jobs):
+        """Return the `Prepared` of what sequences attend to, made once for the same array of keys."""
+        prepared = self._prepared
+        if prepared is None or prepared[0] is not attended.keys:
+            self._prepared = prepared = attended.keys, prepare(attended, Room(attended.keys.dtype), n_jobs)
+        return prepared[1]
 
 
 class DirectionWeights:
@@ -54,16 +63,19 @@ class DirectionWeights:
     parameters, grads : dict of str to ndarray
         Those of the layer; this direction's names end in `suffix`.
     suffix : str
+    context_size : int
+        Columns of W_ih, the last ones, that belong to the context of attention.
     """
 
-    def __init__(self, cell, hidden, output, parameters, grads, suffix):
+    def __init__(self, cell, hidden, output, parameters, grads, suffix, context_size=0):
         check_stages(cell)
         self.cell, self.hidden, self.output = cell, hidden, output
         self.parameters, self.grads, self.suffix = parameters, grads, suffix
         self._weight_ih, self._weight_hh, self._weight_hr = (f"weight_{kind}_{suffix}" for kind in ("ih", "hh", "hr"))
         weight_ih = parameters[self._weight_ih]
-        self.columns, self.dtype, self.lanes = weight_ih.shape[1], weight_ih.dtype, lanes_of(weight_ih)
-        self.padded = -(-hidden // self.lanes) * self.lanes
+        self.columns, self.dtype, self.lanes = weight_ih.shape[1] - context_size, weight_ih.dtype, lanes_of(weight_ih)
+        self.context_size = context_size
+        self.padded = self._whole(hidden)
         self.gated_slots = declared(cell, "gated_slots")
         # A row of a multiple of 2 KB would put a column of all rows into a few sets of the cache.
         self.width = len(cell.slots) * self.padded
@@ -92,7 +104,13 @@ class DirectionWeights:
             if name in parameters
         ]
         self._arrays_key = _key(
-            len(cell.slots), hidden, output, self.columns, self.layout, *(blocks for _, blocks in self.biases)
+            len(cell.slots),
+            hidden,
+            output,
+            self.columns,
+            context_size,
+            self.layout,
+            *(blocks for _, blocks in self.biases),
         )
         self._bias_terms = None  # biases and their views: one tuple, so that threads may replace it at any time
         self._contiguous = {}  # parameters that have been found to have the right type and order
@@ -114,8 +132,8 @@ class DirectionWeights:
 
     def forward(self, room, drawn):
         """Return the weights for a forward pass, with room for the panels that the threads pack."""
-        weight, (recurrent, gated) = self._parameter(self._weight_ih), self._recurrent_weights(drawn)
-        input_panels, recurrent_panels, bias, bias_parts = room.made(self._arrays_key, self._new_arrays)
+        (weight, context), (recurrent, gated) = self._input_weights(room), self._recurrent_weights(drawn)
+        input_panels, context_panels, recurrent_panels, bias, bias_parts = room.made(self._arrays_key, self._new_arrays)
         self._add_biases(bias, bias_parts)
         return recurrence.Weights(
             weight,
@@ -128,6 +146,7 @@ class DirectionWeights:
             self._projection(room, True) if self.has_projection else None,
             bias,
             self._units(room) if self.n_units else self._no_units,
+            None if context is None else recurrence.AttentionWeights(context, context_panels, None, None),
         )
 
     def packed(self):
@@ -137,7 +156,10 @@ class DirectionWeights:
             (weights.input_panels, weights.input, self.blocks.input, self.layout.input),
             (weights.recurrent_panels, weights.recurrent, self.blocks.recurrent, self.layout.recurrent),
         ):
-            recurrence.pack_weights(panels, weight, blocks, columns, self.padded)
+            pack_weights(panels, weight, blocks, columns, self.padded)
+        if self.context_size:
+            of_context = weights.attention
+            pack_weights(of_context.panels, of_context.context, self.blocks.input, self.layout.input, self.padded)
         return weights._replace(packed=True)
 
     def input_table(self, vectors, weights, room, n_jobs):
@@ -171,6 +193,18 @@ class DirectionWeights:
                 self._contiguous[name] = array
         return array
 
+    def _input_weights(self, room):
+        """Return the columns of W_ih for the input, and those for the context of attention or None."""
+        weight = self._parameter(self._weight_ih)
+        if not self.context_size:
+            return weight, None
+        parts = []
+        for name, columns in (("weight_x", slice(self.columns)), ("weight_c", slice(self.columns, None))):
+            part = weight[:, columns]
+            parts.append(room.take(name, *part.shape))
+            parts[-1][...] = part
+        return parts
+
     def _recurrent_weights(self, drawn):
         """Return the rows of W_hh for the recurrent product, and those for the gated one or None."""
         if not (self.recurrent_rows or self.gated_slots):
@@ -185,10 +219,15 @@ class DirectionWeights:
         total = room.take("bias", len(self.cell.slots), self.padded)
         return (
             room.take("input panels", self.layout.input.count * self.columns),
-            room.take("recurrent panels", self.layout.recurrent.count * (-(-self.output // self.lanes) * self.lanes)),
+            room.take("context panels", self.layout.input.count * self._whole(self.context_size)),
+            room.take("recurrent panels", self.layout.recurrent.count * self._whole(self.output)),
             total.reshape(-1),
             [total[begin:end, : self.hidden] for _, blocks in self.biases for begin, end, _ in blocks],
         )
+
+    def _whole(self, size):
+        """Return a number of columns, padded to whole vectors."""
+        return -(-size // self.lanes) * self.lanes
 
     def _add_biases(self, total, parts):
         """Write the sum of both biases, slot by slot, to `total` (slots · padded,); `parts` are views of it."""
@@ -219,7 +258,7 @@ class DirectionWeights:
         for gate, slot in enumerate(self.gated_slots):
             rows = weight[gate * self.hidden : (gate + 1) * self.hidden]
             wide[slot - min(self.gated_slots), : self.hidden, : self.hidden] = rows
-        return _packed(room, "gated" if transposed else "gated back", wide.reshape(-1, self.padded), transposed)
+        return packed(room, "gated" if transposed else "gated back", wide.reshape(-1, self.padded), transposed)
 
     def _projection(self, room, transposed):
         """Return the projection packed."""
@@ -227,16 +266,28 @@ class DirectionWeights:
         if transposed:  # of raw, whose rows are padded
             wide = room.zeros("weight_hr", self.output, self.padded)
             wide[:, : self.hidden] = weight
-            return _packed(room, "weight_hr", wide, True)
-        return _packed(room, "weight_hr back", weight, False)
+            return packed(room, "weight_hr", wide, True)
+        return packed(room, "weight_hr back", weight, False)
 
     # -------------------------------------------------------------------------------------------------- gradients
 
     def gradient_totals(self, room, drawn):
-        """Return the `Totals` that the gradients of W_ih, W_hh and, slot by slot, the biases are added to."""
+        """Return the `Totals` that the gradients of W_ih, W_hh and, slot by slot, the biases are added to.
+
+        With a context, that of W_ih is an array of zeros for the columns of the input.
+        """
+        d_input = self.grads[self._weight_ih]
+        if self.context_size:
+            d_input = room.zeros("d_weight_x", len(d_input), self.columns)
         d_recurrent = self._gradient_target(drawn, slice(self.recurrent_rows)) if self.recurrent_rows else self._no_rows
         d_bias = room.zeros("bias gradient", len(self.cell.slots) * self.padded if self.biases else 0)
-        return Totals(self.grads[f"weight_ih_{self.suffix}"], d_recurrent, d_bias)
+        return Totals(d_input, d_recurrent, d_bias)
+
+    def add_input_gradients(self, of_input, of_context):
+        """Add the gradients of both parts of W_ih to the layer's own, where there is a context."""
+        total = self.grads[self._weight_ih]
+        total[:, : self.columns] += of_input
+        total[:, self.columns :] += of_context
 
     def add_gradients(self, totals, memory, gradients, drawn, n_jobs):
         """Finish the gradients of the parameters: add biases, unit parameters, gated and projection weights."""
@@ -278,15 +329,6 @@ class DirectionWeights:
         """Add the gradient in `_gradient_target`'s array to the layer's own, through the mask of weight dropout."""
         if drawn.weight_hh is not None:
             self.grads[f"weight_hh_{self.suffix}"][rows] += total * drawn.weight_hh[rows]
-
-
-def _packed(room, name, weight, transposed):
-    """Return a weight (or its transpose) packed for products."""
-    rows, columns = weight.shape
-    depth, width = (columns, rows) if transposed else (rows, columns)
-    panels = room.take(f"{name} packed", packed_size(depth, width, weight.dtype))
-    pack(panels, weight, Strides(0, 1, columns) if transposed else Strides(0, columns, 1), depth, width)
-    return panels
 
 
 @functools.cache

@@ -8,6 +8,7 @@ backward runs in reverse. Arrays are those of `recurrence.Memory`.
 stage                 which cells or layers    reads                      writes
 ====================  =======================  =========================  =====================================
 input part            all; many steps at once  inputs, bias               `gates`: input slots
+attend                ``context_size``         h before, `attention`      `attention`; `gates`: adds to input slots
 recurrent product     ``recurrent_slots``      `masked`, or h before      `gates`: adds to recurrent slots
 standardize_products  ``normalized``           `gates`                    `gates`, `scales`
 gated_product         ``gated_slots``          `gates`, `states` before   `gated`; `gates`: adds to gated slots
@@ -30,10 +31,6 @@ that makes one is refused until the stage is there.
   the recurrent product, `states` before are multiplied by their decay. Both factors depend on the time since the last
   value and have parameters; backward adds to their gradients.
 - Heads (``heads``; block-diagonal W_hh): inside the recurrent product, one product for each block of units.
-- Attention in the lowest layer of a decoder (a declaration of the layer): before the recurrent product of a step, h
-  before and the encoder's outputs give a context, whose product with its columns of W_ih is added to `gates`. The
-  input part then covers the other columns only. Backward adds to the gradients of h before and of the encoder's
-  outputs after the recurrent product's.
 """
 
 import math
@@ -48,10 +45,115 @@ from fastrnn.cells._cell import (
     output,
     output_backward,
 )
+from fastrnn.kernels.attention import attend_row, attend_row_backward
 from fastrnn.kernels.gemm import Strides, packed_product
-from fastrnn.simd import add_many, lanes, load, store, store_many, sum_lanes, zero
+from fastrnn.kernels.recurrent_panels import pack_columns, pack_gates
+from fastrnn.simd import add_many, lanes, load, load_first, store, store_first, store_many, sum_lanes, zero
 
 EPSILON = 1e-5  # added to the variance of layer normalization
+
+
+# -------------------------------------------------------------------------- attention: the lowest layer of a decoder
+
+
+@kernel
+def pack_context(weights, blocks, columns, padded, board, thread):
+    """Pack the columns of W_ih that the contexts are multiplied by."""
+    if weights is not None:
+        pack_gates(None, weights.panels, weights.context, blocks, columns, padded, 0, padded, board, thread)
+
+
+@kernel
+def pack_context_backward(weights, blocks, columns, padded, board, thread):
+    """Pack the same columns for the product with the gradients."""
+    if weights is not None:
+        size = weights.context.shape[1]
+        pack_columns(weights.panels, weights.context, blocks, columns, size, padded, 0, padded, board, thread)
+
+
+@kernel
+def attend(attention, weights, gates, states, order, layout, step, size, thread):
+    """Compute each sequence's context from h before the step, and add its product with W_ih to the input slots."""
+    if attention is not None:
+        queries, contexts, weights_out = attention.queries, attention.contexts, attention.weights
+        wide, depth, first = queries.shape[1], contexts.shape[1], step.gate_row
+        _queries(queries, states, weights.query, weights.bias, step, size)
+        row = attention.rows[thread]
+        for b in range(step.count):
+            place, source = order[step.row + b], attention.sources[step.first + b]
+            attend_row(contexts, (first + b) * depth, weights_out, place * weights_out.shape[2], queries,
+                       (first + b) * wide, attention.keys, attention.powers, attention.values, attention.score, row,
+                       source[0], source[1], attention.reaches[step.first + b])  # fmt: skip
+            for j in range(0, depth, lanes(contexts)):
+                context = load_first(contexts, (first + b) * depth + j, depth - j)
+                store_first(attention.padded_contexts, place * depth + j, context, depth - j)
+        columns, width = layout.input, gates.shape[1]
+        packed_product(gates, Strides(first * width + columns.begin, width, 1), contexts,
+                       Strides(first * depth, depth, 1), weights.panels, step.count, depth, columns.count)  # fmt: skip
+
+
+@kernel
+def _queries(queries, states, panels, bias, step, size):
+    """Compute the queries of a step from h before it: h itself if there are no `panels`."""
+    # queries (rows of gates, A padded to whole vectors), states (N, rows, padded)
+    wide, padded, first = queries.shape[1], states.shape[2], step.gate_row
+    for b in range(step.count):
+        for j in range(0, wide, lanes(queries)):
+            if panels is None:
+                store(queries, (first + b) * wide + j, load(states, (step.before + b) * padded + j))
+            else:
+                store(queries, (first + b) * wide + j, load(bias, j))
+    if panels is not None:
+        packed_product(queries, Strides(first * wide, wide, 1), states, Strides(step.before * padded, padded, 1),
+                       panels, step.count, size, wide)  # fmt: skip
+
+
+@kernel
+def attend_backward(gradients, attention, weights, gates, d_states, order, layout, step, size, thread):
+    """Add to the gradients of the contexts their part through the gates; propagate them to keys, v and h before."""
+    if gradients is not None:
+        queries, d_contexts, shares = attention.queries, gradients.contexts, attention.weights
+        d_context, d_queries, columns = gradients.context, gradients.queries, layout.input
+        width, wide, padded, depth = gates.shape[1], queries.shape[1], d_context.shape[1], d_contexts.shape[2]
+        first, gate_row = step.first, step.gate_row
+        d_context[first : first + step.count] = 0
+        packed_product(d_context, Strides(first * padded, padded, 1), gates,
+                       Strides(gate_row * width + columns.begin, width, 1), weights.panels, step.count, columns.count,
+                       depth)  # fmt: skip
+        row, score_size = attention.rows[thread], _length(attention.score)
+        for b in range(step.count):
+            place, query_at, source = order[step.row + b], (gate_row + b) * wide, attention.sources[first + b]
+            for j in range(0, depth, lanes(gates)):
+                d = load_first(d_contexts, place * depth + j, depth - j) + load(d_context, (first + b) * padded + j)
+                store_first(d_contexts, place * depth + j, d, depth - j)
+            attend_row_backward(d_queries, query_at, gradients.keys, gradients.scores, (first + b) * score_size,
+                                d_contexts, place * depth, shares, place * shares.shape[2], queries, query_at,
+                                attention.keys, attention.powers, attention.values, attention.score, row, source[0],
+                                source[1], attention.reaches[first + b])  # fmt: skip
+        _queries_backward(d_states, d_queries, weights.query, attention.keys.shape[1], step, size)
+
+
+@kernel
+def _queries_backward(d_states, d_queries, panels, keys, step, size):
+    """Add to the gradient of h before the step its part through the queries, of `keys` elements each."""
+    wide, padded = d_queries.shape[1], d_states.shape[2]
+    if panels is None:
+        for b in range(step.count):
+            for j in range(0, size, lanes(d_states)):
+                place = (step.first + b) * padded + j
+                d = load_first(d_queries, (step.gate_row + b) * wide + j, size - j)
+                store(d_states, place, load(d_states, place) + d)
+    else:
+        packed_product(d_states, Strides(step.first * padded, padded, 1), d_queries,
+                       Strides(step.gate_row * wide, wide, 1), panels, step.count, keys, size)  # fmt: skip
+
+
+@kernel(cache=False)
+def _length(array):
+    """Return the length of an array, 0 for None."""
+    if array is None:
+        return 0
+    return len(array)
 
 
 # ----------------------------------------------------------------------- gated product: a gate before the product (GRU)

@@ -46,6 +46,43 @@ class Inputs(NamedTuple):
         return self.vectors.shape[:-1] if self.ids is None else self.ids.shape
 
 
+class Attended(NamedTuple):
+    """What the sequences of a recurrent layer attend to; for the backward pass, the gradients of its arrays.
+
+    The context of a step is that of `fastrnn.kernels.attention` for the query W_query·h + bias of h before the step. Its
+    product with the last columns of W_ih is added to the input's part of the pre-activations.
+
+    Attributes
+    ----------
+    contexts : array (T, B, M)
+        Takes the contexts, zeros behind a sequence's end. Backward: their gradient without its part through the
+        layer's gates, which is overwritten; what is behind a sequence's end is ignored.
+    weights : array (T, B, S)
+        Takes the weights, zeros behind a sequence's end. Backward: None.
+    keys, values : array (R, A), array (R, M)
+        The sources' rows. Backward: their gradients, which are added to, as are all that follow.
+    offsets : int64 array (n + 1,)
+        Source k has the rows ``offsets[k]`` to ``offsets[k + 1]``. Backward: None.
+    sources : int array (B,) or None, default=None
+        The source of each sequence; None if sequence b attends to source b. Several sequences may have the same one
+        where no `backward` follows.
+    score : array (A,) or None, default=None
+        The v of the additive score; None for the dot product.
+    weight_query, bias : array (A, output), array (A,); or None, default=None
+        Make the query of h; None where it is h itself.
+    """
+
+    contexts: object
+    weights: object
+    keys: object
+    values: object
+    offsets: object = None
+    sources: object = None
+    score: object = None
+    weight_query: object = None
+    bias: object = None
+
+
 class Regularizers(NamedTuple):
     """The masks of one direction in one pass, as rates and counters: every device draws the same ones.
 
