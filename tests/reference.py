@@ -106,6 +106,53 @@ def network(cell, x, state, lengths, parameters, num_layers=1, bidirectional=Fal
     return x, final
 
 
+def attend(query, memory, p):
+    """Return the context of a query (Q,) and the weights (S,) over the vectors of a memory (S, M).
+
+    p are the parameters of an attention layer: of the additive score, of the general one, or none of the dot product.
+    """
+    if not len(memory):
+        return np.zeros(memory.shape[1]), np.zeros(0)
+    keys = memory @ p["weight_memory"].T if "weight_memory" in p else memory
+    additive = "score" in p
+    scores = np.tanh(p["weight_query"] @ query + p["bias"] + keys) @ p["score"] if additive else keys @ query
+    weights = np.exp(scores - scores.max())
+    weights /= weights.sum()
+    return weights @ memory, weights
+
+
+def decoder(cell, x, state, lengths, memory, memory_lengths, parameters, num_layers, feeding, residual=False):
+    """Return outputs (T, B, H + M), final states (a list) and weights (T, B, S) of a decoder with attention.
+
+    x (T, B, D), state a list of (layers, B, size), memory (S, B, M), parameters as a state dict.
+    """
+    parameters = {name: np.asarray(value, float) for name, value in parameters.items()}
+    of_attention = {n.removeprefix("attention."): v for n, v in parameters.items() if n.startswith("attention.")}
+    layers = [{n.removesuffix(f"_l{k}"): v for n, v in parameters.items() if n.endswith(f"_l{k}")}
+              for k in range(num_layers)]  # fmt: skip
+    steps, batch, _ = x.shape
+    final, size = [np.array(part, float) for part in state], state[0].shape[2]
+    y, weights = np.zeros((steps, batch, size + memory.shape[2])), np.zeros((steps, batch, len(memory)))
+    for b in range(batch):
+        source = memory[: memory_lengths[b], b]
+        for t in range(lengths[b]):
+            current = [tuple(part[k, b].copy() for part in final) for k in range(num_layers)]
+            context, of_step = attend(current[0][0], source, of_attention)
+            lowest = np.concatenate([x[t, b], context]) if feeding else x[t, b]
+            new = [step(cell, lowest, current[0], layers[0])]
+            if not feeding:
+                context, of_step = attend(new[0][0], source, of_attention)
+            h = new[0][0]
+            for k in range(1, num_layers):
+                new.append(step(cell, np.concatenate([h, context]), current[k], layers[k]))
+                h = new[k][0] + (h if residual else 0)
+            for k, states in enumerate(new):
+                for part, value in zip(final, states, strict=True):
+                    part[k, b] = value
+            y[t, b], weights[t, b, : len(source)] = np.concatenate([h, context]), of_step
+    return y, final, weights
+
+
 def central_difference(function, array, direction, epsilon=1e-6):
     """Return the slope of a scalar function of `array` along `direction`, changing the array and putting it back."""
     original = array.copy()

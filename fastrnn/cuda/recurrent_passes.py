@@ -38,9 +38,12 @@ class Pass(NamedTuple):
 
 
 def make_direction(
-    cell, sizes, suffix, parameters, grads, *, place, column, reverse, n_jobs, threads_cut, precision="highest"
-):
+    cell, sizes, suffix, parameters, grads, *, place, column, reverse, n_jobs, threads_cut, context_size=0,
+    precision="highest",
+):  # fmt: skip
     """Return a direction of a recurrent layer, as `fastrnn.kernels.recurrent_passes.make_direction`."""
+    if context_size:
+        raise ValueError("context_size must be 0 on a GPU, which cannot attend inside the time loop.")
     weights = DirectionWeights(cell, *sizes, parameters, grads, suffix, precision)
     return Direction(weights, place, column, reverse)
 
@@ -98,8 +101,9 @@ class Direction:
     # ---------------------------------------------------------------------------------------------------- forward
 
     def forward(
-        self, y, final, x, initial, packing, regularizers, *, padded, training=False, held=None, all_states=None
-    ):
+        self, y, final, x, initial, packing, regularizers, *, padded, training=False, held=None, all_states=None,
+        attended=None,
+    ):  # fmt: skip
         """Run all steps; see `fastrnn.kernels.recurrent_passes.Direction.forward`."""
         if training:
             passed = self._training, y, final, x, initial, packing, regularizers
@@ -232,7 +236,7 @@ class Direction:
 
     # --------------------------------------------------------------------------------------------------- backward
 
-    def backward(self, d_initial, forward, dy, d_final, *, padded):
+    def backward(self, d_initial, forward, dy, d_final, *, padded, attended=None):
         """Run back through all steps; see `fastrnn.kernels.recurrent_passes.Direction.backward`."""
         (vectors, ids), rows, memory, prepared, drawn, packing, loop = forward
         weights, room, gates = self.weights, self._training.room, memory.gates

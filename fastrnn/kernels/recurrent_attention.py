@@ -123,21 +123,23 @@ def add_gradients(attended, gradients, attention, states, packing, room, n_jobs)
     room : Room
     n_jobs : int or None
     """
-    d_values, weights, size = attended.values, attention.weights, attention.keys.shape[1]
+    d_values, d_score, d_bias = attended.values, attended.score, attended.bias
+    weights, size = attention.weights, attention.keys.shape[1]
     threads = worth(n_jobs, 2 * int(packing.offsets[-1]) * weights.shape[2] * d_values.shape[1])
     panels = room.take("values panels", threads, panels_size(len(weights), d_values.shape[1], d_values.dtype))
-    run_kernel(add_values_gradients, [
-        (d_values, gradients.contexts, weights, attention.sources, packing.batch_sequences, packing.lengths, panels, *part)
-        for part in packing.shards(threads)
-    ])  # fmt: skip
+    columns = attention.sources, packing.batch_sequences, packing.lengths
+    parts = packing.shards(threads)
+    run_kernel(
+        add_values_gradients, [(d_values, gradients.contexts, weights, *columns, panels, *part) for part in parts]
+    )
     if gradients.scores is not None:
-        attended.score += gradients.scores.sum(axis=0)[:size]
+        d_score += gradients.scores.sum(axis=0)[:size]
     if attended.weight_query is not None:
         d_queries = gradients.queries[:, :size]
         rows, output = slice(len(d_queries)), attended.weight_query.shape[1]
         before = states[rows] if packing.previous is None else gather(states, packing.previous, n_jobs)
         product(attended.weight_query, d_queries.T, before[:, :output], n_jobs)
-        attended.bias += d_queries.sum(axis=0)
+        d_bias += d_queries.sum(axis=0)
 
 
 @kernel

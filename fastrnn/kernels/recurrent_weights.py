@@ -27,7 +27,7 @@ class HeldWeights:
     def __init__(self, owner):
         self._owner = owner
         self.weights = owner.packed()
-        # Vectors and their table, keys and what was made of them: one tuple, so that threads may replace it at any time.
+        # Vectors and their table, keys and what was made of them: one tuple each, so that threads may replace it.
         self._tabulated = self._prepared = None
 
     def table(self, vectors, n_jobs):

@@ -1,7 +1,10 @@
 """The parameters of a direction of a recurrent layer: names, shapes and initial values."""
 
+import numbers
+
 from fastrnn.cells import CELLS
 from fastrnn.cells._cell import declared
+from fastrnn.layers.dropout import check_probability
 from fastrnn.layers.initializers import initialize
 from fastrnn.utils.checks import check_choice, shown
 
@@ -14,6 +17,22 @@ def find_cell(cell):
         raise ValueError(f"cell must be a name or an instance of a cell class, got {shown(cell)}.")
     check_choice("cell", cell, sorted(CELLS))
     return CELLS[cell]
+
+
+def check_projection(cell, proj_size, hidden_size):
+    """Raise ValueError unless a cell with `hidden_size` units may have a projection of h of this size."""
+    if not isinstance(proj_size, numbers.Integral) or not 0 <= proj_size < hidden_size:
+        raise ValueError(f"proj_size must be an integer from 0 to hidden_size - 1, got {shown(proj_size)}.")
+    if proj_size and (len(cell.states) < 2 or declared(cell, "gated_slots")):
+        raise ValueError(f"proj_size needs a cell that has a state besides h, got {shown(cell)}.")
+
+
+def zoneout_rates(cell, zoneout):
+    """Return the probability of zoneout for each state of a cell, from one or from one for each."""
+    rates = tuple(zoneout) if isinstance(zoneout, tuple | list) else (zoneout,) * len(cell.states)
+    if len(rates) != len(cell.states):
+        raise ValueError(f"zoneout must be a number or one for each of {cell.states}, got {shown(zoneout)}.")
+    return tuple(check_probability("zoneout", rate) for rate in rates)
 
 
 def initial_parameters(layer, columns):

@@ -8,6 +8,7 @@ import numpy as np
 from fastrnn.layers._layer import Layer
 from fastrnn.layers.dense import Dense
 from fastrnn.utils.checks import check_choice, check_positive_integer, shown
+from fastrnn.utils.recurrent import Attended
 
 SCORES = ("additive", "general", "dot")
 
@@ -249,6 +250,48 @@ class Attention(Layer):
                                    lengths, self.n_jobs)  # fmt: skip
         self._forget()
         return d_queries if self._query is None else self._query.backward(d_queries)
+
+    # ---------------------------------------------------------------------------- inside a recurrent layer's time loop
+
+    def attended(self, memory, steps, sources=None):
+        """Return what a recurrent layer attends to, with new arrays for contexts and weights.
+
+        Parameters
+        ----------
+        memory : AttentionMemory
+        steps : int
+            T.
+        sources : array-like (B,) of int, default=None
+            As in `forward`.
+
+        Returns
+        -------
+        fastrnn.utils.recurrent.Attended
+        """
+        batch = len(memory.offsets) - 1 if sources is None else len(sources)
+        sources, empty = self._check_sources(sources, len(memory.offsets) - 1, batch), self.backend.empty
+        return Attended(
+            empty((steps, batch, self.memory_size), self.dtype), empty((steps, batch, memory.steps), self.dtype),
+            memory.keys, memory.values, memory.offsets, sources,
+            *map(self.parameters.get, ("score", "weight_query", "bias")),
+        )  # fmt: skip
+
+    def attended_gradients(self, memory, d_contexts):
+        """Return the gradients of what a recurrent layer has attended to, for its `backward`.
+
+        Parameters
+        ----------
+        memory : AttentionMemory
+            Of the last `read` with ``training=True``.
+        d_contexts : array of the device (T, B, M)
+            It is overwritten.
+
+        Returns
+        -------
+        fastrnn.utils.recurrent.Attended
+        """
+        of_query = map(self.grads.get, ("score", "weight_query", "bias"))
+        return Attended(d_contexts, None, *self.memory_gradients(memory), None, None, *of_query)
 
     def forget(self):
         """Release what the last passes in training have kept; there is no `backward` after this."""

@@ -6,7 +6,7 @@ from fastrnn.layers._layer import Layer
 from fastrnn.layers.dropout import Dropout
 from fastrnn.layers.recurrent import Recurrent
 from fastrnn.utils.checks import check_positive_integer, shown
-from fastrnn.utils.recurrent import as_state, state_parts
+from fastrnn.utils.recurrent import Inputs, as_state, state_parts
 from fastrnn.utils.shared import Held
 
 
@@ -71,8 +71,7 @@ class Decoder(Layer):
         super().__init__(dtype=dtype, random_state=random_state, n_jobs=n_jobs, device=device, precision=precision)
         check_positive_integer("num_layers", num_layers)
         self.num_layers, self.residual, self.attention = num_layers, residual, attention
-        if attention is not None and input_feeding:
-            raise ValueError("input_feeding must be False where there is attention, got True.")
+        self.input_feeding = attention is not None and input_feeding
         context, size = 0 if attention is None else attention.memory_size, proj_size or hidden_size
         if attention is not None and attention.query_size != size:
             raise ValueError(f"attention must have query_size={size}, got {shown(attention.query_size)}.")
@@ -81,7 +80,8 @@ class Decoder(Layer):
             Recurrent(
                 cell, size + context if k else input_size, hidden_size, 1, bias, proj_size=proj_size,
                 recurrent_dropout=recurrent_dropout, zoneout=zoneout, weight_dropout=weight_dropout,
-                initializers=initializers, forget_bias=forget_bias, threads_cut=threads_cut, **options,
+                initializers=initializers, forget_bias=forget_bias, threads_cut=threads_cut,
+                context_size=context if input_feeding and k == 0 else 0, **options,
             )
             for k in range(num_layers)
         ]  # fmt: skip
@@ -130,9 +130,14 @@ class Decoder(Layer):
         """
         self._check_memory(memory)
         states = self._split_states(state)
-        h, final = self._layers[0].forward(x, states[0], lengths, training, check_finite=check_finite)
+        attended = self.attention.attended(memory, _steps(x)) if self.input_feeding else None
+        h, final = self._layers[0].forward(
+            x, states[0], lengths, training, check_finite=check_finite, attended=attended
+        )
         finals, context, weights = [final], None, None
-        if memory is not None:
+        if attended is not None:
+            context, weights = attended.contexts, attended.weights
+        elif memory is not None:
             context, weights = self.attention.forward(h, memory, lengths, training=training)
         for k in range(1, self.num_layers):
             h = self._dropouts[k - 1].forward(h, training)
@@ -142,7 +147,7 @@ class Decoder(Layer):
             h = self.backend.add(above, h) if self.residual else above
             finals.append(final)
         if training:
-            self._keep(memory is not None)
+            self._keep(memory)
         return self._join(h, context), self._join_states(finals), weights
 
     def step(self, x, state=None, memory=None, sources=None, check_finite=True):
@@ -175,11 +180,15 @@ class Decoder(Layer):
         """
         self._check_memory(memory)
         states = self._split_states(state)
-        h, final = self._layers[0].step(x, states[0], check_finite)
-        finals, context, weights = [final], None, None
+        attended = self.attention.attended(memory, 1, sources) if self.input_feeding else None
+        h, final = self._layers[0].step(x, states[0], check_finite, attended)
+        finals, context, weights, reshape = [final], None, None, self.backend.reshape
         if memory is not None:
-            reshape = self.backend.reshape
-            context, weights = self.attention.forward(reshape(h, (1, *h.shape)), memory, sources=sources)
+            context, weights = (
+                self.attention.forward(reshape(h, (1, *h.shape)), memory, sources=sources)
+                if attended is None
+                else attended[:2]
+            )
             context, weights = (reshape(array, array.shape[1:]) for array in (context, weights))
         for k in range(1, self.num_layers):
             above, final = self._layers[k].step(self._join(h, context), states[k], check_finite=False)
@@ -213,7 +222,7 @@ class Decoder(Layer):
         ValueError
             An argument has the wrong shape.
         """
-        (attends,) = self._recall()
+        (memory,) = self._recall()
         self._forget()
         add, d_states = self.backend.add, self._split_states(dstate)
         dh, d_context = self._split(self.backend.asarray(dy, self.dtype))
@@ -221,11 +230,12 @@ class Decoder(Layer):
             d_input, d_states[k] = self._layers[k].backward(dh, d_states[k])
             d_below, d_more = self._split(d_input)
             dh = self._dropouts[k - 1].backward(add(d_below, dh) if self.residual else d_below)
-            d_context = add(d_context, d_more) if attends else None
-        if attends:
+            d_context = None if memory is None else add(d_context, d_more)
+        attended = self.attention.attended_gradients(memory, d_context) if self.input_feeding else None
+        if memory is not None and not self.input_feeding:
             dh = add(dh, self.attention.backward(d_context))
-        dx, d_states[0] = self._layers[0].backward(dh, d_states[0])
-        return dx, self._join_states(d_states), self.attention.read_backward() if attends else None
+        dx, d_states[0] = self._layers[0].backward(dh, d_states[0], attended)
+        return dx, self._join_states(d_states), None if memory is None else self.attention.read_backward()
 
     def held_weights(self):
         """Return the holder of weights that are prepared once for many predictions, as `Recurrent.held_weights`."""
@@ -288,6 +298,12 @@ class Decoder(Layer):
         if self.num_layers == 1:
             return states[0]
         return as_state(tuple(map(self.backend.concatenate, zip(*map(state_parts, states), strict=True))))
+
+
+def _steps(x):
+    """Return T of an input (T, B, D), or of the ids (T, B) of a table."""
+    x = x.ids if isinstance(x, Inputs) else x
+    return (getattr(x, "shape", None) or np.shape(x))[0]
 
 
 def _nothing():

@@ -1,7 +1,6 @@
 """The recurrent layer of any cell: several layers, one or both directions, padded or ragged batches."""
 
 import itertools
-import numbers
 from typing import NamedTuple
 
 import numpy as np
@@ -9,14 +8,12 @@ import numpy as np
 from fastrnn.cells._cell import declared
 from fastrnn.layers._layer import Layer
 from fastrnn.layers._noise import Noise
-from fastrnn.layers._recurrent_parameters import find_cell, initial_parameters
+from fastrnn.layers._recurrent_parameters import check_projection, find_cell, initial_parameters, zoneout_rates
 from fastrnn.layers._sequences import cut, read_gradient, read_inputs, read_states, read_step
 from fastrnn.layers.dropout import Dropout, check_probability
-from fastrnn.utils.checks import check_choice, check_positive_integer, shown
+from fastrnn.utils.checks import check_choice, check_positive_integer
 from fastrnn.utils.recurrent import HeldLayers, Inputs, Regularizers, as_state
 from fastrnn.utils.shared import Held
-
-_MERGES = ("concat", "sum", "mean")
 
 
 class _Batch(NamedTuple):
@@ -77,6 +74,9 @@ class Recurrent(Layer):
         Source of the initial parameters and of all masks.
     n_jobs : int or None, default=None
         Number of threads; None takes all cores if the work is large enough.
+    context_size : int, default=0
+        Length M of a context that joins the input of each step, see `attended` in `forward`; for a single layer and
+        direction. The last M columns of ``weight_ih`` belong to it.
     threads_cut : {"auto", "batch", "units"}, default="auto"
         Each thread takes a part of the batch's sequences, or a part of the hidden units of all of them (not for cells
         with stages that need all units of a row). "auto" takes the units where the batch is too small for all threads.
@@ -117,6 +117,7 @@ class Recurrent(Layer):
         weight_dropout=0.0,
         initializers=None,
         forget_bias=None,
+        context_size=0,
         dtype="float32",
         random_state=None,
         n_jobs=None,
@@ -130,23 +131,19 @@ class Recurrent(Layer):
         self.threads_cut = threads_cut
         for name, value in (("input_size", input_size), ("hidden_size", hidden_size), ("num_layers", num_layers)):
             check_positive_integer(name, value)
-        if not isinstance(proj_size, numbers.Integral) or not 0 <= proj_size < hidden_size:
-            raise ValueError(f"proj_size must be an integer from 0 to hidden_size - 1, got {shown(proj_size)}.")
-        if proj_size and (len(self.cell.states) < 2 or declared(self.cell, "gated_slots")):
-            raise ValueError(f"proj_size needs a cell that has a state besides h, got {shown(cell)}.")
-        check_choice("merge", merge, _MERGES)
+        check_projection(self.cell, proj_size, hidden_size)
+        check_choice("merge", merge, ("concat", "sum", "mean"))
         if reverse and bidirectional:
             raise ValueError("reverse=True is for one direction; bidirectional=True has both.")
+        if context_size and (num_layers > 1 or bidirectional or reverse or batch_first):
+            raise ValueError("context_size needs one layer that reads forwards, without batch_first.")
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.bias, self.batch_first, self.bidirectional, self.reverse = bias, batch_first, bidirectional, reverse
-        self.proj_size, self.merge, self.residual = proj_size, merge, residual
+        self.proj_size, self.merge, self.residual, self.context_size = proj_size, merge, residual, context_size
         self.dropout, self.locked_dropout = dropout, locked_dropout
         self.recurrent_dropout = check_probability("recurrent_dropout", recurrent_dropout)
         self.weight_dropout = check_probability("weight_dropout", weight_dropout)
-        rates = tuple(zoneout) if isinstance(zoneout, tuple | list) else (zoneout,) * len(self.cell.states)
-        if len(rates) != len(self.cell.states):
-            raise ValueError(f"zoneout must be a number or one for each of {self.cell.states}, got {shown(zoneout)}.")
-        self.zoneout = tuple(check_probability("zoneout", rate) for rate in rates)
+        self.zoneout = zoneout_rates(self.cell, zoneout)
         self.learn_initial_state, self.forget_bias = learn_initial_state, forget_bias
         self.initializers = {**declared(self.cell, "initializers"), **(initializers or {})}
         self.directions = 2 if bidirectional else 1
@@ -154,7 +151,7 @@ class Recurrent(Layer):
         self.output_size = self._sizes[0] * (self.directions if merge == "concat" else 1)
         self._rows = num_layers * self.directions  # of states
         for n in range(self._rows):
-            columns = input_size if n < self.directions else self.output_size
+            columns = input_size + context_size if n < self.directions else self.output_size
             for name, value in initial_parameters(self, columns).items():
                 self._add_parameter(f"{name}_{self._suffix(n)}", value)
         self._make_layers()
@@ -182,7 +179,7 @@ class Recurrent(Layer):
         return self.backend.make_direction(
             self.cell, (self.hidden_size, self._sizes[0]), self._suffix(n), self.parameters, self.grads, place=n,
             column=self._sizes[0] if second and self.merge == "concat" else 0, reverse=self.reverse or second,
-            n_jobs=self.n_jobs, threads_cut=self.threads_cut,
+            n_jobs=self.n_jobs, threads_cut=self.threads_cut, context_size=self.context_size,
         )  # fmt: skip
 
     def __getstate__(self):
@@ -204,7 +201,9 @@ class Recurrent(Layer):
 
     # ----------------------------------------------------------------------------------------------------- passes
 
-    def forward(self, x, state=None, lengths=None, training=False, return_all_states=False, check_finite=True):
+    def forward(
+        self, x, state=None, lengths=None, training=False, return_all_states=False, check_finite=True, attended=None
+    ):
         """Run the layers over a batch of sequences.
 
         Parameters
@@ -222,6 +221,8 @@ class Recurrent(Layer):
             Whether to return the states of every layer after every step too.
         check_finite : bool, default=True
             Whether to refuse NaN and infinity in x (padding aside).
+        attended : Attended, default=None
+            With ``context_size``: what the sequences attend to, and the arrays that take contexts and weights.
 
         Returns
         -------
@@ -250,14 +251,14 @@ class Recurrent(Layer):
         if training:
             x_shape, is_learned = None if x.ids is not None else x.vectors.shape, state is None
             given = _Batch(packing, x_shape, y_shape, is_learned, lengths if is_list else None)
-            y = self._train(rows, initial, final, all_states, given)
+            y = self._train(rows, initial, final, all_states, attended, given)
         else:
-            y, _ = self._run(rows, initial, final, packing, False, all_states)
+            y, _ = self._run(rows, initial, final, packing, False, all_states, attended)
         y = backend.reshape(y, y_shape) if self._is_padded(-1) else packing.unpack(y, y_shape, self.n_jobs)
         result = cut(backend.to_numpy(y), lengths, self.batch_first) if is_list else y, as_state(final)
         return result if all_states is None else (*result, as_state(all_states))
 
-    def step(self, x, state=None, check_finite=True):
+    def step(self, x, state=None, check_finite=True, attended=None):
         """Run all layers for one step of a batch, for prediction.
 
         Steps one after another give the outputs and states of `forward`; they are quick under `held_weights`. Threads
@@ -269,6 +270,8 @@ class Recurrent(Layer):
         state : as in `forward`, default=None
         check_finite : bool, default=True
             Whether to refuse NaN and infinity in x.
+        attended : Attended, default=None
+            As in `forward`, for T = 1.
 
         Returns
         -------
@@ -299,22 +302,22 @@ class Recurrent(Layer):
         (batch,) = x.batch_shape
         packing, final = self.backend.make_packing(1, batch), self._empty_states(batch)
         x = packing.pack(x, self.n_jobs)
-        y, _ = self._run(x, self._initial_states(state, batch), final, packing, False, None)
+        y, _ = self._run(x, self._initial_states(state, batch), final, packing, False, None, attended)
         return y, as_state(final)
 
-    def _train(self, rows, initial, final, all_states, given):
+    def _train(self, rows, initial, final, all_states, attended, given):
         """Run all layers in training, and keep what `backward` needs; return the output."""
         if self._held.value is not None:
             raise RuntimeError("Nothing can be trained while held_weights is in force.")
         self._begin_training("forward")
         try:
-            y, passes = self._run(rows, initial, final, given.packing, True, all_states)
+            y, passes = self._run(rows, initial, final, given.packing, True, all_states, attended)
             self._keep(passes, given)
         finally:
             self._end_training()
         return y
 
-    def _run(self, rows, initial, final, packing, training, all_states):
+    def _run(self, rows, initial, final, packing, training, all_states, attended):
         """Run all layers over packed `Inputs`.
 
         Writes the final states to `final`, and those after every step to `all_states` unless it is None. Returns the
@@ -332,6 +335,7 @@ class Recurrent(Layer):
                 done = direction.forward(
                     outputs[-1], final, rows, initial, packing, self._regularizers(noise, n) if masked else None,
                     padded=padded, training=training, held=None if held is None else held[n], all_states=all_states,
+                    attended=attended,
                 )  # fmt: skip
                 passes.append(done)
             y = outputs[0] if len(outputs) == 1 else backend.add(*outputs)
@@ -375,7 +379,7 @@ class Recurrent(Layer):
         directions = [direction for (direction,) in self._layers]
         return HeldLayers(directions, self._held.value, self._regularizers(None, 0), self.residual)
 
-    def backward(self, dy, dstate=None):
+    def backward(self, dy, dstate=None, attended=None):
         """Propagate gradients back through the last `forward` with ``training=True``, and add to `grads`.
 
         Parameters
@@ -384,6 +388,8 @@ class Recurrent(Layer):
             Gradient of the output; values after the end of a sequence are ignored.
         dstate : as the state, default=None
             Gradient of the final states; None is zeros.
+        attended : Attended, default=None
+            With ``context_size``: the gradients of what `forward` attended to.
 
         Returns
         -------
@@ -406,7 +412,7 @@ class Recurrent(Layer):
         self._begin_training("backward")
         try:
             self._forget()
-            dx = self._run_back(passes, dy, d_final, d_initial, packing)
+            dx = self._run_back(passes, dy, d_final, d_initial, packing, attended)
         finally:
             self._end_training()
         if is_learned and self.learn_initial_state:
@@ -418,7 +424,7 @@ class Recurrent(Layer):
             dx = cut(self.backend.to_numpy(dx), lengths, self.batch_first)
         return dx, as_state(d_initial)
 
-    def _run_back(self, passes, dy, d_final, d_initial, packing):
+    def _run_back(self, passes, dy, d_final, d_initial, packing, attended):
         """Run back through all layers; return the gradient of the vectors of the packed inputs.
 
         Writes the gradients of the initial states to `d_initial`.
@@ -436,7 +442,9 @@ class Recurrent(Layer):
                 d_output = backend.multiply(d_rows, 0.5)
             for d, direction in enumerate(self._layers[k]):
                 forward = passes[k * self.directions + d]
-                dx = direction.backward(d_initial, forward, d_output, d_final, padded=self._is_padded(k))
+                dx = direction.backward(
+                    d_initial, forward, d_output, d_final, padded=self._is_padded(k), attended=attended
+                )
                 d_inputs = dx if d_inputs is None else backend.add(d_inputs, dx)
             d_rows = d_inputs
         return d_rows

@@ -49,8 +49,8 @@ class Inputs(NamedTuple):
 class Attended(NamedTuple):
     """What the sequences of a recurrent layer attend to; for the backward pass, the gradients of its arrays.
 
-    The context of a step is that of `fastrnn.kernels.attention` for the query W_query·h + bias of h before the step. Its
-    product with the last columns of W_ih is added to the input's part of the pre-activations.
+    The context of a step is that of `fastrnn.kernels.attention` for the query W_query·h + bias, with h before the step.
+    Its product with the last columns of W_ih is added to the input's part of the pre-activations.
 
     Attributes
     ----------

@@ -36,6 +36,7 @@ class Step(NamedTuple):
     standardized: np.ndarray  # (n, H), or None
     raw: np.ndarray  # (n, H), the output before the projection, or None
     update: list  # of (n, size) or (1, size), the shares of the new values, or None
+    attention: object  # of `Attending.step`, or None
 
 
 def standardize(values):
@@ -77,11 +78,16 @@ class Recurrence:
         """Return the gradients of gates (n, gates · H) from those of their slots."""
         return np.concatenate([dz[slot] for slot in slots], axis=1) if slots else np.zeros((len(dz[0]), 0))
 
-    def step(self, x, state, mask, update, weight_hh):
-        """Return the new states and a `Step`; x (n, D), states (n, size), mask (n, output) of h or None."""
+    def step(self, x, state, mask, update, weight_hh, attention=None):
+        """Return the new states and a `Step`; x (n, D), states (n, size), mask (n, output) of h or None.
+
+        attention: the contexts (n, M) first, see `Attending.step`; None without attention.
+        """
         cell, p, units = self.cell, self.p, self.units()
         n, zero = len(x), np.zeros((len(x), self.hidden), x.dtype)
         z, h = [zero] * len(cell.slots), state[0] if mask is None else state[0] * mask
+        if attention is not None:
+            x = np.concatenate([x, attention[0]], axis=1)
         xs = times(x, p["weight_ih"]) + p.get("bias_ih", 0)
         biases = p.get("bias_hh", np.zeros(len(cell.recurrent_slots + self.gated) * self.hidden, x.dtype))
         hs = np.zeros((n, 0), x.dtype)
@@ -109,7 +115,7 @@ class Recurrence:
             raw, new[0] = new[0], times(new[0], p["weight_hr"])
         if update is not None:
             new = [old + share * (value - old) for old, share, value in zip(state, update, new, strict=True)]
-        return new, Step(x, list(state), h, saved, tuple(scales), gated_state, standardized, raw, update)
+        return new, Step(x, list(state), h, saved, tuple(scales), gated_state, standardized, raw, update, attention)
 
     def step_backward(self, kept, d_state, mask, weight_hh, grads):
         """Return the gradients of x and of the states before; add to those of the parameters.
@@ -161,10 +167,10 @@ class Recurrence:
             d_before[0] = d_before[0] + (dh if mask is None else dh * mask)
         return times(dxs, p["weight_ih"].T), [d + c for d, c in zip(d_before, carried, strict=True)]
 
-    def run(self, x, initial, offsets, mask, update, weight_hh):
+    def run(self, x, initial, offsets, mask, update, weight_hh, attending=None):
         """Run over packed rows x (R, D); return all states (R, size), the final ones (B, size), and the steps.
 
-        initial: states (B, size) in packed order; update: a list of (R or 1, size) or None.
+        initial: states (B, size) in packed order; update: a list of (R or 1, size) or None; attending: an `Attending`.
         """
         states, kept = [part.copy() for part in initial], []
         everything = [np.zeros((len(x), part.shape[1]), x.dtype) for part in initial]
@@ -172,23 +178,30 @@ class Recurrence:
             n = last - first
             own = None if mask is None else mask[:n]
             shares = None if update is None else [u if len(u) == 1 else u[first:last] for u in update]
-            new, step = self.step(x[first:last], [part[:n].copy() for part in states], own, shares, weight_hh)
+            attention = None if attending is None else attending.step(len(kept), states[0][:n])
+            new, step = self.step(
+                x[first:last], [part[:n].copy() for part in states], own, shares, weight_hh, attention
+            )
             kept.append(step)
             for rows, part, values in zip(everything, states, new, strict=True):
                 rows[first:last] = part[:n] = values
         return everything, states, kept
 
-    def run_backward(self, kept, dy, d_final, offsets, mask, weight_hh, grads):
+    def run_backward(self, kept, dy, d_final, offsets, mask, weight_hh, grads, attending=None):
         """Return the gradients of x (R, D) and of the initial states (B, size); dy (R, output) in packed order."""
         d_states = [part.copy() for part in d_final]
-        dx = np.zeros((len(dy), self.p["weight_ih"].shape[1]), dy.dtype)
+        columns = self.p["weight_ih"].shape[1] - (0 if attending is None else attending.size)
+        dx = np.zeros((len(dy), columns), dy.dtype)
         sums = {**grads, "units": np.zeros((count_units(self.cell), self.hidden), dy.dtype)}
         for t in reversed(range(len(kept))):
             first, last = offsets[t], offsets[t + 1]
             n = last - first
             d = [part[:n].copy() for part in d_states]
             d[0] += dy[first:last]
-            dx[first:last], before = self.step_backward(kept[t], d, None if mask is None else mask[:n], weight_hh, sums)
+            d_input, before = self.step_backward(kept[t], d, None if mask is None else mask[:n], weight_hh, sums)
+            dx[first:last] = d_input[:, :columns]
+            if attending is not None:
+                before[0] = before[0] + attending.step_backward(t, kept[t].attention, d_input[:, columns:])
             for part, values in zip(d_states, before, strict=True):
                 part[:n] = values
         names = [(name, k) for name, count in declared(self.cell, "parameters") for k in range(count)]

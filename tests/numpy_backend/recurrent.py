@@ -4,6 +4,7 @@ import numpy as np
 
 from fastrnn.cells._cell import declared
 from fastrnn.utils.recurrent import Inputs
+from tests.numpy_backend.attending import Attending
 from tests.numpy_backend.opaque import Opaque, opened
 from tests.numpy_backend.recurrence import Recurrence
 from tests.reference_counters import kept
@@ -56,7 +57,9 @@ class Packing:
 class Direction:
     """One direction of one layer."""
 
-    def __init__(self, cell, sizes, names, parameters, grads, *, place, column, reverse, n_jobs, threads_cut):
+    def __init__(
+        self, cell, sizes, names, parameters, grads, *, place, column, reverse, n_jobs, threads_cut, context_size=0
+    ):
         self.cell, (self.hidden, self.output), self.names = cell, sizes, names
         self.parameters, self.grads, self.place, self.reverse = parameters, grads, place, reverse
         self.columns = slice(column, column + self.output)
@@ -105,8 +108,9 @@ class Direction:
         return of_h, of_w, update
 
     def forward(
-        self, y, final, x, initial, packing, regularizers, *, padded, training=False, held=None, all_states=None
-    ):
+        self, y, final, x, initial, packing, regularizers, *, padded, training=False, held=None, all_states=None,
+        attended=None,
+    ):  # fmt: skip
         parameters = self.own(self.parameters) if held is None else held
         vectors, ids = opened(x)
         rows = vectors if ids is None else vectors[ids]
@@ -120,7 +124,8 @@ class Direction:
         weight_hh = parameters.get("weight_hh")
         masked = weight_hh if of_w is None else weight_hh * of_w
         run = Recurrence(self.cell, self.hidden, parameters)
-        states, last, steps = run.run(rows, start, packing.offsets, of_h, update, masked)
+        attending = None if attended is None else Attending(attended, packing)
+        states, last, steps = run.run(rows, start, packing.offsets, of_h, update, masked, attending)
         opened(y)[packing.target(padded, self.reverse), self.columns] = states[0]
         for part, values in zip(final, last, strict=True):
             opened(part)[self.place, packing.order] = values
@@ -128,17 +133,19 @@ class Direction:
             whole = np.zeros((packing.batch * packing.steps, values.shape[1]), values.dtype)
             whole[packing.target(True, self.reverse)] = values
             opened(part)[self.place] = whole.reshape(opened(part)[self.place].shape)
-        return (run, steps, vectors, ids, of_h, of_w, masked, packing) if training else None
+        return (run, steps, vectors, ids, of_h, of_w, masked, packing, attending) if training else None
 
-    def backward(self, d_initial, forward, dy, d_final, *, padded):
-        run, steps, vectors, ids, of_h, of_w, masked, packing = forward
+    def backward(self, d_initial, forward, dy, d_final, *, padded, attended=None):
+        run, steps, vectors, ids, of_h, of_w, masked, packing, attending = forward
+        if attending is not None:
+            attending.begin_backward(attended)
         d_rows = opened(dy)[packing.target(padded, self.reverse), self.columns]
         start = [np.zeros((packing.batch, part.shape[2]), d_rows.dtype) for part in d_initial]
         if d_final is not None:
             start = [opened(part)[self.place][packing.order] for part in d_final]
         grads = self.own(self.grads)
         own = {**grads, "weight_hh": np.zeros_like(masked)} if of_w is not None else grads
-        dx, before = run.run_backward(steps, d_rows, start, packing.offsets, of_h, masked, own)
+        dx, before = run.run_backward(steps, d_rows, start, packing.offsets, of_h, masked, own, attending)
         if of_w is not None:
             grads["weight_hh"] += own["weight_hh"] * of_w
         for part, values in zip(d_initial, before, strict=True):
