@@ -139,15 +139,13 @@ class Direction:
             x = take(x, packing.reverse, self.n_jobs)
         vectors, ids = x
         drawn = draw(regularizers, weights, packing, room, self.n_jobs)
-        kind = kind_of(attended)
-        plan = self._plan(packing, vectors.shape[1] if ids is None else None, keep, drawn, held is not None, kind)
+        columns = vectors.shape[1] if ids is None else None
+        plan = self._plan(packing, columns, keep, drawn, held is not None, kind_of(attended))
         memory = room.made(plan.memory, new_memory, plan.memory)
         self._set_initial(memory, initial, packing, drawn)
         ready = weights.forward(room, drawn) if held is None else held.weights
         if attended is not None:
-            prepared = prepare(attended, room, self.n_jobs) if held is None else held.prepared(attended, self.n_jobs)
-            attention = new_attention(attended, prepared, packing, len(memory.gates), len(plan.parts), room)
-            memory, ready = memory._replace(attention=attention), with_query(ready, prepared)
+            memory, ready = self._attend(attended, memory, ready, packing, len(plan.parts), room, held)
         inputs = x if ids is None else x._replace(vectors=self._table(vectors, ready, room, held))
         y = self._output(y, packing, padded)
         calls = [(y, memory, weights.cell, inputs, ready, drawn.masks, plan.schedule, part) for part in plan.parts]
@@ -311,6 +309,12 @@ class Direction:
         self._run_products(forward.plan, of_state, dx[:0], gates, dx[:0], previous, weights)
         cuts = split(self.weights.width, worth(self.n_jobs, FLOPS_PER_ELEMENT * gates.size), self.weights.lanes)
         run_kernel(add_rows, [(sums, gates, ids[rows], *cut) for cut in cuts])
+
+    def _attend(self, attended, memory, weights, packing, threads, room, held):
+        """Return the memory and the weights of a forward pass with those of what the sequences attend to."""
+        prepared = prepare(attended, room, self.n_jobs) if held is None else held.prepared(attended, self.n_jobs)
+        attention = new_attention(attended, prepared, packing, len(memory.gates), threads, room)
+        return memory._replace(attention=attention), with_query(weights, prepared)
 
     def _add_attention(self, forward, attended, gradients, totals, weights):
         """Add to the gradients of the columns of W_ih for the context, and of what `forward` attended to."""

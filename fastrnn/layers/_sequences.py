@@ -1,8 +1,20 @@
 """The arguments of a recurrent layer: checks, and conversions between lists of sequences and padded batches."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from fastrnn.utils.recurrent import Inputs
+
+
+class Batch(NamedTuple):
+    """A batch that `Recurrent.forward` was given, for `Recurrent.backward`."""
+
+    packing: object
+    x_shape: tuple | None  # None for a table
+    y_shape: tuple
+    is_learned: bool  # whether it started from the learned initial states
+    lengths: np.ndarray | None  # of the arrays of a list
 
 
 def read_inputs(x, lengths, layer):

@@ -1,7 +1,6 @@
 """The recurrent layer of any cell: several layers, one or both directions, padded or ragged batches."""
 
 import itertools
-from typing import NamedTuple
 
 import numpy as np
 
@@ -9,21 +8,11 @@ from fastrnn.cells._cell import declared
 from fastrnn.layers._layer import Layer
 from fastrnn.layers._noise import Noise
 from fastrnn.layers._recurrent_parameters import check_projection, find_cell, initial_parameters, zoneout_rates
-from fastrnn.layers._sequences import cut, read_gradient, read_inputs, read_states, read_step
+from fastrnn.layers._sequences import Batch, cut, read_gradient, read_inputs, read_states, read_step
 from fastrnn.layers.dropout import Dropout, check_probability
 from fastrnn.utils.checks import check_choice, check_positive_integer
 from fastrnn.utils.recurrent import HeldLayers, Inputs, Regularizers, as_state
 from fastrnn.utils.shared import Held
-
-
-class _Batch(NamedTuple):
-    """A batch that `Recurrent.forward` was given, for `Recurrent.backward`."""
-
-    packing: object
-    x_shape: tuple | None  # None for a table
-    y_shape: tuple
-    is_learned: bool  # whether it started from the learned initial states
-    lengths: np.ndarray | None  # of the arrays of a list
 
 
 class Recurrent(Layer):
@@ -250,7 +239,7 @@ class Recurrent(Layer):
         y_shape = (*shape, self.output_size)
         if training:
             x_shape, is_learned = None if x.ids is not None else x.vectors.shape, state is None
-            given = _Batch(packing, x_shape, y_shape, is_learned, lengths if is_list else None)
+            given = Batch(packing, x_shape, y_shape, is_learned, lengths if is_list else None)
             y = self._train(rows, initial, final, all_states, attended, given)
         else:
             y, _ = self._run(rows, initial, final, packing, False, all_states, attended)
@@ -323,6 +312,8 @@ class Recurrent(Layer):
         Writes the final states to `final`, and those after every step to `all_states` unless it is None. Returns the
         last layer's output, and the passes of all directions for `backward`.
         """
+        if (attended is None) == bool(self.context_size):
+            raise ValueError("attended must be given to a layer with a context_size, and to no other.")
         backend, held, passes = self.backend, self._held.value, []
         masked = any(self.zoneout) or (training and (self.recurrent_dropout or self.weight_dropout))
         noise = self._noise.next_pass() if masked and training else None
@@ -437,14 +428,12 @@ class Recurrent(Layer):
         for k in reversed(range(self.num_layers)):
             if k < self.num_layers - 1:
                 d_rows = self._dropouts[k].backward(d_rows)
-            d_inputs, d_output = d_rows if self.residual and k > 0 else None, d_rows
+            d_inputs, d_output, padded = d_rows if self.residual and k > 0 else None, d_rows, self._is_padded(k)
             if self.directions == 2 and self.merge == "mean":
                 d_output = backend.multiply(d_rows, 0.5)
             for d, direction in enumerate(self._layers[k]):
                 forward = passes[k * self.directions + d]
-                dx = direction.backward(
-                    d_initial, forward, d_output, d_final, padded=self._is_padded(k), attended=attended
-                )
+                dx = direction.backward(d_initial, forward, d_output, d_final, padded=padded, attended=attended)
                 d_inputs = dx if d_inputs is None else backend.add(d_inputs, dx)
             d_rows = d_inputs
         return d_rows

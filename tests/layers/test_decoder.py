@@ -238,9 +238,12 @@ def test_queries_have_the_size_of_h():
         Decoder("gru", INPUTS, HIDDEN, attention=Attention(4, 4, "dot"))
 
 
+@pytest.mark.usefixtures("attends")
 def test_a_context_needs_a_single_layer():
     with pytest.raises(ValueError, match="context_size needs one layer that reads forwards"):
         Recurrent("gru", INPUTS, HIDDEN, 2, context_size=3)
+    with pytest.raises(ValueError, match="attended must be given to a layer with a context_size"):
+        problem(CASES["gru"])["decoder"]._layers[0].forward(np.ones((STEPS, BATCH, INPUTS)))
 
 
 def test_a_memory_needs_attention():
