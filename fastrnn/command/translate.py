@@ -126,8 +126,8 @@ def _add_search(parser):
     parser.add_argument("--language-model", metavar="MODEL", help="of the targets, which helps to choose")
     parser.add_argument("--weight", type=not_negative, default=0.3, metavar="X", help="its weight (default: 0.3)")
     parser.add_argument(
-        "--with", dest="others", nargs="+", default=[], metavar="MODEL", help="further translators of the same pairs: "
-        "the mean of all probabilities counts",
+        "--with", dest="others", action="append", default=[], metavar="MODEL", help="another translator of the same "
+        "pairs: the mean of all probabilities counts; may be given several times",
     )  # fmt: skip
 
 
