@@ -119,11 +119,11 @@ class TorchTranslationMixin(GuardedMixin):
         tokenizers = params.get("tokenizer", "words")
         tokenizers = tokenizers if isinstance(tokenizers, tuple | list) else (tokenizers, tokenizers)
         sides = [
-            {"tokens": vocabulary.tokens, "tokenizer": None, "strings": tokenizer is not None}
+            {"tokens": vocabulary.tokens, "tokenizer": None, "kind": "tokens" if tokenizer is None else "strings"}
             for vocabulary, tokenizer in zip((source_vocabulary, target_vocabulary), tokenizers, strict=True)
         ]
         content = {"class_weight": None, "reader": sides[0], "loss_curve": [], "validation_scores": [],
-                   "target": {**sides[1], "kind": "text", "longest": longest}}  # fmt: skip
+                   "target": {**sides[1], "longest": longest}}  # fmt: skip
         return cls._unpack({**params, **sizes}, content, placed)
 
 

@@ -25,6 +25,8 @@ def test_weights_come_back(model):
     back = RNNTranslator.from_torch(arrays, *tokens, names=names, tokenizer="whitespace")
     assert back.predict(X) == model.predict(X)
     np.testing.assert_array_equal(back.score_samples(X, Y), model.score_samples(X, Y))
+    of_lists = RNNTranslator.from_torch(arrays, *tokens, names=names, tokenizer=None)
+    assert of_lists.predict([text.split() for text in X]) == [text.split() for text in model.predict(X)]
     renamed = {token.replace("</s>", "<eos>"): row for row, token in enumerate(tokens[1])}
     other = RNNTranslator.from_torch(arrays, tokens[0], renamed, special_tokens={"</s>": "<eos>"}, names=names)
     np.testing.assert_array_equal(other.score_samples(X, Y), model.score_samples(X, Y))
