@@ -22,6 +22,7 @@ import traceback
 
 import numpy as np
 
+from benchmarks.cuda_attention import OurAttention, OurTranslator, TorchAttention, TorchTranslatorTraining
 from benchmarks.cuda_sides import (
     OurCRF,
     OurLayer,
@@ -39,14 +40,18 @@ from benchmarks.cuda_sides import (
 SHAPES = ((35, 20, 650), (100, 64, 512), (128, 128, 1024), (512, 64, 256), (50, 256, 128), (50, 32, 128), (35, 20, 200))
 CELLS, PRECISIONS = ("LSTM", "GRU", "RNN"), ("high", "highest", "medium")
 TOLERANCES = {"highest": 1e-4, "high": 1e-2, "medium": 8e-2}  # of the largest element
-LIMITS = {"compile": 60, "rates": 25, "layers": 90, "training": 20, "sampling": 25, "crf": 15, "fit": 40}  # seconds
+LIMITS = {"compile": 60, "rates": 25, "layers": 90, "training": 20, "sampling": 25, "crf": 15, "attention": 15,
+          "translator": 20, "fit": 40}  # seconds  # fmt: skip
 ROUNDS, SHORTEST = 7, 0.003  # timings of a side; seconds of one
 SIZES = {
     False: {"shapes": SHAPES, "training": (650, 10_000, 35, 20), "sampling": (512, 96), "streams": (1, 1024),
-            "length": 512, "crf": ((25, 32, 23), (60, 128, 50)), "fit": (650, 10_000, 28_000), "product": 8192,
+            "length": 512, "crf": ((25, 32, 23), (60, 128, 50)),
+            "attention": ((30, 64, 30, 256), (1, 64, 30, 256)), "translator": ((6000, 8000), 256, 64, 17),
+            "fit": (650, 10_000, 28_000), "product": 8192,
             "copy": 1 << 28},
     True: {"shapes": ((3, 2, 4),), "training": (4, 12, 3, 2), "sampling": (4, 9), "streams": (1, 9),
-           "length": 3, "crf": ((3, 2, 3),), "fit": (4, 12, 60), "product": 8, "copy": 64},
+           "length": 3, "crf": ((3, 2, 3),), "attention": ((2, 3, 4, 3),), "translator": ((9, 8), 4, 3, 3),
+           "fit": (4, 12, 60), "product": 8, "copy": 64},
 }  # fmt: skip
 
 
@@ -255,6 +260,10 @@ class Benchmark:
             theirs = OurTraining(size, classes, steps, batch, "highest", "cpu")
         else:
             theirs = TorchTraining(ours, size, classes, precision)
+        return self._training_row(theirs, ours)
+
+    def _training_row(self, theirs, ours):
+        """Return the row of two sides that have the same losses in the first steps."""
         losses = np.array([[side.step() for side in (theirs, ours)] for _ in range(4)])
         error = float(np.abs(losses[:, 0] / losses[:, 1] - 1).max())
         if not error <= 2e-3:
@@ -299,6 +308,37 @@ class Benchmark:
         if not error <= 1e-3 or wrong > 0.01:
             return {"problem": f"wrong: error {error:.1e}, {wrong:.1%} of the tags"}
         return {**self._timed(getattr(theirs, name), getattr(ours, name)), "our_error": error}
+
+    def attention(self):
+        """Compare attention of queries (steps, sequences, steps of the memory, size)."""
+        for shape, score in itertools.product(self.sizes["attention"], ("additive", "dot")):
+            sides = functools.cache(functools.partial(self._attention, score, shape))
+            for name in ("forward", "training"):
+                title = f"attention, {score}, {'x'.join(map(str, shape))} {name}"
+                yield title, functools.partial(self._layer_row, sides, name, "highest")
+
+    def _attention(self, score, shape):
+        """Return both sides, and the errors of both."""
+        ours = OurAttention(score, shape, "highest", "cuda")
+        theirs = (
+            OurAttention(score, shape, "highest", "cpu") if self.arguments.smoke else TorchAttention(ours, "highest")
+        )
+        return theirs, ours, [0.0, largest_error(ours.results(), theirs.results())]
+
+    def translator(self):
+        """Compare steps of training of a translator."""
+        sizes, units, batch, steps = self.sizes["translator"]
+        for precision in [name for name in self.arguments.precisions if name != "medium"]:
+            name = f"GRU {units}, V = {', '.join(map(str, sizes))}, {steps}x{batch}, {precision}"
+            yield name, functools.partial(self._translator, precision)
+
+    def _translator(self, precision):
+        ours = OurTranslator(*self.sizes["translator"], precision, "cuda")
+        if self.arguments.smoke:
+            theirs = OurTranslator(*self.sizes["translator"], "highest", "cpu")
+        else:
+            theirs = TorchTranslatorTraining(ours, precision)
+        return self._training_row(theirs, ours)
 
     def fit(self):
         """Compare a whole fit on the GPU with one on the CPU."""

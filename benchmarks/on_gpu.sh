@@ -67,7 +67,8 @@ several=()
 
 thousand=test_a_thousand_runs_with_random_delays_are_equal
 first=() # what is worth most, before all others
-for name in recurrent_passes persistent persistent_on_tensor_cores crf generation drawing dense cross_entropy training; do
+for name in recurrent_passes persistent persistent_on_tensor_cores attention recurrent_attention crf generation \
+    drawing dense cross_entropy training; do
     [ -f "tests/cuda/test_$name.py" ] && first+=("tests/cuda/test_$name.py")
 done
 run tests 135 60 "${pytest[@]}" "${several[@]}" --maxfail 40 "${first[@]}" tests/cuda -m "not cpu" \
@@ -77,7 +78,7 @@ if [ -n "$compiling" ]; then
     wait "$compiling"
     tail -n 5 "$site/log" | tee -a "$out/summary.log"
 fi
-run benchmark 215 160 "$python" -m benchmarks.cuda --parts rates,layers,sampling,training,crf,fit --out "$out"
+run benchmark 250 160 "$python" -m benchmarks.cuda --parts rates,layers,sampling,training,crf,attention,translator,fit --out "$out"
 run host 40 110 "$python" -m benchmarks.cuda_host --profile
 
 sanitizer=$(command -v compute-sanitizer || ls /usr/local/cuda/bin/compute-sanitizer 2> /dev/null)

@@ -61,6 +61,11 @@ class Packing(PackedOrder):
         rows = np.concatenate([[0], self.batch + self.offsets[:-1]])[lengths] + places
         return rows if self.places is None else rows[self.places]
 
+    @functools.cached_property
+    def rows_before(self):
+        """The first row of states before each step (T,)."""
+        return np.concatenate([[0], self.batch + self.offsets[:-1]])[: len(self.offsets) - 1]
+
     def source_rows(self, reverse, padded):
         """Return the row of a direction for each row of its output; -1 for padding. None if it is the same one."""
         if padded and self.rows is not None:

@@ -11,6 +11,23 @@ from typing import NamedTuple
 from fastrnn.cuda.blas import Matrix
 
 
+class Attention(NamedTuple):
+    """What the sequences of a pass attend to, and what they read there; see `fastrnn.cuda.attention`.
+
+    The sources have A numbers of each row for scores, and M for contexts; S is the number of rows of the longest one.
+    """
+
+    contexts: object  # (R, M)
+    weights: object  # (R, S)
+    queries: object  # (R, A), or None where a query is h before the step
+    keys: object  # (source rows, A)
+    values: object  # (source rows, M)
+    score: object  # (A,), or None
+    spans: object  # (B, 3), in packed order
+    query: object  # the weight (A, P) that makes a query of h, or None
+    bias: object  # its bias (A,), or None
+
+
 class Memory(NamedTuple):
     """What forward writes, and keeps for backward."""
 
@@ -24,6 +41,7 @@ class Memory(NamedTuple):
     raw: object  # (R, H), the output before the projection, or None
     standardized: object  # (R, H), the standardized state, or None
     scales: object  # (R, 3), 1 / standard deviation of input part (before the loop), recurrent part and state; or None
+    attention: object = None  # `Attention`
 
 
 class Weights(NamedTuple):
@@ -33,6 +51,7 @@ class Weights(NamedTuple):
     gated: object  # the rows of W_hh for the gated slots (gated slots · H, P), under their mask; or None
     projection: object  # W_hr (P, H), or None
     units: object  # (unit parameters, H), or None
+    context: object = None  # W_ih (G · H, D + M), whose last columns the contexts are multiplied by; or None
 
 
 class Masks(NamedTuple):
@@ -42,12 +61,21 @@ class Masks(NamedTuple):
     update: object  # (N, R or 1, H), the share of the new value in each state (zoneout), or None
 
 
+class AttentionGradients(NamedTuple):
+    """What backward reads and writes for `Attention`."""
+
+    contexts: object  # (R, M), in: by what reads the contexts of the output; out: by all
+    scores: object  # (R, S)
+    queries: object  # (R, A), or None where they are added to the gradient of h
+
+
 class Gradients(NamedTuple):
     """What backward reads and writes besides `Memory.gates`."""
 
     output: object  # (R, P), in: of y in packed rows. With a projection, out: of its results
     states: object  # (N, B, H), in: of the final states; out: of the initial ones
     units: object  # (B, unit parameters, H), zeros before; or None
+    attention: object = None  # `AttentionGradients`
 
 
 def block_parts(block, gates, weight, hidden):

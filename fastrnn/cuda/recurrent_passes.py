@@ -8,6 +8,7 @@ from fastrnn.cuda.blas import Matrix
 from fastrnn.cuda.embedding import embedding_backward
 from fastrnn.cuda.gpu import device
 from fastrnn.cuda.packing import make_packing
+from fastrnn.cuda.recurrent_attention import add_gradients, new_attention, read_gradients, write_attended
 from fastrnn.cuda.recurrent_masks import Drawn, draw
 from fastrnn.cuda.recurrent_memory import Gradients, Memory
 from fastrnn.cuda.recurrent_weights import TABLE_ROWS, DirectionWeights, HeldWeights, Prepared
@@ -42,9 +43,7 @@ def make_direction(
     precision="highest",
 ):  # fmt: skip
     """Return a direction of a recurrent layer, as `fastrnn.kernels.recurrent_passes.make_direction`."""
-    if context_size:
-        raise ValueError("context_size must be 0 on a GPU, which cannot attend inside the time loop.")
-    weights = DirectionWeights(cell, *sizes, parameters, grads, suffix, precision)
+    weights = DirectionWeights(cell, *sizes, parameters, grads, suffix, precision, context_size)
     return Direction(weights, place, column, reverse)
 
 
@@ -105,9 +104,10 @@ class Direction:
         attended=None,
     ):  # fmt: skip
         """Run all steps; see `fastrnn.kernels.recurrent_passes.Direction.forward`."""
+        options = {"padded": padded, "held": held, "attended": attended}
         if training:
             passed = self._training, y, final, x, initial, packing, regularizers
-            return self._pass(*passed, padded=padded, keep=True, held=held, all_states=all_states)
+            return self._pass(*passed, **options, keep=True, all_states=all_states)
         try:
             workspace = self._free.pop()
         except IndexError:
@@ -115,22 +115,25 @@ class Direction:
         passed = workspace, y, final, x, initial, packing, regularizers
         steps = packing.steps if all_states is not None else self._steps_at_once(packing, padded)
         if steps < packing.steps:
-            self._pass_in_pieces(steps, *passed, padded=padded, held=held)
+            self._pass_in_pieces(steps, *passed, **options)
         else:
-            self._pass(*passed, padded=padded, held=held, all_states=all_states)
+            self._pass(*passed, **options, all_states=all_states)
         if workspace.room.nbytes <= _KEPT_BYTES:
             self._free.append(workspace)
         return None
 
     def _pass(
-        self, workspace, y, final, x, initial, packing, regularizers, *, padded, held, keep=False, all_states=None
-    ):
+        self, workspace, y, final, x, initial, packing, regularizers, *, padded, held, attended, keep=False,
+        all_states=None,
+    ):  # fmt: skip
         """Run all steps in a workspace; return the `Pass` with `keep`."""
         weights, room = self.weights, workspace.room
         if self.reverse:
             x = packing.taken(x, "reverse")
         drawn = draw(regularizers, weights, packing, room)
         memory = self._new_memory(packing, drawn, room)
+        if attended is not None:
+            memory = memory._replace(attention=new_attention(attended, packing, room))
         prepared = weights.prepared(room, drawn) if held is None else held.prepared
         rows = self._write_products(memory, x, prepared, held, room)
         if initial is not None:
@@ -145,6 +148,8 @@ class Direction:
             loop.forward(memory, prepared.loop, drawn.masks, keep=keep)
 
         loop.repeat(("forward", keep, rows is None, initial is None), lambda: [memory, prepared, drawn], run)
+        if attended is not None:
+            write_attended(attended, memory.attention, packing)
         planes = self._planes(memory.states)
         gather(y, planes[0], packing.uploaded("source_rows", self.reverse, padded), columns=weights.output,
                out_column=self._column, source_row=packing.batch)  # fmt: skip
@@ -166,16 +171,20 @@ class Direction:
         pieces = -(-packing.steps // most)
         return -(-packing.steps // max(pieces, 1))  # of about one length, for which launches are prepared once
 
-    def _pass_in_pieces(self, steps, workspace, y, final, x, initial, packing, regularizers, *, padded, held):
+    def _pass_in_pieces(self, steps, workspace, y, final, x, initial, packing, regularizers, *, padded, held, attended):
         """Run all steps, `steps` at a time, so that only the output grows with their number."""
         batch, held = packing.batch, HeldWeights(self.weights, workspace.room) if held is None else held
+        all_attended = attended
         for begin in range(0, packing.steps, steps):
             end = min(begin + steps, packing.steps)
             first, last = begin * batch, end * batch
             rows = Inputs(x.vectors.part(first, last)) if x.ids is None else Inputs(x.vectors, x.ids[first:last])
             piece = make_packing(end - begin, batch)
             own = workspace, y.part(first, last), final, rows, initial, piece, regularizers
-            self._pass(*own, padded=padded, held=held)
+            if attended is not None:
+                contexts, shares = (array.part(begin, end) for array in all_attended[:2])
+                attended = all_attended._replace(contexts=contexts, weights=shares)
+            self._pass(*own, padded=padded, held=held, attended=attended)
             initial = final
 
     def _own(self, state):
@@ -223,10 +232,10 @@ class Direction:
     def _begin(self, memory, from_zeros, packing, drawn):
         """Standardize pre-activations, set initial states to zeros and mask them, where that is asked for."""
         gates, hidden = memory.gates, self.weights.hidden
-        if self.weights.normalized and len(gates):
+        if self.weights.normalized and memory.attention is None and len(gates):
             threads, layout = row_threads(hidden), normalized_layout(self.weights.cell, hidden)
             stages.standardize_inputs.launch(min(len(gates), device().blocks), threads, gates, memory.scales, layout,
-                                             hidden, shared=threads * gates.dtype.itemsize)  # fmt: skip
+                                             hidden, 0, len(gates), shared=threads * gates.dtype.itemsize)  # fmt: skip
         if from_zeros:
             for plane in self._planes(memory.states):
                 device().clear(plane.part(0, packing.batch))
@@ -241,12 +250,18 @@ class Direction:
         (vectors, ids), rows, memory, prepared, drawn, packing, loop = forward
         weights, room, gates = self.weights, self._training.room, memory.gates
         gradients = self._read_gradients(packing, dy, d_final, padded, room)
+        if attended is not None:
+            of_attention = read_gradients(attended, memory.attention, packing, room)
+            gradients = gradients._replace(attention=of_attention)
         from_zeros, grads = d_final is None, weights.own_grads()
         loop.repeat(
             ("backward", rows is None, from_zeros),
             lambda: [gradients, memory, prepared, drawn, grads, room.changes],
             lambda: self._run_back(gradients, from_zeros, forward),
         )
+        if attended is not None:
+            before = self._previous(self._planes(memory.states)[0], packing, room)
+            add_gradients(attended, gradients.attention, memory, before, packing, room, weights.precision)
         if rows is None:
             sums = room.zeros("sums", len(vectors), weights.width)
             embedding_backward(sums, gates, ids, -1)
@@ -282,14 +297,16 @@ class Direction:
         if gradients.units is not None:
             device().clear(gradients.units)
         forward.loop.backward(gradients, memory, forward.prepared.loop, forward.drawn.masks)
-        previous = self._previous(memory, packing, room)
+        read = self._planes(memory.states)[0] if memory.masked is None else memory.masked
+        previous = self._previous(read, packing, room)
         weights.add_recurrent_gradients(memory, gradients, previous, forward.drawn, room)
+        if memory.attention is not None:
+            weights.add_context_gradients(memory.gates, memory.attention.contexts)
         if forward.rows is not None:
             weights.add_bias_gradients(memory.gates, room)
 
-    def _previous(self, memory, packing, room):
-        """Return h as the recurrent product read it for each row: (R, P)."""
-        plane = self._planes(memory.states)[0] if memory.masked is None else memory.masked
+    def _previous(self, plane, packing, room):
+        """Return h before each row, from a plane (B + R, ·) that begins with the initial ones: (R, P)."""
         rows, size = int(packing.offsets[-1]), self.weights.output
         if packing.previous is None:
             return Matrix(plane, 0, size, 0, rows)

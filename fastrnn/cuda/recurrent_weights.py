@@ -7,7 +7,7 @@ from numba import cuda
 
 from fastrnn.cells._cell import check_stages, count_units, declared, slot_blocks
 from fastrnn.cuda.arrays import add_product, asarray, empty, multiply_into
-from fastrnn.cuda.blas import gemm
+from fastrnn.cuda.blas import Matrix, gemm
 from fastrnn.cuda.compiler import kernel
 from fastrnn.cuda.gpu import device
 from fastrnn.cuda.recurrent_masks import NOTHING_DRAWN
@@ -21,7 +21,7 @@ TABLE_ROWS = 4096  # at most, of a table for held weights that no single pass wo
 class Prepared(NamedTuple):
     """The weights of a pass."""
 
-    input: object  # W_ih (G · H, D)
+    input: object  # W_ih (G · H, D + M); its last columns belong to the contexts of attention, if there is any
     biases: tuple  # of bias_ih (G · H,) and bias_hh (·,), each or None
     loop: Weights
 
@@ -72,14 +72,17 @@ class DirectionWeights:
     suffix : str
     precision : str
         Of products, see `fastrnn.cuda.blas.gemm`.
+    context_size : int, default=0
+        Length of a context of attention, M.
     """
 
-    def __init__(self, cell, hidden, output, parameters, grads, suffix, precision):
+    def __init__(self, cell, hidden, output, parameters, grads, suffix, precision, context_size=0):
         check_stages(cell)
         self.cell, self.hidden, self.output, self.precision = cell, hidden, output, precision
         self.parameters, self.grads, self._suffix = parameters, grads, suffix
         weight_ih, weight_hh = self._name("weight_ih"), self._name("weight_hh")
-        self.dtype, self.columns = parameters[weight_ih].dtype, parameters[weight_ih].shape[1]
+        self.dtype, self.columns = parameters[weight_ih].dtype, parameters[weight_ih].shape[1] - context_size
+        self.context_size = context_size
         self.width = len(cell.slots) * hidden
         self.gated_slots = declared(cell, "gated_slots")
         self.normalized = bool(declared(cell, "normalized"))
@@ -124,7 +127,9 @@ class DirectionWeights:
         projection = self._parameter(self._name("weight_hr")) if self.has_projection else None
         biases = tuple([None if name is None else self._parameter(name) for name in self._bias_names])
         units = self._units(room) if self.n_units else None
-        return Prepared(self._parameter(self._name("weight_ih")), biases, Weights(recurrent, gated, projection, units))
+        weight_ih = self._parameter(self._name("weight_ih"))
+        context = weight_ih if self.context_size else None
+        return Prepared(weight_ih, biases, Weights(recurrent, gated, projection, units, context))
 
     def _units(self, room):
         """Return the parameters of each unit: (unit parameters, H)."""
@@ -145,7 +150,7 @@ class DirectionWeights:
         # gates (R, S · H), x (R, D)
         for block in self._input:
             own, weight = block_parts(block, gates, prepared.input, self.hidden)
-            gemm(own, x, weight, transpose_b=True, precision=self.precision)
+            gemm(own, x, Matrix(weight, 0, self.columns), transpose_b=True, precision=self.precision)
 
     def add_biases(self, gates, prepared):
         """Add all biases to gates with products of the inputs; slots without are overwritten."""
@@ -178,7 +183,7 @@ class DirectionWeights:
         dx, add = empty((len(gates), self.columns), self.dtype), False
         for block in self._input:
             own, weight = block_parts(block, gates, prepared.input, self.hidden)
-            gemm(dx, own, weight, add=add, precision=self.precision)
+            gemm(dx, own, Matrix(weight, 0, self.columns), add=add, precision=self.precision)
             add = True
         return dx
 
@@ -186,6 +191,11 @@ class DirectionWeights:
         """Add to the gradient of W_ih."""
         # gates (R, S · H) with gradients, x (R, D)
         self._add_products(self.grads[self._name("weight_ih")], self._input, gates, x)
+
+    def add_context_gradients(self, gates, contexts):
+        """Add to the gradient of the columns of W_ih for the contexts."""
+        # gates (R, S · H) with gradients, contexts (R, M)
+        self._add_products(self.grads[self._name("weight_ih")], self._input, gates, contexts, self.columns)
 
     def add_bias_gradients(self, gates, room):
         """Add to the gradients of both biases."""
@@ -219,11 +229,11 @@ class DirectionWeights:
         if self.n_units:
             self._add_unit_gradients(gradients.units, room)
 
-    def _add_products(self, total, blocks, gates, x):
-        """Compute total += dzᵀ·x, for each of the blocks of gates."""
+    def _add_products(self, total, blocks, gates, x, first=0):
+        """Add dzᵀ·x, for each of the blocks of gates, to the columns from `first` on."""
         for block in blocks:
             own, weight = block_parts(block, gates, total, self.hidden)
-            gemm(weight, own, x, transpose_a=True, add=True, precision=self.precision)
+            gemm(Matrix(weight, first, x.shape[1]), own, x, transpose_a=True, add=True, precision=self.precision)
 
     def _add_unit_gradients(self, units, room):
         # units (B, unit parameters, H)

@@ -191,14 +191,14 @@ def _standardize(values, row, begin, end, hidden, shared):
 
 
 @kernel
-def standardize_inputs(gates, scales, layout, hidden):
-    """Standardize the input's part of the pre-activations of all rows."""
+def standardize_inputs(gates, scales, layout, hidden, row, count):
+    """Standardize the input's part of the pre-activations of some rows."""
     # layout: `NormalizedLayout`
     shared = cuda.shared.array(0, gates.dtype)
-    for row in range(cuda.blockIdx.x, gates.shape[0], cuda.gridDim.x):
-        scale = _standardize(gates, row, layout.input_begin, layout.input_end, hidden, shared)
+    for b in range(cuda.blockIdx.x, count, cuda.gridDim.x):
+        scale = _standardize(gates, row + b, layout.input_begin, layout.input_end, hidden, shared)
         if cuda.threadIdx.x == 0:
-            scales[row, 0] = scale
+            scales[row + b, 0] = scale
 
 
 @kernel

@@ -8,6 +8,7 @@ from fastrnn.cuda.arrays import empty
 from fastrnn.cuda.blas import Matrix, RowProduct
 from fastrnn.cuda.compiler import matrix_shape
 from fastrnn.cuda.gpu import device
+from fastrnn.cuda.recurrent_attention import AttentionStage
 from fastrnn.cuda.recurrent_memory import block_parts
 
 _THREADS = 128  # of a block: small blocks spread the few elements of a step over all multiprocessors
@@ -36,6 +37,7 @@ class StepwiseLoop:
         self._steps = [(row, end - row, first) for (row, end), first in zip(pairwise(offsets), before, strict=False)]
         self._recurrent = slot_blocks(cell.recurrent_slots)
         self._gated = slot_blocks(declared(cell, "gated_slots"))
+        self._attention = AttentionStage(cell, hidden, output, precision)
         self._row_sums = bool(declared(cell, "normalized")) or declared(cell, "standardized_state") is not None
         self._scratch = None
 
@@ -57,7 +59,13 @@ class StepwiseLoop:
         h = Matrix(plane if masked is None else masked, 0, self.output)
         products = self._products(gates, h, weights.recurrent, self._recurrent)
         step = self._prepared_step(memory, weights, masks, keep)
-        gate = project = finish = None
+        attend = standardize = gate = project = finish = None
+        if memory.attention is not None:
+            attend = self._attention.forward(memory, weights)
+            if declared(self.cell, "normalized"):
+                layout = normalized_layout(self.cell, self.hidden)
+                standardize = self._prepare(stages.standardize_inputs, gates, memory.scales, layout, self.hidden,
+                                            numbers=2, rows=True)  # fmt: skip
         if gated is not None:
             gate = self._prepare(stages.gate_states, gates, gated, states, self.cell, masks.recurrent)
             gated_products = self._products(gates, Matrix(gated), weights.gated, self._gated)
@@ -68,6 +76,10 @@ class StepwiseLoop:
                 finish = self._prepare(stages.finish_projection, states, masked, masks.recurrent, masks.update,
                                        self.output, len(gates))  # fmt: skip
         for row, count, before in self._steps:
+            if attend is not None:
+                attend(row, count, before)
+            if standardize is not None:
+                standardize(row, count)
             for product in products:
                 product(row, before, count)
             if gate is not None:
@@ -89,7 +101,7 @@ class StepwiseLoop:
         return products
 
     def _prepared_step(self, memory, weights, masks, keep):
-        gates, states, masked, _, raw, standardized, scales = memory
+        gates, states, masked, _, raw, standardized, scales, _ = memory
         common = self.cell, weights.units, masks.recurrent, masks.update
         if not self._row_sums:
             return self._prepare(stages.cell_step, gates, states, masked, raw, *common, keep)
@@ -104,7 +116,9 @@ class StepwiseLoop:
         d_h = gradients.states.part(0, 1).reshaped(gradients.states.shape[1:]) if d_masked is None else d_masked
         products = self._products_back(d_h, d_masked is None, gates, weights.recurrent, self._recurrent)
         step = self._prepared_step_back(gradients, memory, weights, masks)
-        collect = ungate = None
+        collect = ungate = attend = None
+        if memory.attention is not None:
+            attend = self._attention.backward(gradients, memory, weights)
         if d_raw is not None:
             collect = self._prepare(stages.projection_backward, gradients.output, gradients.states, d_masked,
                                     masks.recurrent, masks.update, self.output)  # fmt: skip
@@ -125,6 +139,8 @@ class StepwiseLoop:
                 ungate(row, count, before)
             for product in products:
                 product(0, row, count)
+            if attend is not None:
+                attend(row, count, before)
             waiting = count
         if d_masked is not None:
             stages.mask_gradients.over_matrix(waiting, self.output, gradients.states, d_masked, masks.recurrent,
@@ -140,7 +156,7 @@ class StepwiseLoop:
         return products
 
     def _prepared_step_back(self, gradients, memory, weights, masks):
-        gates, states, _, _, _, standardized, scales = memory
+        gates, states, _, _, _, standardized, scales, _ = memory
         scratch = self._scratch
         rest = gradients.output, scratch["raw"], scratch["masked"], scratch["carried"]
         common = self.cell, weights.units, masks.recurrent, masks.update

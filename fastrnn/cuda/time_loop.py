@@ -24,8 +24,10 @@ class TimeLoop:
 
     def __init__(self, weights, packing):
         cell, dtype, precision = weights.cell, weights.dtype, weights.precision
-        plan = _plan(type(cell), weights.hidden, packing.batch, len(packing.offsets) - 1, dtype, precision, device(),
-                     weights.has_projection)  # fmt: skip
+        plan = None  # of one launch, in which nothing attends
+        if not weights.context_size:
+            plan = _plan(type(cell), weights.hidden, packing.batch, len(packing.offsets) - 1, dtype, precision,
+                         device(), weights.has_projection)  # fmt: skip
         steps = StepwiseLoop(cell, weights.hidden, weights.output, packing, precision)
         at_once = None if plan is None else PersistentLoop(cell, plan, packing, dtype)
         self._forward = steps if plan is None or plan.forward is None else at_once

@@ -14,13 +14,12 @@ def _small(monkeypatch):
 
 
 def test_all_parts_run_and_leave_a_table(tmp_path, capsys):
-    parts = "compile,rates,layers,training,sampling,crf"
+    parts = "compile,rates,layers,training,sampling,crf,attention,translator"
     arguments = ["--smoke", "--parts", parts, "--cells", "LSTM", "--precisions", "high", "--out", str(tmp_path)]
     assert cuda.main([*arguments, "--patience", "10"])
     rows = json.loads((tmp_path / "rows.json").read_text())["rows"]
-    assert [row["part"] for row in rows] == 2 * ["rates"] + 2 * ["layers"] + ["training"] + 2 * ["sampling"] + 2 * [
-        "crf"
-    ]
+    counts = {"rates": 2, "layers": 2, "training": 1, "sampling": 2, "crf": 2, "attention": 4, "translator": 1}
+    assert [row["part"] for row in rows] == [part for part, count in counts.items() for _ in range(count)]
     assert all(row["ratio"] > 0 for row in rows)
     table, out = (tmp_path / "table.md").read_text(), capsys.readouterr().out
     for name in ("LSTM 3x2x4 high training", "LSTM 2x3, V = 7, 2x1, high", "LSTM 2x3, V = 7, 9 streams"):

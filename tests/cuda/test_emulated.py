@@ -6,10 +6,11 @@
 import numpy as np
 import pytest
 
-from fastrnn import RNNLanguageModel
+from fastrnn import RNNLanguageModel, backends
 from fastrnn.backends import backend
 from fastrnn.cells import CELLS
-from fastrnn.layers import Recurrent
+from fastrnn.layers import Attention, Decoder, Recurrent
+from tests import numpy_backend
 from tests.cuda.emulator import emulated
 
 pytestmark = pytest.mark.cpu
@@ -114,3 +115,23 @@ def test_attention(additive):
     with emulated(blocks=2, threads=32):
         for got, expected in zip(results("cuda"), results("cpu"), strict=True):
             np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("score", ["additive", "dot"])
+def test_attention_inside_the_time_loop(score):
+    rng = np.random.default_rng(0)
+    x, memory, dy = (rng.standard_normal(shape).astype("f4") for shape in ((3, 3, INPUTS), (4, 3, 8), (3, 3, 16)))
+
+    def results(device):
+        ops, given = backend(device), {"random_state": 0, "device": device}
+        layer = Decoder("gru", INPUTS, 8, 1, Attention(8, 8, score, **given), **given)
+        y, _, weights = layer.forward(x, None, layer.attention.read(memory, [4, 0, 2], True), [3, 1, 2], training=True)
+        dx, _, d_memory = layer.backward(dy)
+        found = {"y": y, "weights": weights, "dx": dx, "d_memory": d_memory, **layer.grads}
+        return {name: np.array(ops.to_numpy(part)) for name, part in found.items()}
+
+    backends.register("numpy", numpy_backend)  # which need not be compiled
+    with emulated(blocks=2, threads=32):
+        got = results("cuda")
+    assert_close(got, results("numpy"), 2e-6)
+    backends.register("numpy", None)

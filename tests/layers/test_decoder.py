@@ -54,13 +54,6 @@ def forward(p, training=False):
     return p["decoder"].forward(p["x"], p["state"], memory, LENGTHS, training=training)
 
 
-@pytest.fixture
-def attends(device):
-    if device == "cuda":
-        pytest.skip("attention inside the time loop is not there yet")
-
-
-@pytest.mark.usefixtures("attends")
 @pytest.mark.parametrize("case", CASES)
 def test_forward_equals_the_reference(case):
     cell, _, feeding, options = CASES[case]
@@ -77,7 +70,6 @@ def test_forward_equals_the_reference(case):
 
 
 @pytest.mark.long
-@pytest.mark.usefixtures("attends")
 @pytest.mark.parametrize("case", [*CASES.values(), MASKED], ids=[*CASES, "masked"])
 def test_gradients_equal_central_differences(case):
     p = problem(case)
@@ -101,7 +93,6 @@ def test_gradients_equal_central_differences(case):
             assert (gradient * direction).sum() == pytest.approx(slope, rel=1e-6, abs=1e-7), name
 
 
-@pytest.mark.usefixtures("attends")
 def test_float32_equals_float64():
     results = []
     for dtype in ("float32", "float64"):
@@ -115,7 +106,6 @@ def test_float32_equals_float64():
 
 
 @pytest.mark.cpu
-@pytest.mark.usefixtures("attends")
 def test_threads_do_not_change_bits(monkeypatch):
     monkeypatch.setattr("fastrnn.kernels.threads._FLOPS_PER_THREAD", 1)
     results = []
@@ -130,7 +120,6 @@ def test_threads_do_not_change_bits(monkeypatch):
         np.testing.assert_array_equal(one, several)
 
 
-@pytest.mark.usefixtures("attends")
 @pytest.mark.parametrize("case", ["gru", "projected", "without feeding"])
 def test_steps_that_share_sources_equal_a_pass(case):
     p = problem(CASES[case])
@@ -149,7 +138,6 @@ def test_steps_that_share_sources_equal_a_pass(case):
         np.testing.assert_allclose(got, expected, atol=1e-12)
 
 
-@pytest.mark.usefixtures("attends")
 def test_a_table_of_inputs_works_with_input_feeding():
     p = problem(CASES["gru"])
     decoder, ids = p["decoder"], np.array([[0, 1, 1, 0]] * STEPS)
@@ -202,7 +190,6 @@ def test_steps_equal_a_pass():
 
 
 @pytest.mark.long
-@pytest.mark.usefixtures("attends")
 def test_masks_follow_the_training_state():
     p, q = problem(MASKED), problem(MASKED)
     first, second = (np.array(forward(p, training=True)[0]) for _ in range(2))
@@ -238,7 +225,6 @@ def test_queries_have_the_size_of_h():
         Decoder("gru", INPUTS, HIDDEN, attention=Attention(4, 4, "dot"))
 
 
-@pytest.mark.usefixtures("attends")
 def test_a_context_needs_a_single_layer():
     with pytest.raises(ValueError, match="context_size needs one layer that reads forwards"):
         Recurrent("gru", INPUTS, HIDDEN, 2, context_size=3)

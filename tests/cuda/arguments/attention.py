@@ -11,9 +11,10 @@ def arguments(number):
     found = {attention.attend: [], attention.attend_backward: [], attention._add_source_gradients: []}
     for score in (vector, None):
         inputs, slopes = (matrix, matrix, matrix, matrix, score, spans), None if score is None else matrix
-        found[attention.attend].append((matrix, *inputs, 0, 0, 0))
-        found[attention.attend_backward].append((matrix, matrix, matrix, *inputs, 0, 0, 0))
+        found[attention.attend].append((matrix, *inputs, 0, 0, 0, 0))
+        found[attention.attend_backward].append((matrix, matrix, None, matrix, *inputs, 0, 0, 0, 0))
         found[attention._add_source_gradients].append(
-            (matrix, matrix, slopes, matrix, matrix, matrix, matrix, matrix, score, spans, rows)
+            (matrix, matrix, slopes, matrix, matrix, matrix, matrix, matrix, score, spans, rows, rows)
         )
+    found[attention.attend_backward].append((matrix, None, matrix, matrix, *inputs, 0, 0, 0, 0))
     return found

@@ -20,7 +20,7 @@ def arguments(number):
             (matrix, cube, None, None, None, 0, 0, 0, 0),
             (matrix, cube, matrix, matrix, cube, 0, 0, 0, 0),
         ],
-        stages.standardize_inputs: [(matrix, matrix, LAYOUT, 0)],
+        stages.standardize_inputs: [(matrix, matrix, LAYOUT, 0, 0, 0)],
     }
 
 
