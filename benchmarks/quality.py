@@ -9,6 +9,7 @@ characters        tinyshakespeare, 2x128 LSTM without regularizers, 13 epochs
 characters_best   tinyshakespeare, the best recipe for about half an hour on two cores
 mr-mean mr-rnn …  accuracy of classifiers, see `quality_classifiers`
 btc-crf btc-rnn … entity F1 and accuracy of taggers, see `quality_tagging`
+dates g2p-english … exact matches and other figures of translators, see `quality_translation`
 vowels-joined     who speaks? utterances of JapaneseVowels joined, a speaker for every frame
 
 With `--checkpoint` a network's training writes this file once a minute and, started again, goes on from it.
@@ -21,7 +22,7 @@ import os
 import pathlib
 import time
 
-from benchmarks import quality_classifiers, quality_tagging
+from benchmarks import quality_classifiers, quality_tagging, quality_translation
 from fastrnn import NGramLanguageModel, RNNLanguageModel
 
 MATCHED_WORDS = {
@@ -104,8 +105,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", nargs="+", choices=[
         "ngrams", *NETWORKS, *quality_classifiers.BENCHMARKS, *quality_tagging.BENCHMARKS, "vowels-joined",
+        *quality_translation.BENCHMARKS,
     ])  # fmt: skip
-    parser.add_argument("--parts", type=int, help="take only so many folds or seeds of a classifier or tagger")
+    parser.add_argument("--parts", type=int, help="take only so many folds or seeds")
     parser.add_argument("--checkpoint", metavar="FILE")
     parser.add_argument("--save", metavar="FILE", help="keep the model")
     parser.add_argument("--verbose", action="store_true", help="show a progress bar")
@@ -118,6 +120,8 @@ def main():
             quality_classifiers.accuracy(name, arguments.parts)
         elif name in quality_tagging.BENCHMARKS:
             quality_tagging.figures(name, arguments.parts)
+        elif name in quality_translation.BENCHMARKS:
+            quality_translation.BENCHMARKS[name](arguments.parts)
         elif name == "vowels-joined":
             quality_tagging.vowels(arguments.parts)
         elif name == "ngrams":

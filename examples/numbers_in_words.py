@@ -1,0 +1,81 @@
+"""Numbers in words, written as digits: with attention and without, by the length of the words.
+
+"two million forty" becomes "2000040": what is not said has to be written as zeros. A network without attention gets
+all words through one vector, the state of the encoder after the last word; the longer the number, the less of it comes
+through. With attention, every digit looks the words up that it needs.
+"""
+
+import argparse
+
+import numpy as np
+
+from fastrnn import RNNTranslator
+from fastrnn.metrics import exact_match
+
+ONES = ("one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
+        "eighteen nineteen").split()  # fmt: skip
+TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+SCALES = ["", *("thousand million billion trillion quadrillion quintillion sextillion septillion octillion nonillion "
+                "decillion undecillion duodecillion tredecillion quattuordecillion").split()]  # fmt: skip
+FEWEST = 5  # words
+
+
+def below_thousand(number):
+    """Return the words of a number from 0 to 999; none for 0."""
+    hundreds, rest = divmod(number, 100)
+    words = [ONES[hundreds - 1], "hundred"] if hundreds else []
+    if rest >= 20:
+        words.append(TENS[rest // 10 - 2])
+        rest %= 10
+    return words + ([ONES[rest - 1]] if rest else [])
+
+
+def in_words(digits):
+    """Return the words of a number that is given as digits."""
+    padded, words = digits.zfill(-(-len(digits) // 3) * 3), []
+    groups = [int(padded[i : i + 3]) for i in range(0, len(padded), 3)]
+    for group, scale in zip(groups, SCALES[len(groups) - 1 :: -1], strict=True):
+        if group:
+            words += [*below_thousand(group), scale] if scale else below_thousand(group)
+    return words
+
+
+def draw(n, fewest, most, random):
+    """Return n numbers of `fewest` to `most` words, in words and as digits; in some of them many digits are 0."""
+    X, y = [], []
+    while len(X) < n:
+        size = random.integers(fewest // 2, min(most, 3 * len(SCALES) - 1) + 1)  # of the digits after the first one
+        rest = random.integers(10, size=size) * (random.random(size) >= random.choice([0, 0.3]))
+        digits = str(random.integers(1, 10)) + "".join(map(str, rest))
+        words = in_words(digits)
+        if fewest <= len(words) <= most:
+            X.append(" ".join(words))
+            y.append(digits)
+    return X, y
+
+
+def main():
+    """Train both networks, and print how many numbers they write without a mistake."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--numbers", type=int, default=20_000, help="to learn from")
+    parser.add_argument("--words", type=int, default=60, help="of the longest numbers")
+    parser.add_argument("--hidden-size", type=int, default=128)
+    parser.add_argument("--max-iter", type=int, default=20)
+    arguments = parser.parse_args()
+    random = np.random.default_rng(0)
+    X, y = draw(arguments.numbers, FEWEST, arguments.words, random)
+    tests = {int(length): draw(200, length, length, random) for length in np.linspace(FEWEST, arguments.words, 6)}
+    for name, attention in (("with attention", "additive"), ("without", None)):
+        model = RNNTranslator(
+            attention=attention, tokenizer=("whitespace", "chars"), embedding_size=64,
+            hidden_size=arguments.hidden_size, max_iter=arguments.max_iter, learning_rate_init=2e-3, random_state=0,
+        ).fit(X, y)  # fmt: skip
+        print(f"{name}:")
+        for length, (words, digits) in tests.items():
+            print(f"    {length:3} words: {exact_match(digits, model.predict(words)):6.1%} right")
+        said = tests[max(tests)][0][0]
+        print(f"    {said}\n    {model.predict([said])[0]}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,28 @@
+"""How is a word spoken? From spelling to phones (the shared task of SIGMORPHON 2021, in FASTRNN_DATA).
+
+A word's letters are read as characters, and its phones are written one by one. The share of words with any mistake is
+what the task calls word error rate.
+"""
+
+import argparse
+
+from fastrnn import RNNTranslator
+from fastrnn.datasets import load_g2p
+from fastrnn.metrics import exact_match, token_error_rate
+
+parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+parser.add_argument("--language", default="italian", help="english takes an hour, italian a minute")
+parser.add_argument("--max-iter", type=int, default=None, help="epochs, if not as many as usual")
+parser.add_argument("words", nargs="*", help="words to speak")
+arguments = parser.parse_args()
+
+data = load_g2p(arguments.language)
+options = {} if arguments.max_iter is None else {"max_iter": arguments.max_iter}
+model = RNNTranslator(tokenizer=("chars", None), random_state=0, **options)
+model.fit(data.train.data, data.train.target, X_val=data.dev.data, y_val=data.dev.target)
+
+phones = model.predict(data.test.data)
+print(f"wrong: {1 - exact_match(data.test.target, phones):.1%} of {len(phones)} words, "
+      f"{token_error_rate(data.test.target, phones):.1%} of the phones")  # fmt: skip
+for word in arguments.words or data.test.data[:10]:
+    print(f"{word}: {' '.join(model.predict([word])[0])}")
