@@ -64,7 +64,8 @@ def main():
     arguments = parser.parse_args()
     random = np.random.default_rng(0)
     X, y = draw(arguments.numbers, FEWEST, arguments.words, random)
-    tests = {int(length): draw(200, length, length, random) for length in np.linspace(FEWEST, arguments.words, 6)}
+    lengths = sorted({*range(FEWEST, arguments.words, 10), arguments.words})
+    tests = {length: draw(200, length, length, random) for length in lengths}
     for name, attention in (("with attention", "additive"), ("without", None)):
         model = RNNTranslator(
             attention=attention, tokenizer=("whitespace", "chars"), embedding_size=64,

@@ -139,8 +139,27 @@ def test_chorales_of_music21():
     assert {number % 12 for _, _, number in pieces[0]} >= {0, 4, 7}  # C major, whatever its key was
 
 
+def test_numbers_in_words(monkeypatch, capsys):
+    five, six, *_ = figures("numbers_in_words.py", monkeypatch, capsys, "--numbers", "1000", "--words", "6",
+                            "--hidden-size", "32", "--max-iter", "24")[1::2]  # fmt: skip
+    assert min(five, six) > 30  # as few numbers as these teach little without attention
+
+
+def test_the_words_of_numbers():
+    content = runpy.run_path(EXAMPLES / "numbers_in_words.py")
+    assert " ".join(content["in_words"]("2000040")) == "two million forty"
+    assert " ".join(content["in_words"]("119305")) == "one hundred nineteen thousand three hundred five"
+    X, y = content["draw"](50, 3, 7, np.random.default_rng(0))
+    assert {len(words.split()) for words in X} == set(range(3, 8))
+    assert [content["in_words"](digits) for digits in y] == [words.split() for words in X]
+
+
 def test_every_example_is_tested():
     tested = {
+        "pronunciation.py",
+        "numbers_in_words.py",
+        "english_french.py",
+        "dates.py",
         "chorales.py",
         "dna.py",
         "steps.py",
@@ -202,3 +221,22 @@ def test_dna(monkeypatch, capsys):
     bases, borders, *_ = figures("dna.py", monkeypatch, capsys, "--max-iter", "8")
     assert bases > 80
     assert borders > 40
+
+
+@needs_data
+def test_dates(monkeypatch, capsys):
+    right, *_ = figures("dates.py", monkeypatch, capsys, "--small")
+    assert right > 95
+
+
+@needs_data
+def test_pronunciation(monkeypatch, capsys):
+    wrong, of, *_ = figures("pronunciation.py", monkeypatch, capsys, "--language", "greek", "--max-iter", "40")
+    assert wrong < 40
+    assert of == 100
+
+
+@needs_data
+def test_english_french(monkeypatch, capsys):
+    _, likeness, *_ = figures("english_french.py", monkeypatch, capsys, "--max-iter", "2")
+    assert likeness > 5
