@@ -1,5 +1,6 @@
 """``fastrnn translate``: fit a translator to pairs of lines, translate lines with it, evaluate it."""
 
+import argparse
 import itertools
 import pathlib
 import sys
@@ -91,7 +92,10 @@ def _add_fit(actions):
     parser.add_argument(
         "--attention", choices=("additive", "dot", "general", "none"), help="of the decoder (default: the model's)"
     )
-    parser.add_argument("--input-feeding", action="store_true", help="the decoder attends before each step, not after")
+    parser.add_argument(
+        "--input-feeding", action=argparse.BooleanOptionalAction, help="whether the decoder attends before each step, "
+        "or after it (default: the model's)",
+    )  # fmt: skip
     parser.add_argument("--tie-weights", action="store_true", help="one matrix for embedding and output of the targets")
     parser.add_argument("--cell", metavar="CELL", help="of both networks (default: the model's)")
     for name, what in (
@@ -191,7 +195,8 @@ def _parameters(arguments):
              "dropout", "label_smoothing", "normalize")  # fmt: skip
     given = {name: getattr(arguments, name) for name in names}
     given |= {"learning_rate_init": arguments.learning_rate, "vocab_size": arguments.pieces}
-    flags = ("lowercase", "share_vocabulary", "input_feeding", "tie_weights")
+    given["input_feeding"] = arguments.input_feeding
+    flags = ("lowercase", "share_vocabulary", "tie_weights")
     given |= {name: getattr(arguments, name) or None for name in flags}
     sides = [getattr(arguments, f"{side}_tokenizer") or arguments.tokenizer for side in ("source", "target")]
     if sides[0] == sides[1]:

@@ -91,7 +91,7 @@ def _step_graph(network):
     states = _split_layers(graph, states, len(layers))
     attend = _attention(graph, decoder.attention)
     context = None
-    if attend and getattr(decoder, "input_feeding", False):
+    if attend and decoder.input_feeding:
         context = attend(_without_steps(graph, states[0][0]))
     finals, h = [], x
     for k, layer in enumerate(layers):

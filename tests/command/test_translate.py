@@ -80,14 +80,14 @@ def test_parameters(run, tmp_path):
     sources, targets, path = lines(tmp_path / "a", SOURCES), lines(tmp_path / "b", TARGETS), tmp_path / "model"
     options = ["--source-tokenizer", "chars", "--target-tokenizer", "whitespace", "--num-layers", 2,
                "--batch-size", 2, "--min-count", 2, "--max-vocab", 7, "--label-smoothing", 0.1, "--lowercase",
-               "--normalize", "NFC", "--tie-weights"]  # fmt: skip
+               "--normalize", "NFC", "--tie-weights", "--no-input-feeding"]  # fmt: skip
     status, _, err = run("fit", sources, targets, "-o", path, *SMALL, *options)
     assert status == 0, err
     loaded = load_translator(path)
     assert loaded.tokenizer == ("chars", "whitespace")
     names = ("num_layers", "batch_size", "min_count", "max_vocab", "label_smoothing", "lowercase", "normalize",
-             "tie_weights")  # fmt: skip
-    assert [getattr(loaded, name) for name in names] == [2, 2, 2, 7, 0.1, True, "NFC", True]
+             "tie_weights", "input_feeding")  # fmt: skip
+    assert [getattr(loaded, name) for name in names] == [2, 2, 2, 7, 0.1, True, "NFC", True, False]
     status, _, err = run("fit", sources, targets, "-o", path, *SMALL, "--share-vocabulary", "--tokenizer", "whitespace")
     assert status == 0, err
     assert load_translator(path).source_vocabulary_ == load_translator(path).target_vocabulary_

@@ -14,9 +14,9 @@ OPTIONS = {"embedding_size": 6, "hidden_size": 7, "max_iter": 80, "learning_rate
            "replace_unknown": False, "random_state": 0}  # fmt: skip
 # Models that both torch and ONNX have.
 MODELS = [
-    {"cell": "gru", "attention": "additive"},
-    {"cell": "lstm", "attention": "general", "num_layers": 2},
-    {"cell": "rnn", "attention": "dot", "tie_weights": True},
+    {"cell": "gru", "attention": "additive", "input_feeding": True, "num_layers": 2},
+    {"cell": "lstm", "attention": "general", "input_feeding": False, "num_layers": 2},
+    {"cell": "rnn", "attention": "dot", "input_feeding": False, "tie_weights": True},
     {"cell": "gru", "attention": None, "num_layers": 2, "bidirectional": False},
 ]
 
@@ -169,6 +169,8 @@ def test_from_torch(model):
     source_tokens, target_tokens = model.source_vocabulary_.tokens, model.target_vocabulary_.tokens
     ours = RNNTranslator.from_torch(module, source_tokens, target_tokens)
     names = ("cell", "attention", "num_layers", "bidirectional", "input_feeding", "tie_weights", "hidden_size")
-    assert [getattr(ours, name) for name in names] == [getattr(model, name) for name in names]
+    expected = {name: getattr(model, name) for name in names}
+    expected["input_feeding"] &= model.attention is not None
+    assert {name: getattr(ours, name) for name in names} == expected
     for (source, target), found in zip(PAIRS, ours.predict_log_proba(*zip(*PAIRS, strict=True)), strict=True):
         np.testing.assert_allclose(found, torch_log_probs(torch, module, model, source, target), atol=1e-5)
