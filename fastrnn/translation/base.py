@@ -63,10 +63,12 @@ class SequenceWriter(BriefHelpMixin, SearchMixin, ProbabilityMixin, RecurrentSeq
 
         Parameters
         ----------
-        X : sources, see the class
-        y : list of str or list of list of str
-            A target for each source, a text or its tokens. Predictions are texts or lists of tokens accordingly. An
-            empty target is allowed: the model learns to write nothing. A source with several targets occurs as often.
+        X : sources
+            As the class describes them.
+        y : list of str, list of list of str or list of list of int; os.PathLike or file object
+            A target for each source: a text, its tokens, or whole numbers; of a file each line. Predictions are of the
+            same kind. An empty target is allowed: the model learns to write nothing. A source with several targets
+            stands in X as often.
         sample_weight : array-like (n,), default=None
             Weight of each pair: of each token of its target.
         X_val, y_val : as X and y, default=None

@@ -18,6 +18,10 @@ class RNNTranslator(OnnxTranslationMixin, TorchTranslationMixin, SequenceWriter)
     lowest of which attends to the memory → dense with tanh → softmax over the tokens that follow (Bahdanau et al. 2015,
     Luong et al. 2015, Wu et al. 2016).
 
+    X and y are lists of texts (str), or of lists of tokens: strings or whole numbers. A `pathlib.Path` or an open file
+    has a text in each line. Predictions are of the kind of y. An empty source is a memory without vectors, to which the
+    decoder does not attend; an empty target is learned as any other.
+
     Parameters that read texts (`tokenizer`, `vocab_size`, `lowercase`, `normalize`, `encoding`, `min_count`,
     `max_vocab`, `max_length`, `truncation`) are one value for both sides, or a pair (source, target).
 
@@ -143,9 +147,13 @@ class RNNTranslator(OnnxTranslationMixin, TorchTranslationMixin, SequenceWriter)
     --------
     >>> from fastrnn import RNNTranslator
     >>> X, y = ["one two", "two one", "two two", "one"], ["1 2", "2 1", "2 2", "1"]
-    >>> model = RNNTranslator(hidden_size=16, embedding_size=16, max_iter=200, dropout=0.0, random_state=0).fit(X, y)
+    >>> options = {"hidden_size": 16, "learning_rate_init": 0.02, "dropout": 0.0, "max_iter": 100, "random_state": 0}
+    >>> model = RNNTranslator(**options).fit(X, y)
     >>> model.predict(["two one"])
     ['2 1']
+    >>> alignment = model.align(["two one"])[0]
+    >>> alignment.sources, alignment.targets, alignment.weights.shape
+    (['two', 'one'], ['2', '1', '</s>'], (3, 2))
     """
 
     _fixed = (*SequenceWriter._fixed, "bidirectional", "share_vocabulary")
