@@ -54,6 +54,8 @@ def pairs():
 
 CASES = {
     "additive": {},
+    "additive, fed": {"input_feeding": True},
+    "general, fed, two layers": {"attention": "general", "input_feeding": True, "num_layers": 2},
     "dot, lstm, two layers": {"attention": "dot", "cell": "lstm", "num_layers": 2, "residual": True},
     "general, one direction, tied": {
         "attention": "general",

@@ -16,9 +16,9 @@ SMALL = {"embedding_size": 8, "hidden_size": 16, "dropout": 0.0, "learning_rate_
          "max_iter": 40, "n_jobs": 1, "random_state": 0}  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def model():
-    return RNNTranslator(**SMALL).fit(X, Y)
+@pytest.fixture(scope="module", params=[False, True])
+def model(request):
+    return RNNTranslator(**SMALL, input_feeding=request.param).fit(X, Y)
 
 
 def test_whole_numbers_are_tokens(tmp_path):
