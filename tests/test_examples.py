@@ -105,6 +105,29 @@ def test_steps():
     assert content["following"].score(content["X_next"], content["y_next"]) > 0.4
 
 
+def test_scenes(monkeypatch, capsys, tmp_path):
+    picture = tmp_path / "scenes.png"
+    options = ["--pictures", "400", "--max-iter", "12", "--plot", str(picture)]
+    n, n_test, windows, _, attending, one_vector = figures("scenes.py", monkeypatch, capsys, *options)[:6]
+    assert (n, n_test, windows) == (400, 100, 16)
+    assert attending > 5  # of hundreds of captions that the training does not have
+    assert attending > one_vector
+    assert imread(picture).std() > 0
+
+
+def test_the_scenes():
+    content, random = runpy.run_path(EXAMPLES / "scenes.py"), np.random.default_rng(0)
+    square, circle = ("small", "red", "square"), ("large", "blue", "circle")
+    assert content["caption"]([square, circle], True) == "a small red square above a large blue circle"
+    assert content["caption"]([circle], False) == "a large blue circle"
+    for is_above in (True, False):
+        picture = content["draw"]([square, circle], is_above, random) - 0.5
+        first, second = (np.argwhere(picture[:, :, channel] > 0.2).mean(axis=0) for channel in (0, 2))
+        assert (second - first)[0 if is_above else 1] > 10
+    (_, seen), (_, held_out) = (content["scenes"](200, is_held_out, random) for is_held_out in (False, True))
+    assert not set(seen) & set(held_out)
+
+
 def test_chorales(monkeypatch, capsys):
     """Its chorales are made up here: music21 need not be installed."""
     random = np.random.default_rng(0)
@@ -169,6 +192,7 @@ def test_every_example_is_tested():
         "entities.py",
         "four_shapes.py",
         "names.py",
+        "scenes.py",
         "parts_of_speech.py",
         "scan_rnn.py",
         "sentiment.py",

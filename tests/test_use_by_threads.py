@@ -22,6 +22,7 @@ from fastrnn import (
     MeanEmbeddingClassifier,
     NeuralCacheLanguageModel,
     NGramLanguageModel,
+    RNNCaptioner,
     RNNClassifier,
     RNNLanguageModel,
     RNNRegressor,
@@ -191,6 +192,7 @@ def fitted_classifiers():
     yield "tagger", RNNTagger(input="text", embedding_size=8, char_hidden_size=8, **options).fit(LINES, spans)
     yield "series tagger", RNNTagger("gru", input="series", **options).fit(steps, [part[:, 0] > 0 for part in steps])
     yield "translator", RNNTranslator(embedding_size=8, **options).fit(LINES, [line[::-1] for line in LINES])
+    yield "captioner", RNNCaptioner(embedding_size=8, **options).fit(steps, LINES)
     yield "step regressor", RNNStepRegressor("gru", bidirectional=False, **options).fit(steps, steps)
 
 
@@ -203,7 +205,7 @@ def classifier_calls(model):
     """Return every way to predict with an estimator of sequences."""
     inputs = series(1, [4, 1, 7, 2]) if model.input == "series" else TEXTS
     names = ["predict", "predict_proba", "predict_log_proba", "decision_function", "transform"]
-    if isinstance(model, RNNTranslator):
+    if isinstance(model, RNNTranslator | RNNCaptioner):
         names.remove("predict_log_proba")  # takes targets too
     return [
         lambda part=inputs[first : first + count], method=method: getattr(model, method)(part)
@@ -223,7 +225,7 @@ def step_by_step(model, steps):
 
 
 @pytest.mark.parametrize("name", ["mean", "text", "series", "regressor", "crf tagger", "tagger", "series tagger",
-                                  "step regressor", "translator"])  # fmt: skip
+                                  "step regressor", "translator", "captioner"])  # fmt: skip
 def test_classifiers_give_serial_bits(classifiers, name):
     model = classifiers[name]
     model = copy.deepcopy(model)  # so that the threads come to weights that nobody has prepared
@@ -233,6 +235,8 @@ def test_classifiers_give_serial_bits(classifiers, name):
     if name == "translator":
         calls += [lambda part=TEXTS[first : first + 2]: model.score_samples(part, part) for first in (0, 2)]
         calls.append(lambda: [part.weights for part in model.align(TEXTS)])
+    if name == "captioner":
+        calls.append(lambda: [part.weights for part in model.align(series(1, [4, 1, 7, 2]))])
     if name == "step regressor":
         calls += [lambda part=part: step_by_step(model, part) for part in series(1, [4, 7])]
         calls.append(lambda: model.generate(series(1, [4])[0], 3))

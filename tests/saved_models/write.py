@@ -27,6 +27,7 @@ from fastrnn import (
     MeanEmbeddingClassifier,
     NeuralCacheLanguageModel,
     NGramLanguageModel,
+    RNNCaptioner,
     RNNClassifier,
     RNNLanguageModel,
     RNNRegressor,
@@ -205,6 +206,10 @@ MODELS = {
     "translator_tokens": (
         lambda: translator(TOKENS, TAGS, tokenizer=None, attention=None, cell="rnn", bidirectional=False),
         {"predict": "tokens", "transform": "tokens"}),
+    "captioner_regions": (
+        lambda: RNNCaptioner(**{**SMALL, "hidden_size": 8}, hidden_layer_sizes=(6,), input_feeding=False, dropout=0.0,
+                             batch_size=2).fit(SERIES, PLACES),
+        {"predict": "series", "transform": "series"}),
     # Means of vectors
     "means_strings": (
         lambda: means(PLACES, hidden_layer_sizes=(6, 5), lowercase=False, class_weight="balanced",
