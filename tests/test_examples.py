@@ -107,10 +107,10 @@ def test_steps():
 
 def test_scenes(monkeypatch, capsys, tmp_path):
     picture = tmp_path / "scenes.png"
-    options = ["--pictures", "400", "--max-iter", "12", "--plot", str(picture)]
+    options = ["--pictures", "800", "--max-iter", "12", "--plot", str(picture)]
     n, n_test, windows, _, attending, one_vector = figures("scenes.py", monkeypatch, capsys, *options)[:6]
-    assert (n, n_test, windows) == (400, 100, 16)
-    assert attending > 5  # of hundreds of captions that the training does not have
+    assert (n, n_test, windows) == (800, 100, 16)
+    assert attending > 20  # of hundreds of captions that the training does not have
     assert attending > one_vector
     assert imread(picture).std() > 0
 
