@@ -1,6 +1,7 @@
 """Checkpoints: files from which an interrupted training resumes, to the same weights bit for bit."""
 
 import contextlib
+import inspect
 import json
 import numbers
 import os
@@ -35,6 +36,8 @@ class Checkpoint:
         The training's parameters, as plain values. A file with others is refused.
     minutes : float or None, default=None
         Time between two checkpoints within an epoch; None writes after each epoch only.
+    defaults : dict of str to object, default=None
+        Values of parameters in files of versions that did not have them.
 
     Raises
     ------
@@ -44,7 +47,7 @@ class Checkpoint:
         The folder does not exist.
     """
 
-    def __init__(self, path, name, identity, minutes=None):
+    def __init__(self, path, name, identity, minutes=None, defaults=None):
         if not isinstance(path, str | os.PathLike):
             raise ValueError(f"checkpoint must be None or the path of a file, got {shown(path)}.")
         if minutes is not None and (isinstance(minutes, bool) or not isinstance(minutes, numbers.Real) or minutes < 0):
@@ -55,7 +58,7 @@ class Checkpoint:
         with contextlib.suppress(OSError):  # a folder that others own
             remove_abandoned(self.path)
         self.name, self.identity, self.minutes = f"{name} checkpoint", identity, minutes
-        self.digests = {}
+        self.digests, self.defaults = {}, defaults or {}
         self.written, self.failure = time.monotonic(), None
         self._found = self._began = None
         self._has_warned = False
@@ -130,6 +133,7 @@ class Checkpoint:
         if found is None:
             return None
         there, content, arrays = found
+        there = {**self.defaults, **there}
         self._found, here = None, json.loads(json.dumps(self._identity()))
         for name in {**here, **there}:
             if name not in _FREE_PARAMETERS - here.keys() and there.get(name) != here.get(name):
@@ -186,7 +190,9 @@ def open_checkpoint(estimator, path, minutes, random_state, going_on):
         raise ValueError("checkpoint cannot be used where warm_start=True continues an earlier fit.")
     params = estimator.get_params(deep=False).items()
     identity = {name: _plain(value) for name, value in params if name not in _FREE_PARAMETERS}
-    checkpoint = Checkpoint(path, type(estimator).__name__, identity, minutes)
+    parameters = inspect.signature(type(estimator)).parameters
+    defaults = {name: _plain(parameters[name].default) for name in identity if name in parameters}
+    checkpoint = Checkpoint(path, type(estimator).__name__, identity, minutes, defaults)
     checkpoint.begin(random_state)
     return checkpoint
 
