@@ -101,8 +101,8 @@ FITS = {
         device, input="series", max_iter=2
     ).fit(SERIES, [part > 0 for part in SERIES]),
     "translations": lambda device: translator(
-        device, dropout=0.2, embedding_dropout=0.1, label_smoothing=0.1, averaging="ema", share_vocabulary=True,
-        tie_weights=True, max_iter=2
+        device, input_feeding=True, dropout=0.2, embedding_dropout=0.1, label_smoothing=0.1, averaging="ema",
+        share_vocabulary=True, tie_weights=True, max_iter=2
     ).fit(TEXTS, TEXTS[::-1], [1, 2, 1, 1], X_val=TEXTS[:2], y_val=TEXTS[:2]),
     "numbers for each step": lambda device: step_regressor(device, max_iter=2).fit(SERIES, SERIES),
 }  # fmt: skip

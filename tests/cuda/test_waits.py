@@ -1,5 +1,6 @@
 """A step of training waits for the GPU twice: for the loss, and for the norm of the gradients."""
 
+import numpy as np
 import pytest
 
 from fastrnn import backends
@@ -7,6 +8,7 @@ from fastrnn.cuda.gpu import device
 from fastrnn.training.averaging import WeightAverage
 from fastrnn.training.clipping import clip_grad_norm
 from fastrnn.training.optimizers import Adam
+from tests.networks import test_translation as translation
 from tests.networks.test_networks import KINDS, MAKERS, NOISE, batches
 
 LARGEST = 12 * 5 - 1  # elements of floating-point numbers that may go to the device: fewer than any weight has
@@ -35,8 +37,17 @@ def traffic(ops, monkeypatch):
 
 @KINDS
 def test_a_step_waits_for_loss_and_norm_alone(kind, traffic):
-    network, optimizer, average, (up, down) = MAKERS[kind](NOISE), Adam(), WeightAverage("ema"), traffic
     batch, *_ = batches(kind)
+    check(MAKERS[kind](NOISE), batch, *traffic)
+
+
+def test_a_step_of_a_translator_waits_for_loss_and_norm_alone(traffic):
+    network, batch = translation.network(input_feeding=True), translation.pairs().batch(np.arange(4))
+    check(network, batch, *traffic)
+
+
+def check(network, batch, up, down):
+    optimizer, average = Adam(), WeightAverage("ema")
     for _ in range(3):
         up.clear()
         down.clear()
