@@ -10,12 +10,13 @@ before anything is timed. torch has packed sources, keys that are projected once
 """
 
 import argparse
-import time
+import functools
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from benchmarks.versus_torch import check, interleaved, machine
+from benchmarks.tagger_speed import spent
+from benchmarks.versus_torch import check, machine
 from fastrnn.datasets import load_dates
 from fastrnn.estimators.sequences import Sequences
 from fastrnn.networks.decoder import PairBatch
@@ -63,7 +64,7 @@ class Ours:
 
     def gradients(self, batch):
         """Return the loss of a batch; the network has its gradients then."""
-        return self.network.train_step(batch)
+        return self.network.train_step(batch)[0]
 
     def step(self, batch):
         """Train on a batch."""
@@ -161,9 +162,11 @@ def print_step(threads, rounds):
     batch = pairs.batch(pairs.rows)
     tensors = tensors_of(batch)
     ours, theirs = sides(make_network(*SIZES, UNITS, threads), batch, threads)
-    times, _ = interleaved([lambda: ours.step(batch), lambda: theirs.step(tensors)], rounds)
-    own, other = np.median(times, axis=0)
-    print(f"training step: {1e3 * own:.0f} ms, torch {1e3 * other:.0f} ms, ratio {other / own:.2f}", flush=True)
+    times = [(*spent(lambda: ours.step(batch)), *spent(lambda: theirs.step(tensors))) for _ in range(rounds + 1)]
+    own, own_cores, other, other_cores = np.median(times[1:], axis=0)  # the first round is not counted
+    print(f"training step: {1e3 * own:.0f} ms, torch {1e3 * other:.0f} ms, ratio {other / own:.2f}; on a core "
+          f"{1e3 * own_cores:.0f} ms, torch {1e3 * other_cores:.0f} ms, ratio {other_cores / own_cores:.2f}",
+          flush=True)  # fmt: skip
 
 
 def print_dates(threads, rounds):
@@ -181,29 +184,24 @@ def print_dates(threads, rounds):
     batches = [train.batch(rows) for _ in range(MOST_EPOCHS) for rows in train.groups(train.rows, DATES_BATCH, random)]
     network = make_network(*map(len, vocabularies), DATES_UNITS, threads)
     runs = {
-        name: {"side": side, "batches": made, "seconds": 0.0, "exact": 0.0, "steps": 0}
+        name: {"side": side, "batches": made, "spent": np.zeros(2), "exact": 0.0, "steps": 0}
         for name, side, made in zip(("fastrnn", "torch"), sides(network, batches[0], threads),
                                     (batches, list(map(tensors_of, batches))), strict=True)
     }  # fmt: skip
     for begin in range(0, len(batches), DATES_STEPS):
         for run in runs.values():
             if run["exact"] < ENOUGH:
-                train_on(run, run["batches"][begin : begin + DATES_STEPS])
+                for batch in run["batches"][begin : begin + DATES_STEPS]:
+                    run["spent"] += spent(functools.partial(run["side"].step, batch))
+                    run["steps"] += 1
                 found = run["side"].greedy(test, longest)
                 run["exact"] = np.mean([guess == right for guess, right in zip(found, expected, strict=True)])
     for name, run in runs.items():
-        print(f"dates, {name}: {run['exact']:.2%} exact after {run['steps']} steps, {run['seconds']:.1f} s, "
-              f"{1e3 * run['seconds'] / run['steps']:.1f} ms a step", flush=True)  # fmt: skip
-    print(f"dates: ratio {runs['torch']['seconds'] / runs['fastrnn']['seconds']:.2f}")
-
-
-def train_on(run, batches):
-    """Train one side on some batches, and count its time."""
-    begin = time.perf_counter()
-    for batch in batches:
-        run["side"].step(batch)
-    run["seconds"] += time.perf_counter() - begin
-    run["steps"] += len(batches)
+        seconds, on_cores = run["spent"]
+        print(f"dates, {name}: {run['exact']:.2%} exact after {run['steps']} steps, {seconds:.1f} s, {on_cores:.1f} s "
+              f"of cores: {1e3 * on_cores / run['steps']:.1f} ms a step", flush=True)  # fmt: skip
+    ratio, on_cores = runs["torch"]["spent"] / runs["fastrnn"]["spent"]
+    print(f"dates: ratio {ratio:.2f}, of cores {on_cores:.2f}")
 
 
 PARTS = {"step": print_step, "dates": print_dates}
