@@ -51,11 +51,14 @@ class TorchTranslator(nn.Module):
         return module
 
     def encode(self, sources, lengths):
-        """Return values (B, S, M), keys (B, S, A), which of them there are (B, S), and the first state (B, H)."""
+        """Return values (B, S, M), keys (B, S, A), which of them there are (B, S), and the first state (B, H).
+
+        The lengths are on the host, as packing needs them.
+        """
         packed = pack_padded_sequence(self.source(sources), lengths, enforce_sorted=False)
         values, last = self.encoder(packed)
         values = pad_packed_sequence(values)[0].transpose(0, 1)
-        there = torch.arange(values.shape[1]) < lengths[:, None]
+        there = torch.arange(values.shape[1], device=values.device) < lengths.to(values.device)[:, None]
         return values, self.memory(values), there, torch.tanh(self.bridge(torch.cat([last[0], last[1]], dim=1)))
 
     def attend(self, h, values, keys, there):

@@ -4,6 +4,7 @@ from fastrnn.estimators.base import BaseSequenceEstimator
 from fastrnn.utils.checks import check_not_negative, check_positive_integer
 
 _LONG_TEXT = 2000  # tokens of a text that are read with max_length="auto"
+_FEWEST_EPOCHS_WAITED, _BATCHES_WAITED = 5, 500  # with n_iter_no_change="auto"
 
 
 class RecurrentSequenceEstimator(BaseSequenceEstimator):
@@ -41,3 +42,12 @@ class RecurrentSequenceEstimator(BaseSequenceEstimator):
             check_positive_integer(name, getattr(self, name))
         for name in ("activity_penalty", "temporal_activity_penalty"):
             check_not_negative(name, getattr(self, name, 0.0))
+
+
+class PatientMixin:
+    """Waiting for an improvement for some epochs, and for more of them where an epoch has few batches."""
+
+    def _patience(self, n_batches):
+        if self.n_iter_no_change != "auto":
+            return self.n_iter_no_change
+        return max(_FEWEST_EPOCHS_WAITED, -(-_BATCHES_WAITED // n_batches))

@@ -6,7 +6,7 @@ import copy
 import numpy as np
 
 from fastrnn.estimators.examples import Examples, check_lengths
-from fastrnn.estimators.recurrent import RecurrentSequenceEstimator
+from fastrnn.estimators.recurrent import PatientMixin, RecurrentSequenceEstimator
 from fastrnn.exchange._onnx_steps import OnnxStepsMixin
 from fastrnn.networks.sequence import Batch
 from fastrnn.tagging.base import BaseTagger
@@ -19,11 +19,10 @@ from fastrnn.utils.brief import BriefHelpMixin
 from fastrnn.utils.checks import check_fitted
 from fastrnn.utils.ragged import offsets_of
 
-_FEWEST_EPOCHS_WAITED, _BATCHES_WAITED = 5, 500  # with n_iter_no_change="auto"
 _LABELS_BATCHES = 700  # of a training with max_iter="auto" and several labels for each step, which soon overfits
 
 
-class RecurrentStepEstimator(BriefHelpMixin, OnnxStepsMixin, RecurrentSequenceEstimator):
+class RecurrentStepEstimator(BriefHelpMixin, OnnxStepsMixin, PatientMixin, RecurrentSequenceEstimator):
     """Base class of recurrent estimators with a target for each element.
 
     Training cuts sequences that are longer than `max_length`, and their targets with them. Predictions are made for
@@ -101,11 +100,6 @@ class RecurrentStepEstimator(BriefHelpMixin, OnnxStepsMixin, RecurrentSequenceEs
             return X, y
         X = list(X) if isinstance(X, collections.abc.Iterator) else X
         return X, without_padding(X, y) if self.missing == "pad" else y
-
-    def _patience(self, n_batches):
-        if self.n_iter_no_change != "auto":
-            return self.n_iter_no_change
-        return max(_FEWEST_EPOCHS_WAITED, -(-_BATCHES_WAITED // n_batches))
 
     def _encode_targets(self, target, y, sequences):
         targets = target.encode(y)

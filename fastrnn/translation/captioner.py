@@ -171,7 +171,7 @@ class RNNCaptioner(SequenceWriter):
         averaging_decay=0.999,
         early_stopping=False,
         validation_fraction=0.1,
-        n_iter_no_change=5,
+        n_iter_no_change="auto",
         tol=1e-4,
         warm_start=False,
         random_state=None,

@@ -110,8 +110,9 @@ class RNNTranslator(OnnxTranslationMixin, TorchTranslationMixin, SequenceWriter)
     early_stopping : bool, default=False
         Whether a part of the pairs is set aside for validation, and the training ends when it does not help any more.
     validation_fraction : float, default=0.1
-    n_iter_no_change : int, default=5
-        Epochs without improvement after which a training with validation data ends.
+    n_iter_no_change : int or "auto", default="auto"
+        Epochs without improvement after which a training with validation data ends; "auto" takes 5, or as many as make
+        500 batches on small data.
     tol : float, default=1e-4
         Increase of the score that counts as improvement.
     warm_start : bool, default=False
@@ -201,7 +202,7 @@ class RNNTranslator(OnnxTranslationMixin, TorchTranslationMixin, SequenceWriter)
         averaging_decay=0.999,
         early_stopping=False,
         validation_fraction=0.1,
-        n_iter_no_change=5,
+        n_iter_no_change="auto",
         tol=1e-4,
         warm_start=False,
         random_state=None,

@@ -12,8 +12,8 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from fastrnn import RNNTagger
+from fastrnn.estimators import recurrent
 from fastrnn.metrics import entity_f1, entity_f1_scorer
-from fastrnn.tagging import recurrent_base
 from fastrnn.text.schemes import allowed, to_scheme
 
 RANDOM = np.random.default_rng(1)
@@ -102,7 +102,7 @@ def test_early_stopping_keeps_the_weights_with_the_best_entity_f1():
 
 
 def test_patience_follows_the_size_of_the_data(monkeypatch):
-    monkeypatch.setattr(recurrent_base, "_BATCHES_WAITED", 48)
+    monkeypatch.setattr(recurrent, "_BATCHES_WAITED", 48)
     options = {"max_iter": 20, "learning_rate_init": 0.0}  # nothing improves
     assert tagger(**options).fit(X, Y, None, X, Y).n_iter_ == 1 + 6  # epochs of eight batches
     assert tagger(**options, batch_size=1).fit(X, Y, None, X, Y).n_iter_ == 1 + 5
