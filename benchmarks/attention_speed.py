@@ -5,7 +5,8 @@ python -m benchmarks.attention_speed [--parts step steps decoder] [--threads 1] 
 "step": one query of each of 64 sequences attends to 30 vectors of 256 numbers, whose keys are given; forward and
 backward with the gradients of queries, keys, vectors and parameters. "steps": 14 queries of each sequence at once. Both
 sides begin with the same numbers and give the same results. "decoder": forward and backward of a GRU decoder of 256
-units over 14 steps, with attention after the recurrent layer, as a multiple of the same decoder without attention.
+units over 14 steps, which attends to 14 vectors after the recurrent layer, as a multiple of the same decoder without
+attention.
 """
 
 import argparse

@@ -39,6 +39,10 @@ def test_rows_by_their_numbers():
     array, rows = np.arange(12.0).reshape(4, 3), np.array([0, 3])
     taken = take_rows(array, rows)
     np.testing.assert_array_equal(taken, [[0, 1, 2], [9, 10, 11]])
+    for columns in ([1, 2], [0, 1, 2], [2, 1], [0, 2, 1], [1], []):
+        some = take_rows(array, np.array(columns, int), 1)
+        np.testing.assert_array_equal(some, array[:, columns])
+        assert not np.shares_memory(some, array)
     spread = spread_rows(taken, rows, 4)
     np.testing.assert_array_equal(spread, [[0, 1, 2], [0, 0, 0], [0, 0, 0], [9, 10, 11]])
     assert spread_rows(taken, rows, 2) is taken
