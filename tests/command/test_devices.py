@@ -76,6 +76,17 @@ def test_a_classifier_is_trained_and_used_on_a_device(command, gpu, table, tmp_p
         assert results[0][0] == 0
 
 
+def test_a_translator_is_trained_and_used_on_a_device(command, gpu, tmp_path):
+    pairs, path = tmp_path / "pairs.tsv", tmp_path / "translator"
+    pairs.write_text("one two\t1 2\ntwo one\t2 1\none\t1\n")
+    status, _, _ = command("translate", "fit", pairs, "-o", path, *SMALL, "--device", "cuda", "--precision", "high")
+    assert (status, fitted(path)) == (0, ("cuda", "high"))
+    for action in ("predict", "evaluate"):
+        results = [command("translate", action, path, pairs, *options) for options in ((), ("--device", "cpu"))]
+        assert results[0] == results[1]
+        assert results[0][0] == 0
+
+
 def test_compare_trains_its_networks_on_the_device(gpu):
     arguments = cli._parse(["compare", "--device", "cuda", "--precision", "high", "--orders", "2", "--cells", "gru"])
     models = cli.build_models(arguments, None)
@@ -87,7 +98,8 @@ def test_a_device_that_is_missing_is_one_line(command, no_gpu, text, table, tmp_
     assert command("lm", "train", text, "-o", path, *SMALL)[0] == 0
     says = "error: device='cuda' needs an NVIDIA GPU.\n"
     for words in (("lm", "train", text, "-o", tmp_path / "new"), ("lm", "score", path, text), ("compare", text),
-                  ("classify", "fit", table, "-o", tmp_path / "new")):  # fmt: skip
+                  ("classify", "fit", table, "-o", tmp_path / "new"),
+                  ("translate", "fit", table, "-o", tmp_path / "new")):  # fmt: skip
         status, _, err = command(*words, "--device", "cuda")
         assert (status, err.endswith(says), err.count("\n")) == (2, True, 1)
     assert not (tmp_path / "new").exists()
