@@ -2,8 +2,8 @@
 
 A layer's `state_dict` and `load_state_dict` are torch's already. Recurrent language models, classifiers and regressors
 have ``to_torch``, ``from_torch``, ``to_keras``, ``from_keras`` and ``to_onnx`` as methods, taggers and
-`RNNStepRegressor` ``to_onnx``, `RNNTranslator` ``to_torch``, ``from_torch`` and ``to_onnx``. Only ONNX files need
-another library (package onnx).
+`RNNStepRegressor` ``to_onnx``, `RNNTranslator` ``to_torch``, ``from_torch`` and ``to_onnx``, `RNNCaptioner`
+``to_onnx``. Only ONNX files need another library (package onnx).
 
 The ONNX graph of a classifier or regressor has the inputs
 
@@ -29,13 +29,14 @@ places in the list of that name. The output is
 - ``probabilities`` (B, T, K) for several labels at each step;
 - ``values``, (B, T) or (B, T, K), of an `RNNStepRegressor`.
 
-An `RNNTranslator` has two graphs, in float32. That of the encoder reads sources: ``tokens`` (B, S) and ``lengths``
-(B,) of int64. Its outputs are the decoder's initial states, ``h0`` and for an LSTM ``c0`` (layers, B, H), and with
-attention ``values`` (B, S, M) and, unless it is "dot", ``keys`` (B, S, A). These are inputs of the graph of a step,
-beside ``lengths`` and ``tokens`` (B,), the last token of each target. Its outputs are ``log_probs`` (B, V); the states
-``hn`` and ``cn``, which are ``h0`` and ``c0`` of the next step; and with attention its ``weights`` (B, S). The metadata
-of both has ``vocabulary``, that of the step also the ids of the first token, ``start``, and of the last, ``end``. Of
-the other ids below 4, `predict` writes none.
+An `RNNTranslator` and an `RNNCaptioner` have two graphs, in float32. That of the encoder reads sources: ``tokens``
+(B, S) of int64, or the captioner's ``vectors`` (B, S, D) of float32, as `fit` took them, and ``lengths`` (B,) of int64,
+1 for a single vector. Its outputs are the decoder's initial states, ``h0`` and for an LSTM ``c0`` (layers, B, H), and
+with attention ``values`` (B, S, M) and, unless it is "dot", ``keys`` (B, S, A). These are inputs of the graph of a
+step, beside ``lengths`` and ``tokens`` (B,), the last token of each target. Its outputs are ``log_probs`` (B, V);
+``hn`` and ``cn``, which are ``h0`` and ``c0`` of the next step; and with attention its ``weights`` (B, S). The
+metadata has ``vocabulary``, the tokens in the order of their ids, and for a step the ids of the first token, ``start``,
+and of the last, ``end``. Of the other ids below 4, `predict` writes none.
 
 >>> import json, pathlib, tempfile
 >>> import pytest

@@ -1,4 +1,4 @@
-"""Translators as ONNX files: a graph that encodes sources, and one that writes a token of each target."""
+"""Estimators that write sequences as ONNX files: a graph that encodes sources, and one that writes a token of each."""
 
 import json
 
@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from fastrnn.exchange._onnx import Graph, add_recurrent, check_layer
-from fastrnn.exchange._onnx_sequences import dense, integer, with_axis
+from fastrnn.exchange._onnx_sequences import dense, integer, standardized, with_axis
 from fastrnn.exchange._onnx_steps import add_mask, looked_up, masked
 from fastrnn.layers import Recurrent
 from fastrnn.text.tokens import END_ID, START_ID
@@ -15,8 +15,8 @@ from fastrnn.utils.use import GuardedMixin
 _FAR = np.float32(-1e30)  # the score of a vector behind the end of a source
 
 
-class OnnxTranslationMixin(GuardedMixin):
-    """The translator as ONNX files."""
+class OnnxWriterMixin(GuardedMixin):
+    """The estimator as ONNX files."""
 
     def to_onnx(self, encoder, step):
         """Write the fitted model to two ONNX files (needs the package onnx); see `fastrnn.exchange` for their graphs.
@@ -38,21 +38,50 @@ class OnnxTranslationMixin(GuardedMixin):
             The package onnx is not installed.
         """
         check_is_fitted(self, "network_")
-        network = self.network_
-        for layer in (network.recurrent, *_recurrent_layers(network.decoder)):
+        network, metadata = self.network_, {}
+        layers = _recurrent_layers(network.decoder)
+        if _reads_tokens(network):
+            layers.append(network.recurrent)
+            metadata = _plain(vocabulary=self.source_vocabulary_.tokens)
+        for layer in layers:
             check_layer(layer)
-        _encoder_graph(network).write(encoder, {"vocabulary": json.dumps(self.source_vocabulary_.tokens)})
-        metadata = {"vocabulary": self.target_vocabulary_.tokens, "start": START_ID, "end": END_ID}
-        _step_graph(network).write(step, {name: json.dumps(value) for name, value in metadata.items()})
+        _encoder_graph(self, network).write(encoder, metadata)
+        metadata = _plain(vocabulary=self.target_vocabulary_.tokens, start=START_ID, end=END_ID)
+        _step_graph(network).write(step, metadata)
+
+
+def _plain(**metadata):
+    return {name: json.dumps(value) for name, value in metadata.items()}
+
+
+def _reads_tokens(network):
+    """Return whether a network's sources are tokens rather than vectors."""
+    return hasattr(network, "recurrent")
 
 
 def _recurrent_layers(decoder):
     return [part for part in decoder.parts() if isinstance(part, Recurrent)]
 
 
-def _encoder_graph(network):
+def _encoder_graph(model, network):
     """Return the graph of the encoder, and of the bridge to the decoder."""
-    graph, encoder, attention = Graph(), network.recurrent, network.decoder.attention
+    graph, attention = Graph(), network.decoder.attention
+    values, summary = _read_tokens(graph, network) if _reads_tokens(network) else _read_vectors(graph, model, network)
+    for name, layers in zip(network.decoder.cell.states, network.bridge, strict=True):
+        rows = [with_axis(graph, graph.add("Tanh", dense(graph, summary, layer)), 0) for layer in layers]
+        state = graph.add("Concat", *rows, axis=0)
+        graph.output(state, f"{name}0", np.float32, (len(layers), "B", network.decoder.hidden_size))
+    if attention is not None:
+        graph.output(values, "values", np.float32, ("B", "S", attention.memory_size))
+        if attention.score != "dot":
+            keys = graph.dense(values, attention.state_dict()["weight_memory"])
+            graph.output(keys, "keys", np.float32, ("B", "S", attention.attention_size))
+    return graph
+
+
+def _read_tokens(graph, network):
+    """Add the encoder of tokens; return the names of the memory (B, S, M) and of the summary (B, ·)."""
+    encoder = network.recurrent
     ids, lengths = graph.input("tokens", np.int64, ("B", "S")), graph.input("lengths", np.int64, ("B",))
     x = looked_up(graph, network.embedding, masked(graph, ids, add_mask(graph, ids, lengths)))
     # The runtime refuses sequences without steps: they get one here, whose results are left out.
@@ -60,17 +89,21 @@ def _encoder_graph(network):
     y, finals = add_recurrent(graph, encoder, graph.add("Transpose", x, perm=[1, 0, 2]), steps)
     has_steps = with_axis(graph, graph.add("Greater", lengths, integer(graph, 0)), 1)
     summary = graph.add("Where", has_steps, _last_layer(graph, encoder, finals[0]), graph.constant(np.float32(0)))
-    for name, layers in zip(network.decoder.cell.states, network.bridge, strict=True):
-        rows = [with_axis(graph, graph.add("Tanh", dense(graph, summary, layer)), 0) for layer in layers]
-        state = graph.add("Concat", *rows, axis=0)
-        graph.output(state, f"{name}0", np.float32, (len(layers), "B", network.decoder.hidden_size))
-    if attention is not None:
-        values = graph.add("Transpose", y, perm=[1, 0, 2])
-        graph.output(values, "values", np.float32, ("B", "S", attention.memory_size))
-        if attention.score != "dot":
-            keys = graph.dense(values, attention.state_dict()["weight_memory"])
-            graph.output(keys, "keys", np.float32, ("B", "S", attention.attention_size))
-    return graph
+    return graph.add("Transpose", y, perm=[1, 0, 2]), summary
+
+
+def _read_vectors(graph, model, network):
+    """Add the encoder of vectors; return the names of the memory (B, S, M) and of the summary (B, M)."""
+    reader, zero = model.learned.reader, graph.constant(np.float32(0))
+    x = graph.input("vectors", np.float32, ("B", "S", reader.n_features))
+    lengths = graph.input("lengths", np.int64, ("B",))
+    alive = with_axis(graph, add_mask(graph, x, lengths), 2)
+    x = standardized(graph, graph.add("Where", alive, x, zero), reader)
+    for layer, _ in network.hidden:
+        x = graph.add("Relu", dense(graph, x, layer))
+    total = graph.add("ReduceSum", graph.add("Where", alive, x, zero), integer(graph, [1]), keepdims=0)
+    count = graph.add("Cast", graph.add("Max", lengths, integer(graph, [1])), to=graph.kind(np.float32))
+    return x, graph.add("Div", total, with_axis(graph, count, 1))
 
 
 def _last_layer(graph, encoder, h):

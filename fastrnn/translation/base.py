@@ -9,6 +9,7 @@ import numpy as np
 from fastrnn.estimators.base import Learned
 from fastrnn.estimators.examples import check_lengths, check_sample_weight, warn_of_cut
 from fastrnn.estimators.recurrent import PatientMixin, RecurrentSequenceEstimator
+from fastrnn.exchange._onnx_translation import OnnxWriterMixin
 from fastrnn.layers.dropout import check_probability
 from fastrnn.networks.decoder import ScheduledSampling
 from fastrnn.training.averaging import WeightAverage
@@ -23,7 +24,9 @@ from fastrnn.utils.checks import check_choice, shown
 ATTENTIONS = ("additive", "dot", "general", None)
 
 
-class SequenceWriter(BriefHelpMixin, SearchMixin, ProbabilityMixin, PatientMixin, RecurrentSequenceEstimator):
+class SequenceWriter(
+    BriefHelpMixin, OnnxWriterMixin, SearchMixin, ProbabilityMixin, PatientMixin, RecurrentSequenceEstimator
+):
     """Base class of estimators whose network writes a sequence of tokens for each source.
 
     A subclass has a constructor that calls `_store`, and writes `_learn_data`, `_restored_reader`, `_read_sources` and

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from fastrnn.exchange._onnx_translation import OnnxTranslationMixin
 from fastrnn.exchange._torch_translation import TorchTranslationMixin
 from fastrnn.networks.translation import TranslationNetwork
 from fastrnn.text.tokens import NEVER_WRITTEN, UNK_ID
@@ -11,7 +10,7 @@ from fastrnn.translation.texts import SourceReader, learn_sides, side_options
 from fastrnn.utils.checks import check_choice
 
 
-class RNNTranslator(OnnxTranslationMixin, TorchTranslationMixin, SequenceWriter):
+class RNNTranslator(TorchTranslationMixin, SequenceWriter):
     """Recurrent encoder and decoder with attention: a sequence is written for each sequence, of any other length.
 
     Tokens of the source → embedding → recurrent layers → memory. Token before → embedding → recurrent layers, the

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from fastrnn import RNNTranslator
+from fastrnn import RNNCaptioner, RNNTranslator
 from fastrnn.text.tokens import END_ID, START_ID
 
 SOURCES = ["the cat sat on the mat", "a dog", "", "on the log sat a cat a cat"]
@@ -26,37 +26,58 @@ def model(request):
     return RNNTranslator(**OPTIONS, **request.param).fit(SOURCES, TARGETS)
 
 
-def ids_of(model, sources):
-    """Return the ids (B, S) of sources, with some number behind the end of each, and their lengths."""
-    rows = [model.source_vocabulary_.encode(text.split()) for text in sources]
+def padded(rows, value):
+    """Return rows of different lengths as one array (B, S, …), with a value behind each end, and the lengths."""
     lengths = np.array(list(map(len, rows)))
-    ids = np.full((len(rows), lengths.max()), 3)
-    for row, length, found in zip(ids, lengths, rows, strict=True):
+    together = np.full((len(rows), lengths.max(), *rows[0].shape[1:]), value, rows[0].dtype)
+    for row, length, found in zip(together, lengths, rows, strict=True):
         row[:length] = found
-    return ids, lengths
+    return together, lengths
+
+
+def ids_of(model):
+    """Return the ids of the sources, int64 (B, S), with some number behind the end of each, and their lengths."""
+    return padded([model.source_vocabulary_.encode(text.split()).astype(np.int64) for text in SOURCES], 3)
 
 
 def test_greedy_search_in_onnxruntime(model, tmp_path):
-    assert len(set(check_greedy_search(model, tmp_path))) > 2
+    assert len(set(check_greedy_search(model, SOURCES, *ids_of(model), tmp_path))) > 2
 
 
 @pytest.mark.parametrize("options", [{"residual": True, "num_layers": 3}, {"share_vocabulary": True}], ids=str)
 def test_what_torch_has_not_in_onnxruntime(options, tmp_path):
-    check_greedy_search(RNNTranslator(**{**OPTIONS, "max_iter": 2}, **options).fit(SOURCES, TARGETS), tmp_path)
+    model = RNNTranslator(**{**OPTIONS, "max_iter": 2}, **options).fit(SOURCES, TARGETS)
+    check_greedy_search(model, SOURCES, *ids_of(model), tmp_path)
 
 
-def check_greedy_search(model, tmp_path):
-    """Compare a greedy search on the files of a model with its predictions; return these."""
+@pytest.mark.parametrize("options", [{"hidden_layer_sizes": (5, 7)}, {"hidden_layer_sizes": (), "attention": None}])
+def test_captioners_in_onnxruntime(options, tmp_path):
+    rng = np.random.default_rng(0)
+    X = [rng.normal(3, 2, (length, 4)).astype(np.float32) for length in (3, 1, 0, 5)]
+    options = {**OPTIONS, **options}
+    del options["replace_unknown"]
+    model = RNNCaptioner(**options).fit(X, TARGETS)
+    assert len(set(check_greedy_search(model, X, *padded(X, np.nan), tmp_path))) > 2
+    single = np.array([x[0] if len(x) else np.ones(4, np.float32) for x in X])
+    model = RNNCaptioner(**options).fit(single, TARGETS)
+    assert len(set(check_greedy_search(model, single, single[:, None], np.ones(4, np.int64), tmp_path))) > 2
+
+
+def check_greedy_search(model, X, inputs, lengths, tmp_path):
+    """Compare a greedy search on the files of a model with its predictions; return these.
+
+    The sources X are `inputs` (B, S) or (B, S, D) of the lengths (B,) for the graph.
+    """
     onnx, runtime = pytest.importorskip("onnx"), pytest.importorskip("onnxruntime")
     paths = [tmp_path / "encoder.onnx", tmp_path / "step.onnx"]
     model.to_onnx(*paths)
     encoder, step = (runtime.InferenceSession(path, providers=["CPUExecutionProvider"]) for path in paths)
     metadata = {entry.key: json.loads(entry.value) for entry in onnx.load(paths[1]).metadata_props}
-    ids, lengths = ids_of(model, SOURCES)
+    name = encoder.get_inputs()[0].name
     names = [value.name for value in encoder.get_outputs()]
-    feeds = dict(zip(names, encoder.run(None, {"tokens": ids, "lengths": lengths}), strict=True))
+    feeds = dict(zip(names, encoder.run(None, {name: inputs, "lengths": lengths}), strict=True))
     outputs = [value.name for value in step.get_outputs()]
-    tokens, written = np.full(len(SOURCES), metadata["start"]), []
+    tokens, written = np.full(len(X), metadata["start"]), []
     feeds |= {"lengths": lengths} if model.attention else {}
     log_probs, weights = [], []
     for _ in range(20):
@@ -68,10 +89,11 @@ def check_greedy_search(model, tmp_path):
         weights.append(found.get("weights"))
     ends = [[*column, "</s>"].index("</s>") for column in zip(*written, strict=True)]
     texts = [" ".join(column[:end]) for column, end in zip(zip(*written, strict=True), ends, strict=True)]
-    assert texts == model.predict(SOURCES, beam_width=1, max_length=20)
-    for i, expected in enumerate(model.predict_log_proba(SOURCES, texts)):
+    aligns = model.attention is not None and not (isinstance(X, np.ndarray) and X.ndim == 2)
+    assert texts == model.predict(X, beam_width=1, max_length=20)
+    for i, expected in enumerate(model.predict_log_proba(X, texts)):
         np.testing.assert_allclose(np.array(log_probs)[: ends[i] + 1, i], expected[:20], atol=1e-5)
-    for i, (_, _, expected) in enumerate(model.align(SOURCES, texts) if model.attention else []):
+    for i, (_, _, expected) in enumerate(model.align(X, texts) if aligns else []):
         np.testing.assert_allclose(np.array(weights)[: ends[i] + 1, i, : lengths[i]], expected[:20], atol=1e-5)
     return texts
 
