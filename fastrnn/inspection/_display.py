@@ -136,7 +136,9 @@ def set_title(ax, title):
 
 
 def default_name(model):
-    """Return the name of a model's cell, or of its class if it has none."""
+    """Return the name of a model's cell, or of its class if it has none; of a translator, the attention too."""
     model, _ = last_step(model)
+    if hasattr(model, "align"):
+        return f"{model.cell}, {model.attention or 'no'} attention"
     cell = getattr(model, "cell", model)
     return cell if isinstance(cell, str) else next((name for name in CELLS if CELLS[name] is cell), type(cell).__name__)

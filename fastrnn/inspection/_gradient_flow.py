@@ -1,5 +1,6 @@
 """How far back the gradient of a recurrent network reaches."""
 
+import collections.abc
 import copy
 from typing import NamedTuple
 
@@ -7,11 +8,14 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from fastrnn.inspection._display import Display, default_name, draw_lines, finish, new_axes
-from fastrnn.inspection._inputs import read_inputs
+from fastrnn.inspection._inputs import last_step, read_inputs
 from fastrnn.inspection._unrolled import direction_names, on_host, unroll
 from fastrnn.language.recurrent import RNNLanguageModel
 from fastrnn.layers import Pooling
+from fastrnn.text.batching import IGNORED
+from fastrnn.translation import RNNTranslator
 from fastrnn.utils.checks import check_choice
+from fastrnn.utils.recurrent import state_parts
 from fastrnn.utils.use import reads
 
 
@@ -35,7 +39,7 @@ class GradientFlow(NamedTuple):
 
 
 @reads
-def gradient_flow(model, X, random_state=None, y=None):
+def gradient_flow(model, X, random_state=None, y=None, step=None):
     """Return the norm of the gradient of a loss at the end of a sequence by the states at every lag before it.
 
     The loss of a language model is -log p of the last token of a text, given those before. Classifiers and regressors
@@ -44,21 +48,27 @@ def gradient_flow(model, X, random_state=None, y=None):
     output: its scalar product with a random vector of length 1, the same for all sequences. The last output of a layer
     that reads backwards is that of the first step; with two directions, the vector covers both.
 
+    The states of a translator are those of its encoder, and the loss is -log p of the target, or of its token `step`:
+    the gradient has come back through the decoder. Without attention, it enters at lag 0 alone; attention gives every
+    state a short path to every token of the target.
+
     The gradient by a state includes all its paths to the loss: through the next step and, for h, through the layer
-    above. It is computed in float64 for the network at prediction, without dropout. Pooling over all steps gives each
-    of them a short path to the loss.
+    above. It is computed in float64, but in the decoder of a translator, for the network at prediction, without
+    dropout. Pooling over all steps gives each of them a short path to the loss.
 
     Parameters
     ----------
-    model : RNNLanguageModel, RNNClassifier, RNNRegressor or Recurrent
+    model : RNNLanguageModel, RNNClassifier, RNNRegressor, RNNTranslator or Recurrent
         A fitted model, perhaps in a pipeline, or a recurrent layer (RNN, GRU, LSTM, ...).
     X : iterable of (str or list of str), or array, or list of ndarray (T_i, D)
         For a model, texts of at least one token, each read on its own, or series, as it reads them; for a layer, a
         batch in its layout (T, B, D) or (B, T, D), or sequences of their own lengths.
     random_state : int, RandomState instance or None, default=None
         Draws the projection for a layer.
-    y : array-like (n,) or (n, K), or None, default=None
-        The targets of a classifier or regressor.
+    y : array-like (n,) or (n, K), or list of (str or list of str), or None, default=None
+        The targets of a classifier or regressor; those of a translator, which takes its predictions without them.
+    step : int or None, default=None
+        The one token of a translator's targets whose loss is meant: 0 is the first, -1 is ``</s>``.
 
     Returns
     -------
@@ -67,13 +77,14 @@ def gradient_flow(model, X, random_state=None, y=None):
     Raises
     ------
     ValueError
-        X is empty or a sequence is, or X has the wrong shape, or `y` is given for another model.
+        X is empty or a sequence is, or X has the wrong shape, or `y` or `step` is given for another model.
 
     References
     ----------
     Bengio, Simard and Frasconi, "Learning long-term dependencies with gradient descent is difficult", IEEE Transactions
     on Neural Networks 5, 1994. Pascanu, Mikolov and Bengio, "On the difficulty of training recurrent neural networks",
-    ICML 2013.
+    ICML 2013. Bahdanau, Cho and Bengio, "Neural machine translation by jointly learning to align and translate", ICLR
+    2015.
 
     Examples
     --------
@@ -87,25 +98,30 @@ def gradient_flow(model, X, random_state=None, y=None):
     >>> bool(np.isclose(flow.norms[0, 0, 0], 1)), bool(flow.norms[0, 0, 29] < 1e-6)
     (True, True)
     """
+    model, X = last_step(model, X)
+    X = list(X) if isinstance(X, collections.abc.Iterator) else X
     inputs = read_inputs(model, X)
     if not inputs.sequences:
         raise ValueError("X is empty: gradient_flow needs at least one sequence.")
-    model = inputs.model
     is_text, is_layer = isinstance(model, RNNLanguageModel), model is inputs.layer
     if y is not None and (is_text or is_layer):
         raise ValueError(f"y must be None for {'a language model' if is_text else 'a layer'}: it has another loss.")
+    if step is not None and not isinstance(model, RNNTranslator):
+        raise ValueError("step must be None for a model that is not a translator: its targets have no steps.")
     sequences = [sequence[:-1] for sequence in inputs.sequences] if is_text else inputs.sequences
     for b, sequence in enumerate(sequences):
         if not len(sequence):
             raise ValueError(f"X[{b}] is empty: there is no last step.")
-    unrolled = unroll(inputs.layer, sequences)
-    if is_text:
+    unrolled, d_last = unroll(inputs.layer, sequences), None
+    if isinstance(model, RNNTranslator):
+        dy, d_last = _translation_gradient(model, X, y, step)
+    elif is_text:
         dy = _loss_gradient(model.network_.output, unrolled, [text[-1] for text in inputs.ids])
     elif is_layer:
         dy = _projection(unrolled, check_random_state(random_state))
     else:
         dy = _pooled_gradient(model, unrolled, y)
-    d_states = unrolled.backward(dy)
+    d_states = unrolled.backward(dy, d_last)
     norms = [
         [_mean_norms(d, unrolled.lengths, trace.is_reverse) for d in of_trace]
         for of_trace, trace in zip(d_states, unrolled.traces, strict=True)
@@ -142,6 +158,31 @@ def _loss_gradient(output, unrolled, targets):
     d_logits[texts, targets] -= 1
     dy[last, texts] = d_logits @ weight
     return dy
+
+
+def _translation_gradient(model, X, y, step):
+    """Return the gradients of the loss of targets by the outputs (S, B, M) of a translator's encoder and last states.
+
+    The last states are a list of arrays (layers · directions, B, H), as `Unrolled.backward` takes them.
+    """
+    pairs, network = model.pairs(X, y), model.network_.without_noise()
+    batch = pairs.batch(pairs.rows)
+    targets, lengths = batch.targets, batch.lengths
+    if step is not None:
+        place = lengths + step if step < 0 else np.full_like(lengths, step)
+        if (place < 0).any() or (place >= lengths).any():
+            raise ValueError(
+                f"step must be the place of a token in each target, got {step} and {lengths.min()} tokens."
+            )
+        targets = np.where(np.arange(len(targets))[:, np.newaxis] == place, targets, IGNORED)
+    network.head.layer.label_smoothing = 0.0
+    h, _ = network.encode_training(batch)
+    _, dh = network.head.loss_and_gradient(h, targets, 1.0, lengths)
+    d_memory, d_summary = network.decode_backward(dh)
+    to_numpy, layer = network.backend.to_numpy, network.recurrent
+    d_last = [to_numpy(part).astype(np.float64) for part in state_parts(network.last_state_gradient(d_summary))]
+    shape = max(pairs.sequences.lengths.max(), 1), len(lengths), layer.output_size
+    return np.zeros(shape) if d_memory is None else to_numpy(d_memory).astype(np.float64), d_last
 
 
 def _pooled_gradient(model, unrolled, y):
@@ -219,17 +260,18 @@ class GradientFlowDisplay(Display):
         self.state = state
 
     @classmethod
-    def from_estimator(cls, estimator, X, *, y=None, state="h", random_state=None, name=None, ax=None, **kwargs):
+    def from_estimator(cls, estimator, X, *, y=None, step=None, state="h", random_state=None, name=None, ax=None,
+                       **kwargs):  # fmt: skip
         """Compute the gradient flow of a model and draw it.
 
         Parameters
         ----------
-        estimator, X, y, random_state
-            As `model`, X, y and `random_state` of `gradient_flow`.
+        estimator, X, y, step, random_state
+            As `model`, X, y, `step` and `random_state` of `gradient_flow`.
         state : str, default="h"
             Which of the states.
         name : str or None, default=None
-            The model's name in the legend; None takes its cell's.
+            The model's name in the legend; None takes its cell's, and that of a translator's attention.
         ax : matplotlib Axes or None, default=None
             Where to draw; None makes a new figure.
         **kwargs
@@ -239,7 +281,7 @@ class GradientFlowDisplay(Display):
         -------
         GradientFlowDisplay
         """
-        flow = gradient_flow(estimator, X, random_state, y)
+        flow = gradient_flow(estimator, X, random_state, y, step)
         return cls(flow, default_name(estimator) if name is None else name, state).plot(ax, **kwargs)
 
     def _draw(self, ax, **kwargs):
@@ -251,5 +293,5 @@ class GradientFlowDisplay(Display):
             lines.append((lags, values[lags], {"linestyle": ("-", "--", "-.", ":")[k % 4], "label": label}))
         self.lines_ = draw_lines(ax, lines, kwargs)
         ax.set_yscale("log")
-        finish(ax, "lag: steps back from the loss", f"norm of dL/d{self.state}")
+        finish(ax, "lag: steps back from the end of the sequence", f"norm of dL/d{self.state}")
         return ax

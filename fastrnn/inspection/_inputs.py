@@ -12,6 +12,7 @@ from fastrnn.layers import Recurrent
 from fastrnn.text.batching import shift_right
 from fastrnn.text.tokenization import tokenize_corpus
 from fastrnn.text.tokens import close_sentences
+from fastrnn.translation import RNNTranslator
 from fastrnn.utils.checks import shown
 
 
@@ -20,7 +21,7 @@ class Inputs(NamedTuple):
 
     Attributes
     ----------
-    model : RNNLanguageModel, RNNClassifier, RNNRegressor or Recurrent
+    model : RNNLanguageModel, RNNClassifier, RNNRegressor, RNNTranslator or Recurrent
         The last step of a pipeline.
     layer : Recurrent
     sequences : list of ndarray (T_i, D)
@@ -62,8 +63,11 @@ def recurrent_layer(model):
     if isinstance(model, RNNClassifier | RNNRegressor):
         check_is_fitted(model, "network_")
         return model.network_.layers["recurrent"]
+    if isinstance(model, RNNTranslator):
+        check_is_fitted(model, "network_")
+        return model.network_.recurrent
     raise TypeError(
-        "model must be an RNNLanguageModel, an RNNClassifier, an RNNRegressor or a recurrent layer, "
+        "model must be an RNNLanguageModel, an RNNClassifier, an RNNRegressor, an RNNTranslator or a recurrent layer, "
         f"got {type(model).__name__}."
     )
 
@@ -81,6 +85,10 @@ def read_inputs(model, X):
         vectors = _vectors(model.network_)
         return Inputs(model, layer, [vectors[text] for text in inputs], tokens, _split(*encoded), n_before=1)
     reader = model.learned.reader
+    if isinstance(model, RNNTranslator):
+        tokens = reader.read_cut(X)
+        ids, vectors = _split(*reader.side.encode(tokens, "X")), _vectors(model.network_)
+        return Inputs(model, layer, [vectors[text] for text in ids], tokens, ids)
     if reader.vocabulary is None:
         series = reader.read(X)
         return Inputs(model, layer, [part.astype(np.float64) for part in _split(series.values, series.offsets)])

@@ -256,10 +256,14 @@ class DecoderNetwork(Network):
 
     def encode_backward(self, dh, scale):
         """Add to the gradients; see `Network.encode_backward`."""
+        self.encode_sources_backward(*self.decode_backward(dh))
+
+    def decode_backward(self, dh):
+        """Add to the gradients of the decoder, and return those of memory (S, B, M), or None, and summary (B, ·)."""
         dy = self.readout.backward(self.output_dropout.backward(dh))
         dx, d_state, d_memory = self.decoder.backward(dy)
         self.target_embedding.backward(self.target_dropout.backward(dx))
-        self.encode_sources_backward(d_memory, self._bridge_backward(d_state))
+        return d_memory, self._bridge_backward(d_state)
 
     def training_state(self):
         """Return the state of training besides the parameters; see `Network.training_state`."""

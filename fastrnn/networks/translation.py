@@ -77,14 +77,18 @@ class TranslationNetwork(DecoderNetwork):
     def encode_sources_backward(self, d_memory, d_summary):
         """Add to the gradients of the encoder; see `DecoderNetwork.encode_sources_backward`."""
         shape, self._kept = self._kept, None
+        dy = self.backend.zeros(shape, self.recurrent.dtype) if d_memory is None else d_memory
+        dx, _ = self.recurrent.backward(dy, self.last_state_gradient(d_summary))
+        self.embedding.backward(self.input_dropout.backward(dx))
+
+    def last_state_gradient(self, d_summary):
+        """Return the gradient of the encoder's last state, as its layers return that, for the summary's (B, ·)."""
         backend, dtype, size = self.backend, self.recurrent.dtype, self.recurrent.hidden_size
-        batch, below = shape[1], self.recurrent.directions * (self.recurrent.num_layers - 1)
+        batch, below = d_summary.shape[0], self.recurrent.directions * (self.recurrent.num_layers - 1)
         columns = [np.arange(n * size, (n + 1) * size) for n in range(self.recurrent.directions)]
         last = [backend.reshape(backend.take_rows(d_summary, part, axis=1), (1, batch, size)) for part in columns]
         zeros = [backend.zeros((below, batch, size), dtype)] if below else []
         parts = [backend.concatenate([*zeros, *last])]
         for _ in self.recurrent.cell.states[1:]:
             parts.append(backend.zeros((below + len(last), batch, size), dtype))
-        dy = backend.zeros(shape, dtype) if d_memory is None else d_memory
-        dx, _ = self.recurrent.backward(dy, as_state(parts))
-        self.embedding.backward(self.input_dropout.backward(dx))
+        return as_state(parts)

@@ -155,17 +155,20 @@ class ProbabilityMixin(GuardedMixin):
         if self.attention is None:
             raise ValueError("align needs a model with attention, got attention=None.")
         X = read_once(X)
-        if Y is None:
-            sources = self._read(X)
-            pairs = self._written(sources, self._search(sources))
-        else:
-            pairs = self._pairs(X, Y)
+        pairs = self.pairs(X, Y)
         weights, names = self._weights(pairs), self._source_tokens(X)
         written = parts_of(self._target.vocabulary.decode(pairs.targets.values), pairs.targets.offsets)
         return [
             Alignment(None if names is None else names[i], tokens, part)
             for i, (tokens, part) in enumerate(zip(written, weights, strict=True))
         ]
+
+    def pairs(self, X, Y=None):
+        """Return X and targets Y, or those that are found for them, as `Pairs`, for the other parts of the package."""
+        if Y is not None:
+            return self._pairs(X, Y)
+        sources = self._read(X)
+        return self._written(sources, self._search(sources))
 
     def _written(self, sources, found):
         """Return sources and their predictions, lists of ids, as `Pairs`."""
