@@ -1,4 +1,4 @@
-"""How well translators write: dates, pronunciations, short French sentences, numbers; for `benchmarks.quality`.
+"""How well dates, pronunciations, French sentences, numbers and captions are written; for `benchmarks.quality`.
 
 Models are seeded by fixed numbers: a figure comes out again to the last digit on the same machine.
 """
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fastrnn import RNNTranslator
+from fastrnn import RNNCaptioner, RNNTranslator
 from fastrnn.datasets import load_dates, load_eng_fra, load_g2p
 from fastrnn.metrics import bleu, chrf, exact_match
 from fastrnn.translation import predict_together
@@ -17,6 +17,7 @@ from fastrnn.translation import predict_together
 ATTENTIONS = {"with attention": "additive", "without": None}
 FIVE = 5
 NUMBERS, NUMBERS_TESTED, LENGTHS = 40_000, 500, (5, 10, 20, 30, 40, 50, 60)
+SCENES = 4000
 EXAMPLES = Path(__file__).parents[1] / "examples"
 # Spellings are read as characters, and phones are written as they are.
 OF_WORDS = {"tokenizer": ("chars", None)}
@@ -87,10 +88,23 @@ def numbers(n_seeds=None):
             print(f"numbers, {name}: exact by words {found}, fit {seconds:.0f} s", flush=True)
 
 
+def scenes(n_seeds=None):
+    """Print how many captions of drawn scenes come out exactly; none of them belongs to a scene of the training."""
+    content, random = runpy.run_path(str(EXAMPLES / "scenes.py")), np.random.default_rng(0)
+    parts = [content["scenes"](n, is_held_out, random) for n, is_held_out in ((SCENES, False), (SCENES // 10, True))]
+    (X, y), (X_test, y_test) = ((np.array(list(map(content["regions"], part[0]))), part[1]) for part in parts)
+    for seed in range(n_seeds or 1):
+        begin = time.perf_counter()
+        model = RNNCaptioner(attention="dot", learning_rate_init=0.004, max_iter=20, random_state=seed).fit(X, y)
+        print(f"scenes {seed}: {exact_match(y_test, model.predict(X_test)):.1%} exact, "
+              f"fit {time.perf_counter() - begin:.0f} s", flush=True)  # fmt: skip
+
+
 BENCHMARKS = {
     "dates": dates,
     **{f"g2p-{language}": lambda n_seeds=None, language=language: pronunciation(language, n_seeds or FIVE)
        for language in ("english", "french", "hungarian", "japanese", "italian", "greek")},
     "eng-fra": english_french,
     "numbers": numbers,
+    "scenes": scenes,
 }  # fmt: skip

@@ -1,9 +1,10 @@
 """Inspection of recurrent networks: reach of gradients, weights, gates and states, as numbers and as charts.
 
 Everything takes a fitted `RNNLanguageModel`, `RNNClassifier`, `RNNRegressor` or `RNNTranslator` (its encoder) with
-texts or series, or a recurrent layer with arrays. `minimal_pairs` and `surprisal` take any language model; `explain` any classifier, regressor or
-tagger; `tag_marginals`, `transitions` and `feature_weights` taggers; `tag_errors` labels and predictions; `attention`
-translators and captioners. The charts need matplotlib, which is imported when one is drawn.
+texts or series, or a recurrent layer with arrays. `minimal_pairs` and `surprisal` take any language model; `explain`
+any classifier, regressor or tagger; `tag_marginals`, `transitions` and `feature_weights` taggers; `tag_errors` labels
+and predictions; `attention` translators and captioners. The charts need matplotlib, which is imported when one is
+drawn.
 """
 
 from fastrnn.inspection._attention import AttentionDisplay, AttentionMatrix, attention
