@@ -11,6 +11,7 @@ from fastrnn.text.tokens import START_ID
 
 _POOL = 16  # batches whose pairs are sorted by length together
 _MOST_STEPS = 1 << 15  # padded steps of a batch, of either side
+_LONG = 512  # steps of both sides from which on weights of attention (T, B, S) take more memory than what else is kept
 
 
 class Pairs(NamedTuple):
@@ -64,17 +65,18 @@ class Pairs(NamedTuple):
         for begin in range(0, len(rows), max(pool, 1)):
             part = rows[begin : begin + pool]
             part = part[np.lexsort(lengths[:, part])]  # by the target, then by the source
-            groups += _cut(part, lengths[:, part].max(axis=0), batch_size)
+            sources, targets = lengths[:, part]
+            groups += _cut(part, np.maximum(np.maximum(sources, targets), sources * targets // _LONG), batch_size)
         if random_state is not None:
             random_state.shuffle(groups)
         return groups
 
 
-def _cut(rows, lengths, batch_size):
-    """Cut rows into groups of at most `batch_size`, and fewer where sequences are very long."""
+def _cut(rows, sizes, batch_size):
+    """Cut rows of some sizes into groups of at most `batch_size`, and fewer where the sizes are large."""
     groups, begin = [], 0
     while begin < len(rows):
-        longest = np.maximum.accumulate(lengths[begin : begin + batch_size])
+        longest = np.maximum.accumulate(sizes[begin : begin + batch_size])
         n = max(1, np.count_nonzero(longest * np.arange(1, len(longest) + 1) <= _MOST_STEPS))
         groups.append(rows[begin : begin + n])
         begin += n

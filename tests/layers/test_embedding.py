@@ -53,6 +53,22 @@ def test_rows_are_those_with_a_gradient_until_zero_grad():
     assert not layer.grads["weight"].any()
 
 
+def test_tied_layers_have_one_table_and_one_gradient():
+    first, second = (Embedding(5, 3, random_state=seed, dtype="float64") for seed in (0, 1))
+    second.tie(first)
+    np.testing.assert_array_equal(second.forward([1]), first.forward([1]))
+    for layer, ids in ((first, [1, 2]), (second, [2])):
+        layer.forward(ids, training=True)
+        layer.backward(np.ones((len(ids), 3)))
+    for layer in (first, second):
+        np.testing.assert_array_equal(layer.grads["weight"][:, 0], [0, 1, 2, 0, 0])
+        assert layer.sparse_rows() == {}
+    second.zero_grad()
+    assert not first.grads["weight"].any()
+    with pytest.raises(ValueError, match=r"embedding must have a weight of shape \(5, 3\) and type float64, got"):
+        second.tie(Embedding(5, 4, dtype="float64"))
+
+
 @pytest.mark.parametrize(("padding_idx", "dropout"), [(None, 0.0), (2, 0.3)])
 def test_a_look_up_that_is_not_carried_out(padding_idx, dropout):
     ids, random = np.array([[1, 2, 1], [4, 1, 3]]), np.random.default_rng(0)

@@ -210,6 +210,9 @@ MODELS = {
         lambda: RNNCaptioner(**{**SMALL, "hidden_size": 8}, hidden_layer_sizes=(6,), input_feeding=False, dropout=0.0,
                              batch_size=2).fit(SERIES, PLACES),
         {"predict": "series", "transform": "series"}),
+    "translator_numbers": (
+        lambda: translator(IDS, [ids[::-1] for ids in IDS], input_feeding=True, attention="general", max_iter=60),
+        {"predict": "ids", "transform": "ids"}),
     # Means of vectors
     "means_strings": (
         lambda: means(PLACES, hidden_layer_sizes=(6, 5), lowercase=False, class_weight="balanced",

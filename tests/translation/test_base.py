@@ -112,3 +112,7 @@ def test_batches_of_very_long_sequences_are_small():
     short = Sequences(np.full(8, END_ID, np.int32), np.arange(9))
     for each in (Pairs(long, short, np.ones(8), np.arange(8)), Pairs(short, long, np.ones(8), np.arange(8))):
         assert sorted(map(len, each.groups(each.rows, 8))) == [1, 1, 1, 1, 4]
+    for length, expected in ((2048, [4]), (4096, [1, 1, 1, 1])):  # weights of attention grow with its square
+        long = Sequences(np.zeros(4 * length, np.int32), np.arange(5) * length)
+        each = Pairs(long, long, np.ones(4), np.arange(4))
+        assert list(map(len, each.groups(each.rows, 4))) == expected
