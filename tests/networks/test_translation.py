@@ -150,3 +150,15 @@ def test_scheduled_sampling_goes_on_where_a_checkpoint_was_written():
     nets[1].set_training_state(*nets[0].training_state())
     assert nets[0].train_step(batch) == nets[1].train_step(batch)
     assert nets[0].train_step(batch) != nets[1].without_noise().train_step(batch)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_gradients_of_parts_of_a_batch_add_up(case):
+    net, every = network(**CASES[case]), pairs()
+    _, total = net.train_step(every.batch(np.arange(4)))
+    whole = {name: np.array(array) for name, array in net.grads.items()}
+    for n, rows in enumerate(([2, 0], [3], [1])):  # in another order, and with other padding
+        part = every.batch(np.array(rows))
+        net.train_step(part, scale=float((part.weights * part.lengths).sum()) / total, clear=n == 0)
+    for name, array in net.grads.items():
+        np.testing.assert_allclose(np.array(array), whole[name], rtol=1e-9, atol=1e-12, err_msg=name)
