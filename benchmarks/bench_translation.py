@@ -1,7 +1,8 @@
-"""Attention: forward and backward, of one query of each sequence and of all at once."""
+"""Attention, and translators: training, search and probabilities."""
 
 import numpy as np
 
+from fastrnn import RNNTranslator
 from fastrnn.layers import Attention
 from fastrnn.layers.attention import SCORES
 
@@ -25,3 +26,31 @@ class AttentionSpeed:
     def time_training(self, score, queries):
         self.layer.forward(self.queries, self.memory, training=True)
         self.layer.backward(self.d_contexts)
+
+
+class Translators:
+    """1,024 pairs of 5 to 15 words of 2,000, reversed; 128 units."""
+
+    params = ("additive", "dot", None), (False, True)
+    param_names = ("attention", "input_feeding")
+
+    def setup(self, attention, input_feeding):
+        if input_feeding and attention is None:
+            raise NotImplementedError  # nothing is fed
+        rng = np.random.default_rng(0)
+        words = [f"w{n}" for n in range(2000)]
+        self.X = [[words[n] for n in rng.integers(2000, size=rng.integers(5, 16))] for _ in range(1024)]
+        self.y = [tokens[::-1] for tokens in self.X]
+        self.model = RNNTranslator(embedding_size=64, hidden_size=128, attention=attention, input_feeding=input_feeding,
+                                   tokenizer=None, random_state=0)  # fmt: skip
+        self.model.partial_fit(self.X, self.y).predict(self.X[:8])  # compiles
+        self.model.score(self.X[:8], self.y[:8])
+
+    def time_partial_fit(self, attention, input_feeding):
+        self.model.partial_fit(self.X, self.y)
+
+    def time_predict(self, attention, input_feeding):
+        self.model.predict(self.X[:256], max_length=15)
+
+    def time_score(self, attention, input_feeding):
+        self.model.score(self.X, self.y)
