@@ -6,7 +6,8 @@ import numpy as np
 
 from fastrnn._jit import kernel
 from fastrnn.kernels import recurrence
-from fastrnn.kernels.attention import add_values_gradient, padded_keys, panels_size, prepare_keys, row_size
+from fastrnn.kernels.attention import add_values_gradient, panels_size, row_size
+from fastrnn.kernels.attention_scores import padded_keys, prepare_keys
 from fastrnn.kernels.dense import product
 from fastrnn.kernels.packing import FLOPS_PER_ELEMENT, gather
 from fastrnn.kernels.recurrent_panels import packed
