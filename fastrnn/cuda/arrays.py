@@ -219,13 +219,13 @@ def scale(array, factor):
 
 
 @kernel
-def _copy_columns(out, array, begin):
-    # out (m, columns), array (m, n): to the columns from `begin` on
+def _copy_columns(out, array, out_begin, begin, columns):
+    # out, array (m, ·): `columns` columns from `begin` on to those from `out_begin` on
     x, y = cuda.grid(2)
     width, height = cuda.gridsize(2)
     for row in range(y, array.shape[0], height):
-        for column in range(x, array.shape[1], width):
-            out[row, begin + column] = array[row, column]
+        for column in range(x, columns, width):
+            out[row, out_begin + column] = array[row, begin + column]
 
 
 def concatenate(arrays, axis=0):
@@ -242,9 +242,28 @@ def concatenate(arrays, axis=0):
         if rows == 1:
             device().copy(out.line.part(begin, begin + columns), array)
         else:
-            _copy_columns.over_matrix(rows, columns, out.reshaped((rows, -1)), array.reshaped((rows, -1)), begin)
+            matrices = out.reshaped((rows, -1)), array.reshaped((rows, -1))
+            _copy_columns.over_matrix(rows, columns, *matrices, begin, 0, columns)
         begin += columns
     return out
+
+
+def split(array, sizes, axis=0):
+    """Return the parts of an array that stand one after another along an axis: views along axis 0, else copies."""
+    parts, begin, shape = [], 0, array.shape
+    rows, inner = math.prod(shape[:axis]), math.prod(shape[axis + 1 :])
+    for size in sizes:
+        part_shape, columns = (*shape[:axis], size, *shape[axis + 1 :]), size * inner
+        if axis == 0:
+            part = array.line.part(begin, begin + columns).reshaped(part_shape)
+        else:
+            part = empty(part_shape, array.dtype)
+            if part.size:
+                matrices = part.reshaped((rows, columns)), array.reshaped((rows, -1))
+                _copy_columns.over_matrix(rows, columns, *matrices, 0, begin, columns)
+        parts.append(part)
+        begin += columns
+    return parts
 
 
 @kernel

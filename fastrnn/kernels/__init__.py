@@ -10,7 +10,7 @@ _MODULES = {  # each module's part of the seam
     "adaptation": "adapt_weights add_squares",
     "arrays": (
         "add add_sum asarray assign concatenate copy empty empty_like fill is_finite is_writable multiply "
-        "peak_memory repeat reshape scale to_numpy zeros"
+        "peak_memory repeat reshape scale split to_numpy zeros"
     ),
     "attention": "attention_backward attention_forward",
     "clipping": "clip_rows scale_rows sum_of_squares",

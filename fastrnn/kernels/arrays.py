@@ -76,6 +76,32 @@ def concatenate(arrays, axis=0):
     return np.concatenate(arrays, axis)
 
 
+def split(array, sizes, axis=0):
+    """Return the parts of an array that stand one after another along an axis: views along axis 0, else copies.
+
+    Parameters
+    ----------
+    array : array
+    sizes : iterable of int
+        Of the parts along the axis; together the size of the array.
+    axis : int, default=0
+
+    Returns
+    -------
+    list of array
+    """
+    parts, begin, before = [], 0, (slice(None),) * axis
+    for size in sizes:
+        part = array[(*before, slice(begin, begin + size))]
+        if axis > 0:
+            copied = empty_like(part)
+            copied[...] = part
+            part = copied
+        parts.append(part)
+        begin += size
+    return parts
+
+
 def repeat(array, n):
     """Return a matrix (m, k) with each row `n` times: (m, n, k)."""
     return np.repeat(array[:, None], n, axis=1)

@@ -279,19 +279,16 @@ class Decoder(Layer):
         """Return the parts of an array of the shape of the output that belong to h and to the context, or None."""
         if self.attention is None:
             return joined, None
-        shape, backend = joined.shape[:-1], self.backend
-        rows = backend.reshape(joined, (-1, self.output_size))
-        return [
-            backend.reshape(backend.take_rows(rows, np.arange(first, last), 1), (*shape, last - first))
-            for first, last in ((0, self._size), (self._size, self.output_size))
-        ]
+        return self.backend.split(joined, (self._size, self.context_size), joined.ndim - 1)
 
     def _split_states(self, state):
         """Return the states of each layer; None for all where none are given."""
         if state is None or self.num_layers == 1:
             return [state] * self.num_layers
-        take, parts = self.backend.take_rows, [self.backend.asarray(part, self.dtype) for part in state_parts(state)]
-        return [as_state(tuple(take(part, [k]) for part in parts)) for k in range(self.num_layers)]
+        ones, parts = [1] * self.num_layers, [self.backend.asarray(part, self.dtype) for part in state_parts(state)]
+        return [
+            as_state(of_layer) for of_layer in zip(*(self.backend.split(part, ones) for part in parts), strict=True)
+        ]
 
     def _join_states(self, states):
         """Return the states of all layers."""

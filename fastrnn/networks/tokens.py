@@ -67,8 +67,7 @@ class TokenEncoder:
             sizes.append(_SMALL_SIZE)
         self.columns = [_small_table(len(column), options) for column in reader.columns]
         self.layers.update({f"column_{k}_embedding": layer for k, layer in enumerate(self.columns, start=1)})
-        self._form_places = _places(sizes)
-        self._column_places = _places([sum(sizes), *[_SMALL_SIZE] * len(self.columns)])
+        self._form_sizes, self._column_sizes = sizes, [sum(sizes), *[_SMALL_SIZE] * len(self.columns)]
         self.output_size = sum(sizes) + _SMALL_SIZE * len(self.columns)
         self._kept = None  # by `forward` for `backward`
 
@@ -122,14 +121,14 @@ class TokenEncoder:
         self._kept = None
         dx = backend.reshape(backend.asarray(dx, self.words.dtype), (len(places), self.output_size))
         if self.columns:
-            dx, *d_columns = (backend.take_rows(dx, place, 1) for place in self._column_places)
+            dx, *d_columns = backend.split(dx, self._column_sizes, 1)
             for layer, gradient in zip(self.columns, d_columns, strict=True):
                 layer.backward(gradient)
         d_table = backend.zeros(shape, self.words.dtype)
         backend.embedding_backward(d_table, dx, places, -1, None)
         layers = [layer for layer in (self.words, self.characters, self.shapes) if layer is not None]
-        for layer, place in zip(layers, self._form_places, strict=True):
-            layer.backward(backend.take_rows(d_table, place, 1) if len(layers) > 1 else d_table)
+        for layer, gradient in zip(layers, backend.split(d_table, self._form_sizes, 1), strict=True):
+            layer.backward(gradient)
 
     def forget(self):
         """Release what `backward` was to read."""
@@ -236,9 +235,3 @@ def _table(kind, n, size, options):
 
 def _small_table(n, options):
     return _table(Embedding, n, _SMALL_SIZE, options)
-
-
-def _places(sizes):
-    """Return the columns of parts that stand side by side, an int array each."""
-    ends = np.cumsum(sizes)
-    return [np.arange(end - size, end) for size, end in zip(sizes, ends, strict=True)]

@@ -99,7 +99,12 @@ def test_values_are_assigned_from_the_device_and_the_host(ops):
 def test_arrays_are_joined_repeated_and_added_up(ops, axis):
     values = random(2, 3, 4), random(2, 3, 4) + 1
     arrays = [ops.asarray(part) for part in values]
-    np.testing.assert_array_equal(ops.to_numpy(ops.concatenate(arrays, axis)), np.concatenate(values, axis))
+    joined = ops.concatenate(arrays, axis)
+    np.testing.assert_array_equal(ops.to_numpy(joined), np.concatenate(values, axis))
+    size = values[0].shape[axis]
+    for part, expected in zip(ops.split(joined, [size - 1, 0, size + 1], axis), np.split(
+        np.concatenate(values, axis), [size - 1, size - 1], axis), strict=True):  # fmt: skip
+        np.testing.assert_array_equal(ops.to_numpy(part), expected)
     out = ops.asarray(np.ones(values[0].sum(axis).shape, "float32"))
     ops.add_sum(out, arrays[0], axis)
     np.testing.assert_allclose(ops.to_numpy(out), 1 + values[0].sum(axis), rtol=1e-6)

@@ -70,3 +70,7 @@ def add_sum(out, array, axis):
 
 def concatenate(arrays, axis=0):
     return np.concatenate(arrays, axis)
+
+
+def split(array, sizes, axis=0):
+    return [part.copy() for part in np.split(array, np.cumsum(list(sizes))[:-1], axis)]

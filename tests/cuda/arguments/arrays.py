@@ -11,7 +11,7 @@ def arguments(number):
         arrays._add: [(vector, vector, vector)],
         arrays._add_product: [(vector, vector, vector)],
         arrays._add_sums: [(matrix, array(number, 3))],
-        arrays._copy_columns: [(matrix, matrix, 0)],
+        arrays._copy_columns: [(matrix, matrix, 0, 0, 0)],
         arrays._fill: [(vector, number(0))],
         arrays._find_non_finite: [(array("int32", 1), vector)],
         arrays._multiply: [(matrix, matrix, matrix)],
