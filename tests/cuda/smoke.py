@@ -110,16 +110,13 @@ def a_graph():
 
 def _layers(cell, shape, **options):
     """Compare a layer's pass, and the same again, which may be a graph, with the reference of backends."""
-    from fastrnn import backends
     from fastrnn.layers import Recurrent
-    from tests import numpy_backend
 
-    backends.register("numpy", numpy_backend)
     hidden = shape[2]
     rng = np.random.default_rng(0)
     x, dy = (rng.standard_normal(shape).astype(np.float32) for _ in range(2))
-    results = {}
-    for device in ("numpy", "cuda"):
+
+    def results(device):
         own = options if device == "cuda" else {}
         layer = Recurrent(cell, hidden, hidden, random_state=0, device=device, **own)
         ops = layer.backend
@@ -127,11 +124,46 @@ def _layers(cell, shape, **options):
             layer.zero_grad()
             y, _ = layer.forward(ops.asarray(x), training=True)
             dx, _ = layer.backward(ops.asarray(dy))
-            arrays = [y, dx, *layer.grads.values()]
-            results[device] = [np.array(ops.to_numpy(array)) for array in arrays]
+        return {"y": y, "dx": dx, **layer.grads}
+
+    _compare(results, 10 * TOLERANCES[options.get("precision", "highest")])
+
+
+def a_decoder():
+    """Compare passes of a decoder that attends with input feeding, and again, with the reference of backends."""
+    from fastrnn.layers import Attention, Decoder
+
+    rng, size = np.random.default_rng(0), 40
+    x, memory, dy = (rng.standard_normal(shape).astype(np.float32) for shape in ((5, 3, 4), (9, 3, 6), (5, 3, 46)))
+
+    def results(device):
+        options = {"random_state": 0, "device": device}
+        layer = Decoder("gru", 4, size, 1, Attention(size, 6, **options), **options)
+        ops = layer.backend
+        for _ in range(3):
+            layer.zero_grad()
+            y, _, weights = layer.forward(
+                ops.asarray(x), None, layer.attention.read(memory, [9, 0, 4], True), None, True
+            )
+            dx, _, d_memory = layer.backward(ops.asarray(dy))
+        return {"y": y, "weights": weights, "dx": dx, "d_memory": d_memory, **layer.grads}
+
+    _compare(results, 10 * TOLERANCES["highest"])
+
+
+def _compare(results, tolerance):
+    """Compare the arrays, by name, that a function returns for the GPU and for the reference of backends."""
+    from fastrnn import backends
+    from tests import numpy_backend
+
+    backends.register("numpy", numpy_backend)
+    found, expected = (
+        {name: np.array(backends.backend(device).to_numpy(array)) for name, array in results(device).items()}
+        for device in ("cuda", "numpy")
+    )
     backends.register("numpy", None)
-    for name, own, expected in zip(("y", "dx", *layer.grads), results["cuda"], results["numpy"], strict=True):
-        _close(own, expected, 10 * TOLERANCES[options.get("precision", "highest")], name)
+    for name, array in expected.items():
+        _close(found[name], array, tolerance, name)
 
 
 def _texts(count):
@@ -225,6 +257,7 @@ STEPS = {  # barriers between blocks, which could hang, come late
     "LSTM, one launch": lambda: _layers("lstm", (12, 20, 64)),
     "LSTM, one launch, tf32": lambda: _layers("lstm", (12, 20, 64), precision="high"),
     "LSTM, one launch, bf16": lambda: _layers("lstm", (12, 20, 64), precision="medium"),
+    "a decoder": a_decoder,
     "a CRF": a_crf,
     "few texts": lambda: _texts(2),
     "a fit": a_fit,

@@ -6,7 +6,7 @@ from tests.cuda import smoke
 
 
 @pytest.mark.parametrize("name", ["versions", "the device", "copies", "a kernel", "a kernel with shared memory",
-                                  "products", "a graph", "LSTM, small", "a CRF", "a fit"])  # fmt: skip
+                                  "products", "a graph", "LSTM, small", "a decoder", "a CRF", "a fit"])  # fmt: skip
 def test_a_step_works(name, capsys):
     assert smoke.main([name]) == 0
     assert f"ok     {name}" in capsys.readouterr().out
