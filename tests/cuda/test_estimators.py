@@ -173,6 +173,7 @@ USES = {
         of["translations"].score_samples(TEXTS, TEXTS),
         of["translations"].transform(TEXTS),
         *(part.weights for part in of["translations"].align(TEXTS)),
+        [found.log_prob for (found,) in of["translations"].beam_search(TEXTS[:2], 1, beam_width=2, max_length=2)],
     ],
     "explanations": lambda of: [inspection.explain(of[name], "a b").contributions for name in ("texts", "means")],
     "gradient flow": lambda of: [inspection.gradient_flow(of["texts"], TEXTS[:2]).norms],
