@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastrnn.language.hypotheses import Constraints, Hypotheses, places
+from fastrnn.language.hypotheses import Constraints, Hypotheses, MostProbable, places
 
 
 class Candidate(NamedTuple):
@@ -64,7 +64,7 @@ class Coverage(NamedTuple):
 
 def beam_search(
     start, advance, take, *, end_id, beam_width=5, max_length=100, n=1, length_penalty=0.0, length_offset=0.0,
-    coverage=None, stops=(), forbidden=(), prefixes=None, min_length=0,
+    coverage=None, stops=(), forbidden=(), prefixes=None, min_length=0, greedy_first=False,
 ):  # fmt: skip
     """Search for the most probable sequences of tokens.
 
@@ -94,6 +94,9 @@ def beam_search(
         The beginning of each input's sequences, not longer than `max_length`.
     min_length : int
         Number of tokens before a sequence may end.
+    greedy_first : bool
+        Whether a search of width 1 goes first if `n` is 1: hypotheses that cannot become better are then dropped from
+        the start, and what is found is at least as good.
 
     Returns
     -------
@@ -117,13 +120,19 @@ def beam_search(
     constraints = Constraints(end_id, forbidden, prefixes, min_length)
     limits = np.broadcast_to(np.asarray(max_length), start[0].shape[:1])
     ranking = _Ranking(length_penalty, length_offset, coverage, limits)
-    return _search(start, advance, take, constraints, ranking, beam_width, n, stops).best()
+    found = _Found(len(limits), n, end_id)
+    if greedy_first and n == 1 < beam_width:
+        log_probs, state = start
+        kept = log_probs if isinstance(log_probs, MostProbable) else log_probs.copy()
+        _search((kept, state), advance, take, constraints, ranking, 1, stops, found)
+    _search(start, advance, take, constraints, ranking, beam_width, stops, found)
+    return found.best()
 
 
-def _search(start, advance, take, constraints, ranking, beam_width, n, stops):
-    """Follow the hypotheses of all inputs to their ends; return what was `_Found`."""
+def _search(start, advance, take, constraints, ranking, beam_width, stops, found):
+    """Follow the hypotheses of all inputs to their ends, and add to what was `_Found`."""
     (log_probs, state), coverage, end_id = start, ranking.coverage, constraints.end_id
-    found, open_ones = _Found(len(ranking.limits), n, end_id), Hypotheses.start(len(ranking.limits))
+    open_ones = Hypotheses.start(len(ranking.limits))
     covered = None if coverage is None else coverage.attention(state)  # (n, S), of the steps so far
     while len(open_ones.inputs):
         forced = constraints.apply(log_probs, open_ones)
@@ -144,7 +153,6 @@ def _search(start, advance, take, constraints, ranking, beam_width, n, stops):
             log_probs, state = advance(take(state, rows), np.ascontiguousarray(open_ones.tokens[:, -1]))
             if covered is not None:
                 covered = covered[rows] + coverage.attention(state)
-    return found
 
 
 class _Ranking(NamedTuple):

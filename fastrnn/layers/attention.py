@@ -217,7 +217,7 @@ class Attention(Layer):
         sources = self._check_sources(sources, len(memory.offsets) - 1, batch)
         if self._query is not None:
             queries = self._query.forward(queries, training, by_rows=True)
-        contexts = backend.empty((steps, batch, self.memory_size), self.dtype)
+        contexts = backend.empty((steps, batch, memory.values.shape[1]), self.dtype)
         weights = backend.empty((steps, batch, memory.steps), self.dtype)
         backend.attention_forward(contexts, weights, queries, memory.keys, memory.values, self.parameters.get("score"),
                                   memory.offsets, sources, lengths, self.n_jobs)  # fmt: skip

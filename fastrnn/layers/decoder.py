@@ -150,7 +150,7 @@ class Decoder(Layer):
             self._keep(memory)
         return self._join(h, context), self._join_states(finals), weights
 
-    def step(self, x, state=None, memory=None, sources=None, check_finite=True):
+    def step(self, x, state=None, memory=None, sources=None, check_finite=True, joined=True):
         """Run all layers for one step of a batch, for prediction.
 
         Steps one after another give the outputs and states of `forward`; they are quick under `held_weights`. Threads
@@ -166,6 +166,8 @@ class Decoder(Layer):
             sequence b.
         check_finite : bool, default=True
             Whether to refuse NaN and infinity in x.
+        joined : bool, default=True
+            Whether y is one array; otherwise it is the pair of h (B, H) and the context (B, M), or None.
 
         Returns
         -------
@@ -194,7 +196,8 @@ class Decoder(Layer):
             above, final = self._layers[k].step(self._join(h, context), states[k], check_finite=False)
             h = self.backend.add(above, h) if self.residual else above
             finals.append(final)
-        return self._join(h, context), self._join_states(finals), weights
+        y = self._join(h, context) if joined else (h, context)
+        return y, self._join_states(finals), weights
 
     def backward(self, dy, dstate=None):
         """Propagate gradients back through the last `forward` with ``training=True``, and add to `grads`.
@@ -240,6 +243,11 @@ class Decoder(Layer):
     def held_weights(self):
         """Return the holder of weights that are prepared once for many predictions, as `Recurrent.held_weights`."""
         return self._held
+
+    @property
+    def is_held(self):
+        """Whether weights are held, so that products of `Embedded` inputs are computed once."""
+        return self._layers[0].held_weights().value is not None
 
     def forget(self):
         """Release what the last forward pass in training has kept; there is no `backward` after this."""

@@ -15,6 +15,7 @@ from fastrnn.text.tokens import START_ID
 from fastrnn.utils.recurrent import as_state, state_parts
 from fastrnn.utils.shared import Held
 
+_TABLE_ROWS = 4096  # tokens, at most, whose vectors are multiplied by the decoder's weights once for all
 _TIED_SCALE = 0.05  # of the initial vectors of an embedding that is the output too: logits begin small
 
 
@@ -89,12 +90,15 @@ class DecoderState(NamedTuple):
         The source of each sequence.
     weights : float64 array (n, S) or None
         Shares of the source's vectors in the context of the last step; None before a step, or without attention.
+    readout : array of the device (·, H) or None
+        Weight of the readout for h, where the memory has vectors that the rest of that weight has multiplied.
     """
 
     recurrent: object
     memory: object
     sources: np.ndarray
     weights: np.ndarray | None = None
+    readout: object = None
 
 
 class ScheduledSampling:
@@ -343,7 +347,34 @@ class DecoderNetwork(Network):
 
     def start(self, batch):
         """Return the `DecoderState` of the sources of a batch before the first token; `advance` reads ``<s>`` first."""
-        return within_memory(self, batch, lambda part: self._begin(self.encode_sources(part)))
+        return within_memory(self, batch, lambda part: self._multiplied(self._begin(self.encode_sources(part))))
+
+    def _multiplied(self, state):
+        """Return the state with a memory that the readout has multiplied, if nothing but the readout reads contexts.
+
+        Sources are shorter than what is written for them, all hypotheses counted: a product for each vector of a source
+        is cheaper than one for each context.
+        """
+        decoder, memory, backend = self.decoder, state.memory, self.backend
+        if memory is None or decoder.input_feeding or decoder.num_layers > 1:
+            return state
+        weight, size = self.readout.parameters["weight"], decoder.output_size - decoder.context_size
+        of_h, of_context = (
+            backend.take_rows(weight, np.arange(first, last), axis=1)
+            for first, last in ((0, size), (size, decoder.output_size))
+        )
+        values = backend.empty((memory.values.shape[0], weight.shape[0]), decoder.dtype)
+        backend.dense_forward(values, memory.values, of_context, None, decoder.n_jobs, by_rows=True)
+        return state._replace(memory=memory._replace(values=values), readout=of_h)
+
+    def _read_out(self, y, weight):
+        """Return what predicts the next token for `y`, the pair (h, context), see `DecoderState.readout`."""
+        (h, context), backend, readout = y, self.backend, self.readout
+        hidden = backend.empty(context.shape, readout.dtype)
+        backend.dense_forward(hidden, h, weight, readout.parameters["bias"], readout.n_jobs, by_rows=True)
+        hidden = backend.add(hidden, context)
+        backend.activate(hidden, "tanh")
+        return hidden
 
     def advance(self, state, tokens, listed=None):
         """Read one more token of each sequence.
@@ -362,9 +393,13 @@ class DecoderNetwork(Network):
             with their ids.
         state : DecoderState
         """
-        x = self.target_embedding.forward(tokens)
-        y, recurrent, weights = self.decoder.step(x, state.recurrent, state.memory, state.sources, check_finite=False)
-        h = self.readout.forward(y, by_rows=True)
+        embedding, multiplied = self.target_embedding, state.readout is not None
+        tabulated = self.decoder.is_held and embedding.num_embeddings <= _TABLE_ROWS
+        y, recurrent, weights = self.decoder.step(
+            embedding.embedded(tokens) if tabulated else embedding.forward(tokens), state.recurrent, state.memory,
+            state.sources, check_finite=False, joined=not multiplied,
+        )  # fmt: skip
+        h = self._read_out(y, state.readout) if multiplied else self.readout.forward(y, by_rows=True)
         log_probs = self.head.log_distribution(h) if listed is None else self.head.layer.most_probable(h, *listed)
         if weights is not None:
             weights = self.backend.to_numpy(weights).astype(np.float64)

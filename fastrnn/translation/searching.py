@@ -302,7 +302,8 @@ def candidates_of(
         with _mixed(decoder, language_model, weight, first) as decoder:
             results = beam_search(
                 *decoder, end_id=END_ID, beam_width=beam_width, n=n, length_penalty=length_penalty,
-                length_offset=length_offset, coverage=coverage, **constraints.of(rows),
+                length_offset=length_offset, coverage=coverage, greedy_first=not length_penalty,
+                **constraints.of(rows),
             )  # fmt: skip
         for row, result in zip(rows.tolist(), results, strict=True):
             found[row] = result

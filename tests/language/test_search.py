@@ -139,9 +139,10 @@ def naive_search(decoder, place, width, max_length, n, score, allowed, prefix=()
     prefix=st.lists(st.sampled_from([0, 1, 3]), max_size=3),
     stops=st.sampled_from([[], [[1, 3]], [[3], [0, 0]]]),
     covered=st.booleans(),
+    greedy_first=st.booleans(),
 )
 def test_what_is_found_is_that_of_a_naive_search(
-    seed, inputs, width, n, penalty, min_length, prefix, stops, covered
+    seed, inputs, width, n, penalty, min_length, prefix, stops, covered, greedy_first
 ):  # fmt: skip
     decoder, n, (power, offset) = random_tables(seed), min(n, width), penalty
     attention = np.random.RandomState(seed % 1000).dirichlet(np.ones(3), size=(3, 4))  # by input and last token
@@ -156,7 +157,7 @@ def test_what_is_found_is_that_of_a_naive_search(
     found = decoder.search(
         np.array(inputs, int), beam_width=width, n=n, max_length=limits, length_penalty=power, length_offset=offset,
         coverage=Coverage(0.3, attend, lengths) if covered else None, stops=stops, forbidden=[[1, 1], [0, 3, 0]],
-        min_length=min_length, prefixes=prefixes,
+        min_length=min_length, prefixes=prefixes, greedy_first=greedy_first,
     )  # fmt: skip
 
     def expected(place, source):
@@ -171,11 +172,17 @@ def test_what_is_found_is_that_of_a_naive_search(
             short = token == END and len(ids) < min_length
             return not short and (*ids[-1:], token) != (1, 1) and (*ids[-2:], token) != (0, 3, 0)
 
-        return naive_search(decoder, source, width, limits[place], n, score, allowed, prefixes[place], stops)
+        arguments = limits[place], n, score, allowed, prefixes[place], stops
+        best = naive_search(decoder, source, width, *arguments)
+        if greedy_first and width > 1:
+            greedy = naive_search(decoder, source, 1, *arguments)
+            best = [*greedy, *(entry for entry in best if entry not in greedy)]
+        return sorted(best, key=lambda entry: -entry[0])[:n]
 
     for place, (source, candidates) in enumerate(zip(inputs, found, strict=True)):
         wanted = expected(place, source)
         assert [candidate.ids for candidate in candidates] == [ids for _, _, ids in wanted]
+        assert len({tuple(candidate.ids) for candidate in candidates}) == len(candidates)
         np.testing.assert_allclose([candidate[:2] for candidate in candidates], [entry[:2] for entry in wanted],
                                    rtol=1e-12)  # fmt: skip
 
