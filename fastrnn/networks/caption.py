@@ -31,7 +31,7 @@ class CaptionNetwork(DecoderNetwork):
         super().__init__()
         options = {"random_state": random_state, "n_jobs": n_jobs, "device": device, "precision": precision,
                    "dtype": dtype}  # fmt: skip
-        self.attends, self.hidden, size = attention is not None, [], n_features
+        self.hidden, size = [], n_features
         for k, width in enumerate(hidden_layer_sizes):
             dense = self.add_layer(f"hidden_{k}", Dense(size, width, activation="relu", **options))
             self.hidden.append((dense, self.add_layer(f"hidden_dropout_{k}", Dropout(dropout, **options))))

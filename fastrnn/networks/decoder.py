@@ -156,6 +156,13 @@ class DecoderNetwork(Network):
     Embedding of the token before → recurrent layers, the lowest of which may attend to the source → dense with tanh →
     softmax (Wu et al. 2016). A subclass makes its encoder, calls `add_decoder`, and writes `encode_sources` and
     `encode_sources_backward`.
+
+    Attributes
+    ----------
+    attends : bool
+        Whether the decoder attends to the sources.
+    summary_size : int
+        Length of the vector of a source from which the decoder begins.
     """
 
     sampling = None  # a `ScheduledSampling`, or None
@@ -209,7 +216,7 @@ class DecoderNetwork(Network):
             Decoder(cell, embedding_size, hidden_size, num_layers, attending, input_feeding, dropout=dropout,
                     locked_dropout=locked_dropout, **recurrent, **options),
         )  # fmt: skip
-        self.summary_size = summary_size
+        self.summary_size, self.attends = summary_size, attention is not None
         self._add_bridge(summary_size, options)
         size = embedding_size if tie_weights else hidden_size
         self.readout = self.add_layer("readout", Dense(self.decoder.output_size, size, activation="tanh", **options))

@@ -152,8 +152,8 @@ class ProbabilityMixin(GuardedMixin):
             The model has no attention.
         """
         check_fitted(self, "network_")
-        if self.attention is None:
-            raise ValueError("align needs a model with attention, got attention=None.")
+        if not self.network_.attends:
+            raise ValueError("align needs a model with attention, this one was fitted with attention=None.")
         X = read_once(X)
         pairs = self.pairs(X, Y)
         weights, names = self._weights(pairs), self._source_tokens(X)

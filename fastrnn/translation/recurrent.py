@@ -241,7 +241,7 @@ class RNNTranslator(TorchTranslationMixin, SequenceWriter):
 
     @property
     def _replaces(self):
-        return self.replace_unknown and self.attention is not None
+        return self.replace_unknown and self.network_.attends
 
     def _forbidden(self):
         return [i for i in NEVER_WRITTEN if i != UNK_ID or not self._replaces]

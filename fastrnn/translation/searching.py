@@ -279,7 +279,7 @@ def candidates_of(
     for name, value in (("length_penalty", length_penalty), ("length_offset", length_offset),
                         ("coverage_penalty", coverage_penalty), ("weight", weight)):  # fmt: skip
         check_not_negative(name, value)
-    if coverage_penalty and first.attention is None:
+    if coverage_penalty and not first.network_.attends:
         raise ValueError(f"coverage_penalty must be 0 for a model without attention, got {coverage_penalty}.")
     if language_model is not None:
         if not isinstance(language_model, BaseLanguageModel):

@@ -75,8 +75,13 @@ def test_align_shows_where_the_decoder_looks(model):
         assert weights.sum(axis=1) == pytest.approx(1 if sources else 0, abs=1e-5)
     given = model.align(["two one"], ["2 2 2"])[0]
     assert given.targets == ["2", "2", "2", "</s>"]
-    with pytest.raises(ValueError, match="attention=None"):
-        copy.copy(model).set_params(attention=None).align(X)
+
+
+def test_a_model_without_attention_has_no_alignments():
+    model = RNNTranslator(**{**SMALL, "max_iter": 2}, attention=None).fit(X, Y)
+    with pytest.raises(ValueError, match="fitted with attention=None"):
+        model.set_params(attention="dot").align(X)
+    assert "<unk>" not in " ".join(model.predict(["never seen"]))
 
 
 def test_an_unknown_word_is_copied():
