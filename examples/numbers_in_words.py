@@ -3,6 +3,13 @@
 "two million forty" becomes "2000040": what is not said has to be written as zeros. A network without attention gets
 all words through one vector, the state of the encoder after the last word; the longer the number, the less of it comes
 through. With attention, every digit looks the words up that it needs.
+
+    python numbers_in_words.py
+    python numbers_in_words.py --plot why.png    # how far gradients reach, and where a network looks (needs matplotlib)
+
+The first chart of the plot shows why attention was invented: the gradient of the loss of the first digit by the states
+of the encoder (`fastrnn.inspection.gradient_flow`). That digit hangs on the first word, the farthest one, and without
+attention the gradient has to come back through all the others.
 """
 
 import argparse
@@ -10,6 +17,7 @@ import argparse
 import numpy as np
 
 from fastrnn import RNNTranslator
+from fastrnn.inspection import AttentionDisplay, GradientFlowDisplay
 from fastrnn.metrics import exact_match
 
 ONES = ("one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
@@ -54,6 +62,17 @@ def draw(n, fewest, most, random):
     return X, y
 
 
+def plot(path, models, X, y, said):
+    """Draw the gradient flow of both networks from the first digit of numbers, and the attention for one number."""
+    from matplotlib.figure import Figure
+
+    left, right = Figure(figsize=(13, 5), layout="constrained").subplots(1, 2)
+    for name, model in models.items():
+        GradientFlowDisplay.from_estimator(model, X, y=y, step=0, name=name, ax=left)
+    AttentionDisplay.from_estimator(models["with attention"], said, name="attention", ax=right)
+    left.figure.savefig(path, dpi=120)
+
+
 def main():
     """Train both networks, and print how many numbers they write without a mistake."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -61,13 +80,15 @@ def main():
     parser.add_argument("--words", type=int, default=60, help="of the longest numbers")
     parser.add_argument("--hidden-size", type=int, default=128)
     parser.add_argument("--max-iter", type=int, default=20)
+    parser.add_argument("--plot", metavar="OUT.png", help="draw gradient flow and attention (needs matplotlib)")
     arguments = parser.parse_args()
     random = np.random.default_rng(0)
     X, y = draw(arguments.numbers, FEWEST, arguments.words, random)
     lengths = sorted({*range(FEWEST, arguments.words, 10), arguments.words})
     tests = {length: draw(200, length, length, random) for length in lengths}
+    models = {}
     for name, attention in (("with attention", "additive"), ("without", None)):
-        model = RNNTranslator(
+        models[name] = model = RNNTranslator(
             attention=attention, tokenizer=("whitespace", "chars"), embedding_size=64,
             hidden_size=arguments.hidden_size, max_iter=arguments.max_iter, learning_rate_init=2e-3, random_state=0,
         ).fit(X, y)  # fmt: skip
@@ -76,6 +97,9 @@ def main():
             print(f"    {length:3} words: {exact_match(digits, model.predict(words)):6.1%} right")
         said = tests[max(tests)][0][0]
         print(f"    {said}\n    {model.predict([said])[0]}")
+    if arguments.plot:
+        longest, shortest = tests[max(tests)], tests[FEWEST]
+        plot(arguments.plot, models, longest[0][:20], longest[1][:20], shortest[0][0])
 
 
 if __name__ == "__main__":

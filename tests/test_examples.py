@@ -162,9 +162,11 @@ def test_chorales_of_music21():
     assert {number % 12 for _, _, number in pieces[0]} >= {0, 4, 7}  # C major, whatever its key was
 
 
-def test_numbers_in_words(monkeypatch, capsys):
+def test_numbers_in_words(monkeypatch, capsys, tmp_path):
+    picture = tmp_path / "why.png"
     five, six, *_ = figures("numbers_in_words.py", monkeypatch, capsys, "--numbers", "1000", "--words", "6",
-                            "--hidden-size", "32", "--max-iter", "24")[1::2]  # fmt: skip
+                            "--hidden-size", "32", "--max-iter", "24", "--plot", str(picture))[1::2]  # fmt: skip
+    assert imread(picture).std() > 0
     assert min(five, six) > 30  # as few numbers as these teach little without attention
 
 
