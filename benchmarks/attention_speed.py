@@ -5,11 +5,12 @@ python -m benchmarks.attention_speed [--parts step steps decoder] [--threads 1] 
 "step": one query of each of 64 sequences attends to 30 vectors of 256 numbers, whose keys are given; forward and
 backward with the gradients of queries, keys, vectors and parameters. "steps": 14 queries of each sequence at once. Both
 sides begin with the same numbers and give the same results. "decoder": forward and backward of a GRU decoder of 256
-units over 14 steps, which attends to 14 vectors after the recurrent layer, as a multiple of the same decoder without
-attention.
+units over 14 steps, which attends to 14 vectors after the recurrent layer or with input feeding, as a multiple of the
+same decoder without attention.
 """
 
 import argparse
+import itertools
 
 import numpy as np
 
@@ -82,10 +83,11 @@ def print_decoder(threads, rounds):
     rng = np.random.default_rng(0)
     x, memory = (rng.standard_normal((STEPS, BATCH, SIZE), "f4") for _ in range(2))
     state = np.zeros((1, BATCH, SIZE), "f4")
-    names, passes = [None, "dot", "general", "additive"], []
-    for score in names:
+    names = [(None, False), *itertools.product(("dot", "general", "additive"), (False, True))]
+    passes = []
+    for score, feeding in names:
         attention = None if score is None else Attention(SIZE, SIZE, score, random_state=0, n_jobs=threads)
-        decoder = Decoder("gru", SIZE, SIZE, attention=attention, input_feeding=False, random_state=0, n_jobs=threads)
+        decoder = Decoder("gru", SIZE, SIZE, attention=attention, input_feeding=feeding, random_state=0, n_jobs=threads)
         dy = np.ones((STEPS, BATCH, decoder.output_size), "f4")
 
         def run(attention=attention, decoder=decoder, dy=dy):
@@ -95,7 +97,8 @@ def print_decoder(threads, rounds):
 
         passes.append(run)
     times = np.median(interleaved(passes, rounds)[0], axis=0)
-    for name, seconds in zip(names, times, strict=True):
+    for (score, feeding), seconds in zip(names, times, strict=True):
+        name = f"{score}, with input feeding" if feeding else score
         print(f"decoder, attention {name}: {1e3 * seconds:.2f} ms, {seconds / times[0]:.2f} times", flush=True)
 
 

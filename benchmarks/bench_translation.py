@@ -3,7 +3,7 @@
 import numpy as np
 
 from fastrnn import RNNTranslator
-from fastrnn.layers import Attention
+from fastrnn.layers import Attention, Decoder
 from fastrnn.layers.attention import SCORES
 
 
@@ -26,6 +26,40 @@ class AttentionSpeed:
     def time_training(self, score, queries):
         self.layer.forward(self.queries, self.memory, training=True)
         self.layer.backward(self.d_contexts)
+
+
+class DecoderSpeed:
+    """A GRU decoder of 256 units over 14 steps of 64 sequences, which attend to 14 vectors each."""
+
+    params = (("additive", "dot", None), (False, True))
+    param_names = ("attention", "input_feeding")
+
+    def setup(self, attention, input_feeding):
+        if input_feeding and attention is None:
+            raise NotImplementedError  # nothing is fed
+        rng = np.random.default_rng(0)
+        self.x, self.vectors = rng.standard_normal((2, 14, 64, 256), "f4")
+        self.attention = None if attention is None else Attention(256, 256, attention, random_state=0)
+        self.decoder = Decoder("gru", 256, 256, 1, self.attention, input_feeding, random_state=0)
+        self.dy = np.ones((14, 64, self.decoder.output_size), "f4")
+        self.sources = np.repeat(np.arange(64), 5)
+        self.row = rng.standard_normal((len(self.sources), 256), "f4")
+        self.time_training(attention, input_feeding)  # compiles
+        self.time_14_steps(attention, input_feeding)
+
+    def _read(self, training=False):
+        return None if self.attention is None else self.attention.read(self.vectors, training=training)
+
+    def time_training(self, attention, input_feeding):
+        self.decoder.forward(self.x, None, self._read(training=True), training=True)
+        self.decoder.backward(self.dy)
+
+    def time_14_steps(self, attention, input_feeding):
+        """`Decoder.step` of five hypotheses a sequence, the weights held."""
+        memory, state = self._read(), None
+        with self.decoder.held_weights():
+            for _ in range(14):
+                _, state, _ = self.decoder.step(self.row, state, memory, self.sources)
 
 
 class Translators:

@@ -239,6 +239,8 @@ def concatenate(arrays, axis=0):
     rows, inner = math.prod(shape[:axis]), math.prod(shape[axis + 1 :])
     for array in arrays:
         array, columns = asarray(array, dtype), array.shape[axis] * inner
+        if array.size == 0:
+            continue
         if rows == 1:
             device().copy(out.line.part(begin, begin + columns), array)
         else:

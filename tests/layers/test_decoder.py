@@ -120,6 +120,30 @@ def test_threads_do_not_change_bits(monkeypatch):
         np.testing.assert_array_equal(one, several)
 
 
+@pytest.mark.cpu
+def test_chunks_of_steps_do_not_matter(monkeypatch):
+    results = []
+    for most in (1 << 20, 1):
+        monkeypatch.setattr("fastrnn.kernels.recurrent_plan._CHUNK_BYTES", most)
+        monkeypatch.setattr("fastrnn.kernels.recurrent_plan._BACKWARD_BYTES", most)
+        p = problem(CASES["gru"])
+        predicted, y = forward(p)[0], forward(p, training=True)[0]
+        results.append([predicted, y, *p["decoder"].backward(p["dy"]), *p["decoder"].grads.values()])
+    for one, several in zip(*results, strict=True):
+        np.testing.assert_allclose(one, several, atol=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(0, 2), (3, 0)])
+def test_batches_may_be_empty(shape):
+    decoder = problem(CASES["gru"])["decoder"]
+    memory = decoder.attention.read(np.ones((SOURCE_STEPS, shape[1], decoder.context_size)), training=True)
+    y, state, weights = decoder.forward(np.ones((*shape, INPUTS)), None, memory, training=True)
+    dx, d_state, d_memory = decoder.backward(np.ones(y.shape), state)
+    assert (y.shape, weights.shape) == ((*shape, decoder.output_size), (*shape, SOURCE_STEPS))
+    assert (dx.shape, d_state.shape) == ((*shape, INPUTS), state.shape)
+    assert not np.any(d_memory)
+
+
 @pytest.mark.parametrize("case", ["gru", "projected", "without feeding"])
 def test_steps_that_share_sources_equal_a_pass(case):
     p = problem(CASES[case])
