@@ -58,7 +58,8 @@ def read_gradients(attended, attention, packing, room):
     contexts, scores = (room.take(f"d_{name}", *getattr(attention, name).shape) for name in ("contexts", "weights"))
     gather(contexts, given.reshaped((given.shape[0] * given.shape[1], given.shape[2])), rows)
     queries = None if attention.queries is None else room.take("d_queries", *attention.queries.shape)
-    return AttentionGradients(contexts, scores, queries)
+    slopes = None if attention.score is None else room.take("slopes", *attention.keys.shape)
+    return AttentionGradients(contexts, scores, queries, slopes)
 
 
 class AttentionStage:
@@ -105,7 +106,7 @@ class AttentionStage:
     def backward(self, gradients, memory, weights):
         """Return a function of a step, once its gates are gradients, that adds to the gradient of h before it."""
         attention, d_h = memory.attention, _plane_of_h(gradients.states)
-        d_contexts, d_scores, d_queries = gradients.attention
+        d_contexts, d_scores, d_queries, _ = gradients.attention
         _, shares, queries, keys, values, score, spans, weight, _ = attention
         products = [
             RowProduct(Matrix(d_contexts), own, columns, add=True, precision=self._precision)
@@ -142,7 +143,7 @@ def _plane_of_h(states):
     return states.part(0, 1).reshaped(states.shape[1:])
 
 
-def add_gradients(attended, gradients, memory, before, packing, room, precision):
+def add_gradients(attended, gradients, memory, before, packing, precision):
     """Add to the gradients of an `Attended` of gradients all that the time loop has left.
 
     Parameters
@@ -153,15 +154,16 @@ def add_gradients(attended, gradients, memory, before, packing, room, precision)
     before : Array or Matrix (R, P)
         h before each row.
     packing : Packing
-    room : Room
     precision : str
     """
     _, shares, queries, keys, values, score, spans, weight, _ = memory.attention
-    slopes = None if score is None else room.zeros("slopes", *keys.shape)
-    rows = packing.uploaded("offsets")
-    inputs = shares, _plane_of_h(memory.states) if weight is None else queries, keys, values, score, spans
-    add_source_gradients(attended.keys, attended.values, attended.score, slopes, gradients.scores, gradients.contexts,
-                         *inputs, rows, packing.uploaded("rows_before") if weight is None else rows)  # fmt: skip
+    if gradients.slopes is not None:
+        device().clear(gradients.slopes)
+    rows, rows_before = packing.uploaded("offsets"), packing.uploaded("rows_before")
+    of_step, rows_of_step = (_plane_of_h(memory.states), rows_before) if weight is None else (queries, rows)
+    inputs = shares, of_step, keys, values, score, spans, rows, rows_of_step
+    add_source_gradients(attended.keys, attended.values, attended.score, gradients.slopes, gradients.scores,
+                         gradients.contexts, *inputs)  # fmt: skip
     if weight is not None:
         gemm(attended.weight_query, gradients.queries, before, transpose_a=True, add=True, precision=precision)
         if attended.bias is not None:

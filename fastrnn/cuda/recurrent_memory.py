@@ -67,6 +67,7 @@ class AttentionGradients(NamedTuple):
     contexts: object  # (R, M), in: by what reads the contexts of the output; out: by all
     scores: object  # (R, S)
     queries: object  # (R, A), or None where they are added to the gradient of h
+    slopes: object  # scratch for that of the score, of the shape of the keys, or None
 
 
 class Gradients(NamedTuple):

@@ -261,7 +261,7 @@ class Direction:
         )
         if attended is not None:
             before = self._previous(self._planes(memory.states)[0], packing, room)
-            add_gradients(attended, gradients.attention, memory, before, packing, room, weights.precision)
+            add_gradients(attended, gradients.attention, memory, before, packing, weights.precision)
         if rows is None:
             sums = room.zeros("sums", len(vectors), weights.width)
             embedding_backward(sums, gates, ids, -1)

@@ -1,5 +1,7 @@
 """Attention in the time loop on the GPU against the backend of `tests.numpy_backend`: results and all gradients."""
 
+from unittest import mock
+
 import numpy as np
 import pytest
 
@@ -81,6 +83,20 @@ def test_stages_and_options_on_a_ragged_batch(cell, score, options):
 
 def test_passes_with_the_same_arrays_are_repeated():
     assert_equal("gru", "additive", passes=3)
+
+
+@pytest.mark.parametrize("score", ["additive", "dot"])
+def test_a_pass_is_one_graph_from_the_second_on(score, ops):
+    options = {"random_state": 0, "device": "cuda"}
+    layer = Decoder("lstm", INPUTS, HIDDEN, 1, Attention(HIDDEN, HIDDEN, score, **options), **options)
+    graphs, found = [], ops.device()
+    with mock.patch.object(found, "graph", wraps=found.graph) as captured:
+        for number in range(3):
+            x, memory = random(STEPS, BATCH, INPUTS, seed=number), random(4, BATCH, HIDDEN, seed=number)
+            y, _, _ = layer.forward(x, None, layer.attention.read(memory, SOURCE_LENGTHS, training=True), None, True)
+            layer.backward(y)
+            graphs.append(captured.call_count)
+    assert graphs == [0, 2, 2]  # one forward, one backward
 
 
 @pytest.mark.parametrize("lengths", [[0, 0, 0], [0, 3, 0]], ids=str)
