@@ -57,7 +57,8 @@ class FeatureReader:
         parts, has_regions = _parts(X, self.n_features)
         if parts and has_regions != self.has_regions:
             expected = "region vectors, (n, R, D) or a list of (R_i, D)," if self.has_regions else "an array (n, D)"
-            raise ValueError(f"X must be {expected} as in the training, got {shown(X)}.")
+            advice = ": put the regions of a single example into a list, [X]" if self.has_regions else ""
+            raise ValueError(f"X must be {expected} as in the training, got {shown(X)}{advice}.")
         return self._encode(parts)
 
     def _encode(self, parts):

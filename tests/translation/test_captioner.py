@@ -9,8 +9,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import fastrnn
-from fastrnn import RNNCaptioner
+from fastrnn import NGramLanguageModel, RNNCaptioner
 from fastrnn.inspection import attention
+from fastrnn.translation import predict_together
 
 SMALL = {
     "hidden_size": 16,
@@ -80,6 +81,18 @@ def test_it_looks_at_the_region_that_it_names(model):
     result = attention(model, X[0])
     assert result.targets[:-1] == model.predict(X[:1])[0].split()
     assert result.weights.shape == (len(result.targets), len(X[0]))
+
+
+def test_options_of_the_search(model):
+    X, y = things(6, seed=1)
+    plain = model.predict(X)
+    assert all(text.startswith("red") for text in model.predict(X, prefix=["red"] * len(X)))
+    assert not any("blue" in text for text in model.predict(X, forbidden=["blue"]))
+    assert [best.text for best, *_ in model.beam_search(X, 2)] == plain
+    assert len(model.sample(X, 3, random_state=0)[0]) == 3
+    assert predict_together([model, model], X) == plain
+    counts = NGramLanguageModel(2, smoothing="add_k").fit(y)
+    assert model.predict(X, language_model=counts, weight=0.0) == plain
 
 
 def test_vectors_become_lists_of_labels(of_vectors):
@@ -171,6 +184,8 @@ def test_what_does_not_fit_the_model(model, of_vectors):
         model.predict(np.ones((2, 4)))
     with pytest.raises(ValueError, match=r"X\[0\] must have shape \(R, 4\) as the others have, got \(2, 3\)"):
         model.predict([np.ones((2, 3))])
+    with pytest.raises(ValueError, match=r"got an array of shape \(2, 4\): put the regions of a single example into a"):
+        model.predict(np.ones((2, 4)))
     with pytest.raises(ValueError, match="X must have 2 features as in the training, got 3"):
         vectors.predict(np.ones((2, 3)))
     with pytest.raises(ValueError, match="align needs a model"):
