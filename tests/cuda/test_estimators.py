@@ -22,6 +22,7 @@ from fastrnn import (
     MeanEmbeddingClassifier,
     NeuralCacheLanguageModel,
     NGramLanguageModel,
+    RNNCaptioner,
     RNNClassifier,
     RNNLanguageModel,
     RNNRegressor,
@@ -59,6 +60,12 @@ def translator(device, **options):
     defaults = {"embedding_size": 3, "hidden_size": 4, "batch_size": 2, "max_iter": 1, "input_feeding": False,
                 "random_state": 0}  # fmt: skip
     return RNNTranslator(**{**defaults, **options}, device=device)
+
+
+def captioner(device, **options):
+    defaults = {"embedding_size": 3, "hidden_size": 4, "hidden_layer_sizes": (4,), "batch_size": 2, "max_iter": 1,
+                "random_state": 0}  # fmt: skip
+    return RNNCaptioner(**{**defaults, **options}, device=device)
 
 
 def step_regressor(device, **options):
@@ -104,6 +111,8 @@ FITS = {
         device, input_feeding=True, dropout=0.2, embedding_dropout=0.1, label_smoothing=0.1, averaging="ema",
         share_vocabulary=True, tie_weights=True, max_iter=2
     ).fit(TEXTS, TEXTS[::-1], [1, 2, 1, 1], X_val=TEXTS[:2], y_val=TEXTS[:2]),
+    "captions": lambda device: captioner(device, dropout=0.2, attention="dot", max_iter=2).fit(SERIES, TEXTS[:3]),
+    "captions of vectors": lambda device: captioner(device, attention=None).fit(SERIES[0], TEXTS[:2]),
     "numbers for each step": lambda device: step_regressor(device, max_iter=2).fit(SERIES, SERIES),
 }  # fmt: skip
 
@@ -131,6 +140,7 @@ def models():
         "tags": tagger("cpu").fit(SENTENCES, TAGS),
         "causal": tagger("cpu", output="crf", bidirectional=False).fit(SENTENCES, TAGS),
         "steps": step_regressor("cpu", max_iter=1).fit(SERIES, SERIES),
+        "captions": captioner("cpu").fit(SERIES, TEXTS[:3]),
         "translations": translator("cpu", max_iter=20, learning_rate_init=0.05).fit(TEXTS, TEXTS[::-1]),
     }
     return {
@@ -175,8 +185,15 @@ USES = {
         *(part.weights for part in of["translations"].align(TEXTS)),
         [found.log_prob for (found,) in of["translations"].beam_search(TEXTS[:2], 1, beam_width=2, max_length=2)],
     ],
+    "captions": lambda of: [
+        of["captions"].score_samples(SERIES, TEXTS[:3]),
+        *(part.weights for part in of["captions"].align(SERIES, TEXTS[:3])),
+    ],
     "explanations": lambda of: [inspection.explain(of[name], "a b").contributions for name in ("texts", "means")],
-    "gradient flow": lambda of: [inspection.gradient_flow(of["texts"], TEXTS[:2]).norms],
+    "gradient flow": lambda of: [
+        inspection.gradient_flow(of["texts"], TEXTS[:2]).norms,
+        inspection.gradient_flow(of["translations"], TEXTS[:2], y=TEXTS[:2], step=0).norms,
+    ],
     "hidden states": lambda of: [inspection.hidden_states(of["lm"], TEXTS[:1]).values["h"]],
     "gates": lambda of: [inspection.gate_activations(of["texts"], TEXTS[0]).values],
     "singular values": lambda of: [inspection.singular_values(of["lm"]).values],
