@@ -111,19 +111,21 @@ class Vocabulary:
         self.fit_encode_corpus(token_lists)
         return self
 
-    def fit_encode_corpus(self, token_lists):
+    def fit_encode_corpus(self, token_lists, name="X"):
         """Learn the tokens of a text and encode it, in one pass: faster than `fit`, then `encode_corpus`.
 
         Parameters
         ----------
         token_lists : iterable of list of str
+        name : str
+            The argument's name in messages.
 
         Returns
         -------
         ids, offsets : as from `encode_corpus`
         """
         everything = Vocabulary()
-        ids, offsets = everything.extend_encode_corpus(token_lists)
+        ids, offsets = everything.extend_encode_corpus(token_lists, name)
         new_ids = self.fit_counts(everything.tokens, np.bincount(ids, minlength=len(everything)))
         return new_ids[ids], offsets
 
@@ -151,33 +153,37 @@ class Vocabulary:
         self._set_tokens(itertools.compress(tokens, kept))
         return np.where(kept, np.cumsum(kept, dtype=np.int32) - np.int32(1), np.int32(UNK_ID))
 
-    def extend_encode_corpus(self, token_lists):
+    def extend_encode_corpus(self, token_lists, name="X"):
         """Add all new tokens of a text, whatever the limits, and encode the text.
 
         Parameters
         ----------
         token_lists : iterable of list of str
+        name : str
+            The argument's name in messages.
 
         Returns
         -------
         ids, offsets : as from `encode_corpus`
         """
-        ((ids, offsets),) = self.extend_encode_batches([token_lists])
+        ((ids, offsets),) = self.extend_encode_batches([token_lists], name)
         return ids, offsets
 
-    def extend_encode_batches(self, batches):
+    def extend_encode_batches(self, batches, name="X"):
         """Add all new tokens of a text that comes in batches, and encode it; the tokens are added at the end.
 
         Parameters
         ----------
         batches : iterable of (iterable of list of str)
+        name : str
+            The argument's name in messages.
 
         Yields
         ------
         ids, offsets : as from `encode_corpus`, for each batch
         """
         grown = defaultdict(itertools.count(len(self)).__next__, self._ids)
-        yield from _encode_batches(batches, grown)
+        yield from _encode_batches(batches, grown, name)
         self._set_tokens(grown)
 
     def encode(self, tokens):
@@ -362,11 +368,11 @@ def _read_json(path):
     return tokens, limits
 
 
-def _encode_batches(batches, ids_of):
+def _encode_batches(batches, ids_of, name="X"):
     """Yield ids and offsets of each batch; messages number the sentences through all batches."""
     n_sentences = 0
     for batch in batches:
-        ids, offsets = _encode_sentences(batch, ids_of, n_sentences)
+        ids, offsets = _encode_sentences(batch, ids_of, n_sentences, name)
         n_sentences += len(offsets) - 1
         yield ids, offsets
 

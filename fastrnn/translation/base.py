@@ -46,7 +46,7 @@ class SequenceWriter(
 
     @abc.abstractmethod
     def _learn_data(self, X, y):
-        """Return a reader of sources, the sources of X, and a `TextTarget`, which are learned from pairs."""
+        """Return a reader of sources, the sources of X, a `TextTarget` and the closed targets, learned from pairs."""
 
     @abc.abstractmethod
     def _make_network(self, reader, target, vectors, random_state):
@@ -123,11 +123,10 @@ class SequenceWriter(
             raise ValueError("This estimator requires y to be passed, but the target y is None.")
         X, y = read_once(X), read_once(y)
         if learned is None:
-            reader, sources, target = self._learn_data(X, y)
+            reader, sources, target, closed = self._learn_data(X, y)
         else:
             reader, target = learned.reader, learned.target
-            sources = reader.read(X)
-        closed = target.encode(y)
+            sources, closed = reader.read(X), target.encode(y)
         check_lengths("X and y", X, sources, closed)
         weights = check_sample_weight(sample_weight, len(closed))
         targets = target.cut(closed)

@@ -191,7 +191,7 @@ class RNNCaptioner(SequenceWriter):
 
     def _learn_data(self, X, y):
         reader, sources = FeatureReader.learn(X)
-        return reader, sources, learn_target(y, self._target_options())
+        return reader, sources, *learn_target(y, self._target_options())
 
     def _restored_reader(self, content, arrays):
         return FeatureReader.from_learned(content, arrays)

@@ -222,8 +222,7 @@ class RNNTranslator(TorchTranslationMixin, SequenceWriter):
 
     def _learn_data(self, X, y):
         options = self._source_options(), self._target_options()
-        reader, target = learn_sides(X, y, options, self.share_vocabulary)
-        return reader, reader.read(X), target
+        return learn_sides(X, y, options, self.share_vocabulary)
 
     def _restored_reader(self, content, arrays):
         return SourceReader.from_learned(content, self._source_options())

@@ -112,7 +112,8 @@ class TextSide:
 
     Parameters
     ----------
-    vocabulary : Vocabulary
+    vocabulary : Vocabulary or None
+        None until `learn` sets it.
     options : dict
         As from `side_options`; the tokenizer is one that `fastrnn.text.get_tokenizer` takes, or None for tokens.
     kind : {"strings", "tokens", "numbers"}
@@ -145,9 +146,10 @@ class TextSide:
         """Return the ids of lists of tokens, and offsets, see `Vocabulary.encode_corpus`."""
         return self.vocabulary.encode_corpus(tokens, name=name)
 
-    def learn(self, tokens):
-        """Learn the vocabulary of lists of tokens."""
-        self.vocabulary = Vocabulary(self.options["min_count"], self.options["max_vocab"]).fit(tokens)
+    def learn(self, tokens, name):
+        """Learn the vocabulary of lists of tokens; return their ids and offsets."""
+        self.vocabulary = Vocabulary(self.options["min_count"], self.options["max_vocab"])
+        return self.vocabulary.fit_encode_corpus(tokens, name)
 
     def get_learned(self):
         """Return the plain values and the arrays that a file keeps."""
@@ -183,7 +185,7 @@ class SourceReader:
 
     def read(self, X):
         """Return texts or lists of tokens as `Sequences`, cut to `max_length`."""
-        return self.sequences(self.read_tokens(X))
+        return self.sequences(*self.side.encode(self.read_tokens(X), "X"))
 
     def read_tokens(self, X):
         """Return the tokens of texts or lists of tokens, not cut."""
@@ -196,10 +198,10 @@ class SourceReader:
         tokens = self.read_tokens(X)
         return tokens if most is None else [part[:most] if cuts_end else part[-most:] for part in tokens]
 
-    def sequences(self, tokens):
-        """Return lists of tokens as `Sequences`."""
+    def sequences(self, ids, offsets):
+        """Return ids as `Sequences`, cut to `max_length`."""
         keep = "start" if self.options["truncation"] == "end" else "end"
-        return Sequences(*self.side.encode(tokens, "X")).truncated(self.options["max_length"], keep)
+        return Sequences(ids, offsets).truncated(self.options["max_length"], keep)
 
     def get_learned(self):
         """Return the plain values and the arrays that a file keeps."""
@@ -242,11 +244,7 @@ class TextTarget:
     def encode(self, y, name="y"):
         """Return targets as `Sequences` of ids, each closed by ``</s>``; `name` is that of the argument."""
         texts, _ = read_texts(y, self.options["encoding"], name)
-        return self.sequences(self.side.tokenize(texts, name), name)
-
-    def sequences(self, tokens, name="y"):
-        """Return lists of tokens as closed `Sequences`."""
-        return Sequences(*close_sentences(*self.side.encode(tokens, name)))
+        return Sequences(*close_sentences(*self.side.encode(self.side.tokenize(texts, name), name)))
 
     def cut(self, sequences):
         """Return sequences of at most `max_length` tokens, for training; those that are cut have no end."""
@@ -276,22 +274,27 @@ class TextTarget:
 
 
 def learn_target(y, options):
-    """Return the `TextTarget` that learns its vocabulary from targets.
+    """Learn the vocabulary of targets.
 
     Parameters
     ----------
     y : iterable of (str, list of str or list of int)
     options : dict
         See `side_options`.
+
+    Returns
+    -------
+    target : TextTarget
+    targets : Sequences
+        As ``target.encode(y)``.
     """
     texts, kind = read_texts(y, options["encoding"], "y")
-    side, tokens = _new_side(texts, kind, _with_tokenizer(options, texts, kind, "y"), "y")
-    side.learn(tokens)
-    return _target(side, tokens)
+    side = TextSide(None, _with_tokenizer(options, texts, kind, "y"), kind)
+    return _target(side, *side.learn(side.tokenize(texts, "y", learning=True), "y"))
 
 
 def learn_sides(X, y, options, share):
-    """Return the reader of sources and the target that learn their vocabularies from pairs.
+    """Learn the vocabularies of pairs.
 
     Parameters
     ----------
@@ -304,7 +307,11 @@ def learn_sides(X, y, options, share):
     Returns
     -------
     reader : SourceReader
+    sources : Sequences
+        As ``reader.read(X)``.
     target : TextTarget
+    targets : Sequences
+        As ``target.encode(y)``.
     """
     names = ("X", "y")
     data = [read_texts(texts, options[k]["encoding"], names[k]) for k, texts in enumerate((X, y))]
@@ -312,29 +319,24 @@ def learn_sides(X, y, options, share):
         options = [_with_tokenizer(options[0], data[0][0] + data[1][0], data[0][1], "X")] * 2
     else:
         options = [_with_tokenizer(options[k], *data[k], names[k]) for k in (0, 1)]
-    (reader, sources), (side, targets) = (_new_side(*data[k], options[k], names[k]) for k in (0, 1))
-    reader.learn(sources + targets if share else sources)
+    sides = [TextSide(None, options[k], data[k][1]) for k in (0, 1)]
+    tokens = [side.tokenize(data[k][0], names[k], learning=True) for k, side in enumerate(sides)]
+    encoded = [side.learn(tokens[k], names[k]) for k, side in enumerate(sides)]
     if share:
-        side.vocabulary = reader.vocabulary
-    else:
-        side.learn(targets)
-    return SourceReader(reader), _target(side, targets)
+        sides[0].learn(tokens[0] + tokens[1], "X")
+        sides[1].vocabulary = sides[0].vocabulary
+        encoded = [side.encode(tokens[k], names[k]) for k, side in enumerate(sides)]
+    reader = SourceReader(sides[0])
+    return reader, reader.sequences(*encoded[0]), *_target(sides[1], *encoded[1])
 
 
-def _new_side(texts, kind, options, name):
-    """Return a side without a vocabulary, and the tokens of its texts."""
-    side = TextSide(Vocabulary(), options, kind)
-    tokens = side.tokenize(texts, name, learning=True)
-    side.encode(tokens, name)  # raises for reserved tokens
-    return side, tokens
-
-
-def _target(side, tokens):
-    """Return the target of a side whose vocabulary is learned."""
-    if tokens and len(side.vocabulary) == len(SPECIAL_TOKENS):
+def _target(side, ids, offsets):
+    """Return the target of a side whose vocabulary is learned, and the closed targets."""
+    if len(offsets) > 1 and len(side.vocabulary) == len(SPECIAL_TOKENS):
         least = side.options["min_count"]
         raise ValueError(f"y has no token that appears min_count={least} times: there is nothing to learn.")
-    return TextTarget(side, 1 + max(map(len, tokens), default=0))
+    targets = Sequences(*close_sentences(ids, offsets))
+    return TextTarget(side, int(targets.lengths.max(initial=1))), targets
 
 
 def _with_tokenizer(options, texts, kind, name):
