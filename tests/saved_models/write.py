@@ -207,8 +207,8 @@ MODELS = {
         lambda: translator(TOKENS, TAGS, tokenizer=None, attention=None, cell="rnn", bidirectional=False),
         {"predict": "tokens", "transform": "tokens"}),
     "captioner_regions": (
-        lambda: RNNCaptioner(**{**SMALL, "hidden_size": 8}, hidden_layer_sizes=(6,), input_feeding=False, dropout=0.0,
-                             batch_size=2).fit(SERIES, PLACES),
+        lambda: RNNCaptioner(**{**SMALL, "hidden_size": 8, "max_iter": 25}, hidden_layer_sizes=(6,), dropout=0.0,
+                             input_feeding=False, batch_size=2).fit(SERIES, PLACES),
         {"predict": "series", "transform": "series"}),
     "translator_numbers": (
         lambda: translator(IDS, [ids[::-1] for ids in IDS], input_feeding=True, attention="general", max_iter=60),
