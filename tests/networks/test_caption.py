@@ -26,6 +26,7 @@ def problem(attention, hidden_layer_sizes=(5,), cell="gru", dtype="float64", **o
     return network, PairBatch(sources, np.arange(4), INPUTS, TARGETS, np.array([3, 2, 1, 3]), weights)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("attention", "hidden_layer_sizes", "cell"),
     [

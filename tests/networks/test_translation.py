@@ -67,6 +67,7 @@ CASES = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("case", CASES)
 def test_gradients_by_central_differences(case):
     net, batch = network(**CASES[case]), pairs().batch(np.arange(4))
