@@ -6,6 +6,7 @@ they add a target (see `fastrnn.estimators.targets`), a network, and their own `
 """
 
 import abc
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -77,7 +78,7 @@ class BaseSequenceEstimator(PlacedMixin, FilesMixin, BaseEstimator, abc.ABC):
     _text_reader = TextReader
     _embedding_scale = 0.1  # standard deviation of new vectors
     _targets = TARGETS  # classes of targets by the kind that a file names
-    _fewest_batches, _fewest_epochs = 1200, 4  # of a training with max_iter="auto"
+    _fewest_batches, _fewest_epochs, _most_epochs = 1200, 4, math.inf  # of a training with max_iter="auto"
     _schedule = "plateau"  # of the learning rate in `fit`
     _unit = "sequences"  # elements that the loss is a mean of
 
@@ -170,7 +171,8 @@ class BaseSequenceEstimator(PlacedMixin, FilesMixin, BaseEstimator, abc.ABC):
         max_iter = self.max_iter
         if max_iter == "auto":
             batches = -(-len(examples.rows) // self.batch_size)
-            max_iter = max(self._fewest_epochs, -(-self._auto_batches(learned.target) // batches))
+            enough = -(-self._auto_batches(learned.target) // batches)
+            max_iter = min(max(self._fewest_epochs, enough), self._most_epochs)
         return self._train(learned, examples, held_out, self._new_optimizer(), max_iter, random_state, self._schedule,
                            checkpoint)  # fmt: skip
 

@@ -51,7 +51,8 @@ class RNNTranslator(TorchTranslationMixin, SequenceWriter):
         Cuts texts: "words", "whitespace", "chars" or "bytes", see `fastrnn.text.get_tokenizer`; "subwords", which are
         learned in `fit` by `fastrnn.text.train_subwords` (extra ``subwords``), for both sides together with
         `share_vocabulary`; a callable, or a tokenizer of the library tokenizers. None is for lists of tokens, which the
-        others take as they are.
+        others take as they are. Predicted words are joined with the spaces of English; the other tokenizers keep the
+        spaces of the targets.
     vocab_size : int, default=8000
         Number of pieces with ``tokenizer="subwords"``.
     lowercase : bool, default=False
@@ -94,7 +95,7 @@ class RNNTranslator(TorchTranslationMixin, SequenceWriter):
     batch_size : int, default=64
         Pairs of a step; fewer where sequences are very long.
     max_iter : int or "auto", default="auto"
-        Number of epochs; "auto" makes at least 4,000 steps and 4 epochs.
+        Number of epochs; "auto" makes at least 4,000 steps and 4 epochs, but at most 500 epochs of few examples.
     schedule : {"cosine", "plateau", "constant"}, default="cosine"
         Course of the learning rate, see `fastrnn.training.schedule.Schedule`.
     warmup : int, default=0

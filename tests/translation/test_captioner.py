@@ -192,3 +192,7 @@ def test_what_does_not_fit_the_model(model, of_vectors):
         vectors.align(X, y)
     with pytest.raises(NotFittedError):
         RNNCaptioner().predict([[1.0]])
+
+
+def test_few_examples_are_not_read_forever():
+    assert RNNCaptioner(attention=None, **SMALL).fit([[0.0], [1.0]], ["a", "b"]).n_iter_ == 500
