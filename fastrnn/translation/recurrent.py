@@ -73,7 +73,7 @@ class RNNTranslator(TorchTranslationMixin, SequenceWriter):
     replace_unknown : bool, default=True
         Whether ``<unk>`` in a prediction is replaced by the token of the source with the largest attention (Luong et
         al. 2015). Otherwise, and without attention, it is never predicted.
-    dropout : float, default=0.2
+    dropout : float, default=0.3
         Probability of dropout on vectors of tokens, between layers, and before the output, in training.
     embedding_dropout : float, default=0.0
         Probability that all occurrences of a token are zeroed in a batch.
@@ -83,7 +83,7 @@ class RNNTranslator(TorchTranslationMixin, SequenceWriter):
         See `fastrnn.layers.Recurrent`.
     residual : bool, default=False
         Whether the input of a layer is added to its output, from the second layer on.
-    label_smoothing : float, default=0.0
+    label_smoothing : float, default=0.1
         Share of the probability that the training gives all tokens alike (Szegedy et al. 2016). `loss_curve_` has the
         smoothed loss; scores are those of the targets.
     scheduled_sampling : float, default=0.0
@@ -181,14 +181,14 @@ class RNNTranslator(TorchTranslationMixin, SequenceWriter):
         max_length=None,
         truncation="end",
         replace_unknown=True,
-        dropout=0.2,
+        dropout=0.3,
         embedding_dropout=0.0,
         locked_dropout=False,
         recurrent_dropout=0.0,
         zoneout=0.0,
         weight_dropout=0.0,
         residual=False,
-        label_smoothing=0.0,
+        label_smoothing=0.1,
         scheduled_sampling=0.0,
         optimizer="adam",
         learning_rate_init=1e-3,

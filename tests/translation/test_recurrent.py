@@ -12,8 +12,8 @@ from fastrnn.text.tokens import END_ID
 WORDS = {"one": "1", "two": "2", "three": "3"}
 X = ["one two", "two one three", "three", "two two", "", "three one", "one one two", "two three", "one", "two"]
 Y = [" ".join(WORDS[word] for word in text.split()) for text in X]
-SMALL = {"embedding_size": 8, "hidden_size": 16, "dropout": 0.0, "learning_rate_init": 0.02, "batch_size": 4,
-         "max_iter": 40, "n_jobs": 1, "random_state": 0}  # fmt: skip
+SMALL = {"embedding_size": 8, "hidden_size": 16, "dropout": 0.0, "label_smoothing": 0.0, "learning_rate_init": 0.02,
+         "batch_size": 4, "max_iter": 40, "n_jobs": 1, "random_state": 0}  # fmt: skip
 
 
 @pytest.fixture(scope="module", params=[False, True])
