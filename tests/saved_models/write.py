@@ -103,7 +103,8 @@ def regressor(X=LINES, y=LENGTHS, **options):
 
 
 def translator(X=LINES, y=PLACES, **options):
-    options = {"hidden_size": 8, "input_feeding": False, "dropout": 0.0, "batch_size": 2, "max_iter": 25, **options}
+    options = {"hidden_size": 8, "input_feeding": False, "dropout": 0.0, "label_smoothing": 0.0, "batch_size": 2,
+               "max_iter": 25, **options}  # fmt: skip
     return RNNTranslator(**{**SMALL, **options}).fit(X, y)
 
 
