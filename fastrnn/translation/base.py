@@ -42,7 +42,7 @@ class SequenceWriter(
         "weight_dropout", "residual", "n_jobs", "device", "precision",
     )  # fmt: skip
     _unit, _schedule = "tokens", property(lambda self: self.schedule)
-    _fewest_batches, _fewest_epochs, _most_epochs = 4000, 4, 500
+    _fewest_batches, _fewest_epochs, _most_epochs = 4000, 10, 500
 
     @abc.abstractmethod
     def _learn_data(self, X, y):

@@ -95,7 +95,7 @@ class RNNTranslator(TorchTranslationMixin, SequenceWriter):
     batch_size : int, default=64
         Pairs of a step; fewer where sequences are very long.
     max_iter : int or "auto", default="auto"
-        Number of epochs; "auto" makes at least 4,000 steps and 4 epochs, but at most 500 epochs of few examples.
+        Number of epochs; "auto" makes at least 4,000 steps and 10 epochs, but at most 500 epochs of few examples.
     schedule : {"cosine", "plateau", "constant"}, default="cosine"
         Course of the learning rate, see `fastrnn.training.schedule.Schedule`.
     warmup : int, default=0
