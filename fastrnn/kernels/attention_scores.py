@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from fastrnn._jit import kernel
-from fastrnn.kernels.cross_entropy import maximum
+from fastrnn.kernels.maximum import maximum
 from fastrnn.simd import (
     exp,
     lanes,

@@ -3,7 +3,7 @@
 import numpy as np
 
 from fastrnn._jit import kernel
-from fastrnn.kernels.cross_entropy import maximum
+from fastrnn.kernels.maximum import maximum
 from fastrnn.simd import lanes, load, max_lanes
 
 _BLOCK = 64  # scores whose maximum is compared at once

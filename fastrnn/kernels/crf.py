@@ -32,7 +32,7 @@ from fastrnn.kernels.crf_sums import (
     scaled_backward,
     scaled_forward,
 )
-from fastrnn.kernels.cross_entropy import maximum
+from fastrnn.kernels.maximum import maximum
 from fastrnn.kernels.threads import enter, leave, run_kernel, split, worth
 from fastrnn.simd import lanes, load, store
 

@@ -8,7 +8,7 @@ is too far from the largest, the functions say so, and the same recursions on lo
 import math
 
 from fastrnn._jit import kernel
-from fastrnn.kernels.cross_entropy import maximum
+from fastrnn.kernels.maximum import maximum
 from fastrnn.simd import exp, lanes, load, max_lanes, store, sum_lanes, zero
 
 # The factors of a step differ by at most e^345 = 1e150, and no scaled sum but 0 is below 1e-140. What a step makes of

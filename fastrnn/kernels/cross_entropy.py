@@ -17,30 +17,16 @@ import numpy as np
 from fastrnn._jit import kernel
 from fastrnn._memory import borrow_room, give_back
 from fastrnn.kernels.gemm import PANEL_VECTORS, TILE_ROWS, Strides, pack, panel_product, product_block, transpose
+from fastrnn.kernels.maximum import maximum
 from fastrnn.kernels.threads import enter, leave, run_kernel, split, worth
-from fastrnn.simd import Vector, exp, lanes, lanes_of, load, load_first, primitive, store, store_first, sum_lanes, zero
+from fastrnn.simd import exp, lanes, lanes_of, load, load_first, store, store_first, sum_lanes, zero
 
 CHUNK_SIZE = 4_000_000  # probabilities that are kept at once
 CLASS_BLOCK = 96
 # Below every logit that matters, and finite: all logits of a block may be minus infinity.
 LOWEST = -1e38
-
-
-def _maximum(a, b):
-    """Return the larger of two vectors, lane by lane; `b` where one of them is NaN."""
-    return np.where(a > b, a, b)
-
-
-@primitive(_maximum)
-def maximum(typingctx, a, b):
-    """Type and lower `_maximum`."""
-    if not isinstance(a, Vector):
-        return None
-
-    def lower(context, builder, sig, args):
-        return builder.select(builder.fcmp_ordered(">", *args), *args)
-
-    return a(a, a), lower
+# Rows of a multiple of so many bytes have their columns in few sets of the nearest cache.
+_CONFLICT = 1024
 
 
 @kernel
@@ -145,12 +131,16 @@ def _panel_log_probs(log_probs, probabilities, panel, line, x_panel, weight, bia
 
 
 @kernel(inline="always")
-def _panel_gradient(dx_panel, probabilities, panel, weight, targets, weights, smoothing, maxima, sums, row, rows):
+def _panel_gradient(dx_panel, probabilities, panel, weight, targets, weights, smoothing, maxima, sums, spread,
+                    row, rows):  # fmt: skip
     """Turn a panel's exponentials into the gradient of its logits, (p - q) · weight; compute dxᵀ from it.
 
-    The target distribution q is 1 - smoothing for the target, and smoothing / classes more for every class.
+    The target distribution q is 1 - smoothing for the target, and smoothing / classes more for every class. A block of
+    W is copied to `spread`, with other distances of its rows, where its columns would be in few sets of the cache.
     """
+    # spread (CLASS_BLOCK · (features + lanes),), or more
     classes, features = weight.shape
+    conflicts, line = features * weight.itemsize % _CONFLICT == 0, features + lanes(weight)
     padded = (rows + lanes(weight) - 1) // lanes(weight) * lanes(weight)
     blocks = (classes + CLASS_BLOCK - 1) // CLASS_BLOCK
     for place in range(0, features * padded, lanes(weight)):
@@ -170,8 +160,15 @@ def _panel_gradient(dx_panel, probabilities, panel, weight, targets, weights, sm
             v = targets[row + i] - first
             if 0 <= v < block:
                 probabilities[start + v * padded + i] -= (1.0 - smoothing) * weights[row + i]
-        panel_product(dx_panel, Strides(0, padded, 1), weight, Strides(first * features, 1, features), probabilities,
-                      start, features, block, padded // lanes(weight))  # fmt: skip
+        if conflicts:
+            for v in range(block):
+                for k in range(0, features, lanes(weight)):
+                    store(spread, v * line + k, load(weight, (first + v) * features + k))
+            panel_product(dx_panel, Strides(0, padded, 1), spread, Strides(0, 1, line), probabilities, start, features,
+                          block, padded // lanes(weight))  # fmt: skip
+        else:
+            panel_product(dx_panel, Strides(0, padded, 1), weight, Strides(first * features, 1, features),
+                          probabilities, start, features, block, padded // lanes(weight))  # fmt: skip
 
 
 @kernel
@@ -188,7 +185,7 @@ def cross_entropy_rows(board, thread, log_probs, dx, probabilities, x, weight, b
     x_panel, dx_panel = buffer[: features * width], buffer[features * width : 2 * features * width]
     table = width * (1 + (classes + CLASS_BLOCK - 1) // CLASS_BLOCK)
     maxima = buffer[2 * features * width : 2 * features * width + table]
-    sums = buffer[2 * features * width + table :]
+    sums, spread = buffer[2 * features * width + table :], buffer[2 * features * width + 2 * table :]
     for row in range(begin, end, width):
         rows = min(width, end - row)
         padded = (rows + lanes(x) - 1) // lanes(x) * lanes(x)
@@ -197,8 +194,8 @@ def cross_entropy_rows(board, thread, log_probs, dx, probabilities, x, weight, b
         _panel_log_probs(log_probs, probabilities, panel, padded if training else 0, x_panel, weight, bias, targets,
                          smoothing, maxima, sums, row, rows)  # fmt: skip
         if training:
-            _panel_gradient(dx_panel, probabilities, panel, weight, targets, weights, smoothing, maxima, sums, row,
-                            rows)  # fmt: skip
+            _panel_gradient(dx_panel, probabilities, panel, weight, targets, weights, smoothing, maxima, sums, spread,
+                            row, rows)  # fmt: skip
             _write_transposed(dx, row, dx_panel, rows, padded)
     leave(board, thread)
 
@@ -266,6 +263,8 @@ def _buffers(room, rows, width, features, classes, threads, training):
     kept = classes * rows if training else threads * CLASS_BLOCK * width
     own = 2 * width * (features + 1 + -(-classes // CLASS_BLOCK))
     if training:
+        if features * room.dtype.itemsize % _CONFLICT == 0:
+            own += CLASS_BLOCK * (features + vector)
         own = max(own, TILE_ROWS * PANEL_VECTORS * vector + rows * (-(-features // vector) * vector))
     return room.take("probabilities", kept), room.take("panels and logits", threads, own)
 

@@ -10,8 +10,9 @@ import numpy as np
 
 from fastrnn._jit import kernel
 from fastrnn._memory import borrow_room, give_back
-from fastrnn.kernels.cross_entropy import CLASS_BLOCK, LOWEST, join_blocks, maximum, panel_layout
+from fastrnn.kernels.cross_entropy import CLASS_BLOCK, LOWEST, join_blocks, panel_layout
 from fastrnn.kernels.gemm import Strides, pack, panel_product
+from fastrnn.kernels.maximum import maximum
 from fastrnn.kernels.threads import enter, leave, run_kernel, split, worth
 from fastrnn.simd import exp, lanes, load, store, zero
 

@@ -11,10 +11,10 @@ from fastrnn.kernels.cross_entropy import (
     CLASS_BLOCK,
     cross_entropy_backward,
     cross_entropy_forward,
-    maximum,
     panel_layout,
     softmax,
 )
+from fastrnn.kernels.maximum import maximum
 from fastrnn.simd import lanes, lanes_of, load, store
 from tests import reference_dense as reference
 
@@ -42,7 +42,15 @@ def backward(x, weight, bias, targets, weights, smoothing=0.0, n_jobs=None):
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-5), ("float64", 1e-13)])
 @pytest.mark.parametrize(
     ("rows", "features", "classes"),
-    [(1, 1, 1), (5, 3, 7), (67, 5, 2), (20, 18, CLASS_BLOCK), (70, 9, CLASS_BLOCK + 1), (3, 100, 2 * CLASS_BLOCK + 50)],
+    [
+        (1, 1, 1),
+        (5, 3, 7),
+        (67, 5, 2),
+        (20, 18, CLASS_BLOCK),
+        (70, 9, CLASS_BLOCK + 1),
+        (3, 100, 2 * CLASS_BLOCK + 50),
+        (40, 256, CLASS_BLOCK + 9),
+    ],
 )
 def test_equals_the_reference(rows, features, classes, dtype, tolerance):
     arguments = problem(rows, features, classes, dtype)
