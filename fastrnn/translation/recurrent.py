@@ -40,7 +40,7 @@ class RNNTranslator(TorchTranslationMixin, SequenceWriter):
         Score of the memory's vectors at each step of the decoder, see `fastrnn.layers.Attention`. With "dot", the
         outputs of both directions of the encoder are added. None: the decoder knows the encoder's last state alone
         (Sutskever et al. 2014).
-    input_feeding : bool, default=False
+    input_feeding : bool, default=True
         Whether the decoder attends before a step, and the step reads the context (Bahdanau et al. 2015), or attends
         with the state after the step (Luong et al. 2015), which is faster.
     tie_weights : bool, default=False
@@ -168,7 +168,7 @@ class RNNTranslator(TorchTranslationMixin, SequenceWriter):
         num_layers=1,
         bidirectional=True,
         attention="additive",
-        input_feeding=False,
+        input_feeding=True,
         tie_weights=False,
         share_vocabulary=False,
         tokenizer="words",
