@@ -18,7 +18,7 @@ def model():
 def test_weights_come_back(model):
     arrays = model.to_torch({"encoder": "rnn", "decoder": "cells", "attention_score": "v"})
     assert arrays["rnn.weight_hh_l0_reverse"].shape == (12, 4)
-    assert arrays["cells.0.weight_ih"].shape == (12, 4)
+    assert arrays["cells.0.weight_ih"].shape == (12, 4 + 8)  # the context is fed
     assert arrays["v.weight"].shape == (1, 4)
     names = {"encoder": "rnn", "decoder": "cells", "attention_score": "v"}
     tokens = model.source_vocabulary_.tokens, model.target_vocabulary_.tokens

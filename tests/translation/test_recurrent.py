@@ -196,7 +196,7 @@ def test_validation_keeps_the_best_weights():
 
 
 def test_weights_of_pairs():
-    options = {**SMALL, "max_iter": 20, "batch_size": 20}
+    options = {**SMALL, "max_iter": 40, "batch_size": 20}
     sources, targets = ["a", "a"] * 10, ["b", "c"] * 10
     model = RNNTranslator(**options).fit(sources, targets, [3, 1] * 10)
     b, c = (np.exp(part[0]) for part in model.predict_log_proba(["a", "a"], ["b", "c"]))
