@@ -88,3 +88,30 @@ class Translators:
 
     def time_score(self, attention, input_feeding):
         self.model.score(self.X, self.y)
+
+
+class Search:
+    """Targets of 256 sentences by a model that was trained for a moment; 128 units, a vocabulary of 2,000 words."""
+
+    params = (0.0, 1.0)
+    param_names = ("length_penalty",)
+
+    def setup(self, length_penalty):
+        parent = Translators()
+        parent.setup("additive", False)
+        self.X, self.model = parent.X[:256], parent.model
+        self.options = {"length_penalty": length_penalty, "max_length": 15}
+        self.model.beam_search(self.X[:8], 5, **self.options)  # compiles
+        self.model.sample(self.X[:8], 2, max_length=15, random_state=0)
+
+    def time_best(self, length_penalty):
+        self.model.predict(self.X, **self.options)
+
+    def time_several(self, length_penalty):
+        self.model.beam_search(self.X, 5, **self.options)
+
+    def time_prefix(self, length_penalty):
+        self.model.predict(self.X, prefix=[["w1", "w2"]] * len(self.X), **self.options)
+
+    def time_sample(self, length_penalty):
+        self.model.sample(self.X, 2, max_length=15, random_state=0)

@@ -21,6 +21,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastrnn.language.hypotheses import Constraints, Hypotheses, MostProbable, places
+from fastrnn.language.replay import Replay
 
 
 class Candidate(NamedTuple):
@@ -64,7 +65,7 @@ class Coverage(NamedTuple):
 
 def beam_search(
     start, advance, take, *, end_id, beam_width=5, max_length=100, n=1, length_penalty=0.0, length_offset=0.0,
-    coverage=None, stops=(), forbidden=(), prefixes=None, min_length=0, greedy_first=False,
+    coverage=None, stops=(), forbidden=(), prefixes=None, min_length=0, greedy_first=False, join=None,
 ):  # fmt: skip
     """Search for the most probable sequences of tokens.
 
@@ -75,8 +76,7 @@ def beam_search(
     end_id : int
         The token that ends a sequence.
     beam_width : int
-        Number of hypotheses of each input that are followed at a time. Fewer are once sequences were found: those that
-        can become one of the `n` best.
+        Number of hypotheses of each input that are followed at a time, as long as they can become one of the `n` best.
     max_length : int or int array (n_inputs,)
         The largest number of tokens, for all or for each input.
     n : int
@@ -95,8 +95,9 @@ def beam_search(
     min_length : int
         Number of tokens before a sequence may end.
     greedy_first : bool
-        Whether a search of width 1 goes first if `n` is 1: hypotheses that cannot become better are then dropped from
-        the start, and what is found is at least as good.
+        Whether a search of width 1 goes first if `n` is 1: hypotheses that cannot become better are dropped at once.
+    join : callable (states) -> state, or None
+        Returns the state with the rows of several states in turn: with it and `MostProbable`, no step is taken twice.
 
     Returns
     -------
@@ -108,30 +109,28 @@ def beam_search(
     A decoder of three tokens, whose state is the last token of each row; 0 is the end:
 
     >>> log_p = np.log([[0.1, 0.6, 0.3], [0.6, 0.1, 0.3], [0.1, 0.7, 0.2]])
-    >>> found = beam_search(
-    ...     start=(log_p[[1, 2]], np.array([1, 2])),
-    ...     advance=lambda last, tokens: (log_p[tokens], tokens),
-    ...     take=lambda last, rows: last[rows],
-    ...     end_id=0,
-    ... )
+    >>> advance, take = lambda last, tokens: (log_p[tokens], tokens), lambda last, rows: last[rows]
+    >>> found = beam_search((log_p[[1, 2]], np.array([1, 2])), advance, take, end_id=0)
     >>> [(best.ids, f"{np.exp(best.log_prob):.2f}") for (best,) in found]
     [([], '0.60'), ([1], '0.42')]
     """
     constraints = Constraints(end_id, forbidden, prefixes, min_length)
     limits = np.broadcast_to(np.asarray(max_length), start[0].shape[:1])
-    ranking = _Ranking(length_penalty, length_offset, coverage, limits)
-    found = _Found(len(limits), n, end_id)
+    ranking, found = _Ranking(length_penalty, length_offset, coverage, limits), _Found(len(limits), n, end_id)
+    replay = Replay(advance, take, join if isinstance(start[0], MostProbable) else None)
     if greedy_first and n == 1 < beam_width:
-        log_probs, state = start
-        kept = log_probs if isinstance(log_probs, MostProbable) else log_probs.copy()
-        _search((kept, state), advance, take, constraints, ranking, 1, stops, found)
-    _search(start, advance, take, constraints, ranking, beam_width, stops, found)
+        _search(start, replay.record, constraints, ranking, 1, stops, found)
+    _search(start, replay.follow, constraints, ranking, beam_width, stops, found)
     return found.best()
 
 
-def _search(start, advance, take, constraints, ranking, beam_width, stops, found):
-    """Follow the hypotheses of all inputs to their ends, and add to what was `_Found`."""
+def _search(start, step, constraints, ranking, beam_width, stops, found):
+    """Follow the hypotheses of all inputs to their ends, and add to what was `_Found`.
+
+    ``step(state, rows, hypotheses)`` advances rows of a state by the last tokens of the hypotheses that they become.
+    """
     (log_probs, state), coverage, end_id = start, ranking.coverage, constraints.end_id
+    log_probs = log_probs if isinstance(log_probs, MostProbable) else log_probs.copy()  # for another search
     open_ones = Hypotheses.start(len(ranking.limits))
     covered = None if coverage is None else coverage.attention(state)  # (n, S), of the steps so far
     while len(open_ones.inputs):
@@ -150,7 +149,7 @@ def _search(start, advance, take, constraints, ranking, beam_width, stops, found
             promising = np.flatnonzero(ranking.bounds(open_ones) > found.worst[open_ones.inputs])
             open_ones, rows = open_ones.take(promising), rows[promising]
         if len(rows):
-            log_probs, state = advance(take(state, rows), np.ascontiguousarray(open_ones.tokens[:, -1]))
+            log_probs, state = step(state, rows, open_ones)
             if covered is not None:
                 covered = covered[rows] + coverage.attention(state)
 

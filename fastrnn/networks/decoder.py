@@ -417,3 +417,11 @@ class DecoderNetwork(Network):
         parts = [self.backend.take_rows(part, rows, axis=1) for part in state_parts(state.recurrent)]
         weights = None if state.weights is None else state.weights[rows]
         return state._replace(recurrent=as_state(parts), sources=state.sources[rows], weights=weights)
+
+    def join(self, states):
+        """Return the state with the sequences of several states of the same sources, one after the other."""
+        first, parts = states[0], [state_parts(state.recurrent) for state in states]
+        recurrent = as_state([self.backend.concatenate(list(same), 1) for same in zip(*parts, strict=True)])
+        weights = None if first.weights is None else np.concatenate([state.weights for state in states])
+        return first._replace(recurrent=recurrent, sources=np.concatenate([state.sources for state in states]),
+                              weights=weights)  # fmt: skip

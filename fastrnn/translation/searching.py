@@ -303,6 +303,7 @@ def candidates_of(
             results = beam_search(
                 *decoder, end_id=END_ID, beam_width=beam_width, n=n, length_penalty=length_penalty,
                 length_offset=length_offset, coverage=coverage, greedy_first=not length_penalty,
+                join=first.network_.join,
                 **constraints.of(rows),
             )  # fmt: skip
         for row, result in zip(rows.tolist(), results, strict=True):

@@ -174,9 +174,8 @@ def test_what_is_found_is_that_of_a_naive_search(
 
         arguments = limits[place], n, score, allowed, prefixes[place], stops
         best = naive_search(decoder, source, width, *arguments)
-        if greedy_first and width > 1:
-            greedy = naive_search(decoder, source, 1, *arguments)
-            best = [*greedy, *(entry for entry in best if entry not in greedy)]
+        if greedy_first and n == 1:
+            best = [*naive_search(decoder, source, 1, *arguments), *best]
         return sorted(best, key=lambda entry: -entry[0])[:n]
 
     for place, (source, candidates) in enumerate(zip(inputs, found, strict=True)):
@@ -213,6 +212,27 @@ def test_the_most_probable_tokens_of_each_row_are_enough(seed):
     found = beam_search(listed(decoder.start(inputs)), lambda state, tokens: listed(decoder.advance(state, tokens)),
                         decoder.take, **options)  # fmt: skip
     assert found == decoder.search(inputs, forbidden=forbidden, **{k: options[k] for k in list(options)[1:]})
+
+
+@given(seed=st.integers(0, 2**32 - 1), inputs=st.lists(st.integers(0, 2), max_size=5), width=st.integers(2, 4))
+def test_steps_of_the_greedy_search_are_not_taken_again(seed, inputs, width):
+    found, rows = [], []
+    for join in (None, np.concatenate):
+        decoder, lengths = random_tables(seed, size=9), []
+
+        def listed(pair):
+            tokens = np.argsort(-pair[0], axis=1, kind="stable")[:, : 2 * width].astype(np.int32)
+            return MostProbable(np.take_along_axis(pair[0], tokens, axis=1), tokens), pair[1]
+
+        def advance(state, tokens, decoder=decoder, lengths=lengths, listed=listed):
+            lengths.append(len(tokens))
+            return listed(decoder.advance(state, tokens))
+
+        found.append(beam_search(listed(decoder.start(np.array(inputs, int))), advance, decoder.take, end_id=END,
+                                 beam_width=width, max_length=6, greedy_first=True, join=join))  # fmt: skip
+        rows.append(sum(lengths))
+    assert found[0] == found[1]
+    assert rows[1] <= rows[0]
 
 
 def test_an_equal_probability_prefers_the_first_row_and_token():
