@@ -47,7 +47,7 @@ def gate_activations(model, text):
 
     Parameters
     ----------
-    model : RNNLanguageModel, RNNClassifier, RNNRegressor or Recurrent
+    model : RNNLanguageModel, RNNClassifier, RNNRegressor, RNNTranslator or Recurrent
         A fitted model, perhaps in a pipeline, or a recurrent layer.
     text : str or list of str, or ndarray (T, D)
         One text or series, as a model reads it; one sequence for a layer.

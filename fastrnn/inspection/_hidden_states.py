@@ -53,7 +53,7 @@ def hidden_states(model, X):
 
     Parameters
     ----------
-    model : RNNLanguageModel, RNNClassifier, RNNRegressor or Recurrent
+    model : RNNLanguageModel, RNNClassifier, RNNRegressor, RNNTranslator or Recurrent
         A fitted model, perhaps in a pipeline, or a recurrent layer.
     X : iterable of (str or list of str), or array, or list of ndarray (T_i, D)
         Texts or series, as a model reads them; for a layer, a batch in its layout (T, B, D) or (B, T, D), or sequences

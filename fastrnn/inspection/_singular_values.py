@@ -53,7 +53,7 @@ def singular_values(model):
 
     Parameters
     ----------
-    model : RNNLanguageModel, RNNClassifier, RNNRegressor or Recurrent
+    model : RNNLanguageModel, RNNClassifier, RNNRegressor, RNNTranslator or Recurrent
         A fitted model, perhaps in a pipeline, or a recurrent layer.
 
     Returns
