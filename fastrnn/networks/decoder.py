@@ -15,7 +15,7 @@ from fastrnn.text.tokens import START_ID
 from fastrnn.utils.recurrent import as_state, state_parts
 from fastrnn.utils.shared import Held
 
-_TABLE_ROWS = 4096  # tokens, at most, whose vectors are multiplied by the decoder's weights once for all
+_TABLE_ROWS = 4096  # tokens, at most, whose vectors are multiplied by the weights of recurrent layers once for all
 _TIED_SCALE = 0.05  # of the initial vectors of an embedding that is the output too: logits begin small
 
 
@@ -127,6 +127,15 @@ class ScheduledSampling:
         drawn = np.random.default_rng((self.seed, self.n_done)).random(shape)
         self.n_done += 1
         return drawn < probability
+
+
+def looked_up(embedding, ids, is_held):
+    """Return the vectors of ids for recurrent layers, without noise.
+
+    If the layers hold their weights, those of a small vocabulary are a table, whose products are computed once.
+    """
+    tabulated = is_held and embedding.num_embeddings <= _TABLE_ROWS
+    return embedding.embedded(ids) if tabulated else embedding.forward(ids)
 
 
 class TargetHead(SoftmaxHead):
@@ -400,12 +409,9 @@ class DecoderNetwork(Network):
             with their ids.
         state : DecoderState
         """
-        embedding, multiplied = self.target_embedding, state.readout is not None
-        tabulated = self.decoder.is_held and embedding.num_embeddings <= _TABLE_ROWS
-        y, recurrent, weights = self.decoder.step(
-            embedding.embedded(tokens) if tabulated else embedding.forward(tokens), state.recurrent, state.memory,
-            state.sources, check_finite=False, joined=not multiplied,
-        )  # fmt: skip
+        multiplied, x = state.readout is not None, looked_up(self.target_embedding, tokens, self.decoder.is_held)
+        y, recurrent, weights = self.decoder.step(x, state.recurrent, state.memory, state.sources, check_finite=False,
+                                                  joined=not multiplied)  # fmt: skip
         h = self._read_out(y, state.readout) if multiplied else self.readout.forward(y, by_rows=True)
         log_probs = self.head.log_distribution(h) if listed is None else self.head.layer.most_probable(h, *listed)
         if weights is not None:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from fastrnn.layers import Dropout, Embedding, Recurrent
-from fastrnn.networks.decoder import DecoderNetwork, Encoded
+from fastrnn.networks.decoder import DecoderNetwork, Encoded, looked_up
 from fastrnn.utils.recurrent import as_state, state_parts
 
 
@@ -61,7 +61,10 @@ class TranslationNetwork(DecoderNetwork):
     def encode_sources(self, batch, training=False):
         """Return the sources of a batch as `Encoded`; see `DecoderNetwork.encode_sources`."""
         ids, lengths = batch.sources.padded(batch.rows)
-        x = self.input_dropout.forward(self.embedding.forward(ids, training=training), training=training)
+        if training:
+            x = self.input_dropout.forward(self.embedding.forward(ids, training=True), training=True)
+        else:
+            x = looked_up(self.embedding, ids, self.recurrent.held_weights().value is not None)
         y, state = self.recurrent.forward(x, None, lengths, training=training, check_finite=False)
         if training:
             self._kept = y.shape
