@@ -119,7 +119,7 @@ class RNNTranslator(TorchTranslationMixin, SequenceWriter):
         Whether `fit` continues from the weights and vocabularies of the last `fit`.
     random_state : int, RandomState instance or None, default=None
     n_jobs : int or None, default=None
-        Number of threads; None takes all cores if the work is large enough.
+        Number of threads; None takes all cores if the work is large enough. Results do not depend on it.
     device : {"cpu", "cuda", "auto"}, default="cpu"
     precision : {"highest", "high", "medium"}, default="highest"
         See `RNNClassifier`.
