@@ -102,6 +102,10 @@ class BaseSequenceEstimator(PlacedMixin, FilesMixin, BaseEstimator, abc.ABC):
         """Return factors of the weights for each step, or None; see `Examples`."""
         return None
 
+    def _size_of_batches(self, n):
+        """Return the number of examples of each batch, in a training on `n` examples."""
+        return self.batch_size
+
     def _patience(self, n_batches):
         """Return the epochs without improvement after which a training stops, for a number of batches in each."""
         return self.n_iter_no_change
@@ -144,11 +148,8 @@ class BaseSequenceEstimator(PlacedMixin, FilesMixin, BaseEstimator, abc.ABC):
         return initial_vectors(reader.vocabulary, reader.n_ids, size, scale, pretrained, random_state)
 
     def _groups(self, sequences, rows, random_state=None):
-        """Return the rows of each batch: drawn for training, or sorted by length for prediction.
-
-        `sequences` are any object with a method ``groups``, `Examples` among them.
-        """
-        size = self.batch_size if random_state is not None else _PREDICTION_BATCH
+        """Return the rows of each batch of `Sequences` or `Examples`: drawn for training, or sorted by length."""
+        size = self._size_of_batches(len(rows)) if random_state is not None else _PREDICTION_BATCH
         return sequences.groups(rows, size, random_state)
 
     # ------------------------------------------------------------------------------------------------------ training
@@ -170,7 +171,8 @@ class BaseSequenceEstimator(PlacedMixin, FilesMixin, BaseEstimator, abc.ABC):
             examples, held_out = split_examples(examples, strata, self.validation_fraction, random_state)
         max_iter = self.max_iter
         if max_iter == "auto":
-            batches = -(-len(examples.rows) // self.batch_size)
+            n = len(examples.rows)
+            batches = -(-n // self._size_of_batches(n))
             enough = -(-self._auto_batches(learned.target) // batches)
             max_iter = min(max(self._fewest_epochs, enough), self._most_epochs)
         return self._train(learned, examples, held_out, self._new_optimizer(), max_iter, random_state, self._schedule,
@@ -229,6 +231,7 @@ class BaseSequenceEstimator(PlacedMixin, FilesMixin, BaseEstimator, abc.ABC):
     def _train(self, learned, examples, held_out, optimizer, max_iter, random_state, schedule, checkpoint=None):
         """Train the network; set the learned attributes."""
         network, is_known = learned.network, learned.network is getattr(self, "network_", None)
+        n = len(examples.rows)
         if is_known:
             self._place_network()
         network.held_weights().drop()
@@ -240,7 +243,7 @@ class BaseSequenceEstimator(PlacedMixin, FilesMixin, BaseEstimator, abc.ABC):
             max_iter=max_iter,
             clip_norm=self.clip_norm,
             validate=None if held_out is None else lambda: self._validate(learned, held_out),
-            n_iter_no_change=self._patience(-(-len(examples.rows) // self.batch_size)),
+            n_iter_no_change=self._patience(-(-n // self._size_of_batches(n))),
             tol=self.tol if held_out is not None else -np.inf,  # a fluctuating training loss is no reason to slow down
             is_finite=lambda n_batches: self._is_finite(network, examples, n_batches),
             restore_on_error=is_known,
@@ -279,7 +282,8 @@ class BaseSequenceEstimator(PlacedMixin, FilesMixin, BaseEstimator, abc.ABC):
     def _is_finite(self, network, examples, n_batches):
         """Return whether the outputs are finite for the longest sequences, as many as `n_batches` batches hold."""
         lengths = examples.sequences.lengths[examples.rows]
-        longest = examples.rows[np.argsort(-lengths, kind="stable")[: n_batches * self.batch_size]]
+        size = self._size_of_batches(len(lengths))
+        longest = examples.rows[np.argsort(-lengths, kind="stable")[: n_batches * size]]
         groups = self._groups(examples, longest)
         return all(np.isfinite(network.outputs(examples.batch(rows))).all() for rows in groups)
 
@@ -335,20 +339,13 @@ class BaseSequenceEstimator(PlacedMixin, FilesMixin, BaseEstimator, abc.ABC):
     def _check_reading(self):
         """Raise ValueError if a parameter for reading X is wrong."""
         check_choice("input", self.input, self._inputs)
-        check_choice("truncation", self.truncation, ("start", "end"))
-        if self.input == "series":
-            check_choice("missing", self.missing, ("error", "pad"))
-        else:
-            get_tokenizer(self.tokenizer)
-            check_preprocessing(self.normalize, self.encoding)
-        if self._most_steps() is not None:
-            check_positive_integer("max_length", self._most_steps())
+        _check_reading(self, self._most_steps())
 
     def _check_parameters(self):
         """Raise ValueError if a parameter is wrong; those of layers and optimizer are checked there."""
         self._check_reading()
-        for name in ("embedding_size", "batch_size"):
-            check_positive_integer(name, getattr(self, name))
+        check_positive_integer("embedding_size", self.embedding_size)
+        check_positive_integer("batch_size", self._size_of_batches(1))
         check_positive_integer("n_iter_no_change", self._patience(1))
         if self.max_iter != "auto":
             check_positive_integer("max_iter", self.max_iter)
@@ -364,3 +361,15 @@ class BaseSequenceEstimator(PlacedMixin, FilesMixin, BaseEstimator, abc.ABC):
         tags.input_tags.two_d_array = tags.input_tags.three_d_array = series
         tags.target_tags.required = True
         return tags
+
+
+def _check_reading(estimator, max_length):
+    """Raise ValueError if a parameter for reading texts or series is wrong, as `input` says."""
+    check_choice("truncation", estimator.truncation, ("start", "end"))
+    if estimator.input == "series":
+        check_choice("missing", estimator.missing, ("error", "pad"))
+    else:
+        get_tokenizer(estimator.tokenizer)
+        check_preprocessing(estimator.normalize, estimator.encoding)
+    if max_length is not None:
+        check_positive_integer("max_length", max_length)

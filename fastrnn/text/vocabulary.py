@@ -116,9 +116,7 @@ class Vocabulary:
 
         Parameters
         ----------
-        token_lists : iterable of list of str
-        name : str
-            The argument's name in messages.
+        token_lists, name : as in `encode_corpus`
 
         Returns
         -------
@@ -158,9 +156,7 @@ class Vocabulary:
 
         Parameters
         ----------
-        token_lists : iterable of list of str
-        name : str
-            The argument's name in messages.
+        token_lists, name : as in `encode_corpus`
 
         Returns
         -------
@@ -175,8 +171,7 @@ class Vocabulary:
         Parameters
         ----------
         batches : iterable of (iterable of list of str)
-        name : str
-            The argument's name in messages.
+        name : as in `encode_corpus`
 
         Yields
         ------

@@ -22,6 +22,7 @@ from fastrnn.utils.brief import BriefHelpMixin
 from fastrnn.utils.checks import check_choice, shown
 
 ATTENTIONS = ("additive", "dot", "general", None)
+_STEPS_OF_AN_EPOCH = 50  # with batch_size="auto", unless batches would be smaller than 16 or larger than 64
 
 
 class SequenceWriter(
@@ -29,8 +30,7 @@ class SequenceWriter(
 ):
     """Base class of estimators whose network writes a sequence of tokens for each source.
 
-    A subclass has a constructor that calls `_store`, and writes `_learn_data`, `_restored_reader`, `_read_sources` and
-    `_make_network`.
+    A subclass has a constructor that calls `_store`, and writes `_learn_data`, `_restored_reader` and `_make_network`.
     """
 
     input, embedding, freeze_embedding = "text", None, False
@@ -144,10 +144,14 @@ class SequenceWriter(
         check_lengths("X_val and y_val", X, sources, targets)
         return Pairs(sources, targets, np.ones(len(targets), np.float32), np.arange(len(targets)))
 
+    def _size_of_batches(self, n):
+        return min(max(n // _STEPS_OF_AN_EPOCH, 16), 64) if self.batch_size == "auto" else self.batch_size
+
     def _train(self, learned, examples, held_out, optimizer, max_iter, random_state, *options):
         sampling = None
         if self.scheduled_sampling:
-            n_passes = max_iter * -(-len(examples.rows) // self.batch_size)
+            n = len(examples.rows)
+            n_passes = max_iter * -(-n // self._size_of_batches(n))
             sampling = ScheduledSampling(self.scheduled_sampling, n_passes, int(random_state.randint(1 << 31)))
         learned.network.sampling = sampling
         return super()._train(learned, examples, held_out, optimizer, max_iter, random_state, *options)
@@ -166,7 +170,8 @@ class SequenceWriter(
     def _is_finite(self, network, examples, n_batches):
         """Return whether the log probabilities are finite for the longest targets."""
         lengths = examples.targets.lengths[examples.rows]
-        longest = examples.rows[np.argsort(-lengths, kind="stable")[: n_batches * self.batch_size]]
+        size = self._size_of_batches(len(lengths))
+        longest = examples.rows[np.argsort(-lengths, kind="stable")[: n_batches * size]]
         groups = self._groups(examples, longest)
         return all(np.isfinite(network.log_probs(examples.batch(rows))).all() for rows in groups)
 

@@ -77,7 +77,7 @@ class RNNCaptioner(SequenceWriter):
         See `RNNTranslator`.
     optimizer : {"adam", "sgd", …} or Optimizer, default="adam"
     learning_rate_init : float, default=1e-3
-    batch_size : int, default=64
+    batch_size : int or "auto", default="auto"
         Examples of a step.
     max_iter : int or "auto", default="auto"
         Number of epochs; "auto" makes at least 4,000 steps and 10 epochs, but at most 500 epochs of few examples.
@@ -161,7 +161,7 @@ class RNNCaptioner(SequenceWriter):
         scheduled_sampling=0.0,
         optimizer="adam",
         learning_rate_init=1e-3,
-        batch_size=64,
+        batch_size="auto",
         max_iter="auto",
         schedule="cosine",
         warmup=0,

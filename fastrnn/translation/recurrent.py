@@ -92,8 +92,8 @@ class RNNTranslator(TorchTranslationMixin, SequenceWriter):
         are those of one more pass that reads the true tokens.
     optimizer : {"adam", "sgd", …} or Optimizer, default="adam"
     learning_rate_init : float, default=1e-3
-    batch_size : int, default=64
-        Pairs of a step; fewer where sequences are very long.
+    batch_size : int or "auto", default="auto"
+        Pairs of a step; fewer where sequences are very long. "auto" is a fiftieth of the pairs, but 16 to 64.
     max_iter : int or "auto", default="auto"
         Number of epochs; "auto" makes at least 4,000 steps and 10 epochs, but at most 500 epochs of few examples.
     schedule : {"cosine", "plateau", "constant"}, default="cosine"
@@ -192,7 +192,7 @@ class RNNTranslator(TorchTranslationMixin, SequenceWriter):
         scheduled_sampling=0.0,
         optimizer="adam",
         learning_rate_init=1e-3,
-        batch_size=64,
+        batch_size="auto",
         max_iter="auto",
         schedule="cosine",
         warmup=0,

@@ -88,6 +88,15 @@ def test_a_batch_shifts_targets_behind_the_start():
     assert batch.lengths.tolist() == [1, 2]
 
 
+@pytest.mark.parametrize(("n", "expected"), [(10, 16), (810, 16), (1000, 20), (3200, 64), (29_000, 64)])
+def test_the_size_of_batches_grows_with_the_data(n, expected):
+    model = RNNTranslator()
+    groups = model._groups(pairs(n), np.arange(n), np.random.RandomState(0))
+    assert max(map(len, groups)) == min(n, expected)
+    assert model._size_of_batches(n) == expected
+    assert model.set_params(batch_size=7)._size_of_batches(n) == 7
+
+
 @pytest.mark.parametrize("seed", [None, 1])
 def test_every_pair_is_in_one_batch(seed):
     every = pairs(500)

@@ -238,6 +238,7 @@ def test_data_that_cannot_be_used(model, sources, targets, message):
         ({"attention": "dots"}, "attention must be one of"),
         ({"tokenizer": ("words", "letters")}, "tokenizer must be"),
         ({"schedule": "steps"}, "schedule must be"),
+        ({"batch_size": "large"}, "batch_size must be an integer of at least 1, got 'large'"),
         ({"warmup": -1}, "warmup must be"),
         ({"max_length": (5, 0)}, "max_length must be an integer of at least 1"),
         ({"label_smoothing": 1.0}, "label_smoothing must be"),
