@@ -1,6 +1,6 @@
 """Beam search of a translator beside a loop of PyTorch over steps, with batched beams.
 
-python -m benchmarks.search_speed [--model FILE] [--threads 1] [--rounds 5] [--parts versus batches]
+python -m benchmarks.search_speed [--data words characters] [--threads 1] [--rounds 5] [--parts versus batches]
 
 "versus": the 5 beams of 1,000 sentences, with a vocabulary of 8,000 words and with one of 60 characters. torch has
 the same weights and the usual loop: sources sorted by length in batches, packed in the encoder; keys projected once and
@@ -9,7 +9,7 @@ order of their beams; it ends when no sentence of the batch can find anything be
 Both sides begin with padded ids, and their results are compared before anything is timed. "batches": seconds a
 sentence for growing batches.
 
-Models are trained for some minutes first, on sentences that are made up, unless a file has one.
+Models are trained for some minutes first, on sentences that are made up.
 """
 
 import argparse
@@ -17,7 +17,6 @@ import argparse
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-import fastrnn
 from benchmarks.versus_torch import interleaved, machine
 from fastrnn import RNNTranslator
 from fastrnn.text.tokens import END_ID, NEVER_WRITTEN, START_ID
@@ -25,7 +24,8 @@ from fastrnn.translation import searching
 
 SENTENCES, WIDTH, MOST, UNITS = 1000, 5, 60, 256
 TOGETHER = 64  # sentences of a batch of torch's
-SIZES = (1, 4, 16, 64, 256, 1000)  # sentences of a batch of ours
+DATA = {"words": (300, 8000), "characters": (56, 56)}  # tokens of the sentences, and all that are known
+SIZES = (1, 4, 16, 64, 256)  # sentences of a batch of ours
 
 # torch is imported where it is used: asv imports every file of this folder, also where there is no torch.
 
@@ -51,8 +51,9 @@ def made_up(n, used, kinds, rng):
 def make_model(used, kinds, threads):
     """Return a translator that was trained for a while."""
     X, y = made_up(12_000, used, kinds, np.random.default_rng(0))
-    return RNNTranslator(tokenizer=None, embedding_size=UNITS, hidden_size=UNITS, batch_size=64, max_iter=3,
-                         learning_rate_init=2e-3, random_state=0, n_jobs=threads).fit(X, y)  # fmt: skip
+    return RNNTranslator(tokenizer=None, embedding_size=UNITS, hidden_size=UNITS, batch_size=64, max_iter=4,
+                         learning_rate_init=2e-3, dropout=0.1, label_smoothing=0.0, input_feeding=False,
+                         random_state=0, n_jobs=threads).fit(X, y)  # fmt: skip
 
 
 class TorchSearch:
@@ -224,17 +225,15 @@ def batches(name, model, sentences, rounds):
 def main():
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", help="file of a translator with one layer and additive attention")
+    parser.add_argument("--data", nargs="+", default=list(DATA), choices=list(DATA))
     parser.add_argument("--parts", nargs="+", default=["versus", "batches"], choices=["versus", "batches"])
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
     print(machine(arguments.threads))
-    for name, used, kinds in (("words", 300, 8000), ("characters", 56, 56)):
-        if arguments.model:
-            model = fastrnn.load(arguments.model).set_params(n_jobs=arguments.threads)
-        else:
-            model = make_model(used, kinds, arguments.threads)
+    for name in arguments.data:
+        used, kinds = DATA[name]
+        model = make_model(used, kinds, arguments.threads)
         sentences, _ = made_up(SENTENCES, used, used, np.random.default_rng(1))
         with threadpool_limits(arguments.threads):
             if "versus" in arguments.parts:

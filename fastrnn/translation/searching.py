@@ -15,7 +15,7 @@ from fastrnn.language.hypotheses import MostProbable
 from fastrnn.language.search import Candidate, Coverage, beam_search
 from fastrnn.networks.decoder import DecoderState, PairBatch
 from fastrnn.text.tokens import END_ID, NEVER_WRITTEN, START_ID, UNK_ID
-from fastrnn.translation.texts import read_once
+from fastrnn.translation.texts import read_once, read_texts
 from fastrnn.utils.checks import check_fitted, check_not_negative, check_positive_integer, shown
 from fastrnn.utils.use import GuardedMixin, Use
 
@@ -90,9 +90,9 @@ class SearchMixin(GuardedMixin):
             logarithms of its attention, at most 1 each (Wu et al. 2016). It needs a model with attention.
         min_length : int, default=0
             Fewest tokens of a prediction.
-        prefix : list of str or list of list of str, default=None
+        prefix : list of str or list of list of (str or int), default=None
             The beginning of each target, cut by the tokenizer of targets.
-        forbidden : list of str or list of list of str, default=None
+        forbidden : list of str or list of list of (str or int), default=None
             Texts, or lists of tokens, that are not written, as far as they would be written with the tokens that the
             tokenizer makes of each.
         language_model : language model, default=None
@@ -247,7 +247,8 @@ class SearchMixin(GuardedMixin):
         if not isinstance(texts, list | tuple):
             raise ValueError(f"{name} must be None or a list of texts or lists of tokens, got {shown(texts)}.")
         side = self._target.side
-        return [side.vocabulary.encode(tokens).tolist() for tokens in side.tokenize(list(texts), name)]
+        texts, _ = read_texts(texts, self._target.options["encoding"], name)
+        return [side.vocabulary.encode(tokens).tolist() for tokens in side.tokenize(texts, name)]
 
 
 def candidates_of(

@@ -145,6 +145,14 @@ def test_what_cannot_be_searched(model, options, message):
         model.beam_search(X[:2], **{"n": 1, **options})
 
 
+def test_numbers_are_tokens_of_constraints():
+    sources = [[5, 6], [6, 5, 7], [7]]
+    model = RNNTranslator(**{**SMALL, "tokenizer": None, "max_iter": 2, "replace_unknown": False}).fit(sources, sources)
+    found = model.predict(sources, prefix=[[7], [], [5, 5]], forbidden=[[6, 6]], min_length=4, max_length=4)
+    assert [part[:1] for part in found][::2] == [[7], [5]]
+    assert all(len(part) == 4 and [6, 6] not in [part[i : i + 2] for i in range(3)] for part in found)
+
+
 def test_options_of_other_models(model):
     with pytest.raises(ValueError, match="n must be an integer of at least 1, got 0"):
         model.sample(X, 0)
