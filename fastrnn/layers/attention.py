@@ -130,7 +130,7 @@ class Attention(Layer):
         if memory.ndim != 3 or memory.shape[2] != self.memory_size:
             raise ValueError(f"memory must have shape (S, B, {self.memory_size}), got {memory.shape}.")
         steps, batch = memory.shape[:2]
-        lengths = self._check_lengths(lengths, steps, batch)
+        lengths = np.full(batch, steps) if lengths is None else _integers("lengths", lengths, batch, steps)
         offsets = np.zeros(batch + 1, np.int64)
         np.cumsum(lengths, out=offsets[1:])
         sequences = np.repeat(np.arange(batch), lengths)
@@ -138,7 +138,7 @@ class Attention(Layer):
         values = backend.take_rows(backend.reshape(memory, (steps * batch, self.memory_size)), rows)
         keys = values if self._memory is None else self._memory.forward(values, training, by_rows=True)
         if training:
-            self._read = [memory.shape, rows, None]
+            self._read = [memory.shape, rows, keys, None]
         return AttentionMemory(keys, values, offsets, steps)
 
     def read_backward(self):
@@ -154,9 +154,9 @@ class Attention(Layer):
         RuntimeError
             Nothing was read with ``training=True``, or there was no `backward` since then.
         """
-        if self._read is None or self._read[2] is None:
+        if self._read is None or self._read[3] is None:
             raise RuntimeError("read_backward needs a read with training=True and a backward before it.")
-        (steps, batch, size), rows, (d_keys, d_values) = self._read
+        (steps, batch, size), rows, _, (d_keys, d_values) = self._read
         self._read, backend = None, self.backend
         d_rows = backend.add(d_values, d_keys if self._memory is None else self._memory.backward(d_keys))
         d_memory = backend.zeros((steps * batch, size), self.dtype)
@@ -175,11 +175,11 @@ class Attention(Layer):
         -------
         d_keys, d_values : array of the device (R, A), array of the device (R, M)
         """
-        if self._read is None:
-            raise RuntimeError("backward needs a memory that was read with training=True before it.")
-        if self._read[2] is None:
-            self._read[2] = tuple(self.backend.zeros(part.shape, self.dtype) for part in (memory.keys, memory.values))
-        return self._read[2]
+        if self._read is None or self._read[2] is not memory.keys:
+            raise RuntimeError("backward needs a memory that was read with training=True, and no other since.")
+        if self._read[3] is None:
+            self._read[3] = tuple(self.backend.zeros(part.shape, self.dtype) for part in (memory.keys, memory.values))
+        return self._read[3]
 
     # ----------------------------------------------------------------------------------------------------- queries
 
@@ -193,7 +193,8 @@ class Attention(Layer):
         lengths : array-like (B,) of int, default=None
             Queries of each sequence, 0 allowed; None if all have T.
         sources : array-like (B,) of int, default=None
-            The sequence of the memory that each sequence of queries reads; None if they are the same ones.
+            The sequence of the memory that each sequence of queries reads, another one for each in training; None if
+            they are the same ones.
         training : bool, default=False
             Whether to keep what `backward` needs. Queries must not change before that.
 
@@ -213,8 +214,10 @@ class Attention(Layer):
         if queries.ndim != 3 or queries.shape[2] != self.query_size:
             raise ValueError(f"queries must have shape (T, B, {self.query_size}), got {queries.shape}.")
         steps, batch = queries.shape[:2]
-        lengths = None if lengths is None else self._check_lengths(lengths, steps, batch)
-        sources = self._check_sources(sources, len(memory.offsets) - 1, batch)
+        lengths = None if lengths is None else _integers("lengths", lengths, batch, steps)
+        sources = self.check_memory(memory, batch, sources)
+        if training and sources is not None and len(np.unique(sources)) < batch:
+            raise ValueError(f"sources must be different numbers in training, got {shown(sources.tolist())}.")
         if self._query is not None:
             queries = self._query.forward(queries, training, by_rows=True)
         contexts = backend.empty((steps, batch, memory.values.shape[1]), self.dtype)
@@ -243,6 +246,9 @@ class Attention(Layer):
         """
         backend, d_contexts = self.backend, self.backend.asarray(d_contexts, self.dtype)
         weights, queries, memory, sources, lengths = self._recall()
+        shape = (*weights.shape[:2], self.memory_size)
+        if d_contexts.shape != shape:
+            raise ValueError(f"d_contexts must have shape {shape}, got {d_contexts.shape}.")
         d_keys, d_values = self.memory_gradients(memory)
         d_queries = backend.empty_like(queries)
         backend.attention_backward(d_queries, d_keys, d_values, self.grads.get("score"), d_contexts, weights, queries,
@@ -268,8 +274,8 @@ class Attention(Layer):
         -------
         fastrnn.utils.recurrent.Attended
         """
-        batch = len(memory.offsets) - 1 if sources is None else len(sources)
-        sources, empty = self._check_sources(sources, len(memory.offsets) - 1, batch), self.backend.empty
+        batch, empty = len(memory.offsets) - 1 if sources is None else len(sources), self.backend.empty
+        sources = self.check_memory(memory, batch, sources)
         return Attended(
             empty((steps, batch, self.memory_size), self.dtype), empty((steps, batch, memory.steps), self.dtype),
             memory.keys, memory.values, memory.offsets, sources,
@@ -301,20 +307,39 @@ class Attention(Layer):
     def __getstate__(self):
         return {**super().__getstate__(), "_read": None}
 
-    def _check_lengths(self, lengths, steps, batch):
-        """Return the lengths of ragged sequences as an int64 array."""
-        lengths = np.full(batch, steps) if lengths is None else np.asarray(lengths)
-        if lengths.shape != (batch,) or (batch and not 0 <= lengths.min() <= lengths.max() <= steps):
-            raise ValueError(f"lengths must be {batch} integers from 0 to {steps}, got {shown(lengths)}.")
-        return lengths.astype(np.int64)
+    def check_memory(self, memory, batch, sources=None):
+        """Return the numbers of sources as an int64 array, or None; raise ValueError if queries cannot read a memory.
 
-    def _check_sources(self, sources, count, batch):
-        """Return the numbers of sources as an int64 array, or None."""
-        if sources is None:
-            if count != batch:
-                raise ValueError(f"queries must have shape (T, {count}, {self.query_size}), as many as the memory has.")
-            return None
-        sources = np.asarray(sources)
-        if sources.shape != (batch,) or (batch and not 0 <= sources.min() <= sources.max() < count):
-            raise ValueError(f"sources must be {batch} integers from 0 to {count - 1}, got {shown(sources)}.")
-        return sources.astype(np.int64)
+        Parameters
+        ----------
+        memory : AttentionMemory
+        batch : int
+            Number of sequences of queries.
+        sources : array-like (batch,) of int or None
+            As in `forward`.
+        """
+        if not isinstance(memory, AttentionMemory):
+            raise ValueError(f"memory must be what attention.read returned, got {shown(memory)}.")
+        keys, values, expected = memory.keys, memory.values, (self.attention_size, self.memory_size, self.dtype)
+        if (keys.shape[1], values.shape[1], values.dtype) != expected:
+            raise ValueError(
+                "memory must be what read of this layer returned, keys and vectors of lengths "
+                f"{self.attention_size} and {self.memory_size} in {self.dtype}, got lengths {keys.shape[1]} and "
+                f"{values.shape[1]} in {values.dtype}."
+            )
+        count = len(memory.offsets) - 1
+        if sources is not None:
+            return _integers("sources", sources, batch, count - 1)
+        if count != batch:
+            raise ValueError(f"queries must have shape (T, {count}, {self.query_size}), as many as the memory has.")
+        return None
+
+
+def _integers(name, values, count, most):
+    """Return an argument as an int64 array (count,), checked to be integers from 0 to `most`."""
+    values = np.asarray(values)
+    if values.shape != (count,) or (
+        count and not (np.issubdtype(values.dtype, np.integer) and 0 <= values.min() <= values.max() <= most)
+    ):
+        raise ValueError(f"{name} must be {count} integers from 0 to {most}, got {shown(values)}.")
+    return values.astype(np.int64)

@@ -3,6 +3,8 @@
 import numpy as np
 
 from fastrnn.layers._layer import Layer
+from fastrnn.layers._sequences import read_gradient, read_states
+from fastrnn.layers.attention import Attention
 from fastrnn.layers.dropout import Dropout
 from fastrnn.layers.recurrent import Recurrent
 from fastrnn.utils.checks import check_positive_integer, shown
@@ -72,9 +74,10 @@ class Decoder(Layer):
         check_positive_integer("num_layers", num_layers)
         self.num_layers, self.residual, self.attention = num_layers, residual, attention
         self.input_feeding = attention is not None and input_feeding
-        context, size = 0 if attention is None else attention.memory_size, proj_size or hidden_size
-        if attention is not None and attention.query_size != size:
-            raise ValueError(f"attention must have query_size={size}, got {shown(attention.query_size)}.")
+        context, size = 0, proj_size or hidden_size
+        if attention is not None:
+            self._check_attention(attention, size)
+            context = attention.memory_size
         options = self._options()
         self._layers = [
             Recurrent(
@@ -128,9 +131,10 @@ class Decoder(Layer):
             An argument has the wrong shape, a length is outside 0 to T, x is not finite, or there is attention without
             a memory or the other way round.
         """
-        self._check_memory(memory)
-        states = self._split_states(state)
-        attended = self.attention.attended(memory, _steps(x)) if self.input_feeding else None
+        x, (steps, batch) = self._read_input(x, "(T, B, input_size)")
+        self._check_memory(memory, batch)
+        states = self._split_states(state, batch, "state")
+        attended = self.attention.attended(memory, steps) if self.input_feeding else None
         h, final = self._layers[0].forward(
             x, states[0], lengths, training, check_finite=check_finite, attended=attended
         )
@@ -146,9 +150,10 @@ class Decoder(Layer):
             )
             h = self.backend.add(above, h) if self.residual else above
             finals.append(final)
+        y = self._join(h, context)
         if training:
-            self._keep(memory)
-        return self._join(h, context), self._join_states(finals), weights
+            self._keep(memory, y.shape)
+        return y, self._join_states(finals), weights
 
     def step(self, x, state=None, memory=None, sources=None, check_finite=True, joined=True):
         """Run all layers for one step of a batch, for prediction.
@@ -180,8 +185,9 @@ class Decoder(Layer):
         ValueError
             As in `forward`.
         """
-        self._check_memory(memory)
-        states = self._split_states(state)
+        x, (batch,) = self._read_input(x, "(B, input_size)")
+        self._check_memory(memory, batch, sources)
+        states = self._split_states(state, batch, "state")
         attended = self.attention.attended(memory, 1, sources) if self.input_feeding else None
         h, final = self._layers[0].step(x, states[0], check_finite, attended)
         finals, context, weights, reshape = [final], None, None, self.backend.reshape
@@ -225,10 +231,11 @@ class Decoder(Layer):
         ValueError
             An argument has the wrong shape.
         """
-        (memory,) = self._recall()
+        memory, y_shape = self._recall()
+        dy = read_gradient(dy, y_shape, None, self)
+        add, d_states = self.backend.add, self._split_states(dstate, y_shape[1], "dstate")
         self._forget()
-        add, d_states = self.backend.add, self._split_states(dstate)
-        dh, d_context = self._split(self.backend.asarray(dy, self.dtype))
+        dh, d_context = self._split(dy)
         for k in reversed(range(1, self.num_layers)):
             d_input, d_states[k] = self._layers[k].backward(dh, d_states[k])
             d_below, d_more = self._split(d_input)
@@ -274,10 +281,33 @@ class Decoder(Layer):
         for layer, part in zip(self.parts(), state["parts"], strict=True):
             layer.set_training_state(part)
 
-    def _check_memory(self, memory):
+    def _check_attention(self, attention, size):
+        """Raise ValueError if the attention layer does not fit h of a size."""
+        if not isinstance(attention, Attention):
+            raise ValueError(f"attention must be None or a layer Attention, got {shown(attention)}.")
+        for name, expected in (("query_size", size), ("dtype", self.dtype), ("device", self.device)):
+            given = getattr(attention, name)
+            if given != expected:
+                raise ValueError(f"attention must have {name}={expected}, got {given}.")
+
+    def _read_input(self, x, layout):
+        """Return x of the device, and its sizes before the last one: (T, B) or (B,), as `layout` says."""
+        if not isinstance(x, Inputs):
+            x = self.backend.asarray(x, self.dtype)
+        shape = np.shape(x.ids) if isinstance(x, Inputs) else x.shape[:-1]
+        if len(shape) != layout.count(","):
+            raise ValueError(
+                f"x must have shape {layout} with input_size={self.input_size}, got {getattr(x, 'shape', shape)}."
+            )
+        return x, shape
+
+    def _check_memory(self, memory, batch, sources=None):
+        """Raise ValueError unless `batch` sequences can attend to the memory."""
         if (memory is None) != (self.attention is None):
             given, expected = ("None", "what attention.read returned") if memory is None else ("a memory", "None")
             raise ValueError(f"memory must be {expected}, got {given}.")
+        if memory is not None:
+            self.attention.check_memory(memory, batch, sources)
 
     def _join(self, h, context):
         """Return h (…, H) and the context (…, M) side by side."""
@@ -289,11 +319,12 @@ class Decoder(Layer):
             return joined, None
         return self.backend.split(joined, (self._size, self.context_size), joined.ndim - 1)
 
-    def _split_states(self, state):
+    def _split_states(self, state, batch, argument):
         """Return the states of each layer; None for all where none are given."""
-        if state is None or self.num_layers == 1:
-            return [state] * self.num_layers
-        ones, parts = [1] * self.num_layers, [self.backend.asarray(part, self.dtype) for part in state_parts(state)]
+        if state is None:
+            return [None] * self.num_layers
+        sizes, ones = (self._size, *(self.hidden_size,) * (len(self.cell.states) - 1)), [1] * self.num_layers
+        parts = read_states(state, [(self.num_layers, batch, size) for size in sizes], argument, self)
         return [
             as_state(of_layer) for of_layer in zip(*(self.backend.split(part, ones) for part in parts), strict=True)
         ]
@@ -303,12 +334,6 @@ class Decoder(Layer):
         if self.num_layers == 1:
             return states[0]
         return as_state(tuple(map(self.backend.concatenate, zip(*map(state_parts, states), strict=True))))
-
-
-def _steps(x):
-    """Return T of an input (T, B, D), or of the ids (T, B) of a table."""
-    x = x.ids if isinstance(x, Inputs) else x
-    return (getattr(x, "shape", None) or np.shape(x))[0]
 
 
 def _nothing():

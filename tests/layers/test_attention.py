@@ -161,6 +161,24 @@ def test_wrong_arguments_are_named():
         (lambda: layer.forward(queries[:, :3], read), r"queries must have shape \(T, 5, 4\), as many as"),
         (lambda: layer.forward(queries, read, [1]), "lengths must be 5 integers from 0 to 3"),
         (lambda: layer.forward(queries, read, sources=[0, 1, 2, 3, 5]), "sources must be 5 integers from 0 to 4"),
+        (lambda: layer.read(memory, [1.5] * 5), "lengths must be 5 integers from 0 to 4"),
+        (lambda: layer.forward(queries, memory), "memory must be what attention.read returned, got an array"),
+        (lambda: Attention(4, 6, attention_size=3).forward(queries, read), "lengths 3 and 6 in float32, got lengths"),
+        (
+            lambda: layer.forward(queries, read, sources=[0, 1, 1, 2, 3], training=True),
+            "sources must be different numbers in training",
+        ),
     ]:
         with pytest.raises(ValueError, match=message):
             call()
+
+
+def test_gradients_have_the_shape_of_contexts_and_the_memory_that_was_read():
+    layer, memory, queries = problem("dot")
+    first = layer.read(memory, training=True)
+    layer.forward(queries, first, training=True)
+    with pytest.raises(ValueError, match="d_contexts must have shape"):
+        layer.backward(np.ones((*queries.shape[:2], memory.shape[2] + 1)))
+    layer.read(memory[:2], training=True)
+    with pytest.raises(RuntimeError, match="a memory that was read with training=True, and no other since"):
+        layer.backward(np.ones((*queries.shape[:2], memory.shape[2])))

@@ -1,4 +1,5 @@
 import copy
+import functools
 import pickle
 
 import numpy as np
@@ -259,3 +260,26 @@ def test_a_context_needs_a_single_layer():
 def test_a_memory_needs_attention():
     with pytest.raises(ValueError, match="memory must be None, got a memory"):
         Decoder("gru", INPUTS, HIDDEN).forward(np.ones((STEPS, BATCH, INPUTS)), memory=object())
+
+
+def test_wrong_arguments_are_named():
+    p = problem(CASES["gru"])
+    decoder, x, memory = p["decoder"], np.ones((STEPS, BATCH, INPUTS)), p["decoder"].attention.read(p["memory"])
+    step = functools.partial(decoder.step, x[0], memory=memory)
+    for call, message in [
+        (lambda: Decoder("gru", INPUTS, HIDDEN, attention="dot"), "attention must be None or a layer Attention"),
+        (
+            lambda: Decoder("gru", INPUTS, HIDDEN, attention=Attention(HIDDEN, HIDDEN), dtype="float64"),
+            "attention must have dtype=float64, got float32",
+        ),
+        (lambda: decoder.forward(None, memory=memory), r"x must have shape \(T, B, input_size\)"),
+        (lambda: decoder.forward(x[:, 1:], memory=memory), "queries must have shape"),
+        (lambda: decoder.forward(x, memory=p["memory"]), "memory must be what attention.read returned"),
+        (lambda: decoder.forward(x, p["state"][:1], memory), r"state must be h of shape \(2, "),
+        (lambda: step(sources=[0]), f"sources must be {BATCH} integers"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            call()
+    y, _, _ = decoder.forward(x, memory=decoder.attention.read(p["memory"], training=True), training=True)
+    with pytest.raises(ValueError, match="dy must have the shape of the output"):
+        decoder.backward(y[:, :, 1:])
