@@ -246,7 +246,7 @@ class Attention(Layer):
         """
         backend, d_contexts = self.backend, self.backend.asarray(d_contexts, self.dtype)
         weights, queries, memory, sources, lengths = self._recall()
-        shape = (*weights.shape[:2], self.memory_size)
+        shape = (*weights.shape[:2], memory.values.shape[1])
         if d_contexts.shape != shape:
             raise ValueError(f"d_contexts must have shape {shape}, got {d_contexts.shape}.")
         d_keys, d_values = self.memory_gradients(memory)
@@ -276,6 +276,8 @@ class Attention(Layer):
         """
         batch, empty = len(memory.offsets) - 1 if sources is None else len(sources), self.backend.empty
         sources = self.check_memory(memory, batch, sources)
+        if memory.values.shape[1] != self.memory_size:
+            raise ValueError(f"memory must have vectors of length {self.memory_size}, got {memory.values.shape[1]}.")
         return Attended(
             empty((steps, batch, self.memory_size), self.dtype), empty((steps, batch, memory.steps), self.dtype),
             memory.keys, memory.values, memory.offsets, sources,
@@ -320,12 +322,11 @@ class Attention(Layer):
         """
         if not isinstance(memory, AttentionMemory):
             raise ValueError(f"memory must be what attention.read returned, got {shown(memory)}.")
-        keys, values, expected = memory.keys, memory.values, (self.attention_size, self.memory_size, self.dtype)
-        if (keys.shape[1], values.shape[1], values.dtype) != expected:
+        keys, expected = memory.keys, (self.attention_size, self.dtype)
+        if (keys.shape[1], keys.dtype) != expected:
             raise ValueError(
-                "memory must be what read of this layer returned, keys and vectors of lengths "
-                f"{self.attention_size} and {self.memory_size} in {self.dtype}, got lengths {keys.shape[1]} and "
-                f"{values.shape[1]} in {values.dtype}."
+                f"memory must be what read of this layer returned, with keys of length {expected[0]} in {expected[1]}, "
+                f"got length {keys.shape[1]} in {keys.dtype}."
             )
         count = len(memory.offsets) - 1
         if sources is not None:

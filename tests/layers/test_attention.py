@@ -163,7 +163,10 @@ def test_wrong_arguments_are_named():
         (lambda: layer.forward(queries, read, sources=[0, 1, 2, 3, 5]), "sources must be 5 integers from 0 to 4"),
         (lambda: layer.read(memory, [1.5] * 5), "lengths must be 5 integers from 0 to 4"),
         (lambda: layer.forward(queries, memory), "memory must be what attention.read returned, got an array"),
-        (lambda: Attention(4, 6, attention_size=3).forward(queries, read), "lengths 3 and 6 in float32, got lengths"),
+        (
+            lambda: Attention(4, 6, attention_size=3).forward(queries, read),
+            "with keys of length 3 in float32",
+        ),
         (
             lambda: layer.forward(queries, read, sources=[0, 1, 1, 2, 3], training=True),
             "sources must be different numbers in training",
