@@ -74,10 +74,8 @@ class Decoder(Layer):
         check_positive_integer("num_layers", num_layers)
         self.num_layers, self.residual, self.attention = num_layers, residual, attention
         self.input_feeding = attention is not None and input_feeding
-        context, size = 0, proj_size or hidden_size
-        if attention is not None:
-            self._check_attention(attention, size)
-            context = attention.memory_size
+        size = proj_size or hidden_size
+        context = _context_size(attention, size, self)
         options = self._options()
         self._layers = [
             Recurrent(
@@ -131,7 +129,7 @@ class Decoder(Layer):
             An argument has the wrong shape, a length is outside 0 to T, x is not finite, or there is attention without
             a memory or the other way round.
         """
-        x, (steps, batch) = self._read_input(x, "(T, B, input_size)")
+        x, (steps, batch) = _read_input(x, "(T, B, input_size)", self)
         self._check_memory(memory, batch)
         states = self._split_states(state, batch, "state")
         attended = self.attention.attended(memory, steps) if self.input_feeding else None
@@ -185,7 +183,7 @@ class Decoder(Layer):
         ValueError
             As in `forward`.
         """
-        x, (batch,) = self._read_input(x, "(B, input_size)")
+        x, (batch,) = _read_input(x, "(B, input_size)", self)
         self._check_memory(memory, batch, sources)
         states = self._split_states(state, batch, "state")
         attended = self.attention.attended(memory, 1, sources) if self.input_feeding else None
@@ -281,26 +279,6 @@ class Decoder(Layer):
         for layer, part in zip(self.parts(), state["parts"], strict=True):
             layer.set_training_state(part)
 
-    def _check_attention(self, attention, size):
-        """Raise ValueError if the attention layer does not fit h of a size."""
-        if not isinstance(attention, Attention):
-            raise ValueError(f"attention must be None or a layer Attention, got {shown(attention)}.")
-        for name, expected in (("query_size", size), ("dtype", self.dtype), ("device", self.device)):
-            given = getattr(attention, name)
-            if given != expected:
-                raise ValueError(f"attention must have {name}={expected}, got {given}.")
-
-    def _read_input(self, x, layout):
-        """Return x of the device, and its sizes before the last one: (T, B) or (B,), as `layout` says."""
-        if not isinstance(x, Inputs):
-            x = self.backend.asarray(x, self.dtype)
-        shape = np.shape(x.ids) if isinstance(x, Inputs) else x.shape[:-1]
-        if len(shape) != layout.count(","):
-            raise ValueError(
-                f"x must have shape {layout} with input_size={self.input_size}, got {getattr(x, 'shape', shape)}."
-            )
-        return x, shape
-
     def _check_memory(self, memory, batch, sources=None):
         """Raise ValueError unless `batch` sequences can attend to the memory."""
         if (memory is None) != (self.attention is None):
@@ -334,6 +312,31 @@ class Decoder(Layer):
         if self.num_layers == 1:
             return states[0]
         return as_state(tuple(map(self.backend.concatenate, zip(*map(state_parts, states), strict=True))))
+
+
+def _context_size(attention, size, layer):
+    """Return the length of a context, 0 without attention; raise ValueError if it does not fit h of a size."""
+    if attention is None:
+        return 0
+    if not isinstance(attention, Attention):
+        raise ValueError(f"attention must be None or a layer Attention, got {shown(attention)}.")
+    for name, expected in (("query_size", size), ("dtype", layer.dtype), ("device", layer.device)):
+        given = getattr(attention, name)
+        if given != expected:
+            raise ValueError(f"attention must have {name}={expected}, got {given}.")
+    return attention.memory_size
+
+
+def _read_input(x, layout, layer):
+    """Return x of the device, and its sizes before the last one: (T, B) or (B,), as `layout` says."""
+    if not isinstance(x, Inputs):
+        x = layer.backend.asarray(x, layer.dtype)
+    shape = np.shape(x.ids) if isinstance(x, Inputs) else x.shape[:-1]
+    if len(shape) != layout.count(","):
+        raise ValueError(
+            f"x must have shape {layout} with input_size={layer.input_size}, got {getattr(x, 'shape', shape)}."
+        )
+    return x, shape
 
 
 def _nothing():
