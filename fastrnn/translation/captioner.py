@@ -39,9 +39,9 @@ class RNNCaptioner(SequenceWriter):
         Score of the regions at each step of the decoder, see `fastrnn.layers.Attention`. A single vector is then read
         at every step. "dot" needs the last of `hidden_layer_sizes` to be `hidden_size`. None: the decoder knows its
         first state alone, which is made of the vector, or of the mean of the regions.
-    input_feeding : bool, default=False
+    input_feeding : bool, default=True
         Whether the decoder attends before a step, and the step reads the context (Bahdanau et al. 2015), or attends
-        with the state after the step (Luong et al. 2015), which is faster.
+        with the state after the step (Luong et al. 2015), which is faster but learns less of each epoch.
     tie_weights : bool, default=False
         Whether the output layer's weight is the embedding of the tokens (Press and Wolf 2017).
     tokenizer : str, callable, tokenizers.Tokenizer or None, default="words"
@@ -140,7 +140,7 @@ class RNNCaptioner(SequenceWriter):
         num_layers=1,
         hidden_layer_sizes=(128,),
         attention="additive",
-        input_feeding=False,
+        input_feeding=True,
         tie_weights=False,
         tokenizer="words",
         vocab_size=8000,
