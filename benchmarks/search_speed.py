@@ -1,6 +1,6 @@
 """Beam search of a translator beside a loop of PyTorch over steps, with batched beams.
 
-python -m benchmarks.search_speed [--data words characters] [--threads 1] [--rounds 5] [--parts versus batches]
+python -m benchmarks.search_speed [--data words characters] [--parts versus batches] [--no-feeding] [--threads 1]
 
 "versus": the 5 beams of 1,000 sentences, with a vocabulary of 8,000 words and with one of 60 characters. torch has
 the same weights and the usual loop: sources sorted by length in batches, packed in the encoder; keys projected once and
@@ -48,11 +48,11 @@ def made_up(n, used, kinds, rng):
     return sources, targets
 
 
-def make_model(used, kinds, threads):
+def make_model(used, kinds, feeding, threads):
     """Return a translator that was trained for a while."""
     X, y = made_up(12_000, used, kinds, np.random.default_rng(0))
     return RNNTranslator(tokenizer=None, embedding_size=UNITS, hidden_size=UNITS, batch_size=64, max_iter=4,
-                         learning_rate_init=2e-3, dropout=0.1, label_smoothing=0.0, input_feeding=False,
+                         learning_rate_init=2e-3, dropout=0.1, label_smoothing=0.0, input_feeding=feeding,
                          random_state=0, n_jobs=threads).fit(X, y)  # fmt: skip
 
 
@@ -228,12 +228,13 @@ def main():
     parser.add_argument("--data", nargs="+", default=list(DATA), choices=list(DATA))
     parser.add_argument("--parts", nargs="+", default=["versus", "batches"], choices=["versus", "batches"])
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--no-feeding", action="store_true")
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
     print(machine(arguments.threads))
     for name in arguments.data:
         used, kinds = DATA[name]
-        model = make_model(used, kinds, arguments.threads)
+        model = make_model(used, kinds, not arguments.no_feeding, arguments.threads)
         sentences, _ = made_up(SENTENCES, used, used, np.random.default_rng(1))
         with threadpool_limits(arguments.threads):
             if "versus" in arguments.parts:

@@ -5,6 +5,7 @@ import numpy as np
 from fastrnn.translation.searching import candidates_of
 from fastrnn.translation.texts import read_once
 from fastrnn.utils.checks import check_fitted, shown
+from fastrnn.utils.use import Use
 
 
 def predict_together(writers, X, weights=None, *, beam_width=5, **options):
@@ -55,7 +56,10 @@ def predict_together(writers, X, weights=None, *, beam_width=5, **options):
         check_fitted(writer, "network_")
         if writer.target_vocabulary_.tokens != writers[0].target_vocabulary_.tokens:
             raise ValueError("writers must have the same tokens of targets, got models with different ones.")
-    first, sources = writers[0], [writer._read(X) for writer in writers]
-    found = candidates_of(writers, sources, (weights / weights.sum()).tolist(), 1, beam_width, **options)
-    ids = [part[0].ids if part else [] for part in found]
-    return first._target.decode(first._found_tokens(X, sources[0], ids))
+    first = writers[0]
+    with Use((), tuple(writers), "predict_together"):
+        sources = [writer._read(X) for writer in writers]
+        shares = (weights / weights.sum()).tolist()
+        found = candidates_of(writers, sources, shares, 1, beam_width, **options)
+        ids = [part[0].ids if part else [] for part in found]
+        return first._target.decode(first._found_tokens(X, sources[0], ids))

@@ -20,7 +20,10 @@ def without_lists(monkeypatch):
     monkeypatch.setattr(searching._Constraints, "of_tokens_alone", False)
 
 
-def test_the_best_targets_with_their_scores(model):
+@pytest.mark.parametrize("feeding", [True, False])
+def test_the_best_targets_with_their_scores(model, feeding):
+    if not feeding:
+        model = RNNTranslator(**{**SMALL, "max_iter": 15, "input_feeding": False}).fit(X, Y)
     found = model.beam_search(X, 3, **OPTIONS)
     assert [part[0].text for part in found] == model.predict(X, **OPTIONS)
     for text, part in zip(X, found, strict=True):
