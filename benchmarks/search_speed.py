@@ -197,14 +197,14 @@ def versus(name, model, sentences, threads, rounds):
         found = [part[0] for part in ours()]
         expected = others()
         same = [found[place].ids == ids for place, (_, ids) in zip(order, expected, strict=True)]
-        apart = max(abs(found[place].score - score) for place, (score, _) in zip(order, expected, strict=True))
+        better = np.array([found[place].score - score for place, (score, _) in zip(order, expected, strict=True)])
         assert np.mean(same) > 0.99, np.mean(same)
-        assert apart < 1e-3, apart
+        assert better.min() > -1e-3, better.min()  # a greedy search may find what torch's beam has lost
         own, other = np.median(interleaved([ours, others], rounds)[0], axis=0)
         tokens = np.mean([len(each.ids) for each in found])
         print(
             f"{name}, length penalty {length_penalty}: {own:.2f} s, torch {other:.2f} s, ratio {other / own:.1f}; "
-            f"{100 * np.mean(same):.1f}% the same, scores apart {apart:.1e}, {tokens:.1f} tokens",
+            f"{100 * np.mean(same):.1f}% the same, {np.count_nonzero(better > 1e-3)} better, {tokens:.1f} tokens",
             flush=True,
         )
 
