@@ -26,6 +26,9 @@ TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
 SCALES = ["", *("thousand million billion trillion quadrillion quintillion sextillion septillion octillion nonillion "
                 "decillion undecillion duodecillion tredecillion quattuordecillion").split()]  # fmt: skip
 FEWEST = 5  # words
+# What has been drawn without mistakes needs no regularizers.
+OPTIONS = {"tokenizer": ("whitespace", "chars"), "embedding_size": 64, "dropout": 0.0, "label_smoothing": 0.0,
+           "learning_rate_init": 2e-3}  # fmt: skip
 
 
 def below_thousand(number):
@@ -79,7 +82,7 @@ def main():
     parser.add_argument("--numbers", type=int, default=20_000, help="to learn from")
     parser.add_argument("--words", type=int, default=60, help="of the longest numbers")
     parser.add_argument("--hidden-size", type=int, default=128)
-    parser.add_argument("--max-iter", type=int, default=20)
+    parser.add_argument("--max-iter", type=int, default=10)
     parser.add_argument("--plot", metavar="OUT.png", help="draw gradient flow and attention (needs matplotlib)")
     arguments = parser.parse_args()
     random = np.random.default_rng(0)
@@ -89,9 +92,12 @@ def main():
     models = {}
     for name, attention in (("with attention", "additive"), ("without", None)):
         models[name] = model = RNNTranslator(
-            attention=attention, tokenizer=("whitespace", "chars"), embedding_size=64,
-            hidden_size=arguments.hidden_size, max_iter=arguments.max_iter, learning_rate_init=2e-3, random_state=0,
-        ).fit(X, y)  # fmt: skip
+            attention=attention,
+            hidden_size=arguments.hidden_size,
+            max_iter=arguments.max_iter,
+            random_state=0,
+            **OPTIONS,
+        ).fit(X, y)
         print(f"{name}:")
         for length, (words, digits) in tests.items():
             print(f"    {length:3} words: {exact_match(digits, model.predict(words)):6.1%} right")
