@@ -16,6 +16,7 @@ from fastrnn.utils.recurrent import as_state, state_parts
 from fastrnn.utils.shared import Held
 
 _TABLE_ROWS = 4096  # tokens, at most, whose vectors are multiplied by the weights of recurrent layers once for all
+_OCCURRENCES = 2  # from this mean of a token in a batch, the input product is computed once for each token
 _TIED_SCALE = 0.05  # of the initial vectors of an embedding that is the output too: logits begin small
 
 
@@ -136,6 +137,16 @@ def looked_up(embedding, ids, is_held):
     """
     tabulated = is_held and embedding.num_embeddings <= _TABLE_ROWS
     return embedding.embedded(ids) if tabulated else embedding.forward(ids)
+
+
+def looked_up_noisily(embedding, dropout, ids):
+    """Return the vectors of ids under dropout, in training.
+
+    Without dropout, which gives each occurrence a vector of its own, those of ids that occur often are a table.
+    """
+    tabulated = dropout.p == 0 and _OCCURRENCES * embedding.num_embeddings <= ids.size
+    look_up = embedding.embedded if tabulated else embedding.forward
+    return dropout.forward(look_up(ids, training=True), training=True)
 
 
 class TargetHead(SoftmaxHead):
@@ -326,8 +337,10 @@ class DecoderNetwork(Network):
 
     def _read_targets(self, batch, state, training=False):
         """Return the vectors that predict the targets, (T, B, ·), and the shares of attention (T, B, S) or None."""
-        x = self.target_embedding.forward(batch.inputs, training=training)
-        x = self.target_dropout.forward(x, training=training)
+        if training:
+            x = looked_up_noisily(self.target_embedding, self.target_dropout, batch.inputs)
+        else:
+            x = self.target_embedding.forward(batch.inputs)
         y, _, weights = self.decoder.forward(x, state.recurrent, state.memory, batch.lengths, training=training,
                                              check_finite=False)  # fmt: skip
         h = self.readout.forward(y, training, by_rows=not training)

@@ -81,6 +81,16 @@ def test_gradients_by_central_differences(case):
         assert slope == pytest.approx(np.vdot(net.grads[name], direction), rel=1e-5, abs=1e-9), name
 
 
+@pytest.mark.parametrize("case", ["additive, fed", "general, one direction, tied"])
+def test_a_table_of_few_tokens_gives_the_gradients_of_their_vectors(case, monkeypatch):
+    nets, batch = [network(**CASES[case]) for _ in range(2)], pairs().batch(np.arange(4))
+    loss, _ = nets[0].train_step(batch)
+    monkeypatch.setattr("fastrnn.networks.decoder._OCCURRENCES", np.inf)
+    assert nets[1].train_step(batch)[0] == pytest.approx(loss, rel=1e-12)
+    for name, gradient in nets[0].grads.items():
+        np.testing.assert_allclose(gradient, nets[1].grads[name], rtol=1e-9, atol=1e-12, err_msg=name)
+
+
 def test_a_shared_embedding_is_one_parameter():
     net = network(**CASES["general, one direction, tied"])
     assert not {"target_embedding.weight", "output.weight"} & set(net.parameters)
