@@ -83,12 +83,12 @@ def run_threads(count, work):
         raise errors[0]
 
 
-def check_calls(calls):
-    """Compare calls by many threads, each in an order of its own, with serial ones."""
+def check_calls(calls, count=CALLS):
+    """Compare `count` calls by each of many threads, each in an order of its own, with serial ones."""
     expected = [call() for call in calls]
 
     def work(k):
-        for place in np.random.default_rng(k).integers(len(calls), size=CALLS):
+        for place in np.random.default_rng(k).integers(len(calls), size=count):
             assert same(calls[place](), expected[place]), place
 
     run_threads(THREADS, work)
@@ -204,15 +204,24 @@ def classifiers():
 def classifier_calls(model):
     """Return every way to predict with an estimator of sequences."""
     inputs = series(1, [4, 1, 7, 2]) if model.input == "series" else TEXTS
-    names = ["predict", "predict_proba", "predict_log_proba", "decision_function", "transform"]
-    if isinstance(model, RNNTranslator | RNNCaptioner):
-        names.remove("predict_log_proba")  # takes targets too
+    names = ("predict", "predict_proba", "predict_log_proba", "decision_function", "transform")
     return [
         lambda part=inputs[first : first + count], method=method: getattr(model, method)(part)
         for method in names
         if hasattr(model, method)
         for first, count in ((0, 4), (0, 1), (1, 2), (3, 1))
     ]
+
+
+def writer_calls(model):
+    """Return every way to predict with an estimator that writes sequences."""
+    inputs = series(1, [4, 1, 7, 2]) if isinstance(model, RNNCaptioner) else TEXTS
+    for part in (slice(0, 4), slice(0, 1), slice(1, 3)):
+        X, Y = inputs[part], TEXTS[part]
+        yield lambda X=X: model.predict(X, beam_width=2, max_length=3)
+        yield lambda X=X: model.sample(X, 2, max_length=3, random_state=0)
+        yield lambda X=X, Y=Y: (model.transform(X), model.predict_log_proba(X, Y), model.score_samples(X, Y))
+    yield lambda: [part.weights for part in model.align(inputs, TEXTS)]
 
 
 def step_by_step(model, steps):
@@ -225,22 +234,22 @@ def step_by_step(model, steps):
 
 
 @pytest.mark.parametrize("name", ["mean", "text", "series", "regressor", "crf tagger", "tagger", "series tagger",
-                                  "step regressor", "translator", "captioner"])  # fmt: skip
+                                  "step regressor"])  # fmt: skip
 def test_classifiers_give_serial_bits(classifiers, name):
     model = classifiers[name]
     model = copy.deepcopy(model)  # so that the threads come to weights that nobody has prepared
     calls = classifier_calls(model)
     if name in ("mean", "text"):
         calls += [lambda text=text: inspection.explain(model, text).contributions for text in TEXTS[:2]]
-    if name == "translator":
-        calls += [lambda part=TEXTS[first : first + 2]: model.score_samples(part, part) for first in (0, 2)]
-        calls.append(lambda: [part.weights for part in model.align(TEXTS)])
-    if name == "captioner":
-        calls.append(lambda: [part.weights for part in model.align(series(1, [4, 1, 7, 2]))])
     if name == "step regressor":
         calls += [lambda part=part: step_by_step(model, part) for part in series(1, [4, 7])]
         calls.append(lambda: model.generate(series(1, [4])[0], 3))
     check_calls(calls)
+
+
+@pytest.mark.parametrize("name", ["translator", "captioner"])
+def test_writers_of_sequences_give_serial_bits(classifiers, name):
+    check_calls(list(writer_calls(copy.deepcopy(classifiers[name]))), count=40)
 
 
 def test_the_first_predictions_of_all_threads_are_right(classifiers):
