@@ -18,7 +18,14 @@ from fastrnn.text.vocabulary import Vocabulary
 from fastrnn.training.averaging import WeightAverage
 from fastrnn.training.loop import Options, train
 from fastrnn.training.optimizers import make_optimizer
-from fastrnn.utils.checks import check_choice, check_not_negative, check_positive_integer, check_training, shown
+from fastrnn.utils.checks import (
+    check_choice,
+    check_count,
+    check_not_negative,
+    check_positive_integer,
+    check_training,
+    shown,
+)
 
 # The values by which a recipe replaces defaults.
 RECIPES = {
@@ -80,8 +87,7 @@ class RecurrentTrainingMixin:
             raise ValueError(f"bptt_stride must be None or an integer from 1 to bptt_length, got {shown(stride)}.")
         if settings.random_bptt and (stride is not None or not self.carry_state):
             raise ValueError("random_bptt=True needs carry_state=True and bptt_stride=None.")
-        if not isinstance(settings.warmup, numbers.Integral) or settings.warmup < 0:
-            raise ValueError(f"warmup must be an integer of at least 0, got {shown(settings.warmup)}.")
+        check_count("warmup", settings.warmup)
         for name in ("dropout", "input_dropout", "output_dropout"):
             if getattr(settings, name) is not None:
                 check_probability(name, getattr(settings, name))

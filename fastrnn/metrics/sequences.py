@@ -108,6 +108,11 @@ def integer_pairs(y_true, y_pred):
         values = [np.frombuffer("".join(y).encode("utf-32-le", "surrogatepass"), np.int32) for y in (y_true, y_pred)]
     else:
         flat = [list(itertools.chain.from_iterable(y)) for y in (y_true, y_pred)]
-        number = {token: number for number, token in enumerate(dict.fromkeys(itertools.chain(*flat)))}
+        try:
+            number = {token: number for number, token in enumerate(dict.fromkeys(itertools.chain(*flat)))}
+        except TypeError as error:
+            raise ValueError(
+                f"y_true and y_pred must hold strings, integers or other hashable tokens: {error}."
+            ) from None
         values = [np.fromiter(map(number.__getitem__, tokens), np.int32, len(tokens)) for tokens in flat]
     return IntegerPairs(*values, *offsets)

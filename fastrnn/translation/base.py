@@ -2,7 +2,6 @@
 
 import abc
 import math
-import numbers
 
 import numpy as np
 
@@ -17,9 +16,9 @@ from fastrnn.training.schedule import SCHEDULES
 from fastrnn.translation.pairs import Pairs
 from fastrnn.translation.probabilities import ProbabilityMixin
 from fastrnn.translation.searching import SearchMixin
-from fastrnn.translation.texts import READING, TextTarget, check_reading, read_once, side_options
+from fastrnn.translation.texts import READING, TextTarget, check_reading, side_options
 from fastrnn.utils.brief import BriefHelpMixin
-from fastrnn.utils.checks import check_choice, shown
+from fastrnn.utils.checks import check_choice, check_count
 
 ATTENTIONS = ("additive", "dot", "general", None)
 _STEPS_OF_AN_EPOCH = 50  # with batch_size="auto", unless batches would be smaller than 16 or larger than 64
@@ -121,7 +120,7 @@ class SequenceWriter(
         """Return the earlier `Learned` or a new one, and the training pairs."""
         if y is None:
             raise ValueError("This estimator requires y to be passed, but the target y is None.")
-        X, y = read_once(X), read_once(y)
+        X = self._read_once(X)
         if learned is None:
             reader, sources, target, closed = self._learn_data(X, y)
         else:
@@ -138,7 +137,7 @@ class SequenceWriter(
         return learned, Pairs(sources, targets, weights, np.flatnonzero(weights > 0))
 
     def _validation_examples(self, learned, X, y):
-        X, y = read_once(X), read_once(y)
+        X = self._read_once(X)
         sources, targets = learned.reader.read(X), learned.target.encode(y, "y_val")
         warn_of_cut(sources, learned.reader.options, "X_val")
         check_lengths("X_val and y_val", X, sources, targets)
@@ -193,5 +192,4 @@ class SequenceWriter(
             check_choice(name, getattr(self, name), (False, True))
         check_probability("scheduled_sampling", self.scheduled_sampling)
         check_choice("schedule", self.schedule, SCHEDULES)
-        if isinstance(self.warmup, bool) or not isinstance(self.warmup, numbers.Integral) or self.warmup < 0:
-            raise ValueError(f"warmup must be an integer of at least 0, got {shown(self.warmup)}.")
+        check_count("warmup", self.warmup)

@@ -3,7 +3,6 @@
 import numpy as np
 
 from fastrnn.translation.searching import candidates_of
-from fastrnn.translation.texts import read_once
 from fastrnn.utils.checks import check_fitted, shown
 from fastrnn.utils.use import Use
 
@@ -45,7 +44,7 @@ def predict_together(writers, X, weights=None, *, beam_width=5, **options):
     >>> predict_together(models, ["two one"])
     ['2 1']
     """
-    writers, X = list(writers), read_once(X)
+    writers = list(writers)
     weights = np.ones(len(writers)) if weights is None else np.asarray(weights, np.float64)
     if not writers or weights.shape != (len(writers),) or not (weights >= 0).all() or not weights.any():
         raise ValueError(
@@ -57,6 +56,7 @@ def predict_together(writers, X, weights=None, *, beam_width=5, **options):
         if writer.target_vocabulary_.tokens != writers[0].target_vocabulary_.tokens:
             raise ValueError("writers must have the same tokens of targets, got models with different ones.")
     first = writers[0]
+    X = first._read_once(X)
     with Use((), tuple(writers), "predict_together"):
         sources = [writer._read(X) for writer in writers]
         shares = (weights / weights.sum()).tolist()

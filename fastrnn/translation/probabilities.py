@@ -9,7 +9,7 @@ from fastrnn.estimators.sequences import Sequences
 from fastrnn.networks.decoder import PairBatch
 from fastrnn.text.tokens import close_sentences
 from fastrnn.translation.pairs import Pairs
-from fastrnn.translation.texts import read_once
+from fastrnn.translation.texts import read_once, side_options
 from fastrnn.utils.checks import check_fitted
 from fastrnn.utils.ragged import offsets_of, parts_of
 from fastrnn.utils.use import GuardedMixin
@@ -40,14 +40,18 @@ class ProbabilityMixin(GuardedMixin):
     def _read(self, X):
         """Return the sources of X."""
         check_fitted(self, "network_")
-        sources = self._reader.read(read_once(X))
+        sources = self._reader.read(self._read_once(X))
         warn_of_cut(sources, self._reader.options, "X")
         self.network_.held_weights().keep()
         return sources
 
+    def _read_once(self, X):
+        """Return X, a list in place of an iterator or an open file, so that it can be read again."""
+        return read_once(X, side_options(self, 0)["encoding"])
+
     def _pairs(self, X, Y):
         """Return X and its targets Y as `Pairs`; nothing of a target is cut."""
-        X, Y = read_once(X), read_once(Y)
+        X = self._read_once(X)
         sources, targets = self._read(X), self._target.encode(Y, "Y")
         if len(sources) or len(targets):
             check_lengths("X and Y", X, sources, targets)
@@ -154,7 +158,7 @@ class ProbabilityMixin(GuardedMixin):
         check_fitted(self, "network_")
         if not self.network_.attends:
             raise ValueError("align needs a model with attention, this one was fitted with attention=None.")
-        X = read_once(X)
+        X = self._read_once(X)
         pairs = self.pairs(X, Y)
         weights, names = self._weights(pairs), self._source_tokens(X)
         written = parts_of(self._target.vocabulary.decode(pairs.targets.values), pairs.targets.offsets)

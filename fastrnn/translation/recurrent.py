@@ -72,7 +72,8 @@ class RNNTranslator(TorchTranslationMixin, SequenceWriter):
         The part of a long source that is cut off.
     replace_unknown : bool, default=True
         Whether ``<unk>`` in a prediction is replaced by the token of the source with the largest attention (Luong et
-        al. 2015). Otherwise, and without attention, it is never predicted.
+        al. 2015). Otherwise, without attention, and where targets are numbers and sources are not, it is never
+        predicted.
     dropout : float, default=0.3
         Probability of dropout on vectors of tokens, between layers, and before the output, in training.
     embedding_dropout : float, default=0.0
@@ -241,7 +242,8 @@ class RNNTranslator(TorchTranslationMixin, SequenceWriter):
 
     @property
     def _replaces(self):
-        return self.replace_unknown and self.network_.attends
+        writes_numbers = self._target.side.kind == "numbers" and self._reader.side.kind != "numbers"
+        return self.replace_unknown and self.network_.attends and not writes_numbers
 
     def _forbidden(self):
         return [i for i in NEVER_WRITTEN if i != UNK_ID or not self._replaces]

@@ -15,8 +15,8 @@ from fastrnn.language.hypotheses import MostProbable
 from fastrnn.language.search import Candidate, Coverage, beam_search
 from fastrnn.networks.decoder import DecoderState, PairBatch
 from fastrnn.text.tokens import END_ID, NEVER_WRITTEN, START_ID, UNK_ID
-from fastrnn.translation.texts import read_once, read_texts
-from fastrnn.utils.checks import check_fitted, check_not_negative, check_positive_integer, shown
+from fastrnn.translation.texts import read_texts
+from fastrnn.utils.checks import check_count, check_fitted, check_not_negative, check_positive_integer, shown
 from fastrnn.utils.use import GuardedMixin, Use
 
 _MORE = 20  # tokens of a prediction than of the longest target of the training
@@ -80,7 +80,7 @@ class SearchMixin(GuardedMixin):
             Number of hypotheses that the search follows; 1 takes the most probable token at each step.
         max_length : int or None, default=None
             Most tokens of a prediction. None allows 20 more than the longest target of the training had, and 10 more
-            than twice as many as the source has.
+            than twice as many as the source has, or `min_length` if that is more.
         length_penalty, length_offset : float, default=0.0
             The log probability of a hypothesis of L tokens (the end counted) is divided by ((`length_offset` + L) /
             (`length_offset` + 1)) to the power `length_penalty`: 1 and 0 compare means per token; Wu et al. (2016) took
@@ -105,7 +105,7 @@ class SearchMixin(GuardedMixin):
         list of str or list of list of str
             As the targets of the training were given.
         """
-        X = read_once(X)
+        X = self._read_once(X)
         sources = self._read(X)
         found = self._search(sources, beam_width=beam_width, max_length=max_length, length_penalty=length_penalty,
                              length_offset=length_offset, coverage_penalty=coverage_penalty, min_length=min_length,
@@ -130,7 +130,7 @@ class SearchMixin(GuardedMixin):
             For each source its targets with their log probabilities and scores, best first; fewer than `n` if no more
             were found.
         """
-        X = read_once(X)
+        X = self._read_once(X)
         sources = self._read(X)
         return self._hypotheses(X, sources, candidates_of([self], [sources], None, n, beam_width, **options))
 
@@ -159,7 +159,7 @@ class SearchMixin(GuardedMixin):
         """
         check_positive_integer("n", n)
         check_choice_of_tokens(temperature, top_k, top_p)
-        X = read_once(X)
+        X = self._read_once(X)
         sources, seed = self._read(X), int(check_random_state(random_state).randint(1 << 31))
         choice = make_choice(temperature, top_k, top_p, self._target.n_outputs)
         constraints = self._constraints(sources, max_length, min_length, prefix, forbidden)
@@ -220,12 +220,15 @@ class SearchMixin(GuardedMixin):
 
     def _constraints(self, sources, max_length, min_length, prefix, forbidden):
         """Return the options of this name, checked, as `_Constraints`."""
+        check_count("min_length", min_length)
         if max_length is None:
-            limits = np.maximum(self._target.longest + _MORE, 2 * np.asarray(sources.lengths) + 10)
+            most = max(self._target.longest + _MORE, min_length)
+            limits = np.maximum(most, 2 * np.asarray(sources.lengths) + 10)
         else:
             check_positive_integer("max_length", max_length)
             limits = np.full(len(sources), max_length)
-        check_not_negative("min_length", min_length)
+            if min_length > max_length:
+                raise ValueError(f"min_length must be at most max_length={max_length}, got {min_length}.")
         prefixes = None if prefix is None else self._ids_of("prefix", prefix)
         if prefixes is not None and len(prefixes) != len(sources):
             raise ValueError(f"prefix must have a text for each of {len(sources)} sources, got {len(prefixes)} texts.")

@@ -56,9 +56,11 @@ def check_reading(estimator):
             check_positive_integer("max_length", options["max_length"])
 
 
-def read_once(X):
-    """Return X, a list in place of an iterator."""
-    return list(X) if isinstance(X, collections.abc.Iterator) and not is_file_object(X) else X
+def read_once(X, encoding):
+    """Return X, a list in place of an iterator or an open file; `encoding` is that of files."""
+    if is_file_object(X):
+        return list(iterate_texts(X, encoding))
+    return list(X) if isinstance(X, collections.abc.Iterator) else X
 
 
 def read_texts(X, encoding, name):
@@ -84,7 +86,7 @@ def read_texts(X, encoding, name):
     ValueError
         X is not a collection of texts, or mixes texts and lists of tokens.
     """
-    texts = list(iterate_texts(read_once(X), encoding, name=name))
+    texts = list(iterate_texts(X, encoding, name=name))
     kinds = {isinstance(text, str) for text in texts}
     if len(kinds) == 2:
         place = next(i for i, text in enumerate(texts) if isinstance(text, str) is not isinstance(texts[0], str))

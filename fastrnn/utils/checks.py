@@ -175,6 +175,12 @@ def check_not_negative(name, value):
         raise ValueError(f"{name} must be a number of at least 0, got {shown(value)}.")
 
 
+def check_count(name, value):
+    """Raise ValueError unless a parameter is an integer of at least 0 (and no boolean)."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 0:
+        raise ValueError(f"{name} must be an integer of at least 0, got {shown(value)}.")
+
+
 def check_fraction(name, value):
     """Raise ValueError unless a parameter is a number from 0 on and below 1."""
     if not isinstance(value, numbers.Real) or not 0 <= value < 1:

@@ -87,6 +87,11 @@ def test_references_without_tokens():
     [
         (["a"], ["a", "b"], "y_true and y_pred must be as many sequences, got 1 and 2."),
         ("abc", ["abc"], "y_true must be a list of texts or of lists of tokens, got 'abc'."),
+        (
+            [[["a"]]],
+            [["a"]],
+            "y_true and y_pred must hold strings, integers or other hashable tokens: unhashable type: 'list'.",
+        ),
         (["abc"], 3, "y_pred must be a list of texts or of lists of tokens, got 3."),
         (["abc", 3], ["a", "b"], "y_true[1] must be a text or a list of tokens, got 3."),
         (["abc", ["a"]], ["a", "b"], "y_true must be texts only or lists of tokens only, got 'abc' and ['a']."),

@@ -1,5 +1,7 @@
 """The options of search: n-best, constraints, language models, samples, and several models together."""
 
+import io
+
 import numpy as np
 import pytest
 
@@ -134,10 +136,12 @@ def test_several_models_together(model):
         ({"n": 6}, "n must be at most beam_width=5, got 6"),
         ({"length_penalty": -1}, "length_penalty must be a number of at least 0, got -1"),
         ({"max_length": 0}, "max_length must be an integer of at least 1, got 0"),
-        ({"min_length": -1}, "min_length must be a number of at least 0, got -1"),
+        ({"min_length": -1}, "min_length must be an integer of at least 0, got -1"),
         ({"prefix": "3"}, "prefix must be None or a list of texts or lists of tokens, got '3'"),
         ({"prefix": ["3"]}, "prefix must have a text for each of 2 sources, got 1 texts"),
         ({"prefix": ["3 1", "1"], "max_length": 1}, r"at most max_length=1 tokens, got 2 in prefix\[0\]"),
+        ({"min_length": 1.5}, "min_length must be an integer of at least 0, got 1.5"),
+        ({"min_length": 3, "max_length": 2}, "min_length must be at most max_length=2, got 3"),
         ({"forbidden": [""]}, "forbidden must hold texts of at least one token, got ''"),
         ({"language_model": "3-gram"}, "language_model must be None or a language model, got '3-gram'"),
         ({"weight": -0.1}, "weight must be a number of at least 0, got -0.1"),
@@ -154,6 +158,21 @@ def test_numbers_are_tokens_of_constraints():
     found = model.predict(sources, prefix=[[7], [], [5, 5]], forbidden=[[6, 6]], min_length=4, max_length=4)
     assert [part[:1] for part in found][::2] == [[7], [5]]
     assert all(len(part) == 4 and [6, 6] not in [part[i : i + 2] for i in range(3)] for part in found)
+
+
+def test_unknown_numbers_are_not_written_where_sources_are_words():
+    y = [[1, 2], [1, 3], [1, 1]]
+    model = RNNTranslator(**{**SMALL, "tokenizer": ("words", None), "min_count": (1, 2), "max_iter": 1}).fit(X[:3], y)
+    found = model.sample(X[:3], 5, min_length=3, max_length=3, random_state=0)
+    assert found == [[[1, 1, 1]] * 5] * 3
+
+
+def test_open_files_are_read_once(model):
+    lines = "\n".join(X)
+    assert model.predict(io.StringIO(lines)) == model.predict(X)
+    alignments = model.align(io.StringIO(lines))
+    assert [alignment.sources for alignment in alignments] == [alignment.sources for alignment in model.align(X)]
+    assert model.predict(X[:1], min_length=99)[0].count(" ") == 98
 
 
 def test_options_of_other_models(model):
