@@ -100,7 +100,7 @@ def _parts(X, n_features=None):
     ValueError
         X is no such thing, or not finite, or its vectors have not `n_features` numbers (None: that of the first).
     """
-    if isinstance(X, str | bytes | collections.abc.Mapping | set | frozenset):
+    if X is None or isinstance(X, str | bytes | collections.abc.Mapping | set | frozenset):
         raise ValueError(f"{_EXPECTED}, got {shown(X)}.")
     X = list(X) if isinstance(X, collections.abc.Iterator | collections.abc.Sequence) else X
     if isinstance(X, list) and not X:
@@ -121,6 +121,11 @@ def _parts(X, n_features=None):
 def _parts_of_array(X, n_features):
     """Return the parts of one array (n, D) or (n, R, D); see `_parts`."""
     X = to_array(X) if hasattr(X, "detach") else X
+    if isinstance(X, list):
+        try:
+            X = np.array(X, np.float64)
+        except (TypeError, ValueError):
+            raise ValueError(f"{_EXPECTED}, got {shown(X)}.") from None
     X = check_array(X, dtype=np.float64, allow_nd=True, ensure_min_samples=0, ensure_min_features=0, input_name="X")
     if X.ndim > 3:
         raise ValueError(f"{_EXPECTED}, got an array of shape {X.shape}.")

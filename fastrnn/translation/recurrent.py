@@ -257,6 +257,9 @@ class RNNTranslator(TorchTranslationMixin, SequenceWriter):
         names = self._source_tokens(X)
         weights = self._weights(self._written(sources, found)._replace(rows=rows))
         for i, part in zip(rows.tolist(), weights, strict=True):
+            if not names[i]:  # there is nothing to copy
+                tokens[i] = [token for token, number in zip(tokens[i], found[i], strict=True) if number != UNK_ID]
+                continue
             for t in np.flatnonzero(np.equal(found[i], UNK_ID)).tolist():
-                tokens[i][t] = names[i][part[t].argmax()] if names[i] else tokens[i][t]
+                tokens[i][t] = names[i][part[t].argmax()]
         return tokens

@@ -66,6 +66,8 @@ def test_tables_keep_their_columns():
     ("X", "message"),
     [
         ("a text", r"X must be an array \(n, D\) of numbers, or region vectors: .*, got 'a text'"),
+        (None, r"X must be an array \(n, D\) of numbers, or region vectors: .*, got None"),
+        ([[1.0], [1.0, 2.0]], r"X must be an array \(n, D\) of numbers, or region vectors: .*, got \[\["),
         ({"a": 1}, r"X must be an array \(n, D\) of numbers"),
         ([], "X holds no numbers"),
         (np.empty((0, 3)), "X holds no numbers"),

@@ -73,6 +73,7 @@ def test_constraints(model):
     model.set_params(replace_unknown=True)
     assert unwritten == [""] * len(X)
     unknown = model.predict(["two one"], prefix=["nobody"])[0]  # copied from the source
+    assert "<unk>" not in model.predict([""], prefix=["nobody"])[0]  # there is nothing to copy
     assert unknown.split()[0] in ("two", "one")
 
 
