@@ -1,6 +1,7 @@
 """Estimators that write sequences as ONNX files: a graph that encodes sources, and one that writes a token of each."""
 
 import json
+import os
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
@@ -32,12 +33,14 @@ class OnnxWriterMixin(GuardedMixin):
         Raises
         ------
         ValueError
-            ONNX has no such model: zoneout, a cell with layer normalization or with peepholes that all see the
-            previous state.
+            Both files are the same one, or ONNX has no such model: zoneout, a cell with layer normalization or with
+            peepholes that all see the previous state.
         ImportError
             The package onnx is not installed.
         """
         check_is_fitted(self, "network_")
+        if os.path.abspath(encoder) == os.path.abspath(step):
+            raise ValueError(f"step must be another file than encoder, got {os.fspath(step)!r} for both.")
         network, metadata = self.network_, {}
         layers = _recurrent_layers(network.decoder)
         if _reads_tokens(network):

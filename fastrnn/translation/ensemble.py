@@ -44,9 +44,10 @@ def predict_together(writers, X, weights=None, *, beam_width=5, **options):
     >>> predict_together(models, ["two one"])
     ['2 1']
     """
-    writers = list(writers)
+    if not isinstance(writers, list | tuple) or not all(hasattr(writer, "_read_once") for writer in writers):
+        raise ValueError(f"writers must be a list of estimators that write sequences, got {shown(writers)}.")
     weights = np.ones(len(writers)) if weights is None else np.asarray(weights, np.float64)
-    if not writers or weights.shape != (len(writers),) or not (weights >= 0).all() or not weights.any():
+    if not writers or weights.shape != (len(writers),) or not (weights >= 0).all() or not 0 < weights.sum() < np.inf:
         raise ValueError(
             f"weights must be a number of at least 0 for each of {len(writers)} models, at least one, not all of them "
             f"0, got {shown(weights.tolist())}."

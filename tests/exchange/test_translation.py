@@ -59,6 +59,8 @@ def test_models_that_the_others_have_not(tmp_path):
     with pytest.raises(NotFittedError):
         RNNTranslator().to_torch()
     model = RNNTranslator(**OPTIONS, zoneout=0.25, residual=True).fit(X, Y)
+    with pytest.raises(ValueError, match=r"step must be another file than encoder, got .* for both"):
+        model.to_onnx(paths[0], str(paths[0]))
     with pytest.raises(ValueError, match=r"zoneout must be 0 for ONNX, .* got 0\.25"):
         model.to_onnx(*paths)
     with pytest.raises(ValueError, match=r"residual must be False for torch"):

@@ -128,6 +128,8 @@ def test_several_models_together(model):
         predict_together([model, RNNTranslator(**{**SMALL, "max_iter": 1}).fit(X, X)], X)
     with pytest.raises(ValueError, match="weights must be a number of at least 0 for each of 1 models"):
         predict_together([model], X, [0])
+    with pytest.raises(ValueError, match="writers must be a list of estimators that write sequences"):
+        predict_together(model, X)
 
 
 @pytest.mark.parametrize(
