@@ -1,4 +1,4 @@
-"""The base class of estimators that write sequences: training on pairs, prediction, probabilities, attention."""
+"""The base class of estimators that write sequences, and their training on pairs of a source and a target."""
 
 import abc
 import math
@@ -68,11 +68,11 @@ class SequenceWriter(
         X : sources
             As the class describes them.
         y : list of str, list of list of str or list of list of int; os.PathLike or file object
-            A target for each source: a text, its tokens, or whole numbers; of a file each line. Predictions are of the
-            same kind. An empty target is allowed: the model learns to write nothing. A source with several targets
-            stands in X as often.
+            A target for each source: a text, its tokens, or whole numbers; a file has a target in each line.
+            Predictions are of the same kind. An empty target is allowed: the model learns to write nothing. A source
+            with several targets is repeated in X, once for each.
         sample_weight : array-like (n,), default=None
-            Weight of each pair: of each token of its target.
+            Weight of each pair, which each token of its target has.
         X_val, y_val : as X and y, default=None
             Validation data, used after each epoch: the weights that predict it best are kept.
         checkpoint : str or os.PathLike, default=None
@@ -87,8 +87,8 @@ class SequenceWriter(
         Raises
         ------
         ValueError
-            A parameter, the data or the checkpoint cannot be used: numbers of sources and targets differ, for instance;
-            or losses or outputs became infinite or NaN before an epoch was finished. The model is unchanged.
+            A parameter, the data or the checkpoint cannot be used (the numbers of sources and targets differ, for
+            instance), or losses or outputs became infinite or NaN before an epoch was finished. The model is unchanged.
 
         Warns
         -----
@@ -113,6 +113,11 @@ class SequenceWriter(
         Returns
         -------
         self : object
+
+        Raises
+        ------
+        ValueError
+            As in `fit`.
         """
         return self._partial_fit(X, y, None, sample_weight)
 

@@ -14,13 +14,13 @@ class RNNCaptioner(SequenceWriter):
     embedding → recurrent layers, the lowest of which attends to the memory → dense with tanh → softmax over the tokens
     that follow (Vinyals et al. 2015, Xu et al. 2015).
 
-    X decides what is read: an array (n, D) has one vector for each example, an array (n, R, D) or a list of arrays
-    (R_i, D) has a set of R vectors, called regions. Each of the D features is standardised by its mean and standard
-    deviation over all vectors of the training.
+    X is an array (n, D), one vector for each example, or a set of vectors for each example, called regions: an array
+    (n, R, D) or a list of arrays (R_i, D). Each of the D features is standardised by its mean and standard deviation
+    over all vectors of the training. y has texts, or lists of labels with ``tokenizer=None``.
 
-    A caption for a picture is one use: the features of a picture come from another model, the vectors of its last layer
-    for instance, of the whole picture or of a grid of regions. Others are a melody, a list of notes, for a mood; and a
-    description for each row of a table. y has texts, or lists of labels with ``tokenizer=None``.
+    A caption of a picture is one use: another model computes the vectors, of the whole picture or of a grid of regions,
+    its last layer for instance. Further uses are a melody, a list of notes, for a mood, and a description for each row
+    of a table.
 
     Parameters
     ----------
@@ -36,12 +36,12 @@ class RNNCaptioner(SequenceWriter):
         Units of each dense layer that reads the vectors, each by itself; with (), the decoder reads the vectors
         themselves.
     attention : {"additive", "dot", "general"} or None, default="additive"
-        Score of the regions at each step of the decoder, see `fastrnn.layers.Attention`. A single vector is then read
-        at every step. "dot" needs the last of `hidden_layer_sizes` to be `hidden_size`. None: the decoder knows its
-        first state alone, which is made of the vector, or of the mean of the regions.
+        Score of the regions at each step of the decoder, see `fastrnn.layers.Attention`. With attention, the decoder
+        also reads a single vector at every step. "dot" needs the last of `hidden_layer_sizes` to be `hidden_size`.
+        None: the decoder knows its first state alone, a function of the vector, or of the mean of the regions.
     input_feeding : bool, default=True
-        Whether the decoder attends before a step, and the step reads the context (Bahdanau et al. 2015), or attends
-        with the state after the step (Luong et al. 2015), which is faster but learns less of each epoch.
+        True: the decoder attends before each step, and the step reads the context (Bahdanau et al. 2015). False: it
+        attends after the step, with the new state (Luong et al. 2015), which is faster but learns less in an epoch.
     tie_weights : bool, default=False
         Whether the output layer's weight is the embedding of the tokens (Press and Wolf 2017).
     tokenizer : str, callable, tokenizers.Tokenizer or None, default="words"
@@ -210,19 +210,19 @@ class RNNCaptioner(SequenceWriter):
         self.n_features_in_ = self._reader.n_features
 
     def align(self, X, Y=None):
-        """Return to which regions the decoder attends while it writes.
+        """Return the attention weights of the regions for each token of the targets.
 
         Parameters
         ----------
         X : array (n, R, D) or list of array (R_i, D)
         Y : as y in `fit`, default=None
-            The targets that are written; None takes those that `predict` finds.
+            The targets; None takes the predictions of `predict`.
 
         Returns
         -------
         list of Alignment
-            A named tuple (sources, targets, weights) for each example: None, as regions have no names; the tokens that
-            are written; and a float32 array (T_i, R_i), whose row t has the weights of the regions in the context of
+            A named tuple (sources, targets, weights) for each example: None, as regions have no names; the tokens of
+            the target; and a float32 array (T_i, R_i), whose row t has the weights of the regions in the context of
             token t.
 
         Raises

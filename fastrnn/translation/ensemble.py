@@ -1,4 +1,4 @@
-"""Targets written by several estimators together."""
+"""Targets by the mean of the probabilities that several estimators give."""
 
 import numpy as np
 
@@ -10,22 +10,22 @@ from fastrnn.utils.use import Use
 def predict_together(writers, X, weights=None, *, beam_width=5, **options):
     """Return the most probable target of each source by the mean of the probabilities that several models give.
 
-    Models that were trained from different random states err in different places: together they are better than each.
+    Models that were trained from different random states make different mistakes, so that their mean is usually better than each.
 
     Parameters
     ----------
     writers : list of estimators that write sequences
-        Fitted, with the same tokens of targets, as models have that were fitted to the same targets.
+        Fitted. All must have the same target vocabulary, as models have that were fitted to the same targets.
     X : as in `fit` of all of them
     weights : list of float or None, default=None
-        Weight of each; None gives all the same.
+        Weight of each model in the mean; None gives all the same.
     beam_width, **options
         See `RNNTranslator.predict`.
 
     Returns
     -------
-    list of str or list of list of str
-        As the targets of the training were given. ``<unk>`` is replaced by the first model's attention.
+    list of str, list of list of str or list of list of int
+        Of the kind of the targets of the training. The first model's attention replaces ``<unk>``.
 
     Raises
     ------

@@ -16,7 +16,7 @@ from fastrnn.utils.use import GuardedMixin
 
 
 class Alignment(NamedTuple):
-    """Where a decoder looked while it wrote a sequence.
+    """The attention weights with which a decoder wrote a sequence.
 
     Attributes
     ----------
@@ -25,8 +25,7 @@ class Alignment(NamedTuple):
     targets : list of str
         The T tokens that were written, ``</s>`` last.
     weights : float32 array (T, S)
-        The share of each of the source's vectors in the context from which a token was predicted; each row adds up to
-        1.
+        The weights of the source's vectors in the context from which each token was predicted; a row adds up to 1.
     """
 
     sources: list | None
@@ -35,7 +34,7 @@ class Alignment(NamedTuple):
 
 
 class ProbabilityMixin(GuardedMixin):
-    """Methods of a `SequenceWriter` that compute with given targets, or with the sources alone."""
+    """Methods of a `SequenceWriter` that read given targets, or sources alone, and search for nothing."""
 
     def _read(self, X):
         """Return the sources of X."""
@@ -67,7 +66,8 @@ class ProbabilityMixin(GuardedMixin):
         Returns
         -------
         list of float64 array (T_i,)
-            Natural logarithms, of the end of the target too. A token that the model does not know counts as ``<unk>``.
+            Natural logarithms; the last one is that of the end. A token that the model does not know counts as
+            ``<unk>``.
         """
         pairs = self._pairs(X, Y)
         return self._by_tokens(pairs, self.network_.log_probs)
@@ -103,7 +103,7 @@ class ProbabilityMixin(GuardedMixin):
         ----------
         X, y : as in `fit`
         sample_weight : array-like (n,), default=None
-            Weight of each pair: of each token of its target.
+            Weight of each pair, which each token of its target has.
 
         Returns
         -------
@@ -135,20 +135,20 @@ class ProbabilityMixin(GuardedMixin):
         return encoded
 
     def align(self, X, Y=None):
-        """Return where the decoder looks while it writes.
+        """Return the attention weights of each token of the targets.
 
         Parameters
         ----------
         X : as in `fit`
         Y : as y in `fit`, default=None
-            The targets that are written; None takes those that `predict` finds.
+            The targets; None takes the predictions of `predict`.
 
         Returns
         -------
         list of Alignment
-            A named tuple (sources, targets, weights) for each source: its tokens, or None if it has none; the tokens
-            that are written; and a float32 array (T_i, S_i), whose row t has the weights of the source's vectors in the
-            context of token t.
+            A named tuple (sources, targets, weights) for each source: its tokens, or None if sources have no tokens;
+            the tokens of the target; and a float32 array (T_i, S_i), whose row t has the weights of the source's
+            vectors in the context of token t.
 
         Raises
         ------

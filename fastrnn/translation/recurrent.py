@@ -18,11 +18,11 @@ class RNNTranslator(TorchTranslationMixin, SequenceWriter):
     Luong et al. 2015, Wu et al. 2016).
 
     X and y are lists of texts (str), or of lists of tokens: strings or whole numbers. A `pathlib.Path` or an open file
-    has a text in each line. Predictions are of the kind of y. An empty source is a memory without vectors, to which the
-    decoder does not attend; an empty target is learned as any other.
+    has a text in each line. Predictions are of the kind of y. Sources and targets may be empty: the context of an empty
+    source is zero.
 
-    Parameters that read texts (`tokenizer`, `vocab_size`, `lowercase`, `normalize`, `encoding`, `min_count`,
-    `max_vocab`, `max_length`, `truncation`) are one value for both sides, or a pair (source, target).
+    Each of the parameters `tokenizer`, `vocab_size`, `lowercase`, `normalize`, `encoding`, `min_count`, `max_vocab`,
+    `max_length` and `truncation` is one value for both sides, or a pair (source, target).
 
     Parameters
     ----------
@@ -41,18 +41,18 @@ class RNNTranslator(TorchTranslationMixin, SequenceWriter):
         outputs of both directions of the encoder are added. None: the decoder knows the encoder's last state alone
         (Sutskever et al. 2014).
     input_feeding : bool, default=True
-        Whether the decoder attends before a step, and the step reads the context (Bahdanau et al. 2015), or attends
-        with the state after the step (Luong et al. 2015), which is faster.
+        True: the decoder attends before each step, and the step reads the context (Bahdanau et al. 2015). False: it
+        attends after the step, with the new state (Luong et al. 2015), which is faster.
     tie_weights : bool, default=False
         Whether the output layer's weight is the embedding of the targets (Press and Wolf 2017).
     share_vocabulary : bool, default=False
         Whether both sides have one vocabulary and one embedding.
     tokenizer : str, callable, tokenizers.Tokenizer or None, default="words"
-        Cuts texts: "words", "whitespace", "chars" or "bytes", see `fastrnn.text.get_tokenizer`; "subwords", which are
-        learned in `fit` by `fastrnn.text.train_subwords` (extra ``subwords``), for both sides together with
-        `share_vocabulary`; a callable, or a tokenizer of the library tokenizers. None is for lists of tokens, which the
-        others take as they are. Predicted words are joined with the spaces of English; the other tokenizers keep the
-        spaces of the targets.
+        Cuts texts into tokens: "words", "whitespace", "chars" or "bytes", see `fastrnn.text.get_tokenizer`; "subwords",
+        which `fit` learns by `fastrnn.text.train_subwords` (extra ``subwords``), from both sides together with
+        `share_vocabulary`; a callable; or a tokenizer of the library tokenizers. None admits lists of tokens alone; the
+        others take them as they are, too. Predicted words are joined with the spaces of English; the other tokenizers
+        keep the spaces of the targets.
     vocab_size : int, default=8000
         Number of pieces with ``tokenizer="subwords"``.
     lowercase : bool, default=False
@@ -66,8 +66,8 @@ class RNNTranslator(TorchTranslationMixin, SequenceWriter):
     max_vocab : int or None, default=None
         Largest size of a vocabulary, the four special tokens included.
     max_length : int or None, default=None
-        Tokens of a sequence that are read, and that are learned of a target in training; the rest is cut off. A target
-        that was cut does not teach where a target ends.
+        Most tokens of a source, and most tokens of a target in training; the rest is cut off. The end of a target that
+        was cut is not learned.
     truncation : {"end", "start"}, default="end"
         The part of a long source that is cut off.
     replace_unknown : bool, default=True
@@ -89,27 +89,29 @@ class RNNTranslator(TorchTranslationMixin, SequenceWriter):
         smoothed loss; scores are those of the targets.
     scheduled_sampling : float, default=0.0
         Probability that the decoder reads its own prediction in place of the token before, so that it learns to go on
-        after a mistake. It rises from 0 to this value in the course of a training (Bengio et al. 2015). Predictions
-        are those of one more pass that reads the true tokens.
+        after a mistake. It rises from 0 to this value in the course of a training (Bengio et al. 2015). One more pass,
+        which reads the true tokens, makes these predictions.
     optimizer : {"adam", "sgd", …} or Optimizer, default="adam"
     learning_rate_init : float, default=1e-3
     batch_size : int or "auto", default="auto"
-        Pairs of a step; fewer where sequences are very long. "auto" is a fiftieth of the pairs, but 16 to 64.
+        Pairs of a step; fewer where sequences are very long. "auto" is a fiftieth of all pairs, at least 16 and at most
+        64.
     max_iter : int or "auto", default="auto"
         Number of epochs; "auto" makes at least 4,000 steps and 10 epochs, but at most 500 epochs of few examples.
     schedule : {"cosine", "plateau", "constant"}, default="cosine"
         Course of the learning rate, see `fastrnn.training.schedule.Schedule`.
     warmup : int, default=0
-        Steps in which the learning rate rises first.
+        Number of steps at the beginning in which the learning rate rises to `learning_rate_init`.
     alpha : float, default=0.0
         Weight decay.
     clip_norm : float or None, default=1.0
         Largest norm of the gradient.
     averaging : {"ema", "asgd"} or None, default=None
-        Weights that are validated and kept: means over steps, see `fastrnn.training.averaging.WeightAverage`.
+        Whether means of the weights over steps are validated and kept, see `fastrnn.training.averaging.WeightAverage`.
     averaging_decay : float, default=0.999
     early_stopping : bool, default=False
-        Whether a part of the pairs is set aside for validation, and the training ends when it does not help any more.
+        Whether a part of the pairs is set aside for validation, and the training ends when the validation score does
+        not increase any more.
     validation_fraction : float, default=0.1
     n_iter_no_change : int or "auto", default="auto"
         Epochs without improvement after which a training with validation data ends; "auto" takes 5, or as many as make

@@ -1,4 +1,4 @@
-"""Search for targets: the predictions of estimators that write sequences."""
+"""Predictions of estimators that write sequences: targets found by beam search, and drawn targets."""
 
 import contextlib
 from typing import NamedTuple
@@ -29,13 +29,13 @@ class Hypothesis(NamedTuple):
 
     Attributes
     ----------
-    text : str or list of str
-        As the targets of the training were given.
+    text : str, list of str or list of int
+        Of the kind of the targets of the training.
     log_prob : float
-        The natural logarithm of its probability, the end included if it has ended; that of a language model, times its
-        weight, is added.
+        The natural logarithm of its probability, the end included if it has ended. The log probability by a language
+        model, times its weight, is added.
     score : float
-        `log_prob` with the penalties of length and coverage, by which hypotheses are compared.
+        `log_prob` with the penalties of length and coverage. Hypotheses are compared by it.
     """
 
     text: object
@@ -70,31 +70,31 @@ class SearchMixin(GuardedMixin):
                 min_length=0, prefix=None, forbidden=None, language_model=None, weight=0.3):  # fmt: skip
         """Return the most probable target of each source, as a beam search finds it.
 
-        A target does not depend on the sources beside its own. The hypotheses of many sources are followed together, as
-        long as they can win.
+        A prediction does not depend on the other sources. Their hypotheses are extended together, and a hypothesis is
+        dropped as soon as it cannot win.
 
         Parameters
         ----------
         X : as in `fit`
         beam_width : int, default=5
-            Number of hypotheses that the search follows; 1 takes the most probable token at each step.
+            Number of hypotheses of each source; 1 is greedy search, the most probable token at each step.
         max_length : int or None, default=None
-            Most tokens of a prediction. None allows 20 more than the longest target of the training had, and 10 more
-            than twice as many as the source has, or `min_length` if that is more.
+            Most tokens of a prediction. None takes the largest of L + 20, 2 · S + 10 and `min_length`, with L tokens of
+            the longest target of the training and S tokens of the source.
         length_penalty, length_offset : float, default=0.0
-            The log probability of a hypothesis of L tokens (the end counted) is divided by ((`length_offset` + L) /
-            (`length_offset` + 1)) to the power `length_penalty`: 1 and 0 compare means per token; Wu et al. (2016) took
-            0.2 and 5.
+            The score of a hypothesis of L tokens (the end counted) is its log probability, divided by
+            ((`length_offset` + L) / (`length_offset` + 1)) to the power `length_penalty`. 1 and 0 compare means per
+            token; Wu et al. (2016) took 0.2 and 5.
         coverage_penalty : float, default=0.0
-            Factor of the penalty for what a finished hypothesis paid no attention to: the sum over the source of the
-            logarithms of its attention, at most 1 each (Wu et al. 2016). It needs a model with attention.
+            Factor of a term of the score of a finished hypothesis: the sum of log(min(a, 1)) over the vectors of the
+            source, a being the sum of a vector's attention weights (Wu et al. 2016). It needs attention.
         min_length : int, default=0
             Fewest tokens of a prediction.
         prefix : list of str or list of list of (str or int), default=None
             The beginning of each target, cut by the tokenizer of targets.
         forbidden : list of str or list of list of (str or int), default=None
-            Texts, or lists of tokens, that are not written, as far as they would be written with the tokens that the
-            tokenizer makes of each.
+            Texts, or lists of tokens, that no prediction contains. A text is forbidden as the tokens into which the
+            tokenizer cuts it; other tokens may spell it.
         language_model : language model, default=None
             Any language model whose tokens are those of the targets: its log probabilities, times `weight`, are added
             to those of the tokens (shallow fusion, Gülçehre et al. 2015).
@@ -102,8 +102,13 @@ class SearchMixin(GuardedMixin):
 
         Returns
         -------
-        list of str or list of list of str
-            As the targets of the training were given.
+        list of str, list of list of str or list of list of int
+            Of the kind of the targets of the training.
+
+        Raises
+        ------
+        ValueError
+            X cannot be read, or an option is out of its range.
         """
         X = self._read_once(X)
         sources = self._read(X)
@@ -129,6 +134,11 @@ class SearchMixin(GuardedMixin):
         list of (list of Hypothesis)
             For each source its targets with their log probabilities and scores, best first; fewer than `n` if no more
             were found.
+
+        Raises
+        ------
+        ValueError
+            As in `predict`, or `n` is larger than `beam_width`.
         """
         X = self._read_once(X)
         sources = self._read(X)
@@ -150,12 +160,17 @@ class SearchMixin(GuardedMixin):
         max_length, min_length, prefix, forbidden
             See `predict`.
         random_state : int, RandomState instance or None, default=None
-            The targets depend on it, and on the place of their source in X.
+            The drawn targets depend on it, and on the place of their source in X.
 
         Returns
         -------
-        list of (list of str, or of list of str)
-            The n targets of each source, as the targets of the training were given.
+        list of (list of target)
+            The n targets of each source, of the kind of the targets of the training.
+
+        Raises
+        ------
+        ValueError
+            As in `predict`.
         """
         check_positive_integer("n", n)
         check_choice_of_tokens(temperature, top_k, top_p)
