@@ -1,7 +1,7 @@
 """Dates as people write them, in the form of ISO 8601 (the dates in FASTRNN_DATA): "10/31/90" is 1990-10-31.
 
-The source is read as characters and the target is written as characters. What the decoder looks at while it writes is
-printed for one date.
+Source and target are sequences of characters. For one date, the example prints the character with the largest attention
+weight for each character that the decoder writes.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """Short English sentences in French (5,000 pairs of Tatoeba, in FASTRNN_DATA), with attention and without.
 
-English words are read, and French is written as characters: the data are too few for words. A sentence has several
-translations; one that is none of those known counts as wrong, even if a reader would take it.
+Source and target are sequences of characters: 5,000 pairs are too few for words. A sentence may have several
+translations. A prediction that equals none of the known ones counts as wrong, even if it is a good one.
 """
 
 import argparse

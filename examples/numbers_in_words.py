@@ -1,15 +1,15 @@
 """Numbers in words, written as digits: with attention and without, by the length of the words.
 
-"two million forty" becomes "2000040": what is not said has to be written as zeros. A network without attention gets
-all words through one vector, the state of the encoder after the last word; the longer the number, the less of it comes
-through. With attention, every digit looks the words up that it needs.
+"two million forty" becomes "2000040": the network writes zeros for the places that the words leave out. Without
+attention, the decoder knows the words by one vector alone, the state of the encoder after the last word; the longer the
+number, the less of it is left in there. With attention, the decoder reads the words that it needs for each digit.
 
     python numbers_in_words.py
-    python numbers_in_words.py --plot why.png    # how far gradients reach, and where a network looks (needs matplotlib)
+    python numbers_in_words.py --plot why.png    # gradient flow and attention (needs matplotlib)
 
 The first chart of the plot shows why attention was invented: the gradient of the loss of the first digit by the states
-of the encoder (`fastrnn.inspection.gradient_flow`). That digit hangs on the first word, the farthest one, and without
-attention the gradient has to come back through all the others.
+of the encoder (`fastrnn.inspection.gradient_flow`). That digit depends on the first word, and without attention the
+gradient has to come back to it through all the others.
 """
 
 import argparse
@@ -26,7 +26,7 @@ TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
 SCALES = ["", *("thousand million billion trillion quadrillion quintillion sextillion septillion octillion nonillion "
                 "decillion undecillion duodecillion tredecillion quattuordecillion").split()]  # fmt: skip
 FEWEST = 5  # words
-# What has been drawn without mistakes needs no regularizers.
+# The pairs have no mistakes, and more can be drawn: no regularizer is needed.
 OPTIONS = {"tokenizer": ("whitespace", "chars"), "embedding_size": 64, "dropout": 0.0, "label_smoothing": 0.0,
            "learning_rate_init": 2e-3}  # fmt: skip
 

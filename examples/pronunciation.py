@@ -1,7 +1,7 @@
 """How is a word spoken? From spelling to phones (the shared task of SIGMORPHON 2021, in FASTRNN_DATA).
 
-A word's letters are read as characters, and its phones are written one by one. The share of words with any mistake is
-what the task calls word error rate.
+The source is a word as characters, and the target is the list of its phones. The task calls the share of words with any
+mistake the word error rate.
 """
 
 import argparse
@@ -12,8 +12,8 @@ from fastrnn.metrics import exact_match, token_error_rate
 
 parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 parser.add_argument("--language", default="italian", help="english takes an hour, italian a minute")
-parser.add_argument("--max-iter", type=int, default=None, help="epochs, if not as many as usual")
-parser.add_argument("words", nargs="*", help="words to speak")
+parser.add_argument("--max-iter", type=int, default=None, help="epochs (default: the model's)")
+parser.add_argument("words", nargs="*", help="words to pronounce")
 arguments = parser.parse_args()
 
 data = load_g2p(arguments.language)

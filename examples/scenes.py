@@ -8,7 +8,7 @@ picture of the training: these are combinations that the model has never seen.
 
     python scenes.py                                          # a small try, some seconds
     python scenes.py --pictures 4000 --max-iter 20            # the figures below
-    python scenes.py --plot scenes.png                        # where the model looks for each word (needs matplotlib)
+    python scenes.py --plot scenes.png                        # the attention for each word (needs matplotlib)
 
     4000 pictures to train on, 400 to test on: 16 windows of 14 numbers
     attention to windows: 99.2% of the captions are right
@@ -87,7 +87,7 @@ def scenes(n, is_held_out, random):
 
 
 def plot(path, model, picture, X):
-    """Draw a picture, and for each word where the model looks."""
+    """Draw a picture, and the attention weights of its windows for each word."""
     from matplotlib.figure import Figure
 
     (aligned,) = model.align([X])

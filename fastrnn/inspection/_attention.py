@@ -1,4 +1,4 @@
-"""The attention of a model that writes sequences: how strongly each target token looks at each part of the source."""
+"""The attention weights of a model that writes sequences: for each target token, of each part of the source."""
 
 from typing import NamedTuple
 
@@ -18,7 +18,8 @@ _LISTED = 3  # parts of the source beside a token
 class AttentionMatrix(NamedTuple):
     """Result of `attention`.
 
-    ``print`` shows which parts of the source each target token looks at most. A notebook shows the whole matrix.
+    ``print`` shows the parts of the source with the largest weights for each target token. A notebook shows the whole
+    matrix.
 
     Attributes
     ----------
@@ -27,7 +28,7 @@ class AttentionMatrix(NamedTuple):
     targets : list of str
         The T tokens of the target, ``</s>`` last.
     weights : ndarray (T, S)
-        The attention with which each target token was predicted; the sum of a row is 1.
+        The attention weights with which each target token was predicted; the sum of a row is 1.
     """
 
     sources: list | None
@@ -61,7 +62,7 @@ class AttentionMatrix(NamedTuple):
 
 @reads
 def attention(model, x, y=None):
-    """Return how strongly each target token looks at each part of one source.
+    """Return the attention weights of each target token for each part of one source.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Decoders made of decoders: one with a language model mixed in, and several that vote.
+"""Decoders made of decoders: one with a language model mixed in, and the mean of several.
 
 A decoder is the triple (start, advance, take) that `fastrnn.language.search` describes.
 """

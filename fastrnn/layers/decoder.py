@@ -121,7 +121,7 @@ class Decoder(Layer):
         state : as the argument
             States after the last step of each sequence.
         weights : array of the device (T, B, S), or None without attention
-            The shares of the S vectors of a sequence's memory in its contexts.
+            The attention weights of the S vectors of a sequence's memory.
 
         Raises
         ------

@@ -108,8 +108,8 @@ def token_error_rate(y_true, y_pred):
     Parameters
     ----------
     y_true : list of sequences of tokens, or list of str
-        The references. The tokens of a text are what stands between white space. A sequence may have several
-        references, a list of them: it is compared with the closest one.
+        The references. A text is split into tokens at white space. A sequence may have several references, a list of
+        them: it is compared with the closest one.
     y_pred : list of sequences of tokens, or list of str
         As many as in `y_true`.
 
@@ -135,21 +135,21 @@ def token_error_rate(y_true, y_pred):
 
 
 def _words(references, y_pred):
-    """Return what stands between white space in each text."""
+    """Return the words of each text, split at white space."""
     return [[text.split() for text in texts] for texts in references], [text.split() for text in y_pred]
 
 
 def word_error_rate(y_true, y_pred):
     """Return the number of wrong words for each word of the references: edits by the sum of reference lengths.
 
-    This is the word error rate of speech recognition and translation, for texts of several words. What papers on
-    grapheme-to-phoneme conversion call word error rate is another figure, the share of words with any error in their
+    This is the word error rate of speech recognition and translation, for texts of several words. Papers on
+    grapheme-to-phoneme conversion give this name to another figure, the share of words with any error in their
     pronunciation: 1 - `exact_match`.
 
     Parameters
     ----------
     y_true, y_pred : list of str
-        As in `token_error_rate`. Words are what stands between white space.
+        As in `token_error_rate`. Texts are split into words at white space.
 
     Returns
     -------
@@ -159,7 +159,7 @@ def word_error_rate(y_true, y_pred):
     Raises
     ------
     ValueError
-        The numbers of texts differ, or something is no text.
+        The numbers of texts differ, or there is something else than texts.
 
     Examples
     --------
@@ -185,7 +185,7 @@ def character_error_rate(y_true, y_pred):
     Raises
     ------
     ValueError
-        The numbers of texts differ, or something is no text.
+        The numbers of texts differ, or there is something else than texts.
 
     Examples
     --------

@@ -90,9 +90,9 @@ class DecoderState(NamedTuple):
     sources : int array (n,)
         The source of each sequence.
     weights : float64 array (n, S) or None
-        Shares of the source's vectors in the context of the last step; None before a step, or without attention.
+        Attention weights of the last step; None before the first step, or without attention.
     readout : array of the device (·, H) or None
-        Weight of the readout for h, where the memory has vectors that the rest of that weight has multiplied.
+        The columns of the readout's weight for h, if the other columns have already multiplied the memory's values.
     """
 
     recurrent: object
@@ -133,16 +133,17 @@ class ScheduledSampling:
 def looked_up(embedding, ids, is_held):
     """Return the vectors of ids for recurrent layers, without noise.
 
-    If the layers hold their weights, those of a small vocabulary are a table, whose products are computed once.
+    If the layers hold their weights, the vectors of a small vocabulary are a table, whose products are computed once.
     """
     tabulated = is_held and embedding.num_embeddings <= _TABLE_ROWS
     return embedding.embedded(ids) if tabulated else embedding.forward(ids)
 
 
-def looked_up_noisily(embedding, dropout, ids):
-    """Return the vectors of ids under dropout, in training.
+def looked_up_in_training(embedding, dropout, ids):
+    """Return the vectors of ids for recurrent layers in training, under dropout.
 
-    Without dropout, which gives each occurrence a vector of its own, those of ids that occur often are a table.
+    Dropout gives each occurrence of a token another vector. Without it, the vectors of a small vocabulary are a table,
+    whose products are computed once for each token.
     """
     tabulated = dropout.p == 0 and _OCCURRENCES * embedding.num_embeddings <= ids.size
     look_up = embedding.embedded if tabulated else embedding.forward
@@ -203,7 +204,7 @@ class DecoderNetwork(Network):
         Parameters
         ----------
         vocabulary_size : int
-            V.
+            V, the number of target tokens.
         summary_size, memory_size : int
             Lengths of the vectors of `Encoded`.
         cell, hidden_size, num_layers, **recurrent
@@ -336,9 +337,9 @@ class DecoderNetwork(Network):
         return d_summary
 
     def _read_targets(self, batch, state, training=False):
-        """Return the vectors that predict the targets, (T, B, ·), and the shares of attention (T, B, S) or None."""
+        """Return the vectors that predict the targets, (T, B, ·), and the attention weights (T, B, S) or None."""
         if training:
-            x = looked_up_noisily(self.target_embedding, self.target_dropout, batch.inputs)
+            x = looked_up_in_training(self.target_embedding, self.target_dropout, batch.inputs)
         else:
             x = self.target_embedding.forward(batch.inputs)
         y, _, weights = self.decoder.forward(x, state.recurrent, state.memory, batch.lengths, training=training,
@@ -365,7 +366,7 @@ class DecoderNetwork(Network):
         )
 
     def attend(self, batch):
-        """Return the shares of the source's vectors at each step of the targets, (T, B, S), an array of the host."""
+        """Return the attention weights of each step of the targets, (T, B, S), an array of the host."""
         return within_memory(self, batch, lambda part: self.backend.to_numpy(self._predict_targets(part)[1]))
 
     def summaries(self, batch):
@@ -413,7 +414,8 @@ class DecoderNetwork(Network):
         state : DecoderState
         tokens : int array (n,)
         listed : (int, bool array (V,)) or None, default=None
-            A number of tokens, and those that may be found: only the most probable ones are.
+            Number of tokens to return for each sequence, the most probable ones, and whether each token is allowed.
+            None returns all.
 
         Returns
         -------

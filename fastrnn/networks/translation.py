@@ -3,7 +3,7 @@
 import numpy as np
 
 from fastrnn.layers import Dropout, Embedding, Recurrent
-from fastrnn.networks.decoder import DecoderNetwork, Encoded, looked_up, looked_up_noisily
+from fastrnn.networks.decoder import DecoderNetwork, Encoded, looked_up, looked_up_in_training
 from fastrnn.utils.recurrent import as_state, state_parts
 
 
@@ -62,7 +62,7 @@ class TranslationNetwork(DecoderNetwork):
         """Return the sources of a batch as `Encoded`; see `DecoderNetwork.encode_sources`."""
         ids, lengths = batch.sources.padded(batch.rows)
         if training:
-            x = looked_up_noisily(self.embedding, self.input_dropout, ids)
+            x = looked_up_in_training(self.embedding, self.input_dropout, ids)
         else:
             x = looked_up(self.embedding, ids, self.recurrent.held_weights().value is not None)
         y, state = self.recurrent.forward(x, None, lengths, training=training, check_finite=False)

@@ -10,7 +10,8 @@ from fastrnn.utils.use import Use
 def predict_together(writers, X, weights=None, *, beam_width=5, **options):
     """Return the most probable target of each source by the mean of the probabilities that several models give.
 
-    Models that were trained from different random states make different mistakes, so that their mean is usually better than each.
+    Models that were trained from different random states make different mistakes: their mean is usually better than
+    each of them.
 
     Parameters
     ----------
