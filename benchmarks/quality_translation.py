@@ -16,7 +16,7 @@ from fastrnn.translation import predict_together
 
 ATTENTIONS = {"with attention": "additive", "without": None}
 FIVE = 5
-NUMBERS, NUMBERS_TESTED, LENGTHS = 20_000, 500, (5, 10, 20, 30, 40, 50, 60)
+NUMBERS, NUMBERS_TESTED, LENGTHS = 40_000, 500, (5, 10, 20, 30, 40, 50, 60)
 SCENES = 4000
 EXAMPLES = Path(__file__).parents[1] / "examples"
 OF_DATES = {"tokenizer": "chars", "hidden_size": 128, "batch_size": 128, "learning_rate_init": 4e-3, "max_iter": 2}
