@@ -36,7 +36,8 @@ with attention ``values`` (B, S, M) and, unless it is "dot", ``keys`` (B, S, A).
 step, beside ``lengths`` and ``tokens`` (B,), the last token of each target. Its outputs are ``log_probs`` (B, V);
 ``hn`` and ``cn``, which are ``h0`` and ``c0`` of the next step; and with attention its ``weights`` (B, S). The
 metadata has ``vocabulary``, the tokens in the order of their ids, and for a step the ids of the first token, ``start``,
-and of the last, ``end``. Of the other ids below 4, `predict` writes none.
+and of the last, ``end``. The other ids below 4 are special tokens, which a search must not write;
+`RNNTranslator.predict` finds ``<unk>`` too, where attention replaces it.
 
 >>> import json, pathlib, tempfile
 >>> import pytest

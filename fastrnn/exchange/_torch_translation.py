@@ -85,10 +85,10 @@ class TorchTranslationMixin(GuardedMixin):
         names : dict of str to str or None, default=None
             As in `to_torch`.
         cell : str or None, default=None
-            "rnn_relu" for cells with a rectifier, which a state dict does not record; None infers it from the number of
-            gates.
+            The cell's name. None infers it from the number of gates; "rnn_relu" must be given, because a state dict
+            does not tell it from "rnn".
         longest : int, default=100
-            Tokens of the longest target: predictions may be little longer.
+            Tokens of the longest target, which limits the length of predictions, see `predict`.
         **params
             Further parameters of the translator: `tokenizer` for instance.
 

@@ -193,8 +193,8 @@ class Attention(Layer):
         lengths : array-like (B,) of int, default=None
             Queries of each sequence, 0 allowed; None if all have T.
         sources : array-like (B,) of int, default=None
-            The sequence of the memory that each sequence of queries reads, another one for each in training; None if
-            they are the same ones.
+            The sequence of the memory that each sequence of queries reads; in training, no two may read the same one.
+            None: sequence b reads sequence b.
         training : bool, default=False
             Whether to keep what `backward` needs. Queries must not change before that.
 
@@ -243,6 +243,8 @@ class Attention(Layer):
         ------
         RuntimeError
             There was no `read` or no `forward` with ``training=True`` before.
+        ValueError
+            `d_contexts` has the wrong shape.
         """
         backend, d_contexts = self.backend, self.backend.asarray(d_contexts, self.dtype)
         weights, queries, memory, sources, lengths = self._recall()

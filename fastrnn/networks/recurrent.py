@@ -1,4 +1,4 @@
-"""The encoder of every step of sequences, for networks with one prediction a sequence, a step, or a target sequence."""
+"""The encoder of every step of sequences, for networks with a prediction for each sequence or for each step."""
 
 from fastrnn.layers import Dropout, Embedding, Recurrent
 from fastrnn.networks.base import Network

@@ -68,6 +68,11 @@ class ProbabilityMixin(GuardedMixin):
         list of float64 array (T_i,)
             Natural logarithms; the last one is that of the end. A token that the model does not know counts as
             ``<unk>``.
+
+        Raises
+        ------
+        ValueError
+            X or Y cannot be read, or their numbers differ.
         """
         pairs = self._pairs(X, Y)
         return self._by_tokens(pairs, self.network_.log_probs)
@@ -93,6 +98,11 @@ class ProbabilityMixin(GuardedMixin):
         -------
         float64 array (n,)
             Natural logarithms: sums over the tokens, the end included.
+
+        Raises
+        ------
+        ValueError
+            As in `predict_log_proba`.
         """
         return np.array([part.sum() for part in self.predict_log_proba(X, Y)])
 
@@ -108,6 +118,11 @@ class ProbabilityMixin(GuardedMixin):
         Returns
         -------
         float
+
+        Raises
+        ------
+        ValueError
+            As in `predict_log_proba`, or there is no pair, or `sample_weight` does not fit.
         """
         parts = self.predict_log_proba(X, y)
         if not parts:
@@ -126,7 +141,13 @@ class ProbabilityMixin(GuardedMixin):
         Returns
         -------
         float32 array (n, M)
-            For a translator, the state of the encoder's last layer after its last step, of both directions.
+            For a translator, h of the encoder's last layer after its last step, that of both directions side by side.
+            For a captioner, the mean over the regions of what the dense layers make of them.
+
+        Raises
+        ------
+        ValueError
+            X cannot be read.
         """
         sources, network = self._read(X), self.network_
         encoded = np.empty((len(sources), network.summary_size), network.decoder.dtype)
