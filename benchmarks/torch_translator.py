@@ -6,7 +6,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 
 class TorchTranslator(nn.Module):
-    """GRU in both directions; GRU whose input is the last token and what it attends to; softmax over the target side.
+    """GRU in both directions; GRU whose input is the last token and the context; softmax over the target tokens.
 
     The score of a memory vector m for a state h is ``vᵀ tanh(W_q h + b + W_m m)`` (Bahdanau et al. 2015). The state of
     the decoder begins with a dense layer of the encoder's last states, and a dense layer of state and context is what

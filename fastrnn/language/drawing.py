@@ -1,7 +1,7 @@
 """Drawing sequences of tokens from any decoder, those of several inputs at a time.
 
-A decoder is what `fastrnn.language.search` describes. Each sequence has random numbers of its own, so that it does not
-depend on the others.
+`fastrnn.language.search` describes decoders. Each sequence has random numbers of its own, so that it does not depend on
+the others.
 """
 
 import numpy as np

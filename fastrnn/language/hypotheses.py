@@ -1,4 +1,4 @@
-"""Open hypotheses of several inputs: unfinished sequences of tokens, as arrays, and what their tokens must obey."""
+"""Open hypotheses of several inputs: unfinished sequences of tokens, as arrays, and the constraints on their tokens."""
 
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ from fastrnn.kernels.beams import best_extensions, part_extensions
 class MostProbable(NamedTuple):
     """The most probable tokens of each row, from a decoder that makes no distributions over all tokens.
 
-    It leaves the forbidden tokens out, and suits no search with constraints beyond them.
+    Forbidden tokens are left out. A search with prefixes, forbidden sequences or a least length needs all tokens.
 
     Attributes
     ----------

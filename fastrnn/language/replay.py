@@ -1,4 +1,4 @@
-"""Steps of a decoder that are remembered: a greedy search goes first, and the beam search passes the same way again."""
+"""Remembered steps of a decoder: the beam search reuses those that a greedy search before it has taken."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from fastrnn.language.hypotheses import MostProbable
 
 
 class Replay:
-    """A decoder's steps, taken once where a beam search follows the hypothesis that a greedy search has followed.
+    """The steps of a decoder, taken once for a hypothesis that a greedy search and a beam search both follow.
 
     Parameters
     ----------

@@ -4,8 +4,8 @@ A decoder has three parts, and needs no vocabulary:
 
 ``start``
     The pair (log_probs, state) after the prompts or encoded inputs. ``log_probs`` is a float array (n_inputs, V): the
-    natural log probabilities of the first token, or `MostProbable`: the largest. ``state`` is the decoder's memory, a
-    row for each input.
+    natural log probabilities of the first token, or `MostProbable`, the largest ones alone. ``state`` is the decoder's
+    state, with a row for each input; the search does not look into it.
 ``advance(state, tokens)``
     Returns such a pair after one more token for each row; ``tokens`` is an int32 array (n,).
 ``take(state, rows)``
@@ -76,7 +76,7 @@ def beam_search(
     end_id : int
         The token that ends a sequence.
     beam_width : int
-        Number of hypotheses of each input that are followed at a time, as long as they can become one of the `n` best.
+        Number of hypotheses of each input. Those that cannot become one of the `n` best are dropped.
     max_length : int or int array (n_inputs,)
         The largest number of tokens, for all or for each input.
     n : int
@@ -95,7 +95,8 @@ def beam_search(
     min_length : int
         Number of tokens before a sequence may end.
     greedy_first : bool
-        Whether a search of width 1 goes first if `n` is 1: hypotheses that cannot become better are dropped at once.
+        Whether a greedy search goes first if `n` is 1: hypotheses that cannot become better than its result are
+        dropped at once.
     join : callable (states) -> state, or None
         Returns the state with the rows of several states in turn: with it and `MostProbable`, no step is taken twice.
 
@@ -125,7 +126,7 @@ def beam_search(
 
 
 def _search(start, step, constraints, ranking, beam_width, stops, found):
-    """Follow the hypotheses of all inputs to their ends, and add to what was `_Found`.
+    """Follow the hypotheses of all inputs to their ends, and add the sequences to `found`, a `_Found`.
 
     ``step(state, rows, hypotheses)`` advances rows of a state by the last tokens of the hypotheses that they become.
     """

@@ -201,9 +201,9 @@ class Attention(Layer):
         Returns
         -------
         contexts : array of the device (T, B, M)
-            Zeros behind the end of a sequence, and where the memory has no vectors.
+            Zeros after the end of a sequence, and where the memory has no vectors.
         weights : array of the device (T, B, S)
-            Zeros behind the end of a memory, and where contexts are zeros.
+            Zeros after the end of a memory, and where contexts are zeros.
 
         Raises
         ------

@@ -61,7 +61,7 @@ class RNNCaptioner(SequenceWriter):
     max_length : int or None, default=None
         Tokens of a target that are learned; the rest is cut off, and such a target does not teach where it ends.
     dropout : float, default=0.2
-        Probability of dropout behind dense layers, on vectors of tokens, between layers, and before the output, in
+        Probability of dropout after dense layers, on vectors of tokens, between layers, and before the output, in
         training.
     embedding_dropout : float, default=0.0
         Probability that all occurrences of a token are zeroed in a batch.

@@ -256,7 +256,7 @@ class SearchMixin(GuardedMixin):
         for place, ids in enumerate([] if forbidden is None else self._ids_of("forbidden", forbidden)):
             if not ids:
                 raise ValueError(f"forbidden must hold texts of at least one token, got {shown(forbidden[place])}.")
-            if UNK_ID not in ids:  # what the model does not know is not written
+            if UNK_ID not in ids:  # the model cannot write a token that it does not know
                 never.append(ids if len(ids) > 1 else ids[0])
         return _Constraints(limits, min_length, prefixes, never)
 
