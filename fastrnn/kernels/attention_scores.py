@@ -196,23 +196,38 @@ def products(row, at, x, x_at, rows, begin, end):
 @kernel(cache=False)
 def weighted_sum(out, out_at, row, at, rows, begin, end):
     """Write the sum of the rows from `begin` to `end` of a matrix, with the factors in `row` from `at` on, to `out`."""
+    for j in range(0, rows.shape[1], GROUP * lanes(row)):
+        a, b, c, d = _group_sum(row, at, rows, begin, end, j)
+        _store_group(out, out_at + j, rows.shape[1] - j, a, b, c, d)
+
+
+@kernel(cache=False)
+def add_weighted_sum(out, out_at, row, at, rows, begin, end):
+    """Add the sum that `weighted_sum` writes."""
+    for j in range(0, rows.shape[1], GROUP * lanes(row)):
+        a, b, c, d = _group_sum(row, at, rows, begin, end, j)
+        _add_group(out, out_at + j, rows.shape[1] - j, a, b, c, d)
+
+
+@kernel(cache=False)
+def _group_sum(row, at, rows, begin, end, j):
+    """Return a group of vectors of a weighted sum of rows, from the element `j` of each row on."""
     size, width = rows.shape[1], lanes(row)
-    for j in range(0, size, GROUP * width):
-        left = size - j
-        a, b, c, d = zero(load(row, 0)), zero(load(row, 0)), zero(load(row, 0)), zero(load(row, 0))
-        for s in range(begin, end):
-            factor, place = row[at + s - begin], s * size + j
-            if left >= GROUP * width:
-                a += factor * load(rows, place)
-                b += factor * load(rows, place + width)
-                c += factor * load(rows, place + 2 * width)
-                d += factor * load(rows, place + 3 * width)
-            else:
-                a += factor * load_first(rows, place, left)
-                b += factor * load_first(rows, place + width, left - width)
-                c += factor * load_first(rows, place + 2 * width, left - 2 * width)
-                d += factor * load_first(rows, place + 3 * width, left - 3 * width)
-        _store_group(out, out_at + j, left, a, b, c, d)
+    left, nothing = size - j, zero(load(row, 0))
+    a, b, c, d = nothing, nothing, nothing, nothing
+    for s in range(begin, end):
+        factor, place = row[at + s - begin], s * size + j
+        if left >= GROUP * width:
+            a += factor * load(rows, place)
+            b += factor * load(rows, place + width)
+            c += factor * load(rows, place + 2 * width)
+            d += factor * load(rows, place + 3 * width)
+        else:
+            a += factor * load_first(rows, place, left)
+            b += factor * load_first(rows, place + width, left - width)
+            c += factor * load_first(rows, place + 2 * width, left - 2 * width)
+            d += factor * load_first(rows, place + 3 * width, left - 3 * width)
+    return a, b, c, d
 
 
 @kernel(cache=False)

@@ -150,6 +150,7 @@ class Attention(NamedTuple):
     keys: object  # (source rows, A)
     powers: object  # of the keys, for the additive score, or None
     values: object  # (source rows, M)
+    table: object  # (source rows, input columns), their products with the context's weights; no rows: of contexts
     score: object  # of the additive score, or None
     sources: object  # (B, 2) the first of each sequence's source rows, and the row behind the last
     reaches: object  # (B,) see `prepare_keys`

@@ -62,8 +62,11 @@ def prepare_sources(board, thread, powers, reaches, keys, offsets, first, last):
     leave(board, thread)
 
 
-def new_attention(attended, prepared, packing, gate_rows, threads, room):
-    """Return the `recurrence.Attention` of a pass; contexts and weights behind a sequence's end become zeros."""
+def new_attention(attended, prepared, table, packing, gate_rows, threads, room):
+    """Return the `recurrence.Attention` of a pass; contexts and weights behind a sequence's end become zeros.
+
+    `table` is that of `HeldWeights.context_table`, or None.
+    """
     keys, offsets, sequences = attended.keys, attended.offsets, packing.batch_sequences
     sources = sequences if attended.sources is None else attended.sources[sequences]
     attended.weights.fill(0)
@@ -73,6 +76,7 @@ def new_attention(attended, prepared, packing, gate_rows, threads, room):
         keys=keys,
         powers=prepared.powers,
         values=attended.values,
+        table=room.take("no context table", 0, 0) if table is None else table,
         score=prepared.score,
         sources=np.stack([offsets[sources], offsets[sources + 1]], axis=1),
         reaches=prepared.reaches[sources],

@@ -313,7 +313,9 @@ class Direction:
     def _attend(self, attended, memory, weights, packing, threads, room, held):
         """Return the memory and the weights of a forward pass with those of what the sequences attend to."""
         prepared = prepare(attended, room, self.n_jobs) if held is None else held.prepared(attended, self.n_jobs)
-        attention = new_attention(attended, prepared, packing, len(memory.gates), threads, room)
+        # A step reads the rows of a few sources for many hypotheses, and so does the next one.
+        table = held.context_table(attended, self.n_jobs) if held is not None and packing.steps == 1 else None
+        attention = new_attention(attended, prepared, table, packing, len(memory.gates), threads, room)
         return memory._replace(attention=attention), with_query(weights, prepared)
 
     def _add_attention(self, forward, attended, gradients, totals, weights):

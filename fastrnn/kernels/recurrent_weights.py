@@ -2,6 +2,7 @@
 
 import functools
 import operator
+import weakref
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from fastrnn.simd import lanes_of
 
 
 class HeldWeights:
-    """Weights packed for many passes, the last table of inputs multiplied by them, and the last sources prepared.
+    """Weights packed for many passes, the last table of inputs multiplied by them, and sources that were prepared.
 
     Attributes
     ----------
@@ -27,8 +28,8 @@ class HeldWeights:
     def __init__(self, owner):
         self._owner = owner
         self.weights = owner.packed()
-        # Vectors and their table, keys and what was made of them: one tuple each, so that threads may replace it.
-        self._tabulated = self._prepared = None
+        self._tabulated = None  # vectors and their table: one tuple, so that threads may replace it
+        self._made = {}  # of the keys of sources, while these are there: see `_made_once`
 
     def table(self, vectors, n_jobs):
         """Return `DirectionWeights.input_table`, computed once for the same array of vectors."""
@@ -40,10 +41,25 @@ class HeldWeights:
 
     def prepared(self, attended, n_jobs):
         """Return the `Prepared` of what sequences attend to, made once for the same array of keys."""
-        prepared = self._prepared
-        if prepared is None or prepared[0] is not attended.keys:
-            self._prepared = prepared = attended.keys, prepare(attended, Room(attended.keys.dtype), n_jobs)
-        return prepared[1]
+        return self._made_once("prepared", attended.keys, lambda room: prepare(attended, room, n_jobs))
+
+    def context_table(self, attended, n_jobs):
+        """Return `DirectionWeights.context_table` of the values, computed once for the same array of keys."""
+        return self._made_once(
+            "table",
+            attended.keys,
+            lambda room: self._owner.context_table(attended.values, self.weights, room, n_jobs),
+        )
+
+    def _made_once(self, kind, keys, make):
+        """Return what `make` returns for an array of keys; it is kept as long as the array."""
+        place = kind, id(keys)
+        given, made = self._made.get(place, (None, None))
+        if given is None or given() is not keys:
+            made = make(Room(keys.dtype))
+            # The callback must not keep the holder and its weights.
+            self._made[place] = weakref.ref(keys, lambda _, all_made=self._made: all_made.pop(place, None)), made
+        return made
 
 
 class DirectionWeights:
@@ -164,11 +180,19 @@ class DirectionWeights:
 
     def input_table(self, vectors, weights, room, n_jobs):
         """Return the input's part of the pre-activations for each vector, bias included: (V, input columns)."""
+        return self._table(vectors, weights.input, weights.bias, room, n_jobs)
+
+    def context_table(self, values, weights, room, n_jobs):
+        """Return the part of the pre-activations for each vector of a memory as the context: (R, input columns)."""
+        return self._table(values, weights.attention.context, np.zeros_like(weights.bias), room, n_jobs)
+
+    def _table(self, vectors, weight, bias, room, n_jobs):
+        """Return the products of vectors and columns of W_ih, `bias` added, as the input slots have them."""
         begin, columns = self.layout.input
-        products = room.take("input products", len(vectors), len(weights.input))
+        products = room.take("input products", len(vectors), len(weight))
         for row, rows, column in self.blocks.input:
-            products[:, row : row + rows] = weights.bias[column : column + rows]
-        product(products, vectors, weights.input.T, n_jobs)
+            products[:, row : row + rows] = bias[column : column + rows]
+        product(products, vectors, weight.T, n_jobs)
         table = room.zeros("input table", len(vectors), columns)
         for row, rows, column in self.blocks.input:
             table[:, column - begin : column - begin + rows] = products[:, row : row + rows]

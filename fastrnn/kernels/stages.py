@@ -46,6 +46,7 @@ from fastrnn.cells._cell import (
     output_backward,
 )
 from fastrnn.kernels.attention import attend_row, attend_row_backward
+from fastrnn.kernels.attention_scores import add_weighted_sum
 from fastrnn.kernels.gemm import Strides, packed_product
 from fastrnn.kernels.recurrent_panels import pack_columns, pack_gates
 from fastrnn.simd import add_many, lanes, load, load_first, store, store_first, store_many, sum_lanes, zero
@@ -73,12 +74,15 @@ def pack_context_backward(weights, blocks, columns, padded, board, thread):
 
 @kernel
 def attend(attention, weights, gates, states, order, layout, step, size, thread):
-    """Compute each sequence's context from h before the step, and add its product with W_ih to the input slots."""
+    """Compute each sequence's context from h before the step, and add its product with W_ih to the input slots.
+
+    Where there is a table of the products of all values, the sum of its rows takes the place of the product.
+    """
     if attention is not None:
         queries, contexts, weights_out = attention.queries, attention.contexts, attention.weights
         wide, depth, first = queries.shape[1], contexts.shape[1], step.gate_row
         _queries(queries, states, weights.query, weights.bias, step, size)
-        row = attention.rows[thread]
+        row, table, columns, width = attention.rows[thread], attention.table, layout.input, gates.shape[1]
         for b in range(step.count):
             place, source = order[step.row + b], attention.sources[step.first + b]
             attend_row(contexts, (first + b) * depth, weights_out, place * weights_out.shape[2], queries,
@@ -87,9 +91,13 @@ def attend(attention, weights, gates, states, order, layout, step, size, thread)
             for j in range(0, depth, lanes(contexts)):
                 context = load_first(contexts, (first + b) * depth + j, depth - j)
                 store_first(attention.padded_contexts, place * depth + j, context, depth - j)
-        columns, width = layout.input, gates.shape[1]
-        packed_product(gates, Strides(first * width + columns.begin, width, 1), contexts,
-                       Strides(first * depth, depth, 1), weights.panels, step.count, depth, columns.count)  # fmt: skip
+            if len(table) > 0:
+                add_weighted_sum(gates, (first + b) * width + columns.begin, row, _length(attention.score), table,
+                                 source[0], source[1])  # fmt: skip
+        if len(table) == 0:
+            packed_product(gates, Strides(first * width + columns.begin, width, 1), contexts,
+                           Strides(first * depth, depth, 1), weights.panels, step.count, depth,
+                           columns.count)  # fmt: skip
 
 
 @kernel

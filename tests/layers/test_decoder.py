@@ -163,6 +163,16 @@ def test_steps_that_share_sources_equal_a_pass(case):
         np.testing.assert_allclose(got, expected, atol=1e-12)
 
 
+def test_steps_take_turns_between_memories():
+    p = problem(CASES["gru"])
+    decoder, x = p["decoder"], p["x"][0]
+    memories = [decoder.attention.read(p["memory"] * factor, SOURCE_LENGTHS) for factor in (1.0, -1.0)]
+    with decoder.held_weights():
+        first, second, again = (decoder.step(x, p["state"], memories[k])[0] for k in (0, 1, 0))
+        assert (first == again).all()
+        assert not np.allclose(first, second, atol=1e-3)
+
+
 def test_a_table_of_inputs_works_with_input_feeding():
     p = problem(CASES["gru"])
     decoder, ids = p["decoder"], np.array([[0, 1, 1, 0]] * STEPS)
