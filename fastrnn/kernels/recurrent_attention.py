@@ -78,7 +78,7 @@ def new_attention(attended, prepared, table, packing, gate_rows, threads, room):
         values=attended.values,
         table=room.take("no context table", 0, 0) if table is None else table,
         score=prepared.score,
-        sources=np.stack([offsets[sources], offsets[sources + 1]], axis=1),
+        sources=offsets[sources[:, np.newaxis] + np.arange(2)],
         reaches=prepared.reaches[sources],
         queries=room.take("queries", gate_rows, _whole(keys)),
         contexts=room.take("contexts", gate_rows, attended.values.shape[1]),

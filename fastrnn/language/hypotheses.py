@@ -67,10 +67,12 @@ class Hypotheses(NamedTuple):
         Extensions
             Those with probability 0 are left out.
         """
-        begins = np.flatnonzero(np.diff(self.inputs, prepend=-1))
+        changes = np.ones(len(self.inputs) + 1, bool)  # of the input, and the end
+        np.not_equal(self.inputs[1:], self.inputs[:-1], out=changes[1:-1])
+        offsets = np.flatnonzero(changes)
+        begins = offsets[:-1]
         shape, counts = (len(begins), count), np.empty(len(begins), np.int64)
         rows, tokens, totals = np.zeros(shape, np.int64), np.empty(shape, np.int32), np.empty(shape)
-        offsets = np.append(begins, len(self.inputs))
         listed = isinstance(log_probs, MostProbable)
         values = np.ascontiguousarray(log_probs.log_probs if listed else log_probs)
         best_extensions(rows, tokens, totals, counts, values, self.log_probs, offsets)
