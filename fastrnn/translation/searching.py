@@ -118,14 +118,14 @@ class SearchMixin(GuardedMixin):
                              weight=weight)  # fmt: skip
         return self._target.decode(self._found_tokens(X, sources, found))
 
-    def beam_search(self, X, n=5, *, beam_width=5, **options):
+    def beam_search(self, X, n=None, *, beam_width=5, **options):
         """Return the most probable targets of each source, as `predict` finds them.
 
         Parameters
         ----------
         X : as in `fit`
-        n : int, default=5
-            Number of targets, at most `beam_width`.
+        n : int or None, default=None
+            Number of targets, at most `beam_width`; None is `beam_width`.
         beam_width, **options
             See `predict`.
 
@@ -142,6 +142,7 @@ class SearchMixin(GuardedMixin):
         """
         X = self._read_once(X)
         sources = self._read(X)
+        n = beam_width if n is None else n
         return self._hypotheses(X, sources, candidates_of([self], [sources], None, n, beam_width, **options))
 
     def sample(self, X, n=1, *, temperature=1.0, top_k=None, top_p=None, max_length=None, min_length=0, prefix=None,
@@ -247,6 +248,8 @@ class SearchMixin(GuardedMixin):
         prefixes = None if prefix is None else self._ids_of("prefix", prefix)
         if prefixes is not None and len(prefixes) != len(sources):
             raise ValueError(f"prefix must have a text for each of {len(sources)} sources, got {len(prefixes)} texts.")
+        if prefixes and max_length is None:
+            limits = np.maximum(limits, [len(ids) + _MORE for ids in prefixes])
         for place, ids in enumerate(prefixes or ()):
             if len(ids) > limits[place]:
                 raise ValueError(
@@ -291,7 +294,7 @@ def candidates_of(
     list of (list of Candidate)
     """
     first, own = writers[0], sources[0]
-    for name, value in (("n", n), ("beam_width", beam_width)):
+    for name, value in (("beam_width", beam_width), ("n", n)):
         check_positive_integer(name, value)
     if n > beam_width:
         raise ValueError(f"n must be at most beam_width={beam_width}, got {shown(n)}.")

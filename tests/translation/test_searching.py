@@ -39,6 +39,8 @@ def test_the_best_targets_with_their_scores(model, feeding):
             if has_end:
                 assert each.log_prob == pytest.approx(log_prob, abs=1e-5)
                 assert each.score == pytest.approx(log_prob / length**0.7, abs=1e-5)
+    assert model.beam_search(X, **OPTIONS)[0][:3] == found[0]
+    assert len(model.beam_search(X[:1], beam_width=3)[0]) <= 3
     offset = model.beam_search(X[:1], 1, length_penalty=0.2, length_offset=5)[0][0]
     assert offset.score == pytest.approx(offset.log_prob / ((5 + len(offset.text.split()) + 1) / 6) ** 0.2)
 
@@ -160,6 +162,8 @@ def test_numbers_are_tokens_of_constraints():
     model = RNNTranslator(**{**SMALL, "tokenizer": None, "max_iter": 2, "replace_unknown": False}).fit(sources, sources)
     found = model.predict(sources, prefix=[[7], [], [5, 5]], forbidden=[[6, 6]], min_length=4, max_length=4)
     assert [part[:1] for part in found][::2] == [[7], [5]]
+    long = [7] * 60
+    assert model.predict(sources[:1], prefix=[long])[0][:60] == long
     assert all(len(part) == 4 and [6, 6] not in [part[i : i + 2] for i in range(3)] for part in found)
 
 
