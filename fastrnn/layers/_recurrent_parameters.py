@@ -19,12 +19,12 @@ def find_cell(cell):
     return CELLS[cell]
 
 
-def check_projection(cell, proj_size, hidden_size):
-    """Raise ValueError unless a cell with `hidden_size` units may have a projection of h of this size."""
+def check_projection(cell, given, proj_size, hidden_size):
+    """Raise ValueError unless a cell, which was `given`, may have a projection of its hidden units to this size."""
     if not isinstance(proj_size, numbers.Integral) or not 0 <= proj_size < hidden_size:
         raise ValueError(f"proj_size must be an integer from 0 to hidden_size - 1, got {shown(proj_size)}.")
     if proj_size and (len(cell.states) < 2 or declared(cell, "gated_slots")):
-        raise ValueError(f"proj_size needs a cell that has a state besides h, got {shown(cell)}.")
+        raise ValueError(f"proj_size needs a cell that has a state besides h, got {shown(given)}.")
 
 
 def zoneout_rates(cell, zoneout):

@@ -120,7 +120,7 @@ class Recurrent(Layer):
         self.threads_cut = threads_cut
         for name, value in (("input_size", input_size), ("hidden_size", hidden_size), ("num_layers", num_layers)):
             check_positive_integer(name, value)
-        check_projection(self.cell, proj_size, hidden_size)
+        check_projection(self.cell, cell, proj_size, hidden_size)
         check_choice("merge", merge, ("concat", "sum", "mean"))
         if reverse and bidirectional:
             raise ValueError("reverse=True is for one direction; bidirectional=True has both.")

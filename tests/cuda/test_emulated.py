@@ -117,6 +117,15 @@ def test_attention(additive):
             np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-5)
 
 
+@pytest.fixture
+def numpy_device():
+    """The backend in NumPy, which need not be compiled, under the name "numpy"."""
+    backends.register("numpy", numpy_backend)
+    yield
+    backends.register("numpy", None)
+
+
+@pytest.mark.usefixtures("numpy_device")
 @pytest.mark.parametrize("score", ["additive", "dot"])
 def test_attention_inside_the_time_loop(score):
     rng = np.random.default_rng(0)
@@ -130,8 +139,6 @@ def test_attention_inside_the_time_loop(score):
         found = {"y": y, "weights": weights, "dx": dx, "d_memory": d_memory, **layer.grads}
         return {name: np.array(ops.to_numpy(part)) for name, part in found.items()}
 
-    backends.register("numpy", numpy_backend)  # which need not be compiled
     with emulated(blocks=2, threads=32):
         got = results("cuda")
     assert_close(got, results("numpy"), 2e-6)
-    backends.register("numpy", None)
