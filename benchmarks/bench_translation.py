@@ -65,28 +65,26 @@ class DecoderSpeed:
 class Translators:
     """1,024 pairs of 5 to 15 words of 2,000, reversed; 128 units."""
 
-    params = ("additive", "dot", None), (False, True)
-    param_names = ("attention", "input_feeding")
+    params = ("additive", None)
+    param_names = ("attention",)
 
-    def setup(self, attention, input_feeding):
-        if input_feeding and attention is None:
-            raise NotImplementedError  # nothing is fed
+    def setup(self, attention):
         rng = np.random.default_rng(0)
         words = [f"w{n}" for n in range(2000)]
         self.X = [[words[n] for n in rng.integers(2000, size=rng.integers(5, 16))] for _ in range(1024)]
         self.y = [tokens[::-1] for tokens in self.X]
-        self.model = RNNTranslator(embedding_size=64, hidden_size=128, attention=attention, input_feeding=input_feeding,
-                                   tokenizer=None, random_state=0)  # fmt: skip
+        self.model = RNNTranslator(embedding_size=64, hidden_size=128, attention=attention, tokenizer=None,
+                                   random_state=0)  # fmt: skip
         self.model.partial_fit(self.X, self.y).predict(self.X[:8])  # compiles
         self.model.score(self.X[:8], self.y[:8])
 
-    def time_partial_fit(self, attention, input_feeding):
+    def time_partial_fit(self, attention):
         self.model.partial_fit(self.X, self.y)
 
-    def time_predict(self, attention, input_feeding):
+    def time_predict(self, attention):
         self.model.predict(self.X[:256], max_length=15)
 
-    def time_score(self, attention, input_feeding):
+    def time_score(self, attention):
         self.model.score(self.X, self.y)
 
 
@@ -98,7 +96,7 @@ class Search:
 
     def setup(self, length_penalty):
         parent = Translators()
-        parent.setup("additive", False)
+        parent.setup("additive")
         self.X, self.model = parent.X[:256], parent.model
         self.options = {"length_penalty": length_penalty, "max_length": 15}
         self.model.beam_search(self.X[:8], 5, **self.options)  # compiles
