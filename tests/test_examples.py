@@ -257,7 +257,7 @@ def test_dates(monkeypatch, capsys):
 
 @needs_data
 def test_pronunciation(monkeypatch, capsys):
-    wrong, of, *_ = figures("pronunciation.py", monkeypatch, capsys, "--language", "greek", "--max-iter", "40")
+    wrong, of, *_ = figures("pronunciation.py", monkeypatch, capsys, "--language", "greek", "--max-iter", "16")
     assert wrong < 40
     assert of == 100
 
