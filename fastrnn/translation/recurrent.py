@@ -110,8 +110,8 @@ class RNNTranslator(TorchTranslationMixin, SequenceWriter):
         Whether means of the weights over steps are validated and kept, see `fastrnn.training.averaging.WeightAverage`.
     averaging_decay : float, default=0.999
     early_stopping : bool, default=False
-        Whether a part of the pairs is set aside for validation: the weights that predict it best are kept, and the
-        training ends as `n_iter_no_change` says.
+        Whether a part of the pairs is set aside for validation, and the training ends when the validation score does
+        not increase any more.
     validation_fraction : float, default=0.1
     n_iter_no_change : int or "auto", default="auto"
         Epochs without improvement after which a training with validation data ends. "auto" trains to the end of a
