@@ -148,11 +148,6 @@ class SequenceWriter(
         check_lengths("X_val and y_val", X, sources, targets)
         return Pairs(sources, targets, np.ones(len(targets), np.float32), np.arange(len(targets)))
 
-    def _patience(self, n_batches):
-        if self.n_iter_no_change == "auto" and self.schedule == "cosine":  # scores rise while the rate falls to zero
-            return self._most_epochs if self.max_iter == "auto" else self.max_iter
-        return super()._patience(n_batches)
-
     def _size_of_batches(self, n):
         return min(max(n // _STEPS_OF_AN_EPOCH, 16), 64) if self.batch_size == "auto" else self.batch_size
 

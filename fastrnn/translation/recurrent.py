@@ -114,8 +114,8 @@ class RNNTranslator(TorchTranslationMixin, SequenceWriter):
         not increase any more.
     validation_fraction : float, default=0.1
     n_iter_no_change : int or "auto", default="auto"
-        Epochs without improvement after which a training with validation data ends. "auto" trains to the end of a
-        cosine schedule, at which scores rise most; with another one it takes 5, or as many as make 500 batches.
+        Epochs without improvement after which a training with validation data ends; "auto" takes 5, or as many as make
+        500 batches on small data.
     tol : float, default=1e-4
         Increase of the score that counts as improvement.
     warm_start : bool, default=False
