@@ -198,8 +198,9 @@ def versus(name, model, sentences, threads, rounds):
         expected = others()
         same = [found[place].ids == ids for place, (_, ids) in zip(order, expected, strict=True)]
         better = np.array([found[place].score - score for place, (score, _) in zip(order, expected, strict=True)])
-        assert np.mean(same) > 0.99, np.mean(same)
-        assert better.min() > -1e-3, better.min()  # a greedy search may find what torch's beam has lost
+        # A greedy search goes first, and may find what torch's beam has lost.
+        assert np.mean(np.array(same) | (better > 0)) > 0.99, np.mean(same)
+        assert better.min() > -1e-3, better.min()
         own, other = np.median(interleaved([ours, others], rounds)[0], axis=0)
         tokens = np.mean([len(each.ids) for each in found])
         print(
