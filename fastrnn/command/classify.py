@@ -3,7 +3,6 @@
 import collections
 import pathlib
 
-import fastrnn
 from fastrnn.command.common import (
     UserError,
     add_action,
@@ -17,6 +16,7 @@ from fastrnn.command.common import (
     checkpoint_options,
     count_of,
     device_options,
+    load_kind,
     load_table,
     note,
     pick_good,
@@ -210,10 +210,7 @@ def load_classifier(path, device=None):
     """
     from fastrnn.classification import MeanEmbeddingClassifier, RNNClassifier
 
-    model = fastrnn.load(path, device=device)
-    if not isinstance(model, MeanEmbeddingClassifier | RNNClassifier):
-        raise ValueError(f"{path} holds a {type(model).__name__}, no classifier.")
-    return model
+    return load_kind(path, MeanEmbeddingClassifier | RNNClassifier, "classifier", device)
 
 
 def _read_labelled(arguments):

@@ -8,6 +8,7 @@ import sys
 import tempfile
 import uuid
 
+import fastrnn
 from fastrnn.command.tables import Format, pick, read_table
 from fastrnn.text.normalization import NORMAL_FORMS
 from fastrnn.text.reading import check_encoding, open_lines, text_files
@@ -229,6 +230,20 @@ def device_options(arguments):
     except RuntimeError as error:
         raise UserError(str(error)) from error
     return {"device": arguments.device, "precision": arguments.precision}
+
+
+def load_kind(path, kinds, noun, device):
+    """Return the model that a file holds.
+
+    Raises
+    ------
+    ValueError
+        The model is none of the classes `kinds`, which `noun` names.
+    """
+    model = fastrnn.load(path, device=device)
+    if not isinstance(model, kinds):
+        raise ValueError(f"{path} holds a {type(model).__name__}, no {noun}.")
+    return model
 
 
 def placed(load, path, arguments):

@@ -6,7 +6,6 @@ import pathlib
 import sys
 from typing import NamedTuple
 
-import fastrnn
 from fastrnn.command.common import (
     UserError,
     add_action,
@@ -18,6 +17,7 @@ from fastrnn.command.common import (
     checkpoint_options,
     count_of,
     device_options,
+    load_kind,
     not_negative,
     note,
     placed,
@@ -284,10 +284,9 @@ def load_tagger(path, device=None):
     """
     from fastrnn.tagging import CRFTagger, RNNTagger
 
-    model = fastrnn.load(path, device=device)
-    if not isinstance(model, CRFTagger | RNNTagger) or getattr(model, "input", "tokens") == "series":
-        what = "series" if isinstance(model, CRFTagger | RNNTagger) else f"a {type(model).__name__}"
-        raise ValueError(f"{path} holds {'a tagger of ' * (what == 'series')}{what}, no tagger of sentences.")
+    model = load_kind(path, CRFTagger | RNNTagger, "tagger of sentences", device)
+    if getattr(model, "input", "tokens") == "series":
+        raise ValueError(f"{path} holds a tagger of series, no tagger of sentences.")
     return model
 
 

@@ -19,6 +19,7 @@ from fastrnn.command.common import (
     checkpoint_options,
     count_of,
     device_options,
+    load_kind,
     not_negative,
     note,
     number,
@@ -318,10 +319,7 @@ def load_translator(path, device=None):
     """
     from fastrnn.translation import RNNTranslator
 
-    model = fastrnn.load(path, device=device)
-    if not isinstance(model, RNNTranslator):
-        raise ValueError(f"{path} holds a {type(model).__name__}, no translator.")
-    return model
+    return load_kind(path, RNNTranslator, "translator", device)
 
 
 def _read_sources(arguments):
